@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# mini_pipe's front door; `make help` lists the verbs. What kbuild needs is in Kbuild.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := all
+
+# For the module: the running kernel if it can build Rust modules, else the virtual machine's.
+ifeq ($(origin KDIR),undefined)
+KDIR := $(shell scripts/kdir.sh find)
+endif
+
+# For the virtual machine: its kernel directory, and what is built for it.
+VM_KERNEL := $(shell scripts/kernel.sh path)
+VM_BUILD := build/$(notdir $(VM_KERNEL))
+VM_MODULE := $(VM_BUILD)/mini_pipe.ko
+TESTS := build/tests
+TOOLBOX := scripts/toolbox.sh run
+KBUILD := $(TOOLBOX) make -s -j$(shell nproc) -C $(VM_KERNEL)/source M=$(CURDIR)
+
+export ADD KERNEL LOAD LOG MODULE RUN TIMEOUT CPUS
+
+help:
+	@echo 'mini_pipe: a pipe as a misc character device, in Rust'
+	@echo
+	@echo '  make demo     sets up what is missing, boots a virtual machine, shows the pipe at work'
+	@echo '  make test     the same set-up, then the whole test suite; ends with "N passed, N failed"'
+	@echo '  make          builds mini_pipe.ko for the running kernel if it can, else for the virtual machine'
+	@echo '  make KDIR=DIR builds mini_pipe.ko for the kernel whose build directory is DIR'
+	@echo '  make modules_install KDIR=DIR   installs that'
+	@echo '  make vm       a shell in the virtual machine, with the module loaded'
+	@echo '  make vm RUN="cmd" ADD="file dir ..."   runs one command there, with those files; its exit status'
+	@echo '  make check    rustfmt, clippy, checkpatch and shellcheck'
+	@echo '  make logs     writes tests/logs anew, from a real run'
+	@echo '  make setup    only the set-up: toolbox and kernel, in $${XDG_CACHE_HOME:-~/.cache}/mini_pipe'
+	@echo '  make clean    removes what was built; make distclean also the cache'
+	@echo
+	@echo 'Settings, on the command line:'
+	@echo '  KERNEL=REL    another of the distribution'\''s kernels for the virtual machine, like 7.3.4+deb13-rt-amd64'
+	@echo '  LOAD="capacity=128"   how the module is loaded there; LOAD=no: not at all'
+	@echo '  TIMEOUT=n     the machine ends after n seconds (120 for a command, never for a shell)'
+	@echo '  CPUS=n        how many processors the machine has (2)'
+	@echo '  LOG=file      where its kernel log goes (build/vm.log)'
+
+ifneq ($(KDIR),)
+all: module
+else
+all: $(VM_MODULE)
+	@echo "The running kernel cannot build Rust modules (scripts/kdir.sh check says why):"
+	@echo "built $(VM_MODULE) for $$(cat $(VM_KERNEL)/release), the virtual machine's kernel."
+endif
+
+module modules_install:
+	@scripts/kdir.sh check $(KDIR)
+	@echo "Building for the kernel of $(KDIR)"
+	@$(MAKE) -C $(KDIR) M=$(CURDIR) $(patsubst module,modules,$@)
+
+setup:
+	@scripts/kernel.sh make
+
+# kbuild knows what to do anew, so it is always asked.
+$(VM_MODULE): setup
+	@$(KBUILD) MO=$(CURDIR)/$(VM_BUILD) modules
+
+tests: setup
+	@$(TOOLBOX) make -s -j$(shell nproc) -C tests O=$(CURDIR)/$(TESTS) \
+		KSELFTEST=$(VM_KERNEL)/source/tools/testing/selftests
+
+demo: $(VM_MODULE) tests
+	@MODULE=$(VM_MODULE) LOAD=no RUN='sh demo' ADD='scripts/demo $(TESTS)/assignment' scripts/vm.sh
+
+test: $(VM_MODULE) tests
+	@MODULE=$(VM_MODULE) scripts/test.sh $(TESTS)
+
+logs: $(VM_MODULE) tests
+	@MODULE=$(VM_MODULE) scripts/logs.sh $(TESTS)
+
+vm: MODULE := $(VM_MODULE)
+vm: $(VM_MODULE)
+	@scripts/vm.sh
+
+check: setup
+	@scripts/check.sh $(VM_KERNEL)/source build/check
+
+clean:
+	@rm -rf build
+	@if [ -n "$(KDIR)" ]; then $(MAKE) -s -C $(KDIR) M=$(CURDIR) clean; fi
+
+distclean: clean
+	@scripts/toolbox.sh remove
+
+.PHONY: help all module modules_install setup tests demo test logs vm check clean distclean $(VM_MODULE)

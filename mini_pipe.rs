@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! mini_pipe: a pipe as a misc character device, /dev/mini_pipe.
+//!
+//! This is the front door. The rooms, from the outside in:
+//!
+//! - `chrdev`: the kernel's side: a misc device with what `kernel::miscdevice` lacks.
+//! - `file`: one open file, which is an end of the pipe.
+//! - `pipe`: the pipe: read, write and poll, with their sleeping and waking.
+//! - `waiters`: who of a side waits, for how much, and whether a change concerns them.
+//! - `ends`: who has the pipe open, and what an empty or a full ring therefore means.
+//! - `ring`: the pages, the leases on them and the copies.
+//! - `indices`: where the bytes of the ring are; plain arithmetic.
+//! - `capacity`: the module's parameter.
+//!
+//! A read goes through them like this: `chrdev` hands the call to `file`, that to `pipe`, which takes
+//! its mutex, leases bytes from the `ring`, drops the mutex, copies, takes it again, gives the lease
+//! back, drops it and wakes a writer if `waiters` says that one is due.
+
+#[path = "mini_pipe/capacity.rs"]
+mod capacity;
+#[path = "mini_pipe/chrdev.rs"]
+mod chrdev;
+#[path = "mini_pipe/ends.rs"]
+mod ends;
+#[path = "mini_pipe/file.rs"]
+mod file;
+#[path = "mini_pipe/indices.rs"]
+mod indices;
+#[path = "mini_pipe/pipe.rs"]
+mod pipe;
+#[path = "mini_pipe/ring.rs"]
+mod ring;
+#[path = "mini_pipe/waiters.rs"]
+mod waiters;
+
+use chrdev::Registration;
+use file::PipeFile;
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+use pipe::Pipe;
+use ring::Ring;
+
+module! {
+    type: MiniPipe,
+    name: "mini_pipe",
+    authors: ["The founders of mini_pipe"],
+    description: "A pipe as a misc character device",
+    license: "GPL",
+}
+
+/// The module: it lives from insmod to rmmod, and /dev/mini_pipe with it.
+#[pin_data]
+struct MiniPipe {
+    #[pin]
+    _device: Registration<PipeFile>,
+}
+
+impl kernel::InPlaceModule for MiniPipe {
+    fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        pin_init::pin_init_scope(|| {
+            let capacity = capacity::get()?;
+            let ring = Ring::new(capacity)?;
+            let pages = ring.page_count();
+            let pipe = Arc::pin_init(Pipe::new(ring), GFP_KERNEL)?;
+            pr_info!("/dev/mini_pipe: capacity {capacity} bytes, pages {pages}\n");
+            Ok(try_pin_init!(Self {
+                _device <- Registration::new(c"mini_pipe", pipe),
+            }))
+        })
+    }
+}

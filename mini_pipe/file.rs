@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One open file: turns the kernel's calls into calls on the [`Pipe`].
+
+use crate::{
+    chrdev::{
+        Call,
+        CharDevice, //
+    },
+    ends::Seat,
+    pipe::Pipe, //
+};
+use kernel::{
+    fs::{
+        file::flags::{
+            O_ACCMODE,
+            O_RDONLY,
+            O_RDWR,
+            O_WRONLY, //
+        },
+        File, //
+    },
+    iov::{
+        IovIterDest,
+        IovIterSource, //
+    },
+    prelude::*,
+    sync::{
+        poll::PollTable,
+        Arc, //
+    }, //
+};
+
+/// An open /dev/mini_pipe. It is an end of the pipe, or both, until it is dropped: when its last
+/// descriptor is closed.
+pub(crate) struct PipeFile {
+    pipe: Arc<Pipe>,
+    seat: Seat,
+}
+
+impl CharDevice for PipeFile {
+    type Shared = Arc<Pipe>;
+
+    fn open(pipe: &Arc<Pipe>, file: &File) -> Self {
+        // Access mode 3 is neither end: only `ioctl(2)` takes such a file; see `open(2)`.
+        let mode = file.flags() & O_ACCMODE;
+        let reads = mode == O_RDONLY || mode == O_RDWR;
+        let writes = mode == O_WRONLY || mode == O_RDWR;
+        Self {
+            pipe: pipe.clone(),
+            seat: pipe.open(reads, writes),
+        }
+    }
+
+    fn read(&self, call: &Call, to: &mut IovIterDest<'_>) -> Result<usize> {
+        self.pipe.read(&self.seat, call, to)
+    }
+
+    fn write(&self, call: &Call, from: &mut IovIterSource<'_>) -> Result<usize> {
+        self.pipe.write(&self.seat, call, from)
+    }
+
+    fn poll(&self, file: &File, table: &PollTable<'_>, edge_triggered: bool) -> u32 {
+        self.pipe.poll(&self.seat, file, table, edge_triggered)
+    }
+}
+
+impl Drop for PipeFile {
+    fn drop(&mut self) {
+        self.pipe.close(&self.seat);
+    }
+}

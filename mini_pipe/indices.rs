@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where the bytes of a ring are, and who holds which of them.
+//!
+//! Plain arithmetic, without a page or a lock in sight, so that it can be tested in user space:
+//! `make test` compiles this file by itself with `rustc --test`.
+//!
+//! ```text
+//!        tail                  head                 tail + capacity
+//!         |  leased  |  bytes   |  leased  |  room   |
+//!         |  to the  |          |  to the  |         |
+//!         |  reader  |          |  writer  |         |
+//! ```
+//!
+//! `head` and `tail` count bytes from the beginning and wrap at the end of `usize`, on purpose; only
+//! their difference and, for a ring whose storage is a power of two, their low bits mean anything.
+
+/// A run of bytes in the ring: `len` of them, the first at index `start`, which wraps as `head` and
+/// `tail` do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) start: usize,
+    pub(crate) len: usize,
+}
+
+/// The two indices of a ring and the two leases on it.
+///
+/// # Invariants
+///
+/// - `head.wrapping_sub(tail) + writing <= capacity`: what is in the ring and what is about to come
+///   in fit.
+/// - `reading <= head.wrapping_sub(tail)`: a reader leases only bytes that are there.
+///
+/// Together they say that the span leased to a reader and the span leased to a writer never overlap.
+pub(crate) struct Indices {
+    /// Where the next byte goes in.
+    head: usize,
+    /// Where the next byte comes out.
+    tail: usize,
+    capacity: usize,
+    /// Bytes leased to a reader, from `tail` on; 0 when there is no such lease.
+    reading: usize,
+    /// Bytes of room leased to a writer, from `head` on; 0 when there is no such lease.
+    writing: usize,
+}
+
+impl Indices {
+    /// An empty ring of `capacity` bytes.
+    pub(crate) const fn new(capacity: usize) -> Self {
+        Self {
+            head: 0,
+            tail: 0,
+            capacity,
+            reading: 0,
+            writing: 0,
+        }
+    }
+
+    /// How many bytes the ring can hold.
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// How many bytes have gone in and not come out, those on lease to a reader included.
+    fn len(&self) -> usize {
+        self.head.wrapping_sub(self.tail)
+    }
+
+    /// Whether nothing is in the ring, not even on lease to a reader.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many bytes wait for a reader. Those on lease count as gone.
+    pub(crate) fn bytes(&self) -> usize {
+        self.len().saturating_sub(self.reading)
+    }
+
+    /// How many bytes a writer finds room for. Room on lease counts as gone.
+    pub(crate) fn room(&self) -> usize {
+        self.capacity
+            .saturating_sub(self.len())
+            .saturating_sub(self.writing)
+    }
+
+    /// Whether a reader holds a lease.
+    pub(crate) fn is_reading(&self) -> bool {
+        self.reading != 0
+    }
+
+    /// Whether a writer holds a lease.
+    pub(crate) fn is_writing(&self) -> bool {
+        self.writing != 0
+    }
+
+    /// Leases to a reader the oldest bytes, at most `most`. [`None`] when there are none, and while
+    /// another reader holds a lease.
+    pub(crate) fn lease_bytes(&mut self, most: usize) -> Option<Span> {
+        let len = self.len().min(most);
+        if self.is_reading() || len == 0 {
+            return None;
+        }
+        self.reading = len;
+        Some(Span {
+            start: self.tail,
+            len,
+        })
+    }
+
+    /// Leases to a writer room for at most `most` bytes. [`None`] when there is less than `least`, or
+    /// nothing at all, and while another writer holds a lease.
+    pub(crate) fn lease_room(&mut self, least: usize, most: usize) -> Option<Span> {
+        let room = self.room();
+        let len = room.min(most);
+        if self.is_writing() || room < least || len == 0 {
+            return None;
+        }
+        self.writing = len;
+        Some(Span {
+            start: self.head,
+            len,
+        })
+    }
+
+    /// Ends the reader's lease: the first `taken` bytes of it leave the ring, the rest stay.
+    pub(crate) fn take(&mut self, taken: usize) {
+        self.tail = self.tail.wrapping_add(taken.min(self.reading));
+        self.reading = 0;
+        self.rewind();
+    }
+
+    /// Ends the writer's lease: the first `put` bytes of it are in the ring, the rest is room again.
+    pub(crate) fn put(&mut self, put: usize) {
+        self.head = self.head.wrapping_add(put.min(self.writing));
+        self.writing = 0;
+        self.rewind();
+    }
+
+    /// Goes back to the start of an empty ring, which keeps copies aligned with pages and the first
+    /// page in the cache. A lease knows its place in the ring, so not while one is out.
+    fn rewind(&mut self) {
+        if self.is_empty() && !self.is_reading() && !self.is_writing() {
+            self.head = 0;
+            self.tail = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+
+    /// A ring whose indices stand `before` bytes short of the end of `usize`, holding one byte, so
+    /// that it does not rewind.
+    fn at_the_end(capacity: usize, before: usize) -> Indices {
+        let tail = usize::MAX - before + 1;
+        Indices {
+            head: tail.wrapping_add(1),
+            tail,
+            ..Indices::new(capacity)
+        }
+    }
+
+    fn put(ring: &mut Indices, n: usize) -> Span {
+        let span = ring.lease_room(n, n).expect("room");
+        ring.put(n);
+        span
+    }
+
+    fn take(ring: &mut Indices, n: usize) -> Span {
+        let span = ring.lease_bytes(n).expect("bytes");
+        ring.take(span.len);
+        span
+    }
+
+    #[test]
+    fn a_new_ring_is_empty_and_all_room() {
+        for capacity in [1, 2, 3, 128, 4095, 4096, 4097, 5000, 65536, 1 << 20] {
+            let ring = Indices::new(capacity);
+            assert!(ring.is_empty());
+            assert_eq!((ring.bytes(), ring.room()), (0, capacity));
+            assert_eq!(ring.capacity(), capacity);
+        }
+    }
+
+    #[test]
+    fn a_full_ring_has_exactly_its_capacity() {
+        for capacity in [1, 3, 127, 128, 5000, 65536] {
+            let mut ring = Indices::new(capacity);
+            let span = ring.lease_room(1, usize::MAX).expect("room");
+            assert_eq!(span.len, capacity);
+            ring.put(capacity);
+            assert_eq!((ring.bytes(), ring.room()), (capacity, 0));
+            assert_eq!(ring.lease_room(1, 1), None);
+        }
+    }
+
+    #[test]
+    fn an_empty_ring_has_nothing_to_lease() {
+        let mut ring = Indices::new(128);
+        assert_eq!(ring.lease_bytes(1), None);
+        assert_eq!(ring.lease_bytes(0), None);
+        assert_eq!(ring.lease_room(0, 0), None);
+        assert!(!ring.is_reading() && !ring.is_writing());
+    }
+
+    #[test]
+    fn one_lease_a_side() {
+        let mut ring = Indices::new(128);
+        put(&mut ring, 100);
+        assert!(ring.lease_bytes(10).is_some());
+        assert_eq!(ring.lease_bytes(10), None);
+        assert!(ring.lease_room(1, 10).is_some());
+        assert_eq!(ring.lease_room(1, 10), None);
+        assert!(ring.is_reading() && ring.is_writing());
+    }
+
+    #[test]
+    fn what_is_on_lease_counts_as_gone() {
+        let mut ring = Indices::new(128);
+        put(&mut ring, 100);
+        ring.lease_bytes(30);
+        assert_eq!((ring.bytes(), ring.room()), (70, 28));
+        ring.lease_room(1, 20);
+        assert_eq!((ring.bytes(), ring.room()), (70, 8));
+        ring.take(30);
+        assert_eq!((ring.bytes(), ring.room()), (70, 38));
+        ring.put(20);
+        assert_eq!((ring.bytes(), ring.room()), (90, 38));
+    }
+
+    #[test]
+    fn a_lease_given_back_unused_changes_nothing() {
+        let mut ring = Indices::new(128);
+        put(&mut ring, 100);
+        ring.lease_bytes(30);
+        ring.take(0);
+        ring.lease_room(1, 20);
+        ring.put(0);
+        assert_eq!((ring.bytes(), ring.room()), (100, 28));
+        assert_eq!(ring.lease_bytes(1), Some(Span { start: 0, len: 1 }));
+    }
+
+    #[test]
+    fn a_lease_given_back_half_used_keeps_the_rest() {
+        let mut ring = Indices::new(128);
+        let span = ring.lease_room(1, 100).expect("room");
+        ring.put(40);
+        assert_eq!((ring.bytes(), ring.room()), (40, 88));
+        assert_eq!(span.start.wrapping_add(40), put(&mut ring, 1).start);
+        ring.lease_bytes(41);
+        ring.take(11);
+        assert_eq!(ring.lease_bytes(41), Some(Span { start: 11, len: 30 }));
+    }
+
+    #[test]
+    fn nobody_takes_or_puts_more_than_was_leased() {
+        let mut ring = Indices::new(128);
+        put(&mut ring, 100);
+        ring.lease_bytes(10);
+        ring.take(usize::MAX);
+        assert_eq!(ring.bytes(), 90);
+        ring.lease_room(1, 10);
+        ring.put(usize::MAX);
+        assert_eq!(ring.bytes(), 100);
+        ring.take(5);
+        ring.put(5);
+        assert_eq!((ring.bytes(), ring.room()), (100, 28));
+    }
+
+    #[test]
+    fn less_room_than_the_least_is_none() {
+        let mut ring = Indices::new(128);
+        put(&mut ring, 100);
+        assert_eq!(ring.lease_room(29, 29), None);
+        assert!(ring.lease_room(28, 28).is_some());
+    }
+
+    #[test]
+    fn an_empty_ring_starts_again_at_its_first_page() {
+        let mut ring = Indices::new(65536);
+        put(&mut ring, 5000);
+        take(&mut ring, 5000);
+        assert_eq!(put(&mut ring, 1).start, 0);
+    }
+
+    #[test]
+    fn it_does_not_start_again_under_a_lease() {
+        let mut ring = Indices::new(65536);
+        put(&mut ring, 5000);
+        ring.lease_room(1, 10);
+        take(&mut ring, 5000);
+        assert!(ring.is_empty());
+        ring.put(10);
+        assert_eq!(take(&mut ring, 10).start, 5000);
+        assert_eq!(put(&mut ring, 1).start, 0);
+    }
+
+    #[test]
+    fn indices_wrap_at_the_end_of_usize() {
+        for capacity in [3, 128, 5000, 65536] {
+            for before in 0..=capacity {
+                let mut ring = at_the_end(capacity, before);
+                assert_eq!((ring.bytes(), ring.room()), (1, capacity - 1));
+                put(&mut ring, capacity - 1);
+                assert_eq!((ring.bytes(), ring.room()), (capacity, 0));
+                let span = take(&mut ring, capacity - 1);
+                assert_eq!(span.start, usize::MAX - before + 1);
+                assert_eq!((ring.bytes(), ring.room()), (1, capacity - 1));
+            }
+        }
+    }
+
+    /// Every byte out once and in order, for odd capacities and odd chunks, across the end of `usize`.
+    #[test]
+    fn bytes_come_out_as_they_went_in() {
+        for (capacity, storage) in [(1, 4096), (3, 4096), (128, 4096), (4097, 8192), (5000, 8192)] {
+            let mut ring = at_the_end(capacity, 3 * capacity);
+            let mut pages = vec![0u8; storage];
+            let mut expected = VecDeque::from([0u8]);
+            let (mut next, mut random) = (1u8, 1u32);
+            for _ in 0..20_000 {
+                random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let want = 1 + (random >> 8) as usize % (capacity + 7);
+                if random >> 31 == 0 {
+                    let Some(span) = ring.lease_room(1, want) else {
+                        continue;
+                    };
+                    for i in 0..span.len {
+                        pages[span.start.wrapping_add(i) % storage] = next;
+                        expected.push_back(next);
+                        next = next.wrapping_add(1);
+                    }
+                    ring.put(span.len);
+                } else if let Some(span) = ring.lease_bytes(want) {
+                    for i in 0..span.len {
+                        let byte = pages[span.start.wrapping_add(i) % storage];
+                        assert_eq!(Some(byte), expected.pop_front());
+                    }
+                    ring.take(span.len);
+                }
+                assert_eq!(ring.bytes(), expected.len());
+                assert_eq!(ring.room(), capacity - expected.len());
+            }
+        }
+    }
+
+    /// The two leases never share a byte of the ring, whatever is taken and put under them.
+    #[test]
+    fn leases_never_overlap() {
+        for capacity in [1, 2, 3, 5, 8, 13] {
+            let mut ring = at_the_end(capacity, 40);
+            let mut random = 7u32;
+            let mut leased: [Option<Span>; 2] = [None, None];
+            for _ in 0..50_000 {
+                random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let n = (random >> 16) as usize % (capacity + 1);
+                match random >> 30 {
+                    0 => leased[0] = ring.lease_bytes(n).or(leased[0]),
+                    1 => leased[1] = ring.lease_room(1, n).or(leased[1]),
+                    2 => {
+                        ring.take(n);
+                        leased[0] = None;
+                    }
+                    _ => {
+                        ring.put(n);
+                        leased[1] = None;
+                    }
+                }
+                if let [Some(reader), Some(writer)] = leased {
+                    let distance = writer.start.wrapping_sub(reader.start);
+                    assert!(reader.len <= distance);
+                    assert!(distance + writer.len <= capacity);
+                }
+                assert!(ring.bytes() + ring.room() <= capacity);
+            }
+        }
+    }
+}

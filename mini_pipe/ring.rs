@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The ring: pages, and [`Indices`] into them.
+//!
+//! It knows nothing of locks, files or waiting, and it is the only room that touches pages. Bytes
+//! move under a *lease*: the owner of the ring hands one out, the copy is made from or to user memory
+//! without the owner's lock, and the lease is given back with the count that was really copied.
+
+use crate::indices::{
+    Indices,
+    Span, //
+};
+use core::mem;
+use kernel::{
+    bindings,
+    iov::{
+        IovIterDest,
+        IovIterSource, //
+    },
+    page::{
+        Page,
+        PAGE_SIZE, //
+    },
+    prelude::*, //
+};
+
+/// A byte ring of a fixed capacity, kept in pages of its own.
+pub(crate) struct Ring {
+    /// As many pages as hold the capacity, rounded up to a power of two: an index finds its place by
+    /// its low bits, also when it has wrapped.
+    pages: KVec<Page>,
+    indices: Indices,
+}
+
+impl Ring {
+    /// Allocates an empty ring of `capacity` bytes, at least 1. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` if there are not enough pages, `EINVAL` if no number of pages could hold `capacity`.
+    pub(crate) fn new(capacity: usize) -> Result<Self> {
+        let count = capacity
+            .div_ceil(PAGE_SIZE)
+            .checked_next_power_of_two()
+            .ok_or(EINVAL)?;
+        let mut pages = KVec::with_capacity(count, GFP_KERNEL)?;
+        for _ in 0..count {
+            pages.push(Page::alloc_page(GFP_KERNEL)?, GFP_KERNEL)?;
+        }
+        Ok(Self {
+            pages,
+            indices: Indices::new(capacity),
+        })
+    }
+
+    /// Where the bytes are: what waits for a reader, what room there is, which leases are out.
+    pub(crate) fn indices(&self) -> &Indices {
+        &self.indices
+    }
+
+    /// How many pages the ring is kept in.
+    pub(crate) fn page_count(&self) -> usize {
+        self.pages.len()
+    }
+
+    /// Leases the oldest bytes to a reader, at most `most`; [`None`] when there are none, and while
+    /// another reader holds a lease.
+    pub(crate) fn lease_bytes(&mut self, most: usize) -> Option<BytesLease> {
+        let span = self.indices.lease_bytes(most)?;
+        Some(BytesLease(self.extent(span)))
+    }
+
+    /// Leases room for at most `most` bytes to a writer; [`None`] when there is less than `least`, and
+    /// while another writer holds a lease.
+    pub(crate) fn lease_room(&mut self, least: usize, most: usize) -> Option<RoomLease> {
+        let span = self.indices.lease_room(least, most)?;
+        Some(RoomLease(self.extent(span)))
+    }
+
+    /// Ends a reader's lease; the first `taken` bytes of it leave the ring.
+    pub(crate) fn take(&mut self, lease: BytesLease, taken: usize) {
+        if lease.0.is_of(self) {
+            self.indices.take(taken);
+        }
+        mem::forget(lease);
+    }
+
+    /// Ends a writer's lease; the first `put` bytes of it are now in the ring.
+    pub(crate) fn put(&mut self, lease: RoomLease, put: usize) {
+        if lease.0.is_of(self) {
+            self.indices.put(put);
+        }
+        mem::forget(lease);
+    }
+
+    fn extent(&self, span: Span) -> Extent {
+        Extent {
+            pages: &raw const *self.pages.as_slice(),
+            span,
+        }
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        // A lease still points at the pages: better lost than freed under it.
+        if self.indices.is_reading() || self.indices.is_writing() {
+            mem::forget(mem::take(&mut self.pages));
+        }
+    }
+}
+
+/// Some bytes of a ring's pages, leased to one side.
+///
+/// # Invariants
+///
+/// - `pages` are the pages of the ring that made this lease. That ring neither frees, moves nor
+///   replaces them while the lease is out.
+/// - Nobody else touches the bytes of `span` while the lease is out: a ring has at most one lease a
+///   side, and the spans of the two sides do not overlap (see [`Indices`]).
+struct Extent {
+    pages: *const [Page],
+    span: Span,
+}
+
+// SAFETY: An extent is the right to copy some bytes of some pages. Pages may be used from any thread,
+// and the right goes with the value.
+unsafe impl Send for Extent {}
+
+impl Extent {
+    /// Whether `ring` made this lease. A stranger's lease is not its to end.
+    fn is_of(&self, ring: &Ring) -> bool {
+        self.pages.addr() == ring.pages.as_ptr().addr()
+    }
+
+    /// Calls `copy` with page, offset in it and length, for each piece of the span that lies in one
+    /// page, until one copies less than its piece. Returns how many bytes were copied in all.
+    fn for_each_piece(&self, mut copy: impl FnMut(&Page, usize, usize) -> usize) -> usize {
+        // SAFETY: By the type invariants, the slice of pages is valid while the lease is out, and it
+        // is out for as long as `self` exists.
+        let pages = unsafe { &*self.pages };
+        let mut done = 0;
+        while done < self.span.len {
+            let index = self.span.start.wrapping_add(done);
+            let offset = index % PAGE_SIZE;
+            let len = (PAGE_SIZE - offset).min(self.span.len - done);
+            // The number of pages is a power of two, so this masks.
+            let Some(page) = pages.get(index / PAGE_SIZE & (pages.len() - 1)) else {
+                break;
+            };
+            let copied = copy(page, offset, len);
+            done += copied;
+            if copied < len {
+                break;
+            }
+        }
+        done
+    }
+}
+
+/// Bytes leased to a reader. It must be given back with [`Ring::take`]: one that is dropped instead
+/// would leave the ring without readers for ever, and does not build.
+#[must_use = "a lease must be given back to its ring"]
+pub(crate) struct BytesLease(Extent);
+
+impl BytesLease {
+    /// Copies the leased bytes to `to`, in order, and returns how many were copied: fewer than were
+    /// leased only if the memory behind `to` faulted. May sleep.
+    pub(crate) fn copy_to(&self, to: &mut IovIterDest<'_>) -> usize {
+        self.0.for_each_piece(|page, offset, len| {
+            // SAFETY: `page` is a valid page, `offset + len` lies within it, `to` is a valid iterator
+            // by its type invariants, and by those of `Extent` nobody writes to these bytes meanwhile.
+            unsafe { bindings::copy_page_to_iter(page.as_ptr(), offset, len, to.as_raw()) }
+        })
+    }
+}
+
+impl Drop for BytesLease {
+    // Always inlined, so that there is no code for it unless somebody drops a lease.
+    #[inline(always)]
+    fn drop(&mut self) {
+        build_error!("a reader's lease was dropped");
+    }
+}
+
+/// Room leased to a writer. It must be given back with [`Ring::put`]: one that is dropped instead
+/// would leave the ring without writers for ever, and does not build.
+#[must_use = "a lease must be given back to its ring"]
+pub(crate) struct RoomLease(Extent);
+
+impl RoomLease {
+    /// How many bytes the leased room is for.
+    pub(crate) fn len(&self) -> usize {
+        self.0.span.len
+    }
+
+    /// Fills the leased room from `from`, in order, and returns how many bytes were copied: fewer than
+    /// were leased only if the memory behind `from` faulted or ended. May sleep.
+    pub(crate) fn copy_from(&self, from: &mut IovIterSource<'_>) -> usize {
+        self.0.for_each_piece(|page, offset, len| {
+            // SAFETY: `page` is a valid page, `offset + len` lies within it, `from` is a valid iterator
+            // by its type invariants, and by those of `Extent` nobody touches these bytes meanwhile.
+            unsafe { bindings::copy_page_from_iter(page.as_ptr(), offset, len, from.as_raw()) }
+        })
+    }
+}
+
+impl Drop for RoomLease {
+    // Always inlined, so that there is no code for it unless somebody drops a lease.
+    #[inline(always)]
+    fn drop(&mut self) {
+        build_error!("a writer's lease was dropped");
+    }
+}

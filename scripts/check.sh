@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The kernel's own checks of form, all of them, and shellcheck.
+#
+#   check.sh SOURCE BUILD    with the kernel source SOURCE; clippy builds in BUILD
+
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+source=$1
+build=$2
+failed=()
+
+# check NAME COMMAND...: runs it in the toolbox.
+check() {
+	local name=$1
+	shift
+	if "$scripts/toolbox.sh" run "$@"; then
+		printf '%-12s ok\n' "$name"
+	else
+		printf '%-12s FAILED\n' "$name"
+		failed+=("$name")
+	fi
+}
+
+cd "$top"
+mapfile -t rust < <(git ls-files -co --exclude-standard '*.rs')
+mapfile -t c < <(git ls-files -co --exclude-standard '*.[ch]')
+mapfile -t shell < <(git grep --untracked -lE '^#!.*(ba)?sh$'; echo scripts/lib.sh)
+
+check rustfmt rustfmt --check --config-path "$source/.rustfmt.toml" "${rust[@]}"
+# Warnings are errors, and what clippy found once it must find again: it starts from nothing.
+rm -rf "$build"
+mkdir -p "$build"
+check clippy make -s -C "$source" M="$top" MO="$top/$build" CLIPPY=1 KRUSTFLAGS=-Dwarnings mini_pipe.o
+check checkpatch "$source/scripts/checkpatch.pl" --strict --no-tree --terse --summary-file -f "${c[@]}"
+check shellcheck shellcheck -x "${shell[@]}"
+
+[[ ${#failed[@]} == 0 ]] || die "failed: ${failed[*]}"

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Kernel build directories that people have: can a Rust module be built against one?
+#
+#   kdir.sh find          prints the running kernel's, if it can
+#   kdir.sh check [DIR]   says why DIR, or the running kernel's, cannot, and what to do
+
+set -euo pipefail
+
+running=/lib/modules/$(uname -r)/build
+
+# Prints why a module cannot be built against $1; nothing if it can.
+why_not() {
+	if [[ ! -e $1/.config ]]; then
+		echo "$1 is no kernel build directory: it has no .config"
+	elif ! grep -q '^CONFIG_RUST=y' "$1/.config"; then
+		echo "the kernel of $1 was configured without Rust: CONFIG_RUST is not set in its .config"
+	elif [[ ! -e $1/rust/libkernel.rmeta ]]; then
+		echo "$1 lacks the Rust metadata: distributions leave rust/*.rmeta out of their headers packages"
+	fi
+}
+
+case ${1-} in
+find)
+	[[ -n $(why_not "$running") ]] || echo "$running"
+	;;
+check)
+	reason=$(why_not "${2-$running}")
+	[[ -n $reason ]] || exit 0
+	cat >&2 <<-EOF
+		$reason.
+		What to do, one of:
+		  - make demo, make test, make vm: they bring a kernel of their own and need nothing of yours.
+		  - If yours is one of Debian's (dpkg -l 'linux-image-*') and CONFIG_RUST=y, make its metadata again:
+		        make KERNEL=$(uname -r)
+		  - Build a kernel with the options of .config.fragment, and give its directory:
+		        make KDIR=/path/to/linux
+	EOF
+	exit 1
+	;;
+*)
+	echo "usage: kdir.sh find | check [DIR]" >&2
+	exit 2
+	;;
+esac

@@ -1,0 +1,47 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What the scripts share: where the cache is, how a step is shown, how a script gives up.
+
+set -euo pipefail
+
+scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+top=$(dirname "$scripts")
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/mini_pipe
+
+die() {
+	printf '%s: %s\n' "$(basename "$0")" "$1" >&2
+	exit 1
+}
+
+# A short key for what is made from the given words and this library's scripts' own text.
+key_of() {
+	printf '%s\n' "$@" | sha256sum | cut -c1-12
+}
+
+# step TEXT COMMAND...: one line with its time; what the command says goes to a log, shown if it fails.
+step() {
+	local text=$1 start=$SECONDS log
+	shift
+	mkdir -p "$cache/logs"
+	log=$cache/logs/$(date +%H%M%S)-$$.log
+	printf '  %-66s ' "$text" >&2
+	if "$@" >"$log" 2>&1 </dev/null; then
+		printf '%4d s\n' $((SECONDS - start)) >&2
+		rm -f "$log"
+	else
+		printf 'failed\n' >&2
+		tail -n 25 "$log" >&2
+		die "'$text' failed; its whole log is $log. Mend the cause and run the same make again: it goes on from here."
+	fi
+}
+
+# Holds the cache for this process, so that two makes do not build the same thing at once.
+lock_cache() {
+	mkdir -p "$cache"
+	exec 9>"$cache/lock"
+	if ! flock -n 9; then
+		echo "  another make is setting up $cache; waiting for it" >&2
+		flock 9
+	fi
+}

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Writes tests/logs anew, from one real run of the demo and one of the suite.
+#
+#   logs.sh DIR    the test programs are in DIR
+
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+programs=$1
+logs=$top/tests/logs
+release=$(cat "$("$scripts/kernel.sh" path)/release")
+
+# Puts what ran, and on what, above standard input.
+head_of() {
+	printf '# %s, on Linux %s in a virtual machine, %s\n\n' "$1" "$release" "$(date -u +%F)"
+	cat
+}
+
+rm -rf "$logs"
+mkdir -p "$logs"
+LOAD='no' RUN='sh demo' ADD="scripts/demo $programs/assignment" "$scripts/vm.sh" |
+	head_of 'make demo' >"$logs/demo.log"
+"$scripts/test.sh" "$programs" | head_of 'make test' >"$logs/summary.log"
+awk -v logs="$logs" '/^# subject: / { file = logs "/" $3 ".log" } file { print >file } /^# exit: / { file = "" }' \
+	"$top/build/results"
+head_of 'the kernel'\''s log of make test' <"$top/build/test.log" >"$logs/kernel.log"
+ls -l "$logs"

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The whole suite: the ring's arithmetic here, everything else in the virtual machine; then adds it up.
+#
+#   test.sh DIR    the test programs are in DIR
+
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+programs=$1
+results=$top/build/results
+export LOG=$top/build/test.log
+
+{
+	echo "# subject: indices"
+	"$scripts/toolbox.sh" run sh -c "rustc --edition=2021 --test -o '$programs/indices' \
+		mini_pipe/indices.rs && '$programs/indices'" && status=0 || status=$?
+	echo "# exit: $status"
+	RUN="sh run.sh $(make -s -C tests list O=tests)" ADD="tests/run.sh $programs" "$scripts/vm.sh" || true
+} >"$results"
+exec "$scripts/toolbox.sh" run python3 scripts/ktap.py "$results" "$LOG"
