@@ -100,4 +100,7 @@ macro_rules! modinfo {
 }
 
 modinfo!(PARM_TYPE, b"parmtype=capacity:ulong\0");
-modinfo!(PARM, b"parm=capacity:bytes the pipe can hold, 1 to 1048576 (default 65536)\0");
+modinfo!(
+    PARM,
+    b"parm=capacity:bytes the pipe can hold, 1 to 1048576 (default 65536)\0"
+);

@@ -177,8 +177,12 @@ impl<T: CharDevice> Operations<T> {
         // SAFETY: `open` stored a `Self::Ptr` there, which stays until `release`.
         let me = unsafe { <KBox<T> as ForeignOwnable>::borrow(private) };
         // SAFETY: `wait` is null or valid for the duration of this call.
-        let (table, key) =
-            unsafe { (PollTable::from_raw(wait), wait.as_ref().map_or(0, |w| w._key)) };
+        let (table, key) = unsafe {
+            (
+                PollTable::from_raw(wait),
+                wait.as_ref().map_or(0, |w| w._key),
+            )
+        };
         me.poll(fileref, &table, key & EPOLLET != 0)
     }
 }

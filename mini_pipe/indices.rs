@@ -315,7 +315,13 @@ mod tests {
     /// Every byte out once and in order, for odd capacities and odd chunks, across the end of `usize`.
     #[test]
     fn bytes_come_out_as_they_went_in() {
-        for (capacity, storage) in [(1, 4096), (3, 4096), (128, 4096), (4097, 8192), (5000, 8192)] {
+        for (capacity, storage) in [
+            (1, 4096),
+            (3, 4096),
+            (128, 4096),
+            (4097, 8192),
+            (5000, 8192),
+        ] {
             let mut ring = at_the_end(capacity, 3 * capacity);
             let mut pages = vec![0u8; storage];
             let mut expected = VecDeque::from([0u8]);

@@ -125,12 +125,7 @@ impl Pipe {
     /// - `EAGAIN`: it would have to wait and the call does not block.
     /// - `ERESTARTSYS`: a signal came while it waited.
     /// - `EFAULT`: not one byte could be stored in `to`. Those that could not stay in the pipe.
-    pub(crate) fn read(
-        &self,
-        seat: &Seat,
-        call: &Call,
-        to: &mut IovIterDest<'_>,
-    ) -> Result<usize> {
+    pub(crate) fn read(&self, seat: &Seat, call: &Call, to: &mut IovIterDest<'_>) -> Result<usize> {
         if to.is_empty() {
             return Ok(0);
         }

@@ -25,11 +25,10 @@ check() {
 }
 
 cd "$top"
-mapfile -t rust < <(git ls-files -co --exclude-standard '*.rs')
 mapfile -t c < <(git ls-files -co --exclude-standard '*.[ch]')
 mapfile -t shell < <(git grep --untracked -lE '^#!.*(ba)?sh$'; echo scripts/lib.sh)
 
-check rustfmt rustfmt --check --config-path "$source/.rustfmt.toml" "${rust[@]}"
+check rustfmt rustfmt --check --config-path "$source/.rustfmt.toml" mini_pipe.rs
 # Warnings are errors, and what clippy found once it must find again: it starts from nothing.
 rm -rf "$build"
 mkdir -p "$build"

@@ -47,8 +47,9 @@ unpack() {
 		for package in *.deb; do dpkg-deb -x \"\$package\" packages; rm \"\$package\"; done
 		tar -xf packages/usr/src/linux-source-*.tar.xz -C source --strip-components=1
 		mv packages/usr/lib/modules/$release/vmlinuz vmlinuz
-		mv packages/usr/src/linux-headers-$release/.config source/.config
-		mv packages/usr/src/linux-headers-$release/Module.symvers source/Module.symvers
+		cd packages/usr/src/linux-headers-$release
+		mv .config Module.symvers vmlinux '$new/source/'
+		cd '$new'
 		rm -r packages
 		release=$release; echo \"+\${release#*+}\" >source/localversion-mini_pipe"
 }

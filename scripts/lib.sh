@@ -6,6 +6,7 @@
 set -euo pipefail
 
 scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck disable=SC2034 # For the scripts that read this.
 top=$(dirname "$scripts")
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/mini_pipe
 

@@ -70,6 +70,7 @@ bootstrap() {
 	include=$(IFS=,; echo "${packages[*]}")
 	as_root rm -rf "$box.new"
 	# The backports suite, where the kernel comes from, is found where mmdebstrap found the rest.
+	# shellcheck disable=SC2016 # mmdebstrap's shell puts the tree's path in.
 	mmdebstrap --variant=minbase --include="$include" \
 		--customize-hook='sed -n "s/ trixie main/ trixie-backports main/p" "$1/etc/apt/sources.list" \
 			>"$1/etc/apt/sources.list.d/backports.list"' \

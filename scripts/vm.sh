@@ -24,12 +24,11 @@ trap 'rm -rf "$work"' EXIT
 
 # Programs that are not static bring the host's libraries along.
 add_libraries() {
-	local file library
+	local file
 	find "$work/root/root" -type f -perm /111 | while read -r file; do
 		[[ $(head -c 4 "$file") == $'\x7fELF' ]] || continue
-		{ ldd "$file" 2>/dev/null || true; } | grep -o '/[^ ]*' | while read -r library; do
-			cp -L --parents "$library" "$work/root"
-		done
+		{ ldd "$file" 2>/dev/null || true; } | sed -n 's|^[^/]*\(/[^ ]*\).*|\1|p' |
+			xargs -r cp -L --parents -t "$work/root"
 	done
 }
 
