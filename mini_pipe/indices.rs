@@ -154,7 +154,7 @@ mod tests {
     /// A ring whose indices stand `before` bytes short of the end of `usize`, holding one byte, so
     /// that it does not rewind.
     fn at_the_end(capacity: usize, before: usize) -> Indices {
-        let tail = usize::MAX - before + 1;
+        let tail = 0usize.wrapping_sub(before);
         Indices {
             head: tail.wrapping_add(1),
             tail,
@@ -306,7 +306,7 @@ mod tests {
                 put(&mut ring, capacity - 1);
                 assert_eq!((ring.bytes(), ring.room()), (capacity, 0));
                 let span = take(&mut ring, capacity - 1);
-                assert_eq!(span.start, usize::MAX - before + 1);
+                assert_eq!(span.start, 0usize.wrapping_sub(before));
                 assert_eq!((ring.bytes(), ring.room()), (1, capacity - 1));
             }
         }

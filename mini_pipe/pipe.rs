@@ -75,13 +75,16 @@ enum Leaseholder {
 impl Pipe {
     /// An empty pipe around `ring` that nobody has open.
     pub(crate) fn new(ring: Ring) -> impl PinInit<Self> {
+        let mut state = State {
+            ring,
+            ends: Ends::default(),
+            waiting_readers: Waiters::default(),
+            waiting_writers: Waiters::default(),
+        };
+        let small = state.is_small();
+        state.waiting_writers.want_every_rise(small);
         pin_init!(Self {
-            state <- new_mutex!(State {
-                ring,
-                ends: Ends::default(),
-                waiting_readers: Waiters::default(),
-                waiting_writers: Waiters::default(),
-            }, "mini_pipe"),
+            state <- new_mutex!(state, "mini_pipe"),
             readers <- new_poll_condvar!("mini_pipe_readers"),
             writers <- new_poll_condvar!("mini_pipe_writers"),
         })
@@ -104,7 +107,7 @@ impl Pipe {
         let end_of_file = seat.writes && state.ends.no_writers();
         let broken = seat.reads && state.ends.no_readers();
         if broken {
-            state.waiting_readers.forget_edges();
+            state.waiting_readers.want_every_rise(false);
         }
         drop(state);
 
@@ -205,7 +208,7 @@ impl Pipe {
             if interrupted {
                 return some_or(written, ERESTARTSYS);
             }
-            interrupted = self.wait_for_room(from.len(), &mut state);
+            interrupted = self.wait_for_room(&mut state);
         }
         Ok(written)
     }
@@ -233,7 +236,7 @@ impl Pipe {
         let mut state = self.state.lock();
         if seat.reads {
             if edge_triggered {
-                state.waiting_readers.want_every_write();
+                state.waiting_readers.want_every_rise(true);
             }
             if !state.refuse_reader() {
                 if state.ring.indices().bytes() > 0 {
@@ -257,17 +260,15 @@ impl Pipe {
 
     /// Sleeps until bytes may have come or a signal has. Returns whether a signal is pending.
     fn wait_for_bytes(&self, state: &mut Guard<'_, State, MutexBackend>) -> bool {
-        state.waiting_readers.fall_asleep(1);
+        state.waiting_readers.fall_asleep();
         let signal = self.readers.wait_interruptible(state);
         state.waiting_readers.wake_up();
         signal
     }
 
-    /// Sleeps until there may be room for `len` bytes, or for as many as must go in at once, or a
-    /// signal has come. Returns whether a signal is pending.
-    fn wait_for_room(&self, len: usize, state: &mut Guard<'_, State, MutexBackend>) -> bool {
-        let need = len.min(state.atomic_limit());
-        state.waiting_writers.fall_asleep(need);
+    /// Sleeps until there may be enough room or a signal has come. Returns whether a signal is pending.
+    fn wait_for_room(&self, state: &mut Guard<'_, State, MutexBackend>) -> bool {
+        state.waiting_writers.fall_asleep();
         let signal = self.writers.wait_interruptible(state);
         state.waiting_writers.wake_up();
         signal
@@ -282,19 +283,23 @@ impl Pipe {
         give_back(&mut state.ring);
 
         let reading = holder == Leaseholder::Reader;
-        let limit = state.atomic_limit();
+        let small = state.is_small();
         let indices = state.ring.indices();
         let wake_reader = state
             .waiting_readers
             .are_due(bytes..=indices.bytes(), 1, reading);
-        let wake_writer = state
-            .waiting_writers
-            .are_due(room..=indices.room(), limit, !reading);
+        let wake_writer = state.waiting_writers.are_due(
+            room..=indices.room(),
+            if small { 1 } else { PIPE_BUF },
+            !reading,
+        );
         // Readers that met this lease at the end of file wait for nothing else.
         let end_of_file = reading && indices.is_empty() && state.ends.no_writers();
         drop(guard);
 
-        if wake_writer {
+        if wake_writer && small {
+            self.writers.notify_all();
+        } else if wake_writer {
             self.writers.notify_sync();
         }
         if end_of_file {
@@ -306,6 +311,12 @@ impl Pipe {
 }
 
 impl State {
+    /// Whether the ring cannot hold [`PIPE_BUF`] bytes. Else that is what sleeping writers wait for, for
+    /// each of them finds its room there; here no amount suits all, so all of them look at every change.
+    fn is_small(&self) -> bool {
+        self.ring.indices().capacity() < PIPE_BUF
+    }
+
     /// Writes of at most so many bytes go in as a whole: [`PIPE_BUF`], or what the ring can hold.
     fn atomic_limit(&self) -> usize {
         self.ring.indices().capacity().min(PIPE_BUF)

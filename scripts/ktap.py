@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Reads the results of a run of the suite, adds them up by subject, and looks at the kernel's log.
 
-    ktap.py RESULTS LOG
+    ktap.py RESULTS LOG SUBJECT...
 
 RESULTS holds, for each subject, a line "# subject: NAME", what its program printed (KTAP, or what Rust's
 libtest prints) and a line "# exit: STATUS". A test that was planned and did not report has failed, and
-so has a program that ended badly, whatever its tests said. The last line is "N passed, N failed".
+so has a program that ended badly, whatever its tests said, and a SUBJECT that is not there. The last line is "N passed, N failed".
 """
 
 import re
@@ -62,15 +62,15 @@ class Subject:
         self.failures += [f"({missing} tests that were planned and did not report)"] * (missing > 0)
         self.failures += [""] * max(missing - 1, 0)
         if status is None:
-            self.failures.append("(the program did not end: the machine died under it)")
+            self.failures.append("(the program did not run to its end: the machine died)")
         elif status != "0" and not self.failures:
             self.failures.append(f"(the program ended with status {status})")
         elif self.planned == 0:
             self.failures.append("(the program ran no test)")
 
 
-def read_subjects(path):
-    """Reads the results by subject."""
+def read_subjects(path, expected):
+    """Reads the results by subject; those that were expected and are not there come last."""
     subjects = []
     with open(path, encoding="utf-8", errors="replace") as lines:
         for line in map(str.rstrip, lines):
@@ -82,6 +82,11 @@ def read_subjects(path):
                 subjects[-1].read(line)
     if subjects and not subjects[-1].ended:
         subjects[-1].end(None)
+    seen = {subject.name for subject in subjects}
+    for name in expected:
+        if name not in seen:
+            subjects.append(Subject(name))
+            subjects[-1].end(None)
     return subjects
 
 
@@ -99,8 +104,8 @@ def read_log(path):
 
 def main():
     """Prints a line a subject, the tests that failed or were skipped, and the sum."""
-    results, log = sys.argv[1:]
-    subjects = read_subjects(results) + [read_log(log)]
+    results, log, *expected = sys.argv[1:]
+    subjects = read_subjects(results, expected) + [read_log(log)]
     for subject in subjects:
         print(f"{subject.name:12} {subject.passed:4} passed, {len(subject.failures):2} failed")
         for test in filter(None, subject.failures):

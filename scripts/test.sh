@@ -9,14 +9,15 @@
 . "$(dirname "$0")/lib.sh"
 
 programs=$1
+mapfile -t subjects < <(make -s -C tests list)
 results=$top/build/results
 export LOG=$top/build/test.log
 
 {
 	echo "# subject: indices"
-	"$scripts/toolbox.sh" run sh -c "rustc --edition=2021 --test -o '$programs/indices' \
-		mini_pipe/indices.rs && '$programs/indices'" && status=0 || status=$?
+	"$scripts/toolbox.sh" run sh -c "rustc --edition=2021 --test -o build/indices \
+		mini_pipe/indices.rs && build/indices" && status=0 || status=$?
 	echo "# exit: $status"
-	RUN="sh run.sh $(make -s -C tests list O=tests)" ADD="tests/run.sh $programs" "$scripts/vm.sh" || true
+	RUN="sh run.sh ${subjects[*]/#/tests/}" ADD="tests/run.sh $programs" "$scripts/vm.sh" || true
 } >"$results"
-exec "$scripts/toolbox.sh" run python3 scripts/ktap.py "$results" "$LOG"
+exec "$scripts/toolbox.sh" run python3 scripts/ktap.py "$results" "$LOG" indices "${subjects[@]}"

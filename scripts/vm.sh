@@ -19,6 +19,7 @@ run=${RUN-}
 timeout=${TIMEOUT:-$([[ -n $run ]] && echo 120 || echo 0)}
 log=$(realpath -m "${LOG:-$top/build/vm.log}")
 mkdir -p "$(dirname "$log")" "$cache"
+: >"$log"
 work=$(mktemp -d "$cache/vm.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
@@ -27,7 +28,7 @@ add_libraries() {
 	local file
 	find "$work/root/root" -type f -perm /111 | while read -r file; do
 		[[ $(head -c 4 "$file") == $'\x7fELF' ]] || continue
-		{ ldd "$file" 2>/dev/null || true; } | sed -n 's|^[^/]*\(/[^ ]*\).*|\1|p' |
+		{ ldd "$file" 2>/dev/null || true; } | sed -n 's|^\t[^/]*\(/[^ ]*\).*|\1|p' |
 			xargs -r cp -L --parents -t "$work/root"
 	done
 }
