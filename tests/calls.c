@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What each system call means on a pipe, and which mean nothing on it. */
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include "pipe_fixture.h"
+
+TEST_F(pipe, the_pipe_is_a_character_device)
+{
+	struct stat stat;
+
+	ASSERT_EQ(0, fstat(open_pipe(_metadata, O_RDONLY), &stat));
+	EXPECT_TRUE(S_ISCHR(stat.st_mode));
+}
+
+TEST_F(pipe, there_is_no_seeking)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+
+	EXPECT_EQ(-1, lseek(fd, 0, SEEK_CUR));
+	EXPECT_EQ(ESPIPE, errno);
+	EXPECT_EQ(-1, lseek(fd, 10, SEEK_SET));
+	EXPECT_EQ(ESPIPE, errno);
+}
+
+TEST_F(pipe, there_is_no_reading_at_an_offset)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	char byte;
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+
+	ASSERT_EQ(1, write(fd, "x", 1));
+	EXPECT_EQ(-1, pread(fd, &byte, 1, 0));
+	EXPECT_EQ(ESPIPE, errno);
+	EXPECT_EQ(-1, preadv(fd, &iov, 1, 0));
+	EXPECT_EQ(ESPIPE, errno);
+	take(_metadata, fd, 1);
+}
+
+TEST_F(pipe, there_is_no_writing_at_an_offset)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	struct iovec iov = { .iov_base = (char *)"x", .iov_len = 1 };
+
+	EXPECT_EQ(-1, pwrite(fd, "x", 1, 0));
+	EXPECT_EQ(ESPIPE, errno);
+	EXPECT_EQ(-1, pwritev(fd, &iov, 1, 0));
+	EXPECT_EQ(ESPIPE, errno);
+	EXPECT_EQ(0, drain_pipe(_metadata, fd));
+}
+
+/* With the offset -1, preadv2 and pwritev2 are readv and writev. */
+TEST_F(pipe, the_offset_minus_one_is_no_offset)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	char byte = 'x';
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+
+	EXPECT_EQ(1, pwritev2(fd, &iov, 1, -1, 0));
+	EXPECT_EQ(1, preadv2(fd, &iov, 1, -1, 0));
+	EXPECT_EQ('x', byte);
+}
+
+TEST_F(pipe, an_ioctl_the_pipe_does_not_have_gives_enotty)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	int argument = 0;
+
+	EXPECT_EQ(-1, ioctl(fd, TCGETS, &argument));
+	EXPECT_EQ(ENOTTY, errno);
+	EXPECT_EQ(-1, ioctl(fd, _IO('?', 77), &argument));
+	EXPECT_EQ(ENOTTY, errno);
+}
+
+TEST_F(pipe, there_is_nothing_to_map)
+{
+	int fd = open_pipe(_metadata, O_RDWR);
+
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0));
+	EXPECT_EQ(ENODEV, errno);
+}
+
+TEST_F(pipe, reading_nothing_returns_at_once)
+{
+	struct child reader = start_reader(_metadata, 0);
+
+	EXPECT_EQ(0, result_of(_metadata, &reader).ret);
+}
+
+TEST_F(pipe, reading_nothing_takes_nothing)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+
+	ASSERT_EQ(1, write(fd, "x", 1));
+	EXPECT_EQ(0, read(fd, big_buffer(), 0));
+	take(_metadata, fd, 1);
+}
+
+TEST_F(pipe, writing_nothing_to_a_full_pipe_returns_at_once)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	struct child writer;
+
+	fill_pipe(_metadata, fd);
+	writer = start_writer(_metadata, 0, 'w');
+	EXPECT_EQ(0, result_of(_metadata, &writer).ret);
+	EXPECT_EQ(self->capacity, drain_pipe(_metadata, fd));
+}
+
+TEST_F(pipe, a_reader_cannot_write_and_a_writer_cannot_read)
+{
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
+	char byte;
+
+	EXPECT_EQ(-1, write(reader, "x", 1));
+	EXPECT_EQ(EBADF, errno);
+	EXPECT_EQ(-1, read(writer, &byte, 1));
+	EXPECT_EQ(EBADF, errno);
+}
+
+TEST_F(pipe, a_file_open_neither_way_can_do_neither)
+{
+	int fd = open_pipe(_metadata, O_WRONLY | O_RDWR | O_NONBLOCK);
+	char byte;
+
+	EXPECT_EQ(-1, read(fd, &byte, 1));
+	EXPECT_EQ(EBADF, errno);
+	EXPECT_EQ(-1, write(fd, "x", 1));
+	EXPECT_EQ(EBADF, errno);
+}
+
+TEST_F(pipe, readv_fills_its_buffers_in_turn)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	char a[3] = "", b[3] = "", c[9] = "";
+	struct iovec iov[] = { { a, 2 }, { NULL, 0 }, { b, 2 }, { c, 8 } };
+
+	ASSERT_EQ(7, write(fd, "abcdefg", 7));
+	EXPECT_EQ(7, readv(fd, iov, 4));
+	EXPECT_STREQ("ab", a);
+	EXPECT_STREQ("cd", b);
+	EXPECT_STREQ("efg", c);
+}
+
+TEST_F(pipe, writev_joins_its_buffers)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	struct iovec iov[] = { { (char *)"ab", 2 }, { NULL, 0 }, { (char *)"cde", 3 } };
+
+	EXPECT_EQ(5, writev(fd, iov, 3));
+	take(_metadata, fd, 5);
+	EXPECT_EQ(0, memcmp(big_buffer(), "abcde", 5));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the mini_pipe tests share: a stage to play on, child processes that report what their
+ * calls returned, and a way to know that a child is asleep in the device.
+ *
+ * The test process itself only makes calls that return at once. Whatever may wait runs in a
+ * child; children die with the test, so a test that fails leaves nobody behind.
+ */
+#ifndef MINI_PIPE_TEST_H
+#define MINI_PIPE_TEST_H
+
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include "kselftest_harness.h"
+
+#ifndef MINI_PIPE
+#define MINI_PIPE "/dev/mini_pipe"
+#endif
+
+/* How long to wait for what must happen; a slow emulator needs a fraction of it. */
+#define PATIENCE_MS 10000
+
+/* More than any capacity, so that a write of it always meets a full pipe. */
+#define BIG (2 << 20)
+
+/* More than PIPE_BUF, so that a part of it goes in where the whole does not fit. */
+#define PIECE 65537
+
+#define MAX_CHILDREN 64
+
+/* What a child tells the test about one call. */
+struct result {
+	ssize_t ret;
+	int err;		/* errno, or 0 if the call did not fail */
+	int sigpipes;		/* caught so far */
+	unsigned char first;	/* the first byte a reader got */
+};
+
+/* A process at work beside the test. Having reported, it stays, its files open, until killed. */
+struct child {
+	pid_t pid;
+	int results;
+};
+
+typedef void (*job_fn)(int report_to, const void *arg);
+
+/* The arguments of the usual job: open, make one call, report. */
+struct job {
+	int flags;		/* for open, besides O_RDONLY or O_WRONLY */
+	ssize_t len;
+	unsigned char fill;	/* a writer's byte; 0 writes the pattern from its start */
+	bool restart;		/* SIGUSR1 restarts the call, rather than interrupting it */
+	bool sigpipe_kills;
+};
+
+/* Each process has its own. */
+static inline unsigned char *big_buffer(void)
+{
+	static unsigned char buffer[BIG];
+
+	return buffer;
+}
+
+/* 251 is prime, so bytes that are a page or a power of two out of place differ. */
+static inline void put_pattern(unsigned char *buf, size_t from, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		buf[i] = (from + i) % 251;
+}
+
+static inline bool is_pattern(const unsigned char *buf, size_t from, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (buf[i] != (from + i) % 251)
+			return false;
+	return true;
+}
+
+static inline ssize_t smaller(ssize_t a, ssize_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline void a_moment(void)
+{
+	usleep(1000);
+}
+
+/* Signals: SIGPIPE is counted, SIGUSR1 does nothing but interrupt. */
+
+static inline atomic_int *sigpipe_counter(void)
+{
+	static atomic_int count;
+
+	return &count;
+}
+
+static inline int sigpipes(void)
+{
+	return *sigpipe_counter();
+}
+
+static inline void count_sigpipe(int sig __maybe_unused)
+{
+	(*sigpipe_counter())++;
+}
+
+static inline void do_nothing(int sig __maybe_unused)
+{
+}
+
+static inline void handle(int sig, void (*handler)(int sig), int sa_flags)
+{
+	struct sigaction action = { .sa_handler = handler, .sa_flags = sa_flags };
+
+	sigaction(sig, &action, NULL);
+}
+
+/* Children */
+
+static inline pid_t *children(void)
+{
+	static pid_t pids[MAX_CHILDREN];
+
+	return pids;
+}
+
+static inline void remember_child(struct __test_metadata *_metadata, pid_t pid)
+{
+	for (int i = 0; i < MAX_CHILDREN; i++) {
+		if (!children()[i]) {
+			children()[i] = pid;
+			return;
+		}
+	}
+	ASSERT_TRUE(false)
+	{
+		kill(pid, SIGKILL);
+		TH_LOG("more than %d children", MAX_CHILDREN);
+	}
+}
+
+static inline void forget_child(pid_t pid)
+{
+	for (int i = 0; i < MAX_CHILDREN; i++)
+		if (children()[i] == pid)
+			children()[i] = 0;
+}
+
+static inline void report_result(int report_to, const struct result *result)
+{
+	if (write(report_to, result, sizeof(*result)) != sizeof(*result))
+		_exit(KSFT_FAIL);
+}
+
+static inline void report(int report_to, ssize_t ret)
+{
+	struct result result = {
+		.ret = ret,
+		.err = ret < 0 ? errno : 0,
+		.sigpipes = sigpipes(),
+		.first = ret > 0 ? big_buffer()[0] : 0,
+	};
+
+	report_result(report_to, &result);
+}
+
+static inline void be_a_child(pid_t parent, int report_to, bool keeps_files)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(KSFT_FAIL);
+	*sigpipe_counter() = 0;
+	if (keeps_files)
+		return;
+	/* The test's own ends of the pipe must not stay open in here. */
+	if (report_to > 3)
+		syscall(__NR_close_range, 3, report_to - 1, 0);
+	syscall(__NR_close_range, report_to + 1, ~0U, 0);
+}
+
+static inline struct child start(struct __test_metadata *_metadata, job_fn job, const void *arg,
+				 bool keeps_files)
+{
+	pid_t parent = getpid();
+	struct child child;
+	int pipe_fds[2];
+
+	ASSERT_EQ(0, pipe2(pipe_fds, O_CLOEXEC));
+	child.results = pipe_fds[0];
+	child.pid = fork();
+	ASSERT_LE(0, child.pid);
+	if (!child.pid) {
+		be_a_child(parent, pipe_fds[1], keeps_files);
+		job(pipe_fds[1], arg);
+		for (;;)
+			pause();
+	}
+	close(pipe_fds[1]);
+	remember_child(_metadata, child.pid);
+	return child;
+}
+
+static inline struct child start_child(struct __test_metadata *_metadata, job_fn job,
+				       const void *arg)
+{
+	return start(_metadata, job, arg, false);
+}
+
+/* The child keeps the descriptors that the test has open, as after any fork. */
+static inline struct child start_heir(struct __test_metadata *_metadata, job_fn job,
+				      const void *arg)
+{
+	return start(_metadata, job, arg, true);
+}
+
+static inline bool has_reported_within(const struct child *child, int ms)
+{
+	struct pollfd results = { .fd = child->results, .events = POLLIN };
+
+	return poll(&results, 1, ms) == 1;
+}
+
+static inline bool has_reported(const struct child *child)
+{
+	return has_reported_within(child, 0);
+}
+
+static inline struct result result_of(struct __test_metadata *_metadata, const struct child *child)
+{
+	struct result result = { .ret = -1 };
+
+	ASSERT_TRUE(has_reported_within(child, PATIENCE_MS))
+	{
+		TH_LOG("child %d is still waiting", child->pid);
+	}
+	ASSERT_EQ((ssize_t)sizeof(result), read(child->results, &result, sizeof(result)))
+	{
+		TH_LOG("child %d ended without a word", child->pid);
+	}
+	return result;
+}
+
+/* Waits for the child to end and returns its status. */
+static inline int end_of(struct __test_metadata *_metadata, const struct child *child)
+{
+	int status = 0;
+	pid_t ended = 0;
+
+	for (int ms = 0; ms < PATIENCE_MS && !ended; ms++) {
+		ended = waitpid(child->pid, &status, WNOHANG);
+		if (!ended)
+			a_moment();
+	}
+	ASSERT_EQ(child->pid, ended)
+	{
+		TH_LOG("child %d does not end", child->pid);
+	}
+	forget_child(child->pid);
+	close(child->results);
+	return status;
+}
+
+/* When this returns, the child's files are closed. */
+static inline void dismiss(struct __test_metadata *_metadata, const struct child *child)
+{
+	kill(child->pid, SIGKILL);
+	end_of(_metadata, child);
+}
+
+/* Asleep in the device */
+
+static inline bool read_proc(pid_t pid, const char *file, char *text, size_t size)
+{
+	char path[64];
+	ssize_t len;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	len = read(fd, text, size - 1);
+	close(fd);
+	text[len > 0 ? len : 0] = '\0';
+	return len > 0;
+}
+
+static inline char state_of(pid_t pid)
+{
+	char text[512];
+	char *name_end;
+
+	if (!read_proc(pid, "stat", text, sizeof(text)))
+		return '?';
+	name_end = strrchr(text, ')');
+	return name_end && name_end[1] ? name_end[2] : '?';
+}
+
+static inline bool fd_is_mini_pipe(pid_t pid, unsigned long fd)
+{
+	char path[64], target[64];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%lu", pid, fd);
+	len = readlink(path, target, sizeof(target) - 1);
+	target[len > 0 ? len : 0] = '\0';
+	return strcmp(target, MINI_PIPE) == 0;
+}
+
+/* These wait for a set of files, so their first argument is no descriptor. */
+static inline bool waits_for_many(long syscall_nr)
+{
+	return syscall_nr == __NR_ppoll || syscall_nr == __NR_pselect6 ||
+	       syscall_nr == __NR_epoll_pwait;
+}
+
+static inline bool is_asleep_in(pid_t pid, long syscall_nr)
+{
+	unsigned long first_arg;
+	char text[256];
+	long nr;
+
+	if (state_of(pid) != 'S' || !read_proc(pid, "syscall", text, sizeof(text)))
+		return false;
+	if (sscanf(text, "%ld %lx", &nr, &first_arg) != 2 || nr != syscall_nr)
+		return false;
+	return waits_for_many(nr) || fd_is_mini_pipe(pid, first_arg);
+}
+
+/*
+ * Waits until the child sleeps in that system call. To prove that an event leaves a sleeper
+ * asleep, ask again after the event: whoever wakes a sleeper has done so when the waking call
+ * returns, and from then on the sleeper is awake, or has looked and gone to sleep again.
+ */
+static inline bool falls_asleep_in(const struct child *child, long syscall_nr)
+{
+	for (int ms = 0; ms < PATIENCE_MS; ms++) {
+		if (has_reported(child))
+			return false;
+		if (is_asleep_in(child->pid, syscall_nr))
+			return true;
+		a_moment();
+	}
+	return false;
+}
+
+#define ASSERT_ASLEEP_IN(call, child) ASSERT_TRUE(falls_asleep_in(child, __NR_##call))
+
+/* The usual jobs */
+
+static inline int open_for(const struct job *job, int end)
+{
+	int fd;
+
+	handle(SIGUSR1, do_nothing, job->restart ? SA_RESTART : 0);
+	if (job->sigpipe_kills)
+		signal(SIGPIPE, SIG_DFL);
+	fd = open(MINI_PIPE, end | job->flags);
+	if (fd < 0)
+		_exit(KSFT_FAIL);
+	return fd;
+}
+
+static inline void read_once(int report_to, const void *arg)
+{
+	const struct job *job = arg;
+	int fd = open_for(job, O_RDONLY);
+
+	report(report_to, read(fd, big_buffer(), job->len));
+}
+
+static inline void write_once(int report_to, const void *arg)
+{
+	const struct job *job = arg;
+	int fd = open_for(job, O_WRONLY);
+
+	if (job->fill)
+		memset(big_buffer(), job->fill, job->len);
+	else
+		put_pattern(big_buffer(), 0, job->len);
+	report(report_to, write(fd, big_buffer(), job->len));
+}
+
+static inline void poll_for_bytes(int report_to, const void *arg __maybe_unused)
+{
+	struct pollfd pollfd = { .fd = open(MINI_PIPE, O_RDONLY), .events = POLLIN };
+
+	report(report_to, ppoll(&pollfd, 1, NULL, NULL));
+}
+
+static inline struct child start_reader(struct __test_metadata *_metadata, ssize_t len)
+{
+	struct job job = { .len = len };
+
+	return start_child(_metadata, read_once, &job);
+}
+
+static inline struct child start_writer(struct __test_metadata *_metadata, ssize_t len,
+					unsigned char fill)
+{
+	struct job job = { .len = len, .fill = fill };
+
+	return start_child(_metadata, write_once, &job);
+}
+
+/* They fall asleep one after the other, so they queue in the order of the array. */
+static inline void queue_readers(struct __test_metadata *_metadata, struct child *readers,
+				 int count)
+{
+	for (int i = 0; i < count; i++) {
+		readers[i] = start_reader(_metadata, 1);
+		ASSERT_ASLEEP_IN(read, &readers[i]);
+	}
+}
+
+static inline void queue_writers(struct __test_metadata *_metadata, struct child *writers,
+				 int count, ssize_t len)
+{
+	for (int i = 0; i < count; i++) {
+		writers[i] = start_writer(_metadata, len, 'a' + i);
+		ASSERT_ASLEEP_IN(write, &writers[i]);
+	}
+}
+
+/* Opens and closes one end, as a peer that comes and goes. */
+static inline void touch(struct __test_metadata *_metadata, int end)
+{
+	int fd = open(MINI_PIPE, end);
+
+	ASSERT_LE(0, fd);
+	close(fd);
+}
+
+/* The test's own ends */
+
+static inline int open_pipe(struct __test_metadata *_metadata, int flags)
+{
+	int fd = open(MINI_PIPE, flags | O_CLOEXEC);
+
+	ASSERT_LE(0, fd)
+	{
+		TH_LOG("cannot open %s: %s (sudo insmod mini_pipe.ko ?)", MINI_PIPE,
+		       strerror(errno));
+	}
+	return fd;
+}
+
+static inline short poll_now(int fd, short events)
+{
+	struct pollfd pollfd = { .fd = fd, .events = events };
+
+	return poll(&pollfd, 1, 0) < 0 ? -1 : pollfd.revents;
+}
+
+/* Writes the pattern until the pipe is full; returns how many bytes that took. */
+static inline ssize_t fill_pipe(struct __test_metadata *_metadata, int fd)
+{
+	ssize_t n, total = 0;
+
+	do {
+		put_pattern(big_buffer(), total, PIECE);
+		n = write(fd, big_buffer(), PIECE);
+		if (n > 0)
+			total += n;
+	} while (n > 0);
+	ASSERT_EQ(EAGAIN, errno);
+	return total;
+}
+
+/* Takes all there is; returns how many bytes, the last of them in big_buffer(). */
+static inline ssize_t drain_pipe(struct __test_metadata *_metadata, int fd)
+{
+	ssize_t n, total = 0;
+
+	do {
+		ASSERT_GE(BIG, total);
+		n = read(fd, big_buffer() + total, BIG - total);
+		if (n > 0)
+			total += n;
+	} while (n > 0);
+	ASSERT_TRUE(n == 0 || errno == EAGAIN);
+	return total;
+}
+
+/* Takes exactly so many bytes, which are there. */
+static inline void take(struct __test_metadata *_metadata, int fd, ssize_t len)
+{
+	ASSERT_EQ(len, read(fd, big_buffer(), len));
+}
+
+static inline void empty_pipe(struct __test_metadata *_metadata)
+{
+	int fd = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+
+	drain_pipe(_metadata, fd);
+	close(fd);
+}
+
+static inline ssize_t measure_capacity(struct __test_metadata *_metadata)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	ssize_t capacity = write(fd, big_buffer(), BIG);
+
+	ASSERT_LT(0, capacity);
+	ASSERT_EQ(capacity, drain_pipe(_metadata, fd));
+	close(fd);
+	return capacity;
+}
+
+static inline ssize_t set_the_stage(struct __test_metadata *_metadata)
+{
+	handle(SIGPIPE, count_sigpipe, SA_RESTART);
+	/* Before any child is there, so that no signal finds one unprepared. */
+	handle(SIGUSR1, do_nothing, 0);
+	empty_pipe(_metadata);
+	return measure_capacity(_metadata);
+}
+
+static inline void clear_the_stage(struct __test_metadata *_metadata)
+{
+	/* A failed assertion comes here with this set, and would take all in here for failed. */
+	_metadata->trigger = 0;
+	for (int i = 0; i < MAX_CHILDREN; i++) {
+		struct child child = { .pid = children()[i], .results = -1 };
+
+		if (child.pid)
+			dismiss(_metadata, &child);
+	}
+}
+
+/* For tests of what only a pipe of that size can do; skips the others. */
+static inline bool holds(struct __test_metadata *_metadata, ssize_t capacity, ssize_t needed)
+{
+	if (capacity < needed)
+		SKIP(return false, "needs a capacity of %zd bytes", needed);
+	return true;
+}
+
+#endif /* MINI_PIPE_TEST_H */

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0
+/* O_NONBLOCK: what fits, at once, or EAGAIN. */
+#include "pipe_fixture.h"
+
+static void set_nonblocking(struct __test_metadata *_metadata, int fd, bool on)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	ASSERT_LE(0, flags);
+	flags = on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+	ASSERT_EQ(0, fcntl(fd, F_SETFL, flags));
+}
+
+TEST_F(pipe, reading_an_empty_pipe_gives_eagain)
+{
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	char byte;
+
+	open_pipe(_metadata, O_WRONLY);
+	EXPECT_EQ(-1, read(reader, &byte, 1));
+	EXPECT_EQ(EAGAIN, errno);
+}
+
+TEST_F(pipe, reading_more_than_there_is_gives_what_there_is)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	char buf[100];
+
+	ASSERT_EQ(7, write(fd, "0123456", 7));
+	EXPECT_EQ(7, read(fd, buf, sizeof(buf)));
+	EXPECT_EQ(-1, read(fd, buf, sizeof(buf)));
+	EXPECT_EQ(EAGAIN, errno);
+}
+
+TEST_F(pipe, writing_to_a_full_pipe_gives_eagain)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+
+	fill_pipe(_metadata, fd);
+	EXPECT_EQ(-1, write(fd, "x", 1));
+	EXPECT_EQ(EAGAIN, errno);
+}
+
+TEST_F(pipe, a_failed_write_leaves_the_bytes_as_they_were)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	ssize_t total = fill_pipe(_metadata, fd);
+
+	ASSERT_EQ(-1, write(fd, "x", 1));
+	EXPECT_EQ(total, drain_pipe(_metadata, fd));
+	EXPECT_TRUE(is_pattern(big_buffer(), 0, total));
+}
+
+TEST_F(pipe, the_pipe_holds_its_capacity_each_time)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+
+	for (int round = 0; round < 5; round++) {
+		ASSERT_EQ(self->capacity, fill_pipe(_metadata, fd));
+		ASSERT_EQ(self->capacity, drain_pipe(_metadata, fd));
+		ASSERT_TRUE(is_pattern(big_buffer(), 0, self->capacity));
+		/* The next round starts elsewhere in the ring. */
+		ASSERT_EQ(1, write(fd, "x", 1));
+		take(_metadata, fd, 1);
+	}
+}
+
+TEST_F(pipe, a_large_write_puts_in_what_fits)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+
+	if (!holds(_metadata, self->capacity, PIPE_BUF + 100))
+		return;
+	fill_pipe(_metadata, fd);
+	take(_metadata, fd, 100);
+	put_pattern(big_buffer(), 5, PIPE_BUF + 1);
+	ASSERT_EQ(100, write(fd, big_buffer(), PIPE_BUF + 1));
+	take(_metadata, fd, self->capacity - 100);
+	take(_metadata, fd, 100);
+	EXPECT_TRUE(is_pattern(big_buffer(), 5, 100));
+}
+
+TEST_F(pipe, a_write_of_one_more_than_the_capacity_puts_in_the_capacity)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+
+	EXPECT_EQ(self->capacity, write(fd, big_buffer(), self->capacity + 1));
+}
+
+TEST_F(pipe, an_atomic_write_that_does_not_fit_gives_eagain_not_a_part)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	ssize_t len = smaller(self->capacity, PIPE_BUF);
+
+	if (!holds(_metadata, self->capacity, 2))
+		return;
+	fill_pipe(_metadata, fd);
+	take(_metadata, fd, len - 1);
+	EXPECT_EQ(-1, write(fd, big_buffer(), len));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_EQ(self->capacity - len + 1, drain_pipe(_metadata, fd));
+}
+
+TEST_F(pipe, an_atomic_write_that_just_fits_goes_in)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	ssize_t len = smaller(self->capacity, PIPE_BUF);
+
+	fill_pipe(_metadata, fd);
+	take(_metadata, fd, len);
+	EXPECT_EQ(len, write(fd, big_buffer(), len));
+	EXPECT_EQ(self->capacity, drain_pipe(_metadata, fd));
+}
+
+TEST_F(pipe, a_smaller_write_may_fit_where_a_larger_one_did_not)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+
+	if (!holds(_metadata, self->capacity, 100))
+		return;
+	fill_pipe(_metadata, fd);
+	take(_metadata, fd, 50);
+	EXPECT_EQ(-1, write(fd, big_buffer(), 51));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_EQ(50, write(fd, big_buffer(), 50));
+	EXPECT_EQ(-1, write(fd, big_buffer(), 1));
+	EXPECT_EQ(EAGAIN, errno);
+}
+
+TEST_F(pipe, fcntl_makes_a_waiting_file_a_nonblocking_one)
+{
+	int fd = open_pipe(_metadata, O_RDWR);
+	char byte;
+
+	set_nonblocking(_metadata, fd, true);
+	EXPECT_EQ(-1, read(fd, &byte, 1));
+	EXPECT_EQ(EAGAIN, errno);
+	fill_pipe(_metadata, fd);
+	EXPECT_EQ(-1, write(fd, "x", 1));
+	EXPECT_EQ(EAGAIN, errno);
+}
+
+static void read_the_inherited(int report_to, const void *arg)
+{
+	const int *fd = arg;
+
+	report(report_to, read(*fd, big_buffer(), 1));
+}
+
+TEST_F(pipe, fcntl_makes_a_nonblocking_file_a_waiting_one)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	struct child reader;
+
+	set_nonblocking(_metadata, fd, false);
+	reader = start_heir(_metadata, read_the_inherited, &fd);
+	ASSERT_ASLEEP_IN(read, &reader);
+	ASSERT_EQ(1, write(fd, "x", 1));
+	EXPECT_EQ(1, result_of(_metadata, &reader).ret);
+}
+
+TEST_F(pipe, one_nonblocking_file_leaves_the_others_waiting)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	struct child reader = start_reader(_metadata, 1);
+	char byte;
+
+	ASSERT_ASLEEP_IN(read, &reader);
+	EXPECT_EQ(-1, read(fd, &byte, 1));
+	EXPECT_EQ(EAGAIN, errno);
+	ASSERT_ASLEEP_IN(read, &reader);
+}
+
+TEST_F(pipe, opening_never_waits_for_a_peer)
+{
+	int reader = open(MINI_PIPE, O_RDONLY);
+	int writer = open(MINI_PIPE, O_WRONLY);
+
+	EXPECT_LE(0, reader);
+	EXPECT_LE(0, writer);
+}
+
+TEST_F(pipe, a_nonblocking_write_wakes_a_sleeping_reader)
+{
+	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
+	struct child reader = start_reader(_metadata, 1);
+
+	ASSERT_ASLEEP_IN(read, &reader);
+	ASSERT_EQ(1, write(writer, "x", 1));
+	EXPECT_EQ(1, result_of(_metadata, &reader).ret);
+}
+
+TEST_F(pipe, a_nonblocking_read_wakes_a_sleeping_writer)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	struct child writer;
+
+	fill_pipe(_metadata, fd);
+	writer = start_writer(_metadata, 1, 'w');
+	ASSERT_ASLEEP_IN(write, &writer);
+	take(_metadata, fd, self->capacity);
+	EXPECT_EQ(1, result_of(_metadata, &writer).ret);
+}
+
+/* Odd sizes, so that every offset in the ring is the start of something. */
+TEST_F(pipe, bytes_come_out_in_the_order_they_went_in)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	ssize_t goal = smaller(3 * self->capacity, 300000);
+	ssize_t in = 0, out = 0, n;
+
+	while (out < goal) {
+		put_pattern(big_buffer(), in, 997);
+		n = write(fd, big_buffer(), 997);
+		in += n > 0 ? n : 0;
+		n = read(fd, big_buffer(), in % 2 ? 331 : 1013);
+		if (n < 0)
+			continue;
+		ASSERT_TRUE(is_pattern(big_buffer(), out, n));
+		out += n;
+	}
+	n = drain_pipe(_metadata, fd);
+	EXPECT_EQ(in - out, n);
+	EXPECT_TRUE(is_pattern(big_buffer(), out, n));
+}
+
+TEST_HARNESS_MAIN
