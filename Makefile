@@ -18,7 +18,7 @@ TESTS := build/tests
 TOOLBOX := scripts/toolbox.sh run
 KBUILD := $(TOOLBOX) make -s -j$(shell nproc) -C $(VM_KERNEL)/source M=$(CURDIR)
 
-export ADD KERNEL LOAD LOG MODULE RUN TIMEOUT CPUS
+export ADD CPUS KERNEL LOAD LOG MODULE REPEAT RUN RUNS TIMEOUT
 
 help:
 	@echo 'mini_pipe: a pipe as a misc character device, in Rust'
@@ -31,6 +31,7 @@ help:
 	@echo '  make vm       a shell in the virtual machine, with the module loaded'
 	@echo '  make vm RUN="cmd" ADD="file dir ..."   runs one command there, with those files; its exit status'
 	@echo '  make check    rustfmt, clippy, checkpatch and shellcheck'
+	@echo '  make mutants  breaks the module in several ways, and shows which tests notice each'
 	@echo '  make logs     writes tests/logs anew, from a real run'
 	@echo '  make setup    only the set-up: toolbox and kernel, in $${XDG_CACHE_HOME:-~/.cache}/mini_pipe'
 	@echo '  make clean    removes what was built; make distclean also the cache'
@@ -40,6 +41,8 @@ help:
 	@echo '  LOAD="capacity=128"   how the module is loaded there; LOAD=no: not at all'
 	@echo '  TIMEOUT=n     the machine ends after n seconds (120 for a command, never for a shell)'
 	@echo '  CPUS=n        how many processors the machine has (2)'
+	@echo '  REPEAT=n      how many times make test runs the programs in the one machine (1)'
+	@echo '  RUNS=n        how many times make mutants runs each mutant (1)'
 	@echo '  LOG=file      where its kernel log goes (build/vm.log)'
 
 ifneq ($(KDIR),)
@@ -72,6 +75,9 @@ demo: $(VM_MODULE) tests
 test: $(VM_MODULE) tests
 	@MODULE=$(VM_MODULE) scripts/test.sh $(TESTS)
 
+mutants: setup tests
+	@scripts/mutants.sh $(TESTS)
+
 logs: $(VM_MODULE) tests
 	@MODULE=$(VM_MODULE) scripts/logs.sh $(TESTS)
 
@@ -89,4 +95,4 @@ clean:
 distclean: clean
 	@scripts/toolbox.sh remove
 
-.PHONY: help all module modules_install setup tests demo test logs vm check clean distclean $(VM_MODULE)
+.PHONY: help all module modules_install setup tests demo test mutants logs vm check clean distclean $(VM_MODULE)

@@ -34,12 +34,11 @@ class Subject:
         self.passed = 0
         self.skipped = []
         self.failures = []
-        self.ended = False
 
     def read(self, line):
         """Takes in one line of what the program printed."""
         if match := PLAN.match(line):
-            self.planned = int(match[1])
+            self.planned += int(match[1])
         elif match := KTAP.match(line):
             self.add(match[2], not match[1], (match[3] or "").upper() == "SKIP")
         elif match := LIBTEST.match(line):
@@ -56,11 +55,10 @@ class Subject:
 
     def end(self, status):
         """The program has ended; `status` is None if nobody saw it end."""
-        self.ended = True
         reported = self.passed + len(self.skipped) + len(self.failures)
-        missing = max(self.planned - reported, 0)
-        self.failures += [f"({missing} tests that were planned and did not report)"] * (missing > 0)
-        self.failures += [""] * max(missing - 1, 0)
+        if self.planned > reported:
+            self.failures.append(f"({self.planned - reported} tests were planned and did not report)")
+            self.planned = reported
         if status is None:
             self.failures.append("(the program did not run to its end: the machine died)")
         elif status != "0" and not self.failures:
@@ -70,24 +68,26 @@ class Subject:
 
 
 def read_subjects(path, expected):
-    """Reads the results by subject; those that were expected and are not there come last."""
-    subjects = []
+    """Reads the results by subject, of all its runs; those expected that are not there come last."""
+    subjects = {}
+    running = None
     with open(path, encoding="utf-8", errors="replace") as lines:
         for line in map(str.rstrip, lines):
             if line.startswith("# subject: "):
-                subjects.append(Subject(line.removeprefix("# subject: ")))
-            elif subjects and line.startswith("# exit: "):
-                subjects[-1].end(line.removeprefix("# exit: "))
-            elif subjects and not subjects[-1].ended:
-                subjects[-1].read(line)
-    if subjects and not subjects[-1].ended:
-        subjects[-1].end(None)
-    seen = {subject.name for subject in subjects}
+                name = line.removeprefix("# subject: ")
+                running = subjects.setdefault(name, Subject(name))
+            elif running and line.startswith("# exit: "):
+                running.end(line.removeprefix("# exit: "))
+                running = None
+            elif running:
+                running.read(line)
+    if running:
+        running.end(None)
     for name in expected:
-        if name not in seen:
-            subjects.append(Subject(name))
-            subjects[-1].end(None)
-    return subjects
+        if name not in subjects:
+            subjects[name] = Subject(name)
+            subjects[name].end(None)
+    return list(subjects.values())
 
 
 def read_log(path):
@@ -108,7 +108,7 @@ def main():
     subjects = read_subjects(results, expected) + [read_log(log)]
     for subject in subjects:
         print(f"{subject.name:12} {subject.passed:4} passed, {len(subject.failures):2} failed")
-        for test in filter(None, subject.failures):
+        for test in subject.failures:
             print(f"    FAILED   {test}")
         for test in subject.skipped:
             print(f"    skipped  {test}")

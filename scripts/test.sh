@@ -3,7 +3,7 @@
 #
 # The whole suite: the ring's arithmetic here, everything else in the virtual machine; then adds it up.
 #
-#   test.sh DIR    the test programs are in DIR
+#   test.sh DIR    the test programs are in DIR; with REPEAT=n, the machine runs them n times
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -11,13 +11,15 @@
 programs=$1
 mapfile -t subjects < <(make -s -C tests list)
 results=$top/build/results
-export LOG=$top/build/test.log
+repeat=${REPEAT:-1}
+export LOG=$top/build/test.log TIMEOUT=${TIMEOUT:-$((120 + 60 * repeat))}
 
 {
 	echo "# subject: indices"
 	"$scripts/toolbox.sh" run sh -c "rustc --edition=2021 --test -o build/indices \
 		mini_pipe/indices.rs && build/indices" && status=0 || status=$?
 	echo "# exit: $status"
-	RUN="sh run.sh ${subjects[*]/#/tests/}" ADD="tests/run.sh $programs" "$scripts/vm.sh" || true
+	RUN="for i in \$(seq $repeat); do sh run.sh ${subjects[*]/#/tests/}; done" \
+		ADD="tests/run.sh $programs" "$scripts/vm.sh" || true
 } >"$results"
 exec "$scripts/toolbox.sh" run python3 scripts/ktap.py "$results" "$LOG" indices "${subjects[@]}"

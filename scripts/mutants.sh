@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Can the tests fail? Breaks the module in each of the ways of tests/mutants and runs the suite on it.
+# Fails if a mutant gets away.
+#
+#   mutants.sh DIR    the test programs are in DIR; RUNS=n runs each mutant n times, once if not said
+
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+programs=$1
+source=$("$scripts/kernel.sh" path)/source
+mapfile -t subjects < <(make -s -C tests list)
+away=()
+
+build() {
+	rm -rf "$1"
+	mkdir -p "$1"
+	cp -r Kbuild mini_pipe.rs mini_pipe "$1"
+	git apply --directory="$1" "$2"
+	"$scripts/toolbox.sh" run make -s -C "$source" M="$top/$1" modules
+}
+
+# Prints the tests that failed on the module $1, or what became of the machine.
+failures() {
+	RUN="sh run.sh ${subjects[*]/#/tests/}" ADD="tests/run.sh $programs" MODULE=$1/mini_pipe.ko \
+		LOG=$1/log TIMEOUT=900 "$scripts/vm.sh" >"$1/results" 2>&1 || true
+	sed -n 's/^not ok [0-9]* //p' "$1/results"
+	grep -q "^# exit: .*" <(tail -n 2 "$1/results") || echo "(the machine died)"
+}
+
+cd "$top"
+for patch in tests/mutants/*.patch; do
+	name=$(basename "$patch" .patch)
+	dir=build/mutants/$name
+	step "$name: built" build "$dir" "$patch"
+	for ((run = 1; run <= ${RUNS:-1}; run++)); do
+		mapfile -t failed < <(failures "$dir")
+		printf '%s, run %d: %d tests fail\n' "$name" "$run" "${#failed[@]}"
+		printf '    %s\n' "${failed[@]}"
+		[[ ${#failed[@]} -gt 0 ]] || away+=("$name")
+	done
+done
+[[ ${#away[@]} == 0 ]] || die "got away: ${away[*]}"
