@@ -18,7 +18,7 @@ TESTS := build/tests
 TOOLBOX := scripts/toolbox.sh run
 KBUILD := $(TOOLBOX) make -s -j$(shell nproc) -C $(VM_KERNEL)/source M=$(CURDIR)
 
-export ADD CPUS KERNEL LOAD LOG MODULE REPEAT RUN RUNS TIMEOUT
+export ADD CPUS KERNEL LOAD LOG MODULE MUTANTS REPEAT RUN RUNS TIMEOUT
 
 help:
 	@echo 'mini_pipe: a pipe as a misc character device, in Rust'
@@ -42,7 +42,7 @@ help:
 	@echo '  TIMEOUT=n     the machine ends after n seconds (120 for a command, never for a shell)'
 	@echo '  CPUS=n        how many processors the machine has (2)'
 	@echo '  REPEAT=n      how many times make test runs the programs in the one machine (1)'
-	@echo '  RUNS=n        how many times make mutants runs each mutant (1)'
+	@echo '  RUNS=n MUTANTS="name ..."   how many times make mutants runs each (1), and which (all)'
 	@echo '  LOG=file      where its kernel log goes (build/vm.log)'
 
 ifneq ($(KDIR),)

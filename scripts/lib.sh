@@ -5,6 +5,9 @@
 
 set -euo pipefail
 
+# An ordinary user's may lack the place of chroot.
+PATH=$PATH:/usr/sbin:/sbin
+
 scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck disable=SC2034 # For the scripts that read this.
 top=$(dirname "$scripts")
@@ -22,12 +25,17 @@ key_of() {
 
 # step TEXT COMMAND...: one line with its time; what the command says goes to a log, shown if it fails.
 step() {
-	local text=$1 start=$SECONDS log
+	local text=$1 start=$SECONDS log status
 	shift
 	mkdir -p "$cache/logs"
 	log=$cache/logs/$(date +%H%M%S)-$$.log
 	printf '  %-66s ' "$text" >&2
-	if "$@" >"$log" 2>&1 </dev/null; then
+	# Not as a condition: there, set -e would not hold inside a function.
+	set +e
+	(set -e; "$@") >"$log" 2>&1 </dev/null
+	status=$?
+	set -e
+	if [[ $status == 0 ]]; then
 		printf '%4d s\n' $((SECONDS - start)) >&2
 		rm -f "$log"
 	else

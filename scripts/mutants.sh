@@ -4,7 +4,9 @@
 # Can the tests fail? Breaks the module in each of the ways of tests/mutants and runs the suite on it.
 # Fails if a mutant gets away.
 #
-#   mutants.sh DIR    the test programs are in DIR; RUNS=n runs each mutant n times, once if not said
+#   mutants.sh DIR    the test programs are in DIR
+#
+# RUNS=n runs each of them n times; MUTANTS='NAME ...' takes only those.
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -34,6 +36,7 @@ cd "$top"
 for patch in tests/mutants/*.patch; do
 	name=$(basename "$patch" .patch)
 	dir=build/mutants/$name
+	[[ -z ${MUTANTS-} || " $MUTANTS " == *" $name "* ]] || continue
 	step "$name: built" build "$dir" "$patch"
 	for ((run = 1; run <= ${RUNS:-1}; run++)); do
 		mapfile -t failed < <(failures "$dir")

@@ -467,6 +467,49 @@ TEST_F(pipe, bytes_that_a_stuck_reader_leaves_wake_a_sleeping_poll)
 	EXPECT_EQ(1, result_of(_metadata, &poller).ret);
 }
 
+/* A poll that finds the bytes kept from it by a reader is told when that one is done. */
+TEST_F(pipe, bytes_behind_those_of_a_stuck_reader_wake_a_sleeping_poll_after_it)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	struct stuck stuck;
+	struct child poller;
+
+	if (!holds(_metadata, self->capacity, page_size() + 1))
+		return;
+	put_in(_metadata, fd, page_size() + 1);
+	if (!start_stuck(_metadata, &stuck, O_RDONLY, 1))
+		return;
+	poller = start_child(_metadata, poll_for_bytes, NULL);
+	ASSERT_ASLEEP_IN(ppoll, &poller);
+	release(_metadata, &stuck);
+	EXPECT_EQ(stuck.len, result_of(_metadata, &stuck.child).ret);
+	EXPECT_EQ(1, result_of(_metadata, &poller).ret);
+	EXPECT_EQ(1, drain_pipe(_metadata, fd));
+}
+
+static void poll_for_room(int report_to, const void *arg __maybe_unused)
+{
+	struct pollfd pollfd = { .fd = open(MINI_PIPE, O_WRONLY), .events = POLLOUT };
+
+	report(report_to, ppoll(&pollfd, 1, NULL, NULL));
+}
+
+TEST_F(pipe, room_beside_that_of_a_stuck_writer_wakes_a_sleeping_poll_after_it)
+{
+	struct stuck stuck;
+	struct child poller;
+
+	if (!holds(_metadata, self->capacity, page_size() + PIPE_BUF))
+		return;
+	if (!start_stuck(_metadata, &stuck, O_WRONLY, 1))
+		return;
+	poller = start_child(_metadata, poll_for_room, NULL);
+	ASSERT_ASLEEP_IN(ppoll, &poller);
+	release(_metadata, &stuck);
+	EXPECT_EQ(stuck.len, result_of(_metadata, &stuck.child).ret);
+	EXPECT_EQ(1, result_of(_metadata, &poller).ret);
+}
+
 /* Until the stuck one is done, nobody knows whether there are bytes left before the end. */
 TEST_F(pipe, a_reader_behind_a_stuck_one_meets_the_end_after_it)
 {
