@@ -11,7 +11,7 @@ KDIR := $(shell scripts/kdir.sh find)
 endif
 
 # For the virtual machine: its kernel directory, and what is built for it.
-VM_KERNEL := $(shell scripts/kernel.sh path)
+VM_KERNEL := $(shell KERNEL='$(KERNEL)' scripts/kernel.sh path)
 VM_BUILD := build/$(notdir $(VM_KERNEL))
 VM_MODULE := $(VM_BUILD)/mini_pipe.ko
 TESTS := build/tests

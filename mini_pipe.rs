@@ -7,15 +7,15 @@
 //! - `chrdev`: the kernel's side: a misc device with what `kernel::miscdevice` lacks.
 //! - `file`: one open file, which is an end of the pipe.
 //! - `pipe`: the pipe: read, write and poll, with their sleeping and waking.
-//! - `waiters`: who of a side waits, for how much, and whether a change concerns them.
+//! - `waiters`: who of a side waits, and whom a change concerns.
 //! - `ends`: who has the pipe open, and what an empty or a full ring therefore means.
 //! - `ring`: the pages, the leases on them and the copies.
 //! - `indices`: where the bytes of the ring are; plain arithmetic.
 //! - `capacity`: the module's parameter.
 //!
-//! A read goes through them like this: `chrdev` hands the call to `file`, that to `pipe`, which takes
-//! its mutex, leases bytes from the `ring`, drops the mutex, copies, takes it again, gives the lease
-//! back, drops it and wakes a writer if `waiters` says that one is due.
+//! A read goes through them like this: `chrdev` hands the call to `file`, that to `pipe`, which
+//! takes its mutex, leases bytes from the `ring`, drops the mutex, copies, takes it again, gives
+//! the lease back, drops it and wakes whom that concerns, as `waiters` has it.
 
 #[path = "mini_pipe/capacity.rs"]
 mod capacity;
@@ -60,14 +60,16 @@ struct MiniPipe {
 
 impl kernel::InPlaceModule for MiniPipe {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        pin_init::pin_init_scope(|| {
+        pin_init::pin_init_scope(move || {
             let capacity = capacity::get()?;
             let ring = Ring::new(capacity)?;
             let pages = ring.page_count();
             let pipe = Arc::pin_init(Pipe::new(ring), GFP_KERNEL)?;
-            pr_info!("/dev/mini_pipe: capacity {capacity} bytes, pages {pages}\n");
             Ok(try_pin_init!(Self {
                 _device <- Registration::new(c"mini_pipe", pipe),
+                _: {
+                    pr_info!("/dev/mini_pipe: capacity {capacity} bytes, pages {pages}\n");
+                },
             }))
         })
     }

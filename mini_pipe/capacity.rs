@@ -2,8 +2,9 @@
 
 //! The module's parameter `capacity`: how many bytes the pipe can hold.
 //!
-//! Not one of `module!`'s integers: those leave it to the kernel to refuse what is not a number, and the
-//! kernel does not know what is allowed. This one takes any text, and whoever asks for the value says.
+//! Not one of `module!`'s integers. Those leave it to the kernel to refuse what is not a number,
+//! and the kernel does not know what is allowed; this one takes any text, and whoever asks for the
+//! value says. Nor can those be read in /sys/module/mini_pipe/parameters; this one can.
 
 use core::ops::RangeInclusive;
 use kernel::{
@@ -23,8 +24,8 @@ use kernel::{
 /// What `capacity` may be, in bytes. The upper end is that of pipe-max-size in `pipe(7)`.
 const ALLOWED: RangeInclusive<usize> = 1..=1048576;
 
-/// As many bytes as a pipe of `pipe(7)` holds, unless the module is told otherwise. 0 stands for text
-/// that is not a number.
+/// As many bytes as a pipe of `pipe(7)` holds, unless the module is told otherwise. 0 stands for
+/// text that is not a number.
 static CAPACITY: Atomic<usize> = Atomic::new(65536);
 
 /// Returns the capacity the module was loaded with, in bytes.

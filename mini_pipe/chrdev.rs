@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What [`kernel::miscdevice`] lacks: a device that has data of its own, streams, and can be polled.
+//! What [`kernel::miscdevice`] lacks: a device that has data of its own, streams, and can be
+//! polled.
 //!
-//! The only room with `extern "C"` functions. The crate's own table of file operations does the rest.
+//! The crate's own table of file operations does the rest.
 
+use crate::waiters::Interest;
 use core::{
     marker::PhantomData,
     ptr, //
@@ -15,8 +17,7 @@ use kernel::{
     fs::{
         file::flags::O_NONBLOCK,
         File,
-        Kiocb,
-        LocalFile, //
+        Kiocb, //
     },
     iov::{
         IovIterDest,
@@ -29,6 +30,7 @@ use kernel::{
     },
     prelude::*,
     sync::poll::PollTable,
+    task::Task,
     types::{
         ForeignOwnable,
         Opaque, //
@@ -43,6 +45,8 @@ const IOCB_NOWAIT: c_int = 0x8;
 const IOCB_NOSIGNAL: c_int = 0x100;
 /// The poller asks only for changes: include/uapi/linux/eventpoll.h.
 const EPOLLET: bindings::__poll_t = 1 << 31;
+/// The poller need not hear of what another one has heard of: include/uapi/linux/eventpoll.h.
+const EPOLLEXCLUSIVE: bindings::__poll_t = 1 << 28;
 
 /// How one `read` or `write` was called.
 pub(crate) struct Call {
@@ -59,22 +63,17 @@ impl Call {
     /// Sends the caller `SIGPIPE`, unless it asked not to. For writers whose readers have left.
     pub(crate) fn raise_sigpipe(&self) {
         if self.sigpipe {
-            // SAFETY: The current task is valid while it runs this. A priority of 0 marks the signal as
-            // sent from user space, as that of pipe.c.
-            unsafe { bindings::send_sig(bindings::SIGPIPE as c_int, bindings::get_current(), 0) };
+            // SAFETY: The current task is valid while it runs this.
+            unsafe { bindings::send_sig(bindings::SIGPIPE as c_int, Task::current_raw(), 0) };
         }
     }
 
     fn from_kiocb<P: ForeignOwnable>(kiocb: &Kiocb<'_, P>) -> Self {
         let kiocb = kiocb.as_raw();
-        // SAFETY: By the type invariants of `Kiocb`, this is a valid kiocb, and its file is open for as
-        // long as the call lasts. Nobody but this call uses its position.
-        let (flags, file) = unsafe {
-            (
-                (*kiocb).ki_flags,
-                LocalFile::from_raw_file((*kiocb).ki_filp),
-            )
-        };
+        // SAFETY: By the type invariants of `Kiocb`, this is a valid kiocb, and its file is open
+        // for as long as the call lasts. Since `stream_open`, nobody uses the position of such a
+        // file.
+        let (flags, file) = unsafe { ((*kiocb).ki_flags, File::from_raw_file((*kiocb).ki_filp)) };
         Self {
             nonblocking: file.flags() & O_NONBLOCK != 0 || flags & IOCB_NOWAIT != 0,
             sigpipe: flags & IOCB_NOSIGNAL == 0,
@@ -87,8 +86,8 @@ pub(crate) trait CharDevice: Sized + Send + Sync + 'static {
     /// What all open files have in common.
     type Shared: Send + Sync + 'static;
 
-    /// Opens `file`. Closing is dropping. May sleep.
-    fn open(shared: &Self::Shared, file: &File) -> Self;
+    /// Opens `file`, or refuses to. Closing is dropping. May sleep.
+    fn open(shared: &Self::Shared, file: &File) -> Result<Self>;
 
     /// `read(2)` and its kin. May sleep.
     fn read(&self, call: &Call, to: &mut IovIterDest<'_>) -> Result<usize>;
@@ -96,9 +95,9 @@ pub(crate) trait CharDevice: Sized + Send + Sync + 'static {
     /// `write(2)` and its kin. May sleep.
     fn write(&self, call: &Call, from: &mut IovIterSource<'_>) -> Result<usize>;
 
-    /// `poll(2)` and its kin: registers with `table`, then returns the `POLL*` bits that hold.
-    /// `edge_triggered` if the caller asks only for changes. May sleep.
-    fn poll(&self, file: &File, table: &PollTable<'_>, edge_triggered: bool) -> u32;
+    /// `poll(2)` and its kin: registers with `table`, then returns the `POLL*` bits that hold. May
+    /// sleep.
+    fn poll(&self, file: &File, table: &PollTable<'_>, interest: Interest) -> u32;
 }
 
 /// A registered misc device: /dev/NAME exists for as long as this does.
@@ -113,8 +112,8 @@ pub(crate) struct Registration<T: CharDevice> {
     misc: Opaque<bindings::miscdevice>,
 }
 
-// SAFETY: A misc device may be registered by one thread and deregistered by another, and `shared` may
-// be sent.
+// SAFETY: A misc device may be registered by one thread and deregistered by another, and `shared`
+// may be sent.
 unsafe impl<T: CharDevice> Send for Registration<T> {}
 // SAFETY: Only the misc core touches `misc` after registration, under its own lock; `shared` may be
 // shared.
@@ -125,8 +124,8 @@ impl<T: CharDevice> Registration<T> {
     ///
     /// # Errors
     ///
-    /// As `misc_register()`: `EEXIST` if there is such a device, `EBUSY` without a free minor number,
-    /// `ENOMEM`.
+    /// As `misc_register()`: `EEXIST` if there is such a device, `EBUSY` without a free minor
+    /// number, `ENOMEM`.
     pub(crate) fn new(name: &'static CStr, shared: T::Shared) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             // Before `misc`, for the first file may be opened as soon as that is registered.
@@ -136,6 +135,8 @@ impl<T: CharDevice> Registration<T> {
                 misc.fops = &Operations::<T>::TABLE;
                 // SAFETY: `slot` may be written to, and then holds a miscdevice that is ready to be
                 // registered. It is pinned, and deregistered by `drop` before it is freed.
+                //
+                // INVARIANT: If this succeeds, `misc` is registered, with `TABLE`.
                 unsafe {
                     slot.write(misc);
                     to_result(bindings::misc_register(slot))
@@ -166,13 +167,14 @@ impl<T: CharDevice> Operations<T> {
 
     /// # Safety
     ///
-    /// `file` must be a valid, open file of a device with these operations, and `wait` null or a valid
-    /// `poll_table`.
+    /// `file` must be a valid, open file of a device with these operations, and `wait` null or a
+    /// valid `poll_table`.
     unsafe extern "C" fn poll(
         file: *mut bindings::file,
         wait: *mut bindings::poll_table,
     ) -> bindings::__poll_t {
-        // SAFETY: The file is open for the duration of this call, and its position plays no part in it.
+        // SAFETY: The file is open for the duration of this call. Since `stream_open`, nobody uses
+        // the position of such a file.
         let (private, fileref) = unsafe { ((*file).private_data, File::from_raw_file(file)) };
         // SAFETY: `open` stored a `Self::Ptr` there, which stays until `release`.
         let me = unsafe { <KBox<T> as ForeignOwnable>::borrow(private) };
@@ -183,7 +185,11 @@ impl<T: CharDevice> Operations<T> {
                 wait.as_ref().map_or(0, |w| w._key),
             )
         };
-        me.poll(fileref, &table, key & EPOLLET != 0)
+        let interest = Interest {
+            edges: key & EPOLLET != 0,
+            exclusive: key & EPOLLEXCLUSIVE != 0,
+        };
+        me.poll(fileref, &table, interest)
     }
 }
 
@@ -191,17 +197,18 @@ impl<T: CharDevice> Operations<T> {
 impl<T: CharDevice> MiscDevice for Operations<T> {
     type Ptr = KBox<T>;
 
-    fn open(file: &File, misc: &MiscDeviceRegistration<Self>) -> Result<KBox<T>> {
-        // SAFETY: Only `Registration<T>` registers a device with these operations, and the misc core
-        // keeps it registered until this returns: `misc` is the field of a live one.
-        let registration =
-            unsafe { &*container_of!(Opaque::cast_from(misc.as_raw()), Registration<T>, misc) };
+    fn open(file: &File, _misc: &MiscDeviceRegistration<Self>) -> Result<KBox<T>> {
         let memory = KBox::<T>::new_uninit(GFP_KERNEL)?;
-        // SAFETY: `file` is being opened, so nobody else uses it yet; this is what makes `lseek`,
-        // `pread` and `pwrite` fail with `ESPIPE`, and reads and writes on one file not wait for each
-        // other. It cannot fail.
+        // SAFETY: `file` is being opened, so nobody else uses it yet, and the misc core has stored
+        // the address of its `struct miscdevice` there.
+        let misc = unsafe { (*file.as_ptr()).private_data }.cast::<Opaque<bindings::miscdevice>>();
+        // SAFETY: Only `Registration<T>` registers a device with these operations, and the misc
+        // core keeps it registered until this returns: `misc` is the field of a live one.
+        let registration = unsafe { &*container_of!(misc, Registration<T>, misc) };
+        // SAFETY: `file` is being opened, as above. This takes its position away: `lseek`, `pread`
+        // and `pwrite` fail with `ESPIPE`. It cannot fail itself.
         unsafe { bindings::stream_open((*file.as_ptr()).f_inode, file.as_ptr()) };
-        Ok(KBox::write(memory, T::open(&registration.shared, file)))
+        Ok(KBox::write(memory, T::open(&registration.shared, file)?))
     }
 
     fn read_iter(kiocb: Kiocb<'_, Self::Ptr>, iov: &mut IovIterDest<'_>) -> Result<usize> {

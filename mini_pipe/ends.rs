@@ -2,8 +2,8 @@
 
 //! The ends: who has the pipe open, and what an empty or a full ring therefore means.
 //!
-//! A peer that has not come yet is waited for; a peer that has left is an end. A file has *seen* a peer
-//! if one was open when it was opened, or has been at any time since.
+//! A peer that has not come yet is waited for; a peer that has left is an end. A file has *seen* a
+//! peer if one was open when it was opened, or has been at any time since.
 
 /// The files that have one side of the pipe open.
 #[derive(Default)]
@@ -59,8 +59,8 @@ pub(crate) struct Ends {
 }
 
 impl Ends {
-    /// Counts in a file that `reads`, `writes`, or does both. `bytes_left` says whether the ring holds
-    /// bytes: to a reader they prove that a writer was there.
+    /// Counts in a file that `reads`, `writes`, or does both. `bytes_left` says whether the ring
+    /// holds bytes: to a reader they prove that a writer was there.
     pub(crate) fn open(&mut self, reads: bool, writes: bool, bytes_left: bool) -> Seat {
         if reads {
             self.readers.arrive();

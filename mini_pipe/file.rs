@@ -8,12 +8,14 @@ use crate::{
         CharDevice, //
     },
     ends::Seat,
-    pipe::Pipe, //
+    pipe::Pipe,
+    waiters::Interest, //
 };
 use kernel::{
     fs::{
         file::flags::{
             O_ACCMODE,
+            O_DIRECT,
             O_RDONLY,
             O_RDWR,
             O_WRONLY, //
@@ -41,15 +43,20 @@ pub(crate) struct PipeFile {
 impl CharDevice for PipeFile {
     type Shared = Arc<Pipe>;
 
-    fn open(pipe: &Arc<Pipe>, file: &File) -> Self {
+    fn open(pipe: &Arc<Pipe>, file: &File) -> Result<Self> {
+        // The kernel refuses this, too, but only after it would have been a peer that came and
+        // left.
+        if file.flags() & O_DIRECT != 0 {
+            return Err(EINVAL);
+        }
         // Access mode 3 is neither end: only `ioctl(2)` takes such a file; see `open(2)`.
         let mode = file.flags() & O_ACCMODE;
         let reads = mode == O_RDONLY || mode == O_RDWR;
         let writes = mode == O_WRONLY || mode == O_RDWR;
-        Self {
+        Ok(Self {
             pipe: pipe.clone(),
             seat: pipe.open(reads, writes),
-        }
+        })
     }
 
     fn read(&self, call: &Call, to: &mut IovIterDest<'_>) -> Result<usize> {
@@ -60,8 +67,8 @@ impl CharDevice for PipeFile {
         self.pipe.write(&self.seat, call, from)
     }
 
-    fn poll(&self, file: &File, table: &PollTable<'_>, edge_triggered: bool) -> u32 {
-        self.pipe.poll(&self.seat, file, table, edge_triggered)
+    fn poll(&self, file: &File, table: &PollTable<'_>, interest: Interest) -> u32 {
+        self.pipe.poll(&self.seat, file, table, interest)
     }
 }
 

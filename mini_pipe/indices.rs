@@ -12,8 +12,9 @@
 //!         |  reader  |          |  writer  |         |
 //! ```
 //!
-//! `head` and `tail` count bytes from the beginning and wrap at the end of `usize`, on purpose; only
-//! their difference and, for a ring whose storage is a power of two, their low bits mean anything.
+//! `head` and `tail` count bytes from the beginning and wrap at the end of `usize`, on purpose;
+//! only their difference and, for a ring whose storage is a power of two, their low bits mean
+//! anything.
 
 /// A run of bytes in the ring: `len` of them, the first at index `start`, which wraps as `head` and
 /// `tail` do.
@@ -31,7 +32,8 @@ pub(crate) struct Span {
 ///   in fit.
 /// - `reading <= head.wrapping_sub(tail)`: a reader leases only bytes that are there.
 ///
-/// Together they say that the span leased to a reader and the span leased to a writer never overlap.
+/// Together they say that the span leased to a reader and the span leased to a writer never
+/// overlap.
 pub(crate) struct Indices {
     /// Where the next byte goes in.
     head: usize,
@@ -73,14 +75,12 @@ impl Indices {
 
     /// How many bytes wait for a reader. Those on lease count as gone.
     pub(crate) fn bytes(&self) -> usize {
-        self.len().saturating_sub(self.reading)
+        self.len() - self.reading
     }
 
     /// How many bytes a writer finds room for. Room on lease counts as gone.
     pub(crate) fn room(&self) -> usize {
-        self.capacity
-            .saturating_sub(self.len())
-            .saturating_sub(self.writing)
+        self.capacity - self.len() - self.writing
     }
 
     /// Whether a reader holds a lease.
@@ -100,6 +100,7 @@ impl Indices {
         if self.is_reading() || len == 0 {
             return None;
         }
+        // INVARIANT: `len` is at most what is there.
         self.reading = len;
         Some(Span {
             start: self.tail,
@@ -107,14 +108,15 @@ impl Indices {
         })
     }
 
-    /// Leases to a writer room for at most `most` bytes. [`None`] when there is less than `least`, or
-    /// nothing at all, and while another writer holds a lease.
+    /// Leases to a writer room for at most `most` bytes. [`None`] when there is less than `least`,
+    /// or nothing at all, and while another writer holds a lease.
     pub(crate) fn lease_room(&mut self, least: usize, most: usize) -> Option<Span> {
         let room = self.room();
         let len = room.min(most);
         if self.is_writing() || room < least || len == 0 {
             return None;
         }
+        // INVARIANT: `len` is at most the room there is.
         self.writing = len;
         Some(Span {
             start: self.head,
@@ -124,13 +126,16 @@ impl Indices {
 
     /// Ends the reader's lease: the first `taken` bytes of it leave the ring, the rest stay.
     pub(crate) fn take(&mut self, taken: usize) {
+        // INVARIANT: At most the bytes of the lease leave, which were there.
         self.tail = self.tail.wrapping_add(taken.min(self.reading));
         self.reading = 0;
         self.rewind();
     }
 
-    /// Ends the writer's lease: the first `put` bytes of it are in the ring, the rest is room again.
+    /// Ends the writer's lease: the first `put` bytes of it are in the ring, the rest is room
+    /// again.
     pub(crate) fn put(&mut self, put: usize) {
+        // INVARIANT: At most the room of the lease is filled, which was there.
         self.head = self.head.wrapping_add(put.min(self.writing));
         self.writing = 0;
         self.rewind();
@@ -312,7 +317,8 @@ mod tests {
         }
     }
 
-    /// Every byte out once and in order, for odd capacities and odd chunks, across the end of `usize`.
+    /// Every byte out once and in order, for odd capacities and odd chunks, across the end of
+    /// `usize`.
     #[test]
     fn bytes_come_out_as_they_went_in() {
         for (capacity, storage) in [

@@ -5,8 +5,8 @@
 //! Three habits keep it honest:
 //!
 //! - User memory is only touched under a lease, never under the mutex.
-//! - Whoever wakes up looks at the ring first and at its signals second: a wake-up reaches one sleeper,
-//!   and must not die with it while others sleep on.
+//! - Whoever wakes up looks at the ring first and at its signals second: a wake-up reaches one
+//!   sleeper, and must not die with it while others sleep on.
 //! - Wake-ups are sent after the mutex is dropped, by whoever made the change.
 
 use crate::{
@@ -17,7 +17,11 @@ use crate::{
         Seat, //
     },
     ring::Ring,
-    waiters::Waiters, //
+    waiters::{
+        Interest,
+        Waiters,
+        Wake, //
+    }, //
 };
 use kernel::{
     bindings,
@@ -75,16 +79,15 @@ enum Leaseholder {
 impl Pipe {
     /// An empty pipe around `ring` that nobody has open.
     pub(crate) fn new(ring: Ring) -> impl PinInit<Self> {
-        let mut state = State {
-            ring,
-            ends: Ends::default(),
-            waiting_readers: Waiters::default(),
-            waiting_writers: Waiters::default(),
-        };
-        let small = state.is_small();
-        state.waiting_writers.want_every_rise(small);
+        // A writer that sleeps finds its room where PIPE_BUF bytes fit, if they ever do.
+        let room = Some(PIPE_BUF).filter(|room| *room <= ring.indices().capacity());
         pin_init!(Self {
-            state <- new_mutex!(state, "mini_pipe"),
+            state <- new_mutex!(State {
+                ring,
+                ends: Ends::default(),
+                waiting_readers: Waiters::new(Some(1)),
+                waiting_writers: Waiters::new(room),
+            }, "mini_pipe"),
             readers <- new_poll_condvar!("mini_pipe_readers"),
             writers <- new_poll_condvar!("mini_pipe_writers"),
         })
@@ -107,7 +110,10 @@ impl Pipe {
         let end_of_file = seat.writes && state.ends.no_writers();
         let broken = seat.reads && state.ends.no_readers();
         if broken {
-            state.waiting_readers.want_every_rise(false);
+            state.waiting_readers.forget_pollers();
+        }
+        if end_of_file {
+            state.waiting_writers.forget_pollers();
         }
         drop(state);
 
@@ -159,15 +165,16 @@ impl Pipe {
 
     /// Puts bytes into the pipe, as `write(2)`: all of them, waiting for room if need be.
     ///
-    /// A write of at most [`PIPE_BUF`] bytes that the pipe can hold goes in as a whole or not at all.
-    /// Returns how many bytes went in: fewer than `from` holds if it does not block, was interrupted,
-    /// met a fault or lost its last reader on the way. May sleep.
+    /// A write of at most [`PIPE_BUF`] bytes that the pipe can hold goes in as a whole or not at
+    /// all. Returns how many bytes went in: fewer than `from` holds if it does not block, was
+    /// interrupted, met a fault or lost its last reader on the way. May sleep.
     ///
     /// # Errors
     ///
     /// Only if not one byte went in:
     ///
-    /// - `EPIPE`: the last reader has left. The caller gets `SIGPIPE` then, also with a short count.
+    /// - `EPIPE`: the last reader has left. The caller gets `SIGPIPE` then, also with a short
+    ///   count.
     /// - `EAGAIN`: it would have to wait and the call does not block.
     /// - `ERESTARTSYS`: a signal came while it waited.
     /// - `EFAULT`: `from` cannot be read.
@@ -215,14 +222,14 @@ impl Pipe {
 
     /// Tells what a file could do now, as `poll(2)`, and has `table` told when that changes.
     ///
-    /// `edge_triggered` is for a caller that asks only for changes; a reader is then told of every
-    /// write, as pipe.c does since programs have come to rely on it.
+    /// Returns the `POLL*` bits that hold. A reader that polls edge-triggered is told of every
+    /// write from then on, as pipe.c does it, since programs have come to rely on it.
     pub(crate) fn poll(
         &self,
         seat: &Seat,
         file: &File,
         table: &PollTable<'_>,
-        edge_triggered: bool,
+        interest: Interest,
     ) -> u32 {
         // First the queue, then the look: what changes in between is then heard of.
         if seat.reads {
@@ -235,9 +242,7 @@ impl Pipe {
         let mut mask = 0;
         let mut state = self.state.lock();
         if seat.reads {
-            if edge_triggered {
-                state.waiting_readers.want_every_rise(true);
-            }
+            state.waiting_readers.poll(interest);
             if !state.refuse_reader() {
                 if state.ring.indices().bytes() > 0 {
                     mask |= bindings::POLLIN | bindings::POLLRDNORM;
@@ -248,6 +253,11 @@ impl Pipe {
             }
         }
         if seat.writes {
+            // Writers have no event for every read: nobody ever had.
+            state.waiting_writers.poll(Interest {
+                edges: false,
+                ..interest
+            });
             if !state.refuse_writer() && state.ring.indices().room() >= state.atomic_limit() {
                 mask |= bindings::POLLOUT | bindings::POLLWRNORM;
             }
@@ -260,22 +270,25 @@ impl Pipe {
 
     /// Sleeps until bytes may have come or a signal has. Returns whether a signal is pending.
     fn wait_for_bytes(&self, state: &mut Guard<'_, State, MutexBackend>) -> bool {
-        state.waiting_readers.fall_asleep();
+        let kept_out = state.ring.indices().is_reading();
+        state.waiting_readers.fall_asleep(kept_out);
         let signal = self.readers.wait_interruptible(state);
-        state.waiting_readers.wake_up();
+        state.waiting_readers.wake_up(kept_out);
         signal
     }
 
-    /// Sleeps until there may be enough room or a signal has come. Returns whether a signal is pending.
+    /// Sleeps until there may be enough room or a signal has come. Returns whether a signal is
+    /// pending.
     fn wait_for_room(&self, state: &mut Guard<'_, State, MutexBackend>) -> bool {
-        state.waiting_writers.fall_asleep();
+        let kept_out = state.ring.indices().is_writing();
+        state.waiting_writers.fall_asleep(kept_out);
         let signal = self.writers.wait_interruptible(state);
-        state.waiting_writers.wake_up();
+        state.waiting_writers.wake_up(kept_out);
         signal
     }
 
-    /// Ends a lease with `give_back` and wakes whom that concerns: one of the other side if it has
-    /// become ready, and one of the leaseholder's own side if something is left for it.
+    /// Ends a lease with `give_back` and wakes whom that concerns: on the other side, since there
+    /// may be more for it now, and on the leaseholder's own, which the lease kept out.
     fn end_lease(&self, holder: Leaseholder, give_back: impl FnOnce(&mut Ring)) {
         let mut guard = self.state.lock();
         let state = &mut *guard;
@@ -283,59 +296,57 @@ impl Pipe {
         give_back(&mut state.ring);
 
         let reading = holder == Leaseholder::Reader;
-        let small = state.is_small();
         let indices = state.ring.indices();
-        let wake_reader = state
+        let mut readers = state
             .waiting_readers
-            .are_due(bytes..=indices.bytes(), 1, reading);
-        let wake_writer = state.waiting_writers.are_due(
-            room..=indices.room(),
-            if small { 1 } else { PIPE_BUF },
-            !reading,
-        );
-        // Readers that met this lease at the end of file wait for nothing else.
-        let end_of_file = reading && indices.is_empty() && state.ends.no_writers();
+            .concerned(bytes..=indices.bytes(), reading);
+        let writers = state
+            .waiting_writers
+            .concerned(room..=indices.room(), !reading);
+        if reading && indices.is_empty() && state.ends.no_writers() {
+            // End of file, which this lease hid from those it kept out.
+            readers = Wake::Everybody;
+        }
         drop(guard);
 
-        if wake_writer && small {
-            self.writers.notify_all();
-        } else if wake_writer {
-            self.writers.notify_sync();
-        }
-        if end_of_file {
-            self.readers.notify_all();
-        } else if wake_reader {
-            self.readers.notify_sync();
-        }
+        wake(&self.writers, writers);
+        wake(&self.readers, readers);
     }
 }
 
 impl State {
-    /// Whether the ring cannot hold [`PIPE_BUF`] bytes. Else that is what sleeping writers wait for, for
-    /// each of them finds its room there; here no amount suits all, so all of them look at every change.
-    fn is_small(&self) -> bool {
-        self.ring.indices().capacity() < PIPE_BUF
+    /// Turns a reader away that will not sleep, if another one holds a lease: it is told when that
+    /// ends.
+    fn refuse_reader(&mut self) -> bool {
+        let refused = self.ring.indices().is_reading();
+        if refused {
+            self.waiting_readers.refuse();
+        }
+        refused
+    }
+
+    /// Turns a writer away that will not sleep, if another one holds a lease: it is told when that
+    /// ends.
+    fn refuse_writer(&mut self) -> bool {
+        let refused = self.ring.indices().is_writing();
+        if refused {
+            self.waiting_writers.refuse();
+        }
+        refused
     }
 
     /// Writes of at most so many bytes go in as a whole: [`PIPE_BUF`], or what the ring can hold.
     fn atomic_limit(&self) -> usize {
         self.ring.indices().capacity().min(PIPE_BUF)
     }
+}
 
-    /// Whether a reader must be turned away since another one holds a lease. It will be told when that
-    /// ends.
-    fn refuse_reader(&mut self) -> bool {
-        let refused = self.ring.indices().is_reading();
-        self.waiting_readers.refuse(refused);
-        refused
-    }
-
-    /// Whether a writer must be turned away since another one holds a lease. It will be told when that
-    /// ends.
-    fn refuse_writer(&mut self) -> bool {
-        let refused = self.ring.indices().is_writing();
-        self.waiting_writers.refuse(refused);
-        refused
+/// Wakes whom a change concerns. One is woken as by a caller that is about to sleep: it mostly is.
+fn wake(queue: &PollCondVar, whom: Wake) {
+    match whom {
+        Wake::Nobody => {}
+        Wake::One => queue.notify_sync(),
+        Wake::Everybody => queue.notify_all(),
     }
 }
 

@@ -3,8 +3,9 @@
 //! The ring: pages, and [`Indices`] into them.
 //!
 //! It knows nothing of locks, files or waiting, and it is the only room that touches pages. Bytes
-//! move under a *lease*: the owner of the ring hands one out, the copy is made from or to user memory
-//! without the owner's lock, and the lease is given back with the count that was really copied.
+//! move under a *lease*: the owner of the ring hands one out, the copy is made from or to user
+//! memory without the owner's lock, and the lease is given back with the count that was really
+//! copied.
 
 use crate::indices::{
     Indices,
@@ -26,8 +27,8 @@ use kernel::{
 
 /// A byte ring of a fixed capacity, kept in pages of its own.
 pub(crate) struct Ring {
-    /// As many pages as hold the capacity, rounded up to a power of two: an index finds its place by
-    /// its low bits, also when it has wrapped.
+    /// As many pages as hold the capacity, rounded up to a power of two: an index finds its place
+    /// by its low bits, also when it has wrapped.
     pages: KVec<Page>,
     indices: Indices,
 }
@@ -37,12 +38,9 @@ impl Ring {
     ///
     /// # Errors
     ///
-    /// `ENOMEM` if there are not enough pages, `EINVAL` if no number of pages could hold `capacity`.
+    /// `ENOMEM` if there are not enough pages.
     pub(crate) fn new(capacity: usize) -> Result<Self> {
-        let count = capacity
-            .div_ceil(PAGE_SIZE)
-            .checked_next_power_of_two()
-            .ok_or(EINVAL)?;
+        let count = capacity.div_ceil(PAGE_SIZE).next_power_of_two();
         let mut pages = KVec::with_capacity(count, GFP_KERNEL)?;
         for _ in 0..count {
             pages.push(Page::alloc_page(GFP_KERNEL)?, GFP_KERNEL)?;
@@ -70,14 +68,15 @@ impl Ring {
         Some(BytesLease(self.extent(span)))
     }
 
-    /// Leases room for at most `most` bytes to a writer; [`None`] when there is less than `least`, and
-    /// while another writer holds a lease.
+    /// Leases room for at most `most` bytes to a writer; [`None`] when there is less than `least`,
+    /// and while another writer holds a lease.
     pub(crate) fn lease_room(&mut self, least: usize, most: usize) -> Option<RoomLease> {
         let span = self.indices.lease_room(least, most)?;
         Some(RoomLease(self.extent(span)))
     }
 
-    /// Ends a reader's lease; the first `taken` bytes of it leave the ring.
+    /// Ends a reader's lease; the first `taken` bytes of it leave the ring. Another ring's lease is
+    /// not this one's to end: it stays out.
     pub(crate) fn take(&mut self, lease: BytesLease, taken: usize) {
         if lease.0.is_of(self) {
             self.indices.take(taken);
@@ -85,7 +84,8 @@ impl Ring {
         mem::forget(lease);
     }
 
-    /// Ends a writer's lease; the first `put` bytes of it are now in the ring.
+    /// Ends a writer's lease; the first `put` bytes of it are now in the ring. Another ring's lease
+    /// is not this one's to end: it stays out.
     pub(crate) fn put(&mut self, lease: RoomLease, put: usize) {
         if lease.0.is_of(self) {
             self.indices.put(put);
@@ -94,6 +94,8 @@ impl Ring {
     }
 
     fn extent(&self, span: Span) -> Extent {
+        // INVARIANT: The pages stay as they are while a lease is out, by `drop`; `Indices` never
+        // leases a byte twice.
         Extent {
             pages: &raw const *self.pages.as_slice(),
             span,
@@ -123,12 +125,8 @@ struct Extent {
     span: Span,
 }
 
-// SAFETY: An extent is the right to copy some bytes of some pages. Pages may be used from any thread,
-// and the right goes with the value.
-unsafe impl Send for Extent {}
-
 impl Extent {
-    /// Whether `ring` made this lease. A stranger's lease is not its to end.
+    /// Whether `ring` made this lease.
     fn is_of(&self, ring: &Ring) -> bool {
         self.pages.addr() == ring.pages.as_ptr().addr()
     }
@@ -136,8 +134,8 @@ impl Extent {
     /// Calls `copy` with page, offset in it and length, for each piece of the span that lies in one
     /// page, until one copies less than its piece. Returns how many bytes were copied in all.
     fn for_each_piece(&self, mut copy: impl FnMut(&Page, usize, usize) -> usize) -> usize {
-        // SAFETY: By the type invariants, the slice of pages is valid while the lease is out, and it
-        // is out for as long as `self` exists.
+        // SAFETY: By the type invariants, the slice of pages is valid while the lease is out, and
+        // it is out for as long as `self` exists.
         let pages = unsafe { &*self.pages };
         let mut done = 0;
         while done < self.span.len {
@@ -159,7 +157,8 @@ impl Extent {
 }
 
 /// Bytes leased to a reader. It must be given back with [`Ring::take`]: one that is dropped instead
-/// would leave the ring without readers for ever, and does not build.
+/// would leave the ring without readers for ever. Code that drops one does not build, or panics
+/// there if `CONFIG_RUST_BUILD_ASSERT_ALLOW` lets it build.
 #[must_use = "a lease must be given back to its ring"]
 pub(crate) struct BytesLease(Extent);
 
@@ -168,8 +167,9 @@ impl BytesLease {
     /// leased only if the memory behind `to` faulted. May sleep.
     pub(crate) fn copy_to(&self, to: &mut IovIterDest<'_>) -> usize {
         self.0.for_each_piece(|page, offset, len| {
-            // SAFETY: `page` is a valid page, `offset + len` lies within it, `to` is a valid iterator
-            // by its type invariants, and by those of `Extent` nobody writes to these bytes meanwhile.
+            // SAFETY: `page` is a valid page, `offset + len` lies within it, `to` is a valid
+            // iterator by its type invariants, and by those of `Extent` nobody writes to these
+            // bytes meanwhile.
             unsafe { bindings::copy_page_to_iter(page.as_ptr(), offset, len, to.as_raw()) }
         })
     }
@@ -183,8 +183,8 @@ impl Drop for BytesLease {
     }
 }
 
-/// Room leased to a writer. It must be given back with [`Ring::put`]: one that is dropped instead
-/// would leave the ring without writers for ever, and does not build.
+/// Room leased to a writer. It must be given back with [`Ring::put`], as [`BytesLease`] with
+/// [`Ring::take`].
 #[must_use = "a lease must be given back to its ring"]
 pub(crate) struct RoomLease(Extent);
 
@@ -194,12 +194,13 @@ impl RoomLease {
         self.0.span.len
     }
 
-    /// Fills the leased room from `from`, in order, and returns how many bytes were copied: fewer than
-    /// were leased only if the memory behind `from` faulted or ended. May sleep.
+    /// Fills the leased room from `from`, in order, and returns how many bytes were copied: fewer
+    /// than were leased only if the memory behind `from` faulted or ended. May sleep.
     pub(crate) fn copy_from(&self, from: &mut IovIterSource<'_>) -> usize {
         self.0.for_each_piece(|page, offset, len| {
-            // SAFETY: `page` is a valid page, `offset + len` lies within it, `from` is a valid iterator
-            // by its type invariants, and by those of `Extent` nobody touches these bytes meanwhile.
+            // SAFETY: `page` is a valid page, `offset + len` lies within it, `from` is a valid
+            // iterator by its type invariants, and by those of `Extent` nobody touches these bytes
+            // meanwhile.
             unsafe { bindings::copy_page_from_iter(page.as_ptr(), offset, len, from.as_raw()) }
         })
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The waiters of one side: who sleeps or polls there, and whether a change concerns them.
+//! The waiters of one side: who sleeps or polls there, and whom a change concerns.
 //!
 //! What they wait for has a *level*: to readers the bytes in the ring, to writers the room in it.
 
@@ -9,51 +9,107 @@ use core::{
     ops::RangeInclusive, //
 };
 
+/// Whom a change concerns.
+pub(crate) enum Wake {
+    Nobody,
+    /// One sleeper, and every poller.
+    One,
+    Everybody,
+}
+
+/// How somebody polls.
+#[derive(Clone, Copy)]
+pub(crate) struct Interest {
+    /// Asks only for changes: `EPOLLET`.
+    pub(crate) edges: bool,
+    /// Takes a wake-up from those behind it in the queue: `EPOLLEXCLUSIVE`.
+    pub(crate) exclusive: bool,
+}
+
 /// Those of one side that wait for what the other side brings.
-#[derive(Default)]
 pub(crate) struct Waiters {
+    /// The level at which each of them finds what it waits for, so that waking one is enough.
+    /// [`None`] if there is no such level: then all of them look at every rise.
+    ready: Option<usize>,
     asleep: usize,
-    /// Somebody that does not sleep was turned away by a lease of its own side.
+    /// How many of the sleepers were kept out by a lease of their own side, and may need less than
+    /// `ready`.
+    kept_out: usize,
+    /// Somebody who does not sleep was turned away by a lease of its own side.
     refused: bool,
-    /// To somebody every rise is news, not only the one that makes this side ready.
-    every_rise: bool,
+    /// Somebody polls edge-triggered: every rise is news to it.
+    edges: bool,
+    /// Somebody polls exclusively, perhaps for the other side only, and the kernel crate's wake-ups
+    /// do not tell it for which they are: it would keep one that a sleeper needs.
+    exclusive: bool,
 }
 
 impl Waiters {
-    /// Somebody is about to sleep.
-    pub(crate) fn fall_asleep(&mut self) {
+    /// Nobody yet. `ready` is the level at which each of them finds what it waits for, if there is
+    /// one.
+    pub(crate) const fn new(ready: Option<usize>) -> Self {
+        Self {
+            ready,
+            asleep: 0,
+            kept_out: 0,
+            refused: false,
+            edges: false,
+            exclusive: false,
+        }
+    }
+
+    /// Somebody is about to sleep; `kept_out` says whether for the end of a lease of this side.
+    pub(crate) fn fall_asleep(&mut self, kept_out: bool) {
         self.asleep += 1;
+        self.kept_out += usize::from(kept_out);
     }
 
-    /// Somebody sleeps no more, for whatever reason.
-    pub(crate) fn wake_up(&mut self) {
+    /// Somebody sleeps no more, for whatever reason. `kept_out` is what it fell asleep with.
+    pub(crate) fn wake_up(&mut self, kept_out: bool) {
         self.asleep -= 1;
+        self.kept_out -= usize::from(kept_out);
     }
 
-    /// Somebody that does not sleep looked; `refused` says whether a lease turned it away.
-    pub(crate) fn refuse(&mut self, refused: bool) {
-        self.refused |= refused;
+    /// Somebody who does not sleep was turned away by a lease of this side, and waits for its end.
+    pub(crate) fn refuse(&mut self) {
+        self.refused = true;
     }
 
-    /// Says whether from now on somebody is to be woken at every rise.
-    pub(crate) fn want_every_rise(&mut self, wanted: bool) {
-        self.every_rise = wanted;
+    /// Somebody polls.
+    pub(crate) fn poll(&mut self, interest: Interest) {
+        self.edges |= interest.edges;
+        self.exclusive |= interest.exclusive;
     }
 
-    /// Whether one of them must be woken, now that the level went from `change.start()` to
-    /// `change.end()`.
-    ///
-    /// `ready` is the level from which this side is ready. `returned` says that a lease of this very
-    /// side has just ended, which had kept everybody else of it out.
-    pub(crate) fn are_due(
-        &mut self,
-        change: RangeInclusive<usize>,
-        ready: usize,
-        returned: bool,
-    ) -> bool {
+    /// Nobody is left who could poll.
+    pub(crate) fn forget_pollers(&mut self) {
+        self.edges = false;
+        self.exclusive = false;
+    }
+
+    /// Whom it concerns that the level went from `change.start()` to `change.end()`. `returned`
+    /// says that a lease of this very side has just ended.
+    pub(crate) fn concerned(&mut self, change: RangeInclusive<usize>, returned: bool) -> Wake {
         let (before, now) = change.into_inner();
-        let kept_out = returned && (mem::take(&mut self.refused) || self.asleep > 0);
-        let became_ready = ready <= now && (before < ready || kept_out);
-        became_ready || (self.every_rise && before < now)
+        let rose = before < now;
+        let refused = returned && mem::take(&mut self.refused);
+        let asleep = returned && self.asleep > 0;
+        let kept_out = returned && self.kept_out > 0 && now > 0;
+        let is_ready = self.ready.is_some_and(|ready| ready <= now);
+        let was_ready = self.ready.is_some_and(|ready| ready <= before);
+
+        if !is_ready && (kept_out || (self.ready.is_none() && (rose || refused))) {
+            // Some may find enough, and nobody knows which.
+            return Wake::Everybody;
+        }
+        let became_ready = is_ready && (!was_ready || refused || asleep);
+        if !became_ready && !(rose && self.edges) {
+            Wake::Nobody
+        } else if self.exclusive {
+            Wake::Everybody
+        } else {
+            // Whoever it is finds enough, and wakes the next when its own lease ends.
+            Wake::One
+        }
     }
 }

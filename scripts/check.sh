@@ -25,7 +25,7 @@ check() {
 }
 
 cd "$top"
-mapfile -t c < <(git ls-files -co --exclude-standard '*.[ch]')
+mapfile -t sources < <(git ls-files -co --exclude-standard '*.[ch]' '*.rs')
 mapfile -t shell < <(git grep --untracked -lE '^#!.*(ba)?sh$'; echo scripts/lib.sh)
 
 check rustfmt rustfmt --check --config-path "$source/.rustfmt.toml" mini_pipe.rs
@@ -33,7 +33,7 @@ check rustfmt rustfmt --check --config-path "$source/.rustfmt.toml" mini_pipe.rs
 rm -rf "$build"
 mkdir -p "$build"
 check clippy make -s -C "$source" M="$top" MO="$top/$build" CLIPPY=1 KRUSTFLAGS=-Dwarnings mini_pipe.o
-check checkpatch "$source/scripts/checkpatch.pl" --strict --no-tree --terse --summary-file -f "${c[@]}"
+check checkpatch "$source/scripts/checkpatch.pl" --strict --no-tree --terse --summary-file -f "${sources[@]}"
 check shellcheck shellcheck -x "${shell[@]}"
 
 [[ ${#failed[@]} == 0 ]] || die "failed: ${failed[*]}"

@@ -486,6 +486,21 @@ TEST_F(pipe, room_wakes_a_sleeping_epoll)
 	EXPECT_EQ(EPOLLOUT, result_of(_metadata, &poller).ret);
 }
 
+/* A file that is both ends queues with readers, too, and an exclusive poll ends a wake-up. */
+TEST_F(pipe, an_exclusive_epoll_for_room_keeps_no_byte_from_a_reader_behind_it)
+{
+	struct epoll_watch watch = { O_RDWR, EPOLLOUT | EPOLLET | EPOLLEXCLUSIVE, 2 };
+	struct child poller = start_child(_metadata, watch_with_epoll, &watch);
+	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
+	struct child reader;
+
+	EXPECT_EQ(EPOLLOUT, result_of(_metadata, &poller).ret);
+	ASSERT_ASLEEP_IN(epoll_pwait, &poller);
+	queue_readers(_metadata, &reader, 1);
+	ASSERT_EQ(1, write(writer, "x", 1));
+	EXPECT_EQ(1, result_of(_metadata, &reader).ret);
+}
+
 TEST_F(pipe, a_file_may_be_closed_while_an_epoll_watches_it)
 {
 	int reader = open_pipe(_metadata, O_RDONLY);
