@@ -102,8 +102,8 @@ impl Waiters {
             // Some may find enough, and nobody knows which.
             return Wake::Everybody;
         }
-        let became_ready = is_ready && (!was_ready || refused || asleep);
-        if !became_ready && !(rose && self.edges) {
+        let due = (is_ready && (!was_ready || refused || asleep)) || (rose && self.edges);
+        if !due {
             Wake::Nobody
         } else if self.exclusive {
             Wake::Everybody

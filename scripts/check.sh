@@ -11,12 +11,13 @@
 source=$1
 build=$2
 failed=()
+toolbox=("$scripts/toolbox.sh" run)
 
-# check NAME COMMAND...: runs it in the toolbox.
+# check NAME COMMAND...
 check() {
 	local name=$1
 	shift
-	if "$scripts/toolbox.sh" run "$@"; then
+	if "$@"; then
 		printf '%-12s ok\n' "$name"
 	else
 		printf '%-12s FAILED\n' "$name"
@@ -24,16 +25,22 @@ check() {
 	fi
 }
 
+mutants_apply() {
+	local patch
+	for patch in tests/mutants/*.patch; do git apply --check "$patch" || return; done
+}
+
 cd "$top"
 mapfile -t sources < <(git ls-files -co --exclude-standard '*.[ch]' '*.rs')
 mapfile -t shell < <(git grep --untracked -lE '^#!.*(ba)?sh$'; echo scripts/lib.sh)
 
-check rustfmt rustfmt --check --config-path "$source/.rustfmt.toml" mini_pipe.rs
+check rustfmt "${toolbox[@]}" rustfmt --check --config-path "$source/.rustfmt.toml" mini_pipe.rs
 # Warnings are errors, and what clippy found once it must find again: it starts from nothing.
 rm -rf "$build"
 mkdir -p "$build"
-check clippy make -s -C "$source" M="$top" MO="$top/$build" CLIPPY=1 KRUSTFLAGS=-Dwarnings mini_pipe.o
-check checkpatch "$source/scripts/checkpatch.pl" --strict --no-tree --terse --summary-file -f "${sources[@]}"
-check shellcheck shellcheck -x "${shell[@]}"
+check clippy "${toolbox[@]}" make -s -C "$source" M="$top" MO="$top/$build" CLIPPY=1 KRUSTFLAGS=-Dwarnings mini_pipe.o
+check mutants mutants_apply
+check checkpatch "${toolbox[@]}" "$source/scripts/checkpatch.pl" --strict --no-tree --terse --summary-file -f "${sources[@]}"
+check shellcheck "${toolbox[@]}" shellcheck -x "${shell[@]}"
 
 [[ ${#failed[@]} == 0 ]] || die "failed: ${failed[*]}"
