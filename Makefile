@@ -18,7 +18,7 @@ TESTS := build/tests
 TOOLBOX := scripts/toolbox.sh run
 KBUILD := $(TOOLBOX) make -s -j$(shell nproc) -C $(VM_KERNEL)/source M=$(CURDIR)
 
-export ADD CPUS KERNEL LOAD LOG MODULE MUTANTS REPEAT RUN RUNS TIMEOUT
+export ADD CPUS KERNEL LOAD LOG MUTANTS REPEAT RUN RUNS TIMEOUT
 
 help:
 	@echo 'mini_pipe: a pipe as a misc character device, in Rust'
@@ -29,7 +29,7 @@ help:
 	@echo '  make KDIR=DIR builds mini_pipe.ko for the kernel whose build directory is DIR'
 	@echo '  make modules_install KDIR=DIR   installs that'
 	@echo '  make vm       a shell in the virtual machine, with the module loaded'
-	@echo '  make vm RUN="cmd" ADD="file dir ..."   runs one command there, with those files; its exit status'
+	@echo '  make vm RUN="cmd" ADD="file dir ..."   runs one command there, with those files; fails if it does'
 	@echo '  make check    rustfmt, clippy, checkpatch and shellcheck'
 	@echo '  make mutants  breaks the module in several ways, and shows which tests notice each'
 	@echo '  make logs     writes tests/logs anew, from a real run'
@@ -70,18 +70,18 @@ tests: setup
 		KSELFTEST=$(VM_KERNEL)/source/tools/testing/selftests
 
 demo: $(VM_MODULE) tests
-	@MODULE=$(VM_MODULE) LOAD=no RUN='sh demo' ADD='scripts/demo $(TESTS)/assignment' scripts/vm.sh
+	@LOAD=no RUN='sh demo' ADD='scripts/demo $(TESTS)/assignment' scripts/vm.sh
 
 test: $(VM_MODULE) tests
-	@MODULE=$(VM_MODULE) scripts/test.sh $(TESTS)
+	@scripts/test.sh $(TESTS)
 
 mutants: setup tests
 	@scripts/mutants.sh $(TESTS)
 
 logs: $(VM_MODULE) tests
-	@MODULE=$(VM_MODULE) scripts/logs.sh $(TESTS)
+	@scripts/logs.sh $(TESTS)
 
-vm: MODULE := $(VM_MODULE)
+# make itself fails with 2, whatever the command's status is; scripts/vm.sh passes it on.
 vm: $(VM_MODULE)
 	@scripts/vm.sh
 

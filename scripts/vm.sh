@@ -6,7 +6,7 @@
 #   vm.sh            a shell in it; Ctrl-A X ends it the hard way
 #   RUN='command'    runs that instead, and exits with its status; its output is this script's
 #   ADD='file ...'   files and folders that are copied into the directory where the command runs
-#   MODULE=file      the module it has
+#   MODULE=file      the module it has; what make has built for it if not said
 #   LOAD='capacity=128' or LOAD=no   with what it is loaded before the command, or not at all
 #   TIMEOUT=seconds  the machine is ended then, whatever it does; 120 for a command, none for a shell
 #   LOG=file         where the kernel's log goes
@@ -17,6 +17,8 @@
 kernel=$("$scripts/kernel.sh" path)
 run=${RUN-}
 timeout=${TIMEOUT:-$([[ -n $run ]] && echo 120 || echo 0)}
+module=${MODULE:-$top/build/$(basename "$kernel")/mini_pipe.ko}
+[[ -e $module ]] || die "there is no $module; run make"
 log=$(realpath -m "${LOG:-$top/build/vm.log}")
 mkdir -p "$(dirname "$log")" "$cache"
 : >"$log"
@@ -37,7 +39,7 @@ pack() {
 	local root=$work/root file
 	mkdir -p "$root/root" "$root/bin"
 	cp "$scripts/init" "$root/init"
-	cp "$MODULE" "$root/root/mini_pipe.ko"
+	cp "$module" "$root/root/mini_pipe.ko"
 	for file in ${ADD-}; do
 		[[ -e $file ]] || die "ADD names $file, which is not there"
 		cp -rL "$file" "$root/root/"
