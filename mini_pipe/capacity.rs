@@ -6,6 +6,7 @@
 //! and the kernel does not know what is allowed; this one takes any text, and whoever asks for the
 //! value says. Nor can those be read in /sys/module/mini_pipe/parameters; this one can.
 
+use crate::chrdev::OWNER;
 use core::ops::RangeInclusive;
 use kernel::{
     bindings,
@@ -76,10 +77,7 @@ static PARAM: KernelParam = KernelParam::new(bindings::kernel_param {
     } else {
         c"mini_pipe.capacity"
     }),
-    #[cfg(MODULE)]
-    mod_: (&raw const bindings::__this_module).cast_mut(),
-    #[cfg(not(MODULE))]
-    mod_: core::ptr::null_mut(),
+    mod_: OWNER,
     ops: &raw const OPS,
     perm: 0o444,
     level: -1,

@@ -48,6 +48,13 @@ const EPOLLET: bindings::__poll_t = 1 << 31;
 /// The poller need not hear of what another one has heard of: include/uapi/linux/eventpoll.h.
 const EPOLLEXCLUSIVE: bindings::__poll_t = 1 << 28;
 
+/// This module, as the kernel's structures name their owner. The crate has it in another place in
+/// each release.
+#[cfg(MODULE)]
+pub(crate) const OWNER: *mut bindings::module = (&raw const bindings::__this_module).cast_mut();
+#[cfg(not(MODULE))]
+pub(crate) const OWNER: *mut bindings::module = ptr::null_mut();
+
 /// How one `read` or `write` was called.
 pub(crate) struct Call {
     nonblocking: bool,
@@ -161,6 +168,8 @@ impl<T: CharDevice> Operations<T> {
     /// The kernel crate's table, with what it does not know of.
     const TABLE: bindings::file_operations = bindings::file_operations {
         poll: Some(Self::poll),
+        // Linux 7.2's table has none: its modules can be unloaded under an open file.
+        owner: OWNER,
         // SAFETY: `into_raw` sets `fops` to a static table that can be read.
         ..unsafe { ptr::read(MiscDeviceOptions { name: c"" }.into_raw::<Self>().fops) }
     };
