@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := all
 
 # For the module: the running kernel if it can build Rust modules, else the virtual machine's.
-ifeq ($(origin KDIR),undefined)
+ifeq ($(KDIR)$(KERNEL),)
 KDIR := $(shell scripts/kdir.sh find)
 endif
 
@@ -49,8 +49,10 @@ ifneq ($(KDIR),)
 all: module
 else
 all: $(VM_MODULE)
-	@echo "The running kernel cannot build Rust modules (scripts/kdir.sh check says why):"
-	@echo "built $(VM_MODULE) for $$(cat $(VM_KERNEL)/release), the virtual machine's kernel."
+	@echo "Built $(VM_MODULE) for Linux $$(cat $(VM_KERNEL)/release)."
+ifeq ($(KERNEL),)
+	@echo "That is the virtual machine's; the running kernel cannot: scripts/kdir.sh check says why."
+endif
 endif
 
 module modules_install:
