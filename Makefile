@@ -18,6 +18,8 @@ TESTS := build/tests
 TOOLBOX := scripts/toolbox.sh run
 KBUILD := $(TOOLBOX) make -s -j$(shell nproc) -C $(VM_KERNEL)/source M=$(CURDIR)
 
+# A $ in a command is the command's, not make's.
+override RUN := $(value RUN)
 export ADD CPUS KERNEL LOAD LOG MUTANTS REPEAT RUN RUNS TIMEOUT
 
 help:

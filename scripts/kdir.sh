@@ -12,8 +12,12 @@ running=/lib/modules/$(uname -r)/build
 
 # Prints why a module cannot be built against $1; nothing if it can.
 why_not() {
+	local release
+	release=$(cat "$1/include/config/kernel.release" 2>/dev/null || true)
 	if [[ ! -e $1/.config ]]; then
 		echo "$1 is no kernel build directory: it has no .config"
+	elif [[ $(printf '%s\n' 7.2 "$release" | sort -V | head -n 1) != 7.2 ]]; then
+		echo "the kernel of $1 is ${release:-not built yet}; mini_pipe needs 7.2 or newer"
 	elif ! grep -q '^CONFIG_RUST=y' "$1/.config"; then
 		echo "the kernel of $1 was configured without Rust: CONFIG_RUST is not set in its .config"
 	elif [[ ! -e $1/rust/libkernel.rmeta ]]; then
@@ -32,7 +36,7 @@ check)
 		$reason.
 		What to do, one of:
 		  - make demo, make test, make vm: they bring a kernel of their own and need nothing of yours.
-		  - If yours is one of Debian's (dpkg -l 'linux-image-*') and CONFIG_RUST=y, make its metadata again:
+		  - If yours is one of Debian's, 7.2 or newer, make its metadata again, and build for it:
 		        make KERNEL=$(uname -r)
 		  - Build a kernel with the options of .config.fragment, and give its directory:
 		        make KDIR=/path/to/linux

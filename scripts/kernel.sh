@@ -20,25 +20,30 @@ wanted=${KERNEL:-$tested}
 flavour=${wanted#*+}
 
 toolbox=$scripts/toolbox.sh
-key=$(key_of "$("$toolbox" key)" "$(cat "${BASH_SOURCE[0]}")")
-kernel=$cache/kernel-$wanted-$key
-new=$kernel.new
-
 in_new() {
-	"$toolbox" run sh -euc "cd '$new' && $1"
+	"$toolbox" run sh -euc "cd '$new'; $1"
 }
 
+# The wanted release if it is there, else the newest of its flavour; of those whose source is there, too.
 choose_release() {
 	in_new "apt-get -qq -o APT::Sandbox::User=root update
-		apt-cache pkgnames linux-binary- | sed -n 's/^linux-binary-//p' >releases
-		grep -Fx '$wanted' releases >release ||
-			grep -E '^[0-9.]+[+]$flavour\$' releases | sort -V | tail -n 1 >release"
+		apt-cache pkgnames linux-binary- | sed -n 's/^linux-binary-//p' | sort -rV >releases
+		for release in $wanted \$(cat releases); do
+			case \$release in *+$flavour) ;; *) continue ;; esac
+			version=\$(apt-cache show --no-all-versions linux-binary-\$release | sed -n 's/^Version: //p')
+			apt-cache madison linux-source-\${release%.*} | grep -qF \" \$version \" || continue
+			echo \$version >version
+			echo \$release >release
+			break
+		done"
 }
 
 fetch() {
-	local release=$1 version=${1%.*}
-	in_new "apt-get -o APT::Sandbox::User=root download linux-source-$version \
-		linux-binary-$release linux-modules-$release linux-headers-$release linux-base-$release"
+	local release=$1 package
+	package=linux-source-${release%.*}
+	in_new "for package in $package linux-binary-$release linux-headers-$release; do
+			apt-get -o APT::Sandbox::User=root download \$package=\$(cat version)
+		done"
 }
 
 unpack() {
@@ -61,22 +66,26 @@ prepare() {
 		test \"\$made\" = $release || { echo \"made \$made instead of $release\"; exit 1; }"
 }
 
+key=$(key_of "$("$toolbox" key)" "$(declare -f choose_release fetch unpack prepare)")
+kernel=$cache/kernel-$wanted-$key
+new=$kernel.new
+
 make_kernel() {
 	local release
-	[[ ! -d $kernel ]] || return 0
 	"$toolbox" make
+	[[ ! -d $kernel ]] || return 0
 	lock_cache
 	[[ ! -d $kernel ]] || return 0
 	"$toolbox" run rm -rf "$new"
 	mkdir -p "$new"
 	step "kernel: which one the archive has" choose_release
-	release=$(cat "$new/release")
+	release=$(cat "$new/release" 2>/dev/null || true)
 	[[ -n $release ]] || die "the archive has no kernel $wanted, and none of its flavour"
 	if [[ $release != "$wanted" ]]; then
 		[[ -z ${KERNEL-} ]] || die "the archive has no kernel $KERNEL; the newest of its flavour is $release"
 		echo "  kernel: $tested is not in the archive any more; taking the newest, $release" >&2
 	fi
-	step "kernel: $release and its source, fetched (210 MB)" fetch "$release"
+	step "kernel: $release and its source, fetched (180 MB)" fetch "$release"
 	step "kernel: unpacked" unpack "$release"
 	step "kernel: Rust metadata made for it" prepare "$release"
 	mv "$new" "$kernel"

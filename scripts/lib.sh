@@ -11,14 +11,19 @@ PATH=$PATH:/usr/sbin:/sbin
 scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck disable=SC2034 # For the scripts that read this.
 top=$(dirname "$scripts")
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/mini_pipe
+cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/mini_pipe
 
 die() {
 	printf '%s: %s\n' "$(basename "$0")" "$1" >&2
 	exit 1
 }
 
-# A short key for what is made from the given words and this library's scripts' own text.
+if [[ "$top$cache" == *[[:space:]]* || $cache != /* ]]; then
+	die "neither the clone ($top) nor the cache ($cache) may have a space in its path, and the cache must \
+be an absolute path: kbuild cannot do with less. Move the clone, or set XDG_CACHE_HOME."
+fi
+
+# A short key for what is made from the given words.
 key_of() {
 	printf '%s\n' "$@" | sha256sum | cut -c1-12
 }

@@ -9,7 +9,7 @@
 . "$(dirname "$0")/lib.sh"
 
 programs=$1
-logs=$top/tests/logs
+logs=$top/build/logs
 release=$(cat "$("$scripts/kernel.sh" path)/release")
 
 # Puts what ran, and on what, above standard input.
@@ -18,6 +18,7 @@ head_of() {
 	cat
 }
 
+cd "$top"
 rm -rf "$logs"
 mkdir -p "$logs"
 LOAD='no' RUN='sh demo' ADD="scripts/demo $programs/assignment" "$scripts/vm.sh" |
@@ -26,4 +27,6 @@ LOAD='no' RUN='sh demo' ADD="scripts/demo $programs/assignment" "$scripts/vm.sh"
 awk -v logs="$logs" '/^# subject: / { file = logs "/" $3 ".log" } file { print >file } /^# exit: / { file = "" }' \
 	"$top/build/results"
 head_of 'the kernel'\''s log of make test' <"$top/build/test.log" >"$logs/kernel.log"
-ls -l "$logs"
+rm -rf tests/logs
+mv "$logs" tests/logs
+ls -l tests/logs

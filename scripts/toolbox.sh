@@ -7,8 +7,8 @@
 #   toolbox.sh make           makes it, if it is not there
 #   toolbox.sh remove         removes it, and the rest of the cache
 #   toolbox.sh key            prints what it is known by
-#   toolbox.sh run COMMAND... runs a command in it, in this directory; the clone, the cache and
-#                             TOOLBOX_BIND are where they are outside
+#   toolbox.sh run COMMAND... runs a command in it, in this directory; the clone and the cache are
+#                             where they are outside
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -23,9 +23,6 @@ packages=(
 	# The virtual machine.
 	qemu-system-x86 busybox-static
 )
-key=$(key_of "$suite" "${packages[@]}")
-box=$cache/toolbox-$key
-
 # As root, and as an ordinary user in a user namespace, which maps the user's subordinate ids.
 as_root() {
 	local map=()
@@ -50,33 +47,38 @@ host_packages() {
 		echo "  needs sudo once, for: apt-get install ${missing[*]}" >&2
 		sudo -v || die "without sudo, have an administrator run: apt-get install ${missing[*]}"
 	fi
-	step "host: apt-get update" "${sudo[@]}" apt-get update
-	step "host: apt-get install ${missing[*]}" "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
-		apt-get install -y --no-install-recommends "${missing[@]}"
+	# A package list that cannot be updated need not be one that matters.
+	step "host: apt-get install ${missing[*]}" "${sudo[@]}" sh -c "apt-get update
+		DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ${missing[*]}"
 }
 
 check_host() {
 	[[ $(uname -s) == Linux && $(uname -m) == x86_64 ]] ||
 		die "the toolbox is for Linux on x86_64, and this is $(uname -sm); see README.md for your own kernel"
 	host_packages
-	as_root true 2>/dev/null ||
-		die "this host does not let you make a namespace (unshare --map-auto --map-root-user). As an \
-ordinary user you need a line in /etc/subuid and /etc/subgid (usermod --add-subuids 100000-165535 \
---add-subgids 100000-165535 $(id -un)) and user namespaces allowed; or run make as root."
+	as_root true ||
+		die "this host does not let you make a namespace; unshare has just said why. An ordinary user needs \
+util-linux 2.38 or newer, a line in /etc/subuid and in /etc/subgid (as root: usermod --add-subuids \
+100000-165535 --add-subgids 100000-165535 $(id -un)), and user namespaces (Ubuntu: sysctl \
+kernel.apparmor_restrict_unprivileged_userns=0). Root needs CAP_SYS_ADMIN, which a container may lack."
 }
 
 bootstrap() {
-	local include
+	local include mode=root
 	include=$(IFS=,; echo "${packages[*]}")
+	[[ $(id -u) == 0 ]] || mode=unshare
 	as_root rm -rf "$box.new"
 	# The backports suite, where the kernel comes from, is found where mmdebstrap found the rest.
 	# shellcheck disable=SC2016 # mmdebstrap's shell puts the tree's path in.
-	mmdebstrap --variant=minbase --include="$include" \
-		--customize-hook='sed -n "s/ trixie main/ trixie-backports main/p" "$1/etc/apt/sources.list" \
-			>"$1/etc/apt/sources.list.d/backports.list"' \
+	as_root mmdebstrap --mode=$mode --variant=minbase --include="$include" \
+		--customize-hook='sed -n "s/ \([a-z]*\) main/ \1-backports main/p" "$1/etc/apt/sources.list" |
+			grep -v -e -updates- -e -security- >"$1/etc/apt/sources.list.d/backports.list"' \
 		"$suite" "$box.new"
 	mv "$box.new" "$box"
 }
+
+key=$(key_of "$suite" "${packages[@]}" "$(declare -f bootstrap)")
+box=$cache/toolbox-$key
 
 make_box() {
 	[[ ! -d $box ]] || return 0
@@ -88,7 +90,7 @@ make_box() {
 # Runs inside the namespace: puts the places that are shared with the host into the tree, and enters it.
 enter() {
 	local dir=$PWD place
-	for place in /proc /sys /dev "$top" "$cache" ${TOOLBOX_BIND:-}; do
+	for place in /proc /sys /dev "$top" "$cache"; do
 		mkdir -p "$box$place"
 		mount --rbind "$place" "$box$place"
 	done
@@ -106,6 +108,7 @@ remove)
 key) echo "$key" ;;
 run)
 	shift
+	[[ -d $box ]] || die "there is no toolbox yet; run make setup"
 	as_root "$0" enter "$@"
 	;;
 enter)

@@ -18,7 +18,7 @@ kernel=$("$scripts/kernel.sh" path)
 run=${RUN-}
 timeout=${TIMEOUT:-$([[ -n $run ]] && echo 120 || echo 0)}
 module=${MODULE:-$top/build/$(basename "$kernel")/mini_pipe.ko}
-[[ -e $module ]] || die "there is no $module; run make"
+[[ -e $module ]] || die "there is no $module; make vm builds it"
 log=$(realpath -m "${LOG:-$top/build/vm.log}")
 mkdir -p "$(dirname "$log")" "$cache"
 : >"$log"
@@ -29,7 +29,7 @@ trap 'rm -rf "$work"' EXIT
 add_libraries() {
 	local file
 	find "$work/root/root" -type f -perm /111 | while read -r file; do
-		[[ $(head -c 4 "$file") == $'\x7fELF' ]] || continue
+		[[ $(head -c 4 "$file" | tr -d '\0') == $'\x7fELF' ]] || continue
 		{ ldd "$file" 2>/dev/null || true; } | sed -n 's|^\t[^/]*\(/[^ ]*\).*|\1|p' |
 			xargs -r cp -L --parents -t "$work/root"
 	done
@@ -69,12 +69,10 @@ kvm_works() {
 	local verdict
 	verdict=$cache/kvm-$(uname -r)
 	[[ -w /dev/kvm ]] && grep -qwE 'vmx|svm' /proc/cpuinfo || return 1
-	if [[ ! -e $verdict ]]; then
-		qemu 20 "${machine[@]}" "${kvm[@]}" -serial "file:$work/probe" \
-			-append 'console=ttyS0 panic=-1' >/dev/null 2>&1 </dev/null || true
-		grep -q 'Unable to mount root fs' "$work/probe" && echo yes >"$verdict" || echo no >"$verdict"
-	fi
-	[[ $(cat "$verdict") == yes ]]
+	[[ -e $verdict ]] || qemu 20 "${machine[@]}" "${kvm[@]}" -serial "file:$work/probe" \
+		-append 'console=ttyS0 panic=-1' >/dev/null 2>&1 </dev/null || return 1
+	[[ -e $verdict ]] || grep -c 'Unable to mount root fs' "$work/probe" >"$verdict" || true
+	[[ $(cat "$verdict") != 0 ]]
 }
 
 boot() {

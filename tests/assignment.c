@@ -80,7 +80,7 @@ static void wait_until_quiet(pid_t pid)
 int main(void)
 {
 	char data[PIECE];
-	int fd, turn[2];
+	int fd, status, turn[2];
 	pid_t pid;
 	ssize_t n;
 
@@ -104,5 +104,7 @@ int main(void)
 	}
 	if (n < 0)
 		err(EXIT_FAILURE, "read");
-	return waitpid(pid, NULL, 0) == pid ? EXIT_SUCCESS : EXIT_FAILURE;
+	if (waitpid(pid, &status, 0) != pid || status)
+		errx(EXIT_FAILURE, "the writer failed");
+	return EXIT_SUCCESS;
 }

@@ -151,7 +151,7 @@ TEST_F(refused_capacity, gives_einval_and_one_line_that_names_the_range)
 	EXPECT_EQ(-1, load(parameters));
 	EXPECT_EQ(EINVAL, errno);
 	EXPECT_EQ(1, count_lines_that_name_the_range(log));
-	EXPECT_FALSE(node_exists());
+	EXPECT_TRUE(node_becomes(false));
 	/* Nothing of the failed one is in the way of the next. */
 	EXPECT_EQ(0, load(""));
 }
