@@ -231,17 +231,11 @@ impl Pipe {
         table: &PollTable<'_>,
         interest: Interest,
     ) -> u32 {
-        // First the queue, then the look: what changes in between is then heard of.
-        if seat.reads {
-            table.register_wait(file, &self.readers);
-        }
-        if seat.writes {
-            table.register_wait(file, &self.writers);
-        }
-
         let mut mask = 0;
+        // Under the mutex, so that no sleeper queues behind an exclusive poller not yet known as one.
         let mut state = self.state.lock();
         if seat.reads {
+            table.register_wait(file, &self.readers);
             state.waiting_readers.poll(interest);
             if !state.refuse_reader() {
                 if state.ring.indices().bytes() > 0 {
@@ -253,6 +247,7 @@ impl Pipe {
             }
         }
         if seat.writes {
+            table.register_wait(file, &self.writers);
             // Writers have no event for every read: nobody ever had.
             state.waiting_writers.poll(Interest {
                 edges: false,
