@@ -232,8 +232,8 @@ impl Pipe {
         interest: Interest,
     ) -> u32 {
         let mut mask = 0;
-        // Queued under the mutex, so that no sleeper comes behind an exclusive poller that is not yet
-        // known as one.
+        // Queued under the mutex: no sleeper may come behind an exclusive poller before it is known
+        // as one.
         let mut state = self.state.lock();
         if seat.reads {
             table.register_wait(file, &self.readers);
