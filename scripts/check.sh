@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The kernel's own checks of form, all of them, and shellcheck.
+# The kernel's own checks of form, shellcheck, and whether the mutants still fit the code.
 #
 #   check.sh SOURCE BUILD    with the kernel source SOURCE; clippy builds in BUILD
 
@@ -38,9 +38,11 @@ check rustfmt "${toolbox[@]}" rustfmt --check --config-path "$source/.rustfmt.to
 # Warnings are errors, and what clippy found once it must find again: it starts from nothing.
 rm -rf "$build"
 mkdir -p "$build"
-check clippy "${toolbox[@]}" make -s -C "$source" M="$top" MO="$top/$build" CLIPPY=1 KRUSTFLAGS=-Dwarnings mini_pipe.o
+check clippy "${toolbox[@]}" make -s -C "$source" M="$top" MO="$top/$build" CLIPPY=1 \
+	KRUSTFLAGS=-Dwarnings mini_pipe.o
 check mutants mutants_apply
-check checkpatch "${toolbox[@]}" "$source/scripts/checkpatch.pl" --strict --no-tree --terse --summary-file -f "${sources[@]}"
+check checkpatch "${toolbox[@]}" "$source/scripts/checkpatch.pl" --strict --no-tree --terse \
+	--summary-file -f "${sources[@]}"
 check shellcheck "${toolbox[@]}" shellcheck -x "${shell[@]}"
 
 [[ ${#failed[@]} == 0 ]] || die "failed: ${failed[*]}"

@@ -20,6 +20,7 @@ wanted=${KERNEL:-$tested}
 flavour=${wanted#*+}
 
 toolbox=$scripts/toolbox.sh
+
 in_new() {
 	"$toolbox" run sh -euc "cd '$new'; $1"
 }
@@ -48,6 +49,7 @@ fetch() {
 
 unpack() {
 	local release=$1
+	# The vmlinux of the headers package has the type information that the module's refers to.
 	in_new "mkdir -p packages source
 		for package in *.deb; do dpkg-deb -x \"\$package\" packages; rm \"\$package\"; done
 		tar -xf packages/usr/src/linux-source-*.tar.xz -C source --strip-components=1

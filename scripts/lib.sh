@@ -46,7 +46,8 @@ step() {
 	else
 		printf 'failed\n' >&2
 		tail -n 25 "$log" >&2
-		die "'$text' failed; its whole log is $log. Mend the cause and run the same make again: it goes on from here."
+		die "'$text' failed; its whole log is $log. Mend the cause and call the same make again: \
+it goes on from here."
 	fi
 }
 

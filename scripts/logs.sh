@@ -24,9 +24,11 @@ mkdir -p "$logs"
 LOAD='no' RUN='sh demo' ADD="scripts/demo $programs/assignment" "$scripts/vm.sh" |
 	head_of 'make demo' >"$logs/demo.log"
 "$scripts/test.sh" "$programs" | head_of 'make test' >"$logs/summary.log"
-awk -v logs="$logs" '/^# subject: / { file = logs "/" $3 ".log" } file { print >file } /^# exit: / { file = "" }' \
-	"$top/build/results"
-head_of 'the kernel'\''s log of make test' <"$top/build/test.log" >"$logs/kernel.log"
+awk -v logs="$logs" '
+	/^# subject: / { file = logs "/" $3 ".log" }
+	file { print >file }
+	/^# exit: / { file = "" }' build/results
+head_of 'the kernel'\''s log of make test' <build/test.log >"$logs/kernel.log"
 rm -rf tests/logs
 mv "$logs" tests/logs
 ls -l tests/logs
