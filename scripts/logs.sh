@@ -24,8 +24,8 @@ mkdir -p "$logs"
 LOAD='no' RUN='sh demo' ADD="scripts/demo $programs/assignment" "$scripts/vm.sh" |
 	head_of 'make demo' >"$logs/demo.log"
 "$scripts/test.sh" "$programs" | head_of 'make test' >"$logs/summary.log"
-awk -v logs="$logs" '
-	/^# subject: / { file = logs "/" $3 ".log" }
+awk -v logs="$logs" -v release="$release" '
+	/^# subject: / { file = logs "/" $3 ".log"; print "# on Linux " release >file }
 	file { print >file }
 	/^# exit: / { file = "" }' build/results
 head_of 'the kernel'\''s log of make test' <build/test.log >"$logs/kernel.log"
