@@ -23,6 +23,7 @@ packages=(
 	# The virtual machine.
 	qemu-system-x86 busybox-static
 )
+
 # As root, and as an ordinary user in a user namespace, which maps the user's subordinate ids.
 as_root() {
 	local map=()
@@ -95,8 +96,9 @@ enter() {
 		mount --rbind "$place" "$box$place"
 	done
 	cat /etc/resolv.conf >"$box/etc/resolv.conf" 2>/dev/null || true
-	exec chroot "$box" /usr/bin/env -i -C "$dir" PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
-		TERM="${TERM:-dumb}" KBUILD_BUILD_USER=mini_pipe KBUILD_BUILD_HOST=toolbox "$@"
+	exec chroot "$box" /usr/bin/env -i -C "$dir" PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
+		LANG=C.UTF-8 TERM="${TERM:-dumb}" ${http_proxy:+http_proxy="$http_proxy"} \
+		KBUILD_BUILD_USER=mini_pipe KBUILD_BUILD_HOST=toolbox "$@"
 }
 
 case ${1-} in
