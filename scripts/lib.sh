@@ -51,6 +51,19 @@ it goes on from here."
 	fi
 }
 
+# The suite's programs, a line each.
+subjects() {
+	make -s --no-print-directory -C "$top/tests" list
+}
+
+# run_suite DIR TIMES: runs the programs in DIR in the virtual machine, and prints what they say.
+run_suite() {
+	local names
+	mapfile -t names < <(subjects)
+	RUN="for i in \$(seq $2); do sh run.sh ${names[*]/#/tests/}; done; echo '# all done'" \
+		ADD="$top/tests/run.sh $1" "$scripts/vm.sh"
+}
+
 # Holds the cache for this process, so that two makes do not build the same thing at once.
 lock_cache() {
 	mkdir -p "$cache"

@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Writes tests/logs anew, from one real run of the demo and one of the suite.
-#
-#   logs.sh DIR    the test programs are in DIR
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-programs=$1
 logs=$top/build/logs
 release=$(cat "$("$scripts/kernel.sh" path)/release")
+
+# Runs a verb of the Makefile, with the kernel's log where it is looked for below.
+verb() {
+	make -s --no-print-directory "$1" LOG="build/$1.log"
+}
 
 # Puts what ran, and on what, above standard input.
 head_of() {
@@ -21,9 +23,8 @@ head_of() {
 cd "$top"
 rm -rf "$logs"
 mkdir -p "$logs"
-LOAD='no' RUN='sh demo' ADD="scripts/demo $programs/assignment" "$scripts/vm.sh" |
-	head_of 'make demo' >"$logs/demo.log"
-"$scripts/test.sh" "$programs" | head_of 'make test' >"$logs/summary.log"
+verb demo | head_of 'make demo' >"$logs/demo.log"
+verb test | head_of 'make test' >"$logs/summary.log"
 awk -v logs="$logs" -v release="$release" '
 	/^# subject: / { file = logs "/" $3 ".log"; print "# on Linux " release >file }
 	file { print >file }

@@ -13,7 +13,6 @@
 
 programs=$1
 source=$("$scripts/kernel.sh" path)/source
-mapfile -t subjects < <(make -s --no-print-directory -C tests list)
 away=()
 
 build() {
@@ -26,8 +25,7 @@ build() {
 
 # Prints the tests that failed on the module in $1.
 failures() {
-	RUN="sh run.sh ${subjects[*]/#/tests/}" ADD="tests/run.sh $programs" MODULE=$1/mini_pipe.ko \
-		LOG=$1/log TIMEOUT=900 "$scripts/vm.sh" >"$1/results" 2>&1 || true
+	MODULE=$1/mini_pipe.ko LOG=$1/log TIMEOUT=900 run_suite "$programs" 1 >"$1/results" 2>&1 || true
 	sed -n 's/^not ok [0-9]* //p' "$1/results"
 }
 

@@ -9,7 +9,7 @@
 . "$(dirname "$0")/lib.sh"
 
 programs=$1
-mapfile -t subjects < <(make -s --no-print-directory -C tests list)
+mapfile -t expected < <(subjects)
 results=$top/build/results
 repeat=${REPEAT:-1}
 export LOG=${LOG:-$top/build/test.log} TIMEOUT=${TIMEOUT:-$((120 + 60 * repeat))}
@@ -19,7 +19,6 @@ export LOG=${LOG:-$top/build/test.log} TIMEOUT=${TIMEOUT:-$((120 + 60 * repeat))
 	"$scripts/toolbox.sh" run sh -c "rustc --edition=2021 --test -o build/indices \
 		mini_pipe/indices.rs && build/indices" && status=0 || status=$?
 	echo "# exit: $status"
-	RUN="for i in \$(seq $repeat); do sh run.sh ${subjects[*]/#/tests/}; done; echo '# all done'" \
-		ADD="tests/run.sh $programs" "$scripts/vm.sh" || true
+	run_suite "$programs" "$repeat" || true
 } >"$results"
-exec "$scripts/toolbox.sh" run python3 scripts/ktap.py "$results" "$LOG" indices "${subjects[@]}"
+exec "$scripts/toolbox.sh" run python3 scripts/ktap.py "$results" "$LOG" indices "${expected[@]}"

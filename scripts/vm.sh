@@ -69,9 +69,11 @@ kvm_works() {
 	local verdict
 	verdict=$cache/kvm-$(uname -r)
 	[[ -w /dev/kvm ]] && grep -qwE 'vmx|svm' /proc/cpuinfo || return 1
-	[[ -e $verdict ]] || qemu 20 "${machine[@]}" "${kvm[@]}" -serial "file:$work/probe" \
-		-append 'console=ttyS0 panic=-1' >/dev/null 2>&1 </dev/null || return 1
-	[[ -e $verdict ]] || grep -c 'Unable to mount root fs' "$work/probe" >"$verdict" || true
+	if [[ ! -e $verdict ]]; then
+		qemu 20 "${machine[@]}" "${kvm[@]}" -serial "file:$work/probe" \
+			-append 'console=ttyS0 panic=-1' >/dev/null 2>&1 </dev/null || return 1
+		grep -c 'Unable to mount root fs' "$work/probe" >"$verdict" || true
+	fi
 	[[ $(cat "$verdict") != 0 ]]
 }
 

@@ -193,7 +193,7 @@ TEST_F(pipe, writers_that_are_killed_leave_whole_records)
 TEST_F(pipe, a_waiting_atomic_write_puts_nothing_in_until_all_fits)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
-	ssize_t len = smaller(self->capacity, PIPE_BUF);
+	ssize_t len = atomic_len(self->capacity);
 	struct child writer;
 
 	if (!holds(_metadata, self->capacity, 2))
@@ -213,7 +213,7 @@ TEST_F(pipe, a_waiting_atomic_write_puts_nothing_in_until_all_fits)
 TEST_F(pipe, a_waiting_atomic_write_is_not_helped_by_too_little_room)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
-	ssize_t len = smaller(self->capacity, PIPE_BUF);
+	ssize_t len = atomic_len(self->capacity);
 	struct child writer;
 
 	if (!holds(_metadata, self->capacity, 2))

@@ -162,7 +162,7 @@ TEST_F(pipe, a_read_for_one_writer_leaves_the_others_waiting)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct child writers[2];
-	ssize_t len = smaller(self->capacity, PIPE_BUF);
+	ssize_t len = atomic_len(self->capacity);
 
 	fill_pipe(_metadata, fd);
 	queue_writers(_metadata, writers, 2, len);
@@ -265,7 +265,7 @@ static void read_many(int report_to, const void *arg)
 TEST_F(pipe, two_hundred_reads_each_make_room_for_a_write)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
-	struct hand_over with = { .len = smaller(self->capacity, PIPE_BUF) };
+	struct hand_over with = { .len = atomic_len(self->capacity) };
 	struct child writer, reader;
 
 	fill_pipe(_metadata, fd);

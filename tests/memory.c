@@ -277,7 +277,7 @@ TEST_F(pipe, a_reader_that_faults_hands_its_byte_to_the_next)
 TEST_F(pipe, a_writer_that_faults_hands_its_room_to_the_next)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
-	ssize_t len = smaller(self->capacity, PIPE_BUF);
+	ssize_t len = atomic_len(self->capacity);
 	struct rotten rotten = map_rotten(_metadata, len);
 	struct child first, second;
 
@@ -456,10 +456,9 @@ TEST_F(pipe, bytes_that_a_stuck_reader_leaves_wake_a_sleeping_poll)
 	ASSERT_EQ(1, write(fd, "x", 1));
 	if (!start_stuck(_metadata, &stuck, O_RDONLY, 1))
 		return;
-	poller = start_child(_metadata, poll_for_bytes, NULL);
-	ASSERT_ASLEEP_IN(ppoll, &poller);
+	poller = start_watch(_metadata, O_RDONLY, POLLIN);
 	dismiss(_metadata, &stuck.child);
-	EXPECT_EQ(1, result_of(_metadata, &poller).ret);
+	EXPECT_EQ(POLLIN, result_of(_metadata, &poller).ret);
 }
 
 /* A poll that finds the bytes kept from it by a reader is told when that one is done. */
@@ -474,19 +473,11 @@ TEST_F(pipe, bytes_behind_those_of_a_stuck_reader_wake_a_sleeping_poll_after_it)
 	put_in(_metadata, fd, page_size() + 1);
 	if (!start_stuck(_metadata, &stuck, O_RDONLY, 1))
 		return;
-	poller = start_child(_metadata, poll_for_bytes, NULL);
-	ASSERT_ASLEEP_IN(ppoll, &poller);
+	poller = start_watch(_metadata, O_RDONLY, POLLIN);
 	release(_metadata, &stuck);
 	EXPECT_EQ(stuck.len, result_of(_metadata, &stuck.child).ret);
-	EXPECT_EQ(1, result_of(_metadata, &poller).ret);
+	EXPECT_EQ(POLLIN, result_of(_metadata, &poller).ret);
 	EXPECT_EQ(1, drain_pipe(_metadata, fd));
-}
-
-static void poll_for_room(int report_to, const void *arg __maybe_unused)
-{
-	struct pollfd pollfd = { .fd = open(MINI_PIPE, O_WRONLY), .events = POLLOUT };
-
-	report(report_to, ppoll(&pollfd, 1, NULL, NULL));
 }
 
 TEST_F(pipe, room_beside_that_of_a_stuck_writer_wakes_a_sleeping_poll_after_it)
@@ -498,11 +489,10 @@ TEST_F(pipe, room_beside_that_of_a_stuck_writer_wakes_a_sleeping_poll_after_it)
 		return;
 	if (!start_stuck(_metadata, &stuck, O_WRONLY, 1))
 		return;
-	poller = start_child(_metadata, poll_for_room, NULL);
-	ASSERT_ASLEEP_IN(ppoll, &poller);
+	poller = start_watch(_metadata, O_WRONLY, POLLOUT);
 	release(_metadata, &stuck);
 	EXPECT_EQ(stuck.len, result_of(_metadata, &stuck.child).ret);
-	EXPECT_EQ(1, result_of(_metadata, &poller).ret);
+	EXPECT_EQ(POLLOUT, result_of(_metadata, &poller).ret);
 }
 
 /* Until the stuck one is done, nobody knows whether there are bytes left before the end. */

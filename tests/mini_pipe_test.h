@@ -88,6 +88,12 @@ static inline ssize_t smaller(ssize_t a, ssize_t b)
 	return a < b ? a : b;
 }
 
+/* How many bytes a pipe of that capacity takes as a whole or not at all. */
+static inline ssize_t atomic_len(ssize_t capacity)
+{
+	return smaller(capacity, PIPE_BUF);
+}
+
 static inline void a_moment(void)
 {
 	usleep(1000);
@@ -389,11 +395,30 @@ static inline void write_once(int report_to, const void *arg)
 	report(report_to, write(fd, big_buffer(), job->len));
 }
 
-static inline void poll_for_bytes(int report_to, const void *arg __maybe_unused)
-{
-	struct pollfd pollfd = { .fd = open(MINI_PIPE, O_RDONLY), .events = POLLIN };
+/* What a poller asks for, at which end. */
+struct watch {
+	int end;
+	short events;
+};
 
-	report(report_to, ppoll(&pollfd, 1, NULL, NULL));
+static inline void watch_with_poll(int report_to, const void *arg)
+{
+	const struct watch *watch = arg;
+	struct pollfd pollfd = { .fd = open(MINI_PIPE, watch->end), .events = watch->events };
+	int ready = ppoll(&pollfd, 1, NULL, NULL);
+
+	report(report_to, ready == 1 ? pollfd.revents : -1);
+}
+
+/* Returns when the poller sleeps. It reports what came. */
+static inline struct child start_watch(struct __test_metadata *_metadata, int end,
+				       short events)
+{
+	struct watch watch = { end, events };
+	struct child poller = start_child(_metadata, watch_with_poll, &watch);
+
+	ASSERT_ASLEEP_IN(ppoll, &poller);
+	return poller;
 }
 
 static inline struct child start_reader(struct __test_metadata *_metadata, ssize_t len)

@@ -90,7 +90,7 @@ TEST_F(pipe, a_write_of_one_more_than_the_capacity_puts_in_the_capacity)
 TEST_F(pipe, an_atomic_write_that_does_not_fit_gives_eagain_not_a_part)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
-	ssize_t len = smaller(self->capacity, PIPE_BUF);
+	ssize_t len = atomic_len(self->capacity);
 
 	if (!holds(_metadata, self->capacity, 2))
 		return;
@@ -104,7 +104,7 @@ TEST_F(pipe, an_atomic_write_that_does_not_fit_gives_eagain_not_a_part)
 TEST_F(pipe, an_atomic_write_that_just_fits_goes_in)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
-	ssize_t len = smaller(self->capacity, PIPE_BUF);
+	ssize_t len = atomic_len(self->capacity);
 
 	fill_pipe(_metadata, fd);
 	take(_metadata, fd, len);

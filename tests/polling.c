@@ -8,11 +8,6 @@
 #define WRITABLE (POLLOUT | POLLWRNORM)
 #define ALL (READABLE | WRITABLE | POLLPRI | POLLRDHUP)
 
-static ssize_t atomic_len(ssize_t capacity)
-{
-	return smaller(capacity, PIPE_BUF);
-}
-
 /* What poll says */
 
 TEST_F(pipe, an_empty_pipe_is_not_readable)
@@ -146,29 +141,6 @@ TEST_F(pipe, a_file_open_both_ways_can_be_both)
 }
 
 /* What wakes a sleeping poll */
-
-struct watch {
-	int end;
-	short events;
-};
-
-static void watch_with_poll(int report_to, const void *arg)
-{
-	const struct watch *watch = arg;
-	struct pollfd pollfd = { .fd = open(MINI_PIPE, watch->end), .events = watch->events };
-	int ready = ppoll(&pollfd, 1, NULL, NULL);
-
-	report(report_to, ready == 1 ? pollfd.revents : -1);
-}
-
-static struct child start_watch(struct __test_metadata *_metadata, int end, short events)
-{
-	struct watch watch = { end, events };
-	struct child poller = start_child(_metadata, watch_with_poll, &watch);
-
-	ASSERT_ASLEEP_IN(ppoll, &poller);
-	return poller;
-}
 
 TEST_F(pipe, a_write_wakes_a_sleeping_poll)
 {

@@ -95,7 +95,7 @@ TEST_F(pipe, sa_restart_does_not_write_the_same_bytes_again)
 TEST_F(pipe, an_interrupted_write_counts_what_was_already_taken)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
-	ssize_t len = smaller(self->capacity, PIPE_BUF);
+	ssize_t len = atomic_len(self->capacity);
 	struct job job = { .len = self->capacity + 2 * PIPE_BUF };
 	struct child writer = start_child(_metadata, write_once, &job);
 	ssize_t written;
@@ -207,9 +207,8 @@ TEST_F(pipe, a_signal_for_one_reader_leaves_the_others_their_places)
 
 TEST_F(pipe, a_signal_interrupts_a_sleeping_poll)
 {
-	struct child poller = start_child(_metadata, poll_for_bytes, NULL);
+	struct child poller = start_watch(_metadata, O_RDONLY, POLLIN);
 
-	ASSERT_ASLEEP_IN(ppoll, &poller);
 	kill(poller.pid, SIGUSR1);
 	EXPECT_EQ(EINTR, result_of(_metadata, &poller).err);
 }
@@ -309,7 +308,7 @@ TEST_F(pipe, a_reader_woken_and_signalled_at_once_takes_its_byte)
 TEST_F(pipe, a_writer_woken_and_signalled_at_once_uses_its_room)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
-	struct job job = { .len = smaller(self->capacity, PIPE_BUF) };
+	struct job job = { .len = atomic_len(self->capacity) };
 	struct child writers[2];
 
 	fill_pipe(_metadata, fd);
