@@ -18,10 +18,12 @@ packages=(
 	# The kernel's build, with Rust.
 	rustc rust-src bindgen rustfmt rust-clippy gcc-14 make flex bison bc libelf-dev libssl-dev pahole
 	xz-utils cpio kmod python3 libc6-dev
-	# The checks.
-	shellcheck perl
-	# The virtual machine.
-	qemu-system-x86 busybox-static
+	# The debug kernel's: KASAN wants one LLVM under both its C and its Rust.
+	clang lld llvm
+	# The checks, and the model's.
+	shellcheck perl spin
+	# The virtual machine, and a load for it.
+	qemu-system-x86 busybox-static stress-ng
 )
 
 # As root, and as an ordinary user in a user namespace, which maps the user's subordinate ids.
@@ -85,7 +87,7 @@ make_box() {
 	[[ ! -d $box ]] || return 0
 	check_host
 	lock_cache
-	[[ -d $box ]] || step "toolbox: Debian $suite with rustc, bindgen, gcc and QEMU (2 GB)" bootstrap
+	[[ -d $box ]] || step "toolbox: Debian $suite with rustc, gcc, clang and QEMU (3 GB)" bootstrap
 }
 
 # Runs inside the namespace: puts the places that are shared with the host into the tree, and enters it.
