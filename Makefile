@@ -16,7 +16,7 @@ VM_BUILD := build/$(notdir $(VM_KERNEL))
 VM_MODULE := $(VM_BUILD)/mini_pipe.ko
 TESTS := build/tests
 TOOLBOX := scripts/toolbox.sh run
-KBUILD := $(TOOLBOX) make -s -j$(shell nproc) -C $(VM_KERNEL)/source M=$(CURDIR)
+KBUILD := scripts/kernel.sh kbuild M=$(CURDIR)
 
 # A $ in a command is the command's, not make's.
 override RUN := $(value RUN)

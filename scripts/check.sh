@@ -38,8 +38,7 @@ check rustfmt "${toolbox[@]}" rustfmt --check --config-path "$source/.rustfmt.to
 # Warnings are errors, and what clippy found once it must find again: it starts from nothing.
 rm -rf "$build"
 mkdir -p "$build"
-check clippy "${toolbox[@]}" make -s -C "$source" M="$top" MO="$top/$build" CLIPPY=1 \
-	KRUSTFLAGS=-Dwarnings mini_pipe.o
+check clippy "$scripts/kernel.sh" kbuild M="$top" MO="$top/$build" CLIPPY=1 KRUSTFLAGS=-Dwarnings mini_pipe.o
 check mutants mutants_apply
 check checkpatch "${toolbox[@]}" "$source/scripts/checkpatch.pl" --strict --no-tree --terse \
 	--summary-file -f "${sources[@]}"

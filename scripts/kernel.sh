@@ -1,28 +1,43 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The kernel directory: a stock kernel of the distribution, and what a Rust module for it is built
-# against. Debian's headers package lacks the Rust metadata, so they are made again: the same source,
-# configuration and compiler give the same symbol names.
+# The kernel directory: a kernel for the virtual machine, and what a Rust module for it is built
+# against. Mostly it is a stock kernel of the distribution. Debian's headers package lacks the Rust
+# metadata, so they are made again: the same source, configuration and compiler give the same symbol
+# names. KERNEL=debug is one that watches, built from the same source with .config.debug.
 #
-#   kernel.sh make    makes it, if it is not there, for the release KERNEL or the one that is tested
-#   kernel.sh path    prints where it is, or will be:
-#                       source/   the source, ready for `make M=...`: its KDIR
-#                       vmlinuz   the image to boot
-#                       release   a file that names the kernel
+#   kernel.sh make      makes it, if it is not there, for the release KERNEL or the one that is tested
+#   kernel.sh path      prints where it is, or will be:
+#                         source/   the source, ready for `make M=...`: its KDIR
+#                         vmlinuz   the image to boot
+#                         release   a file that names the kernel
+#   kernel.sh kbuild ARGUMENT...   runs its make in source/, as it was made
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 # What the project is tested with. If the archive has it no more, the newest of its flavour is taken.
 tested=7.3.4+deb13-cloud-amd64
-wanted=${KERNEL:-$tested}
+name=${KERNEL:-$tested}
+if [[ $name == debug ]]; then
+	wanted=$tested
+else
+	wanted=$name
+fi
 flavour=${wanted#*+}
 
 toolbox=$scripts/toolbox.sh
 
 in_new() {
 	"$toolbox" run sh -euc "cd '$new'; $1"
+}
+
+# make in the source in directory $1.
+make_in() {
+	local dir=$1 llvm=()
+	shift
+	[[ $name != debug ]] || llvm=(LLVM=1)
+	"$toolbox" run make -C "$dir/source" -j"$(nproc)" "${llvm[@]}" "$@"
 }
 
 # The wanted release if it is there, else the newest of its flavour; of those whose source is there, too.
@@ -39,41 +54,69 @@ choose_release() {
 		done"
 }
 
+# Fetches and unpacks the packages named, and the source's.
 fetch() {
-	local release=$1 package
-	package=linux-source-${release%.*}
-	in_new "for package in $package linux-binary-$release linux-headers-$release; do
+	in_new "mkdir -p packages
+		for package in $*; do
 			apt-get -o APT::Sandbox::User=root download \$package=\$(cat version)
-		done"
+		done
+		for package in *.deb; do dpkg-deb -x \"\$package\" packages; rm \"\$package\"; done"
 }
 
-unpack() {
+unpack_source() {
+	in_new "mkdir -p source
+		tar -xf packages/usr/src/linux-source-*.tar.xz -C source --strip-components=1"
+}
+
+# The stock kernel: image, configuration and symbols are the distribution's.
+take_over() {
 	local release=$1
 	# The vmlinux of the headers package has the type information that the module's refers to.
-	in_new "mkdir -p packages source
-		for package in *.deb; do dpkg-deb -x \"\$package\" packages; rm \"\$package\"; done
-		tar -xf packages/usr/src/linux-source-*.tar.xz -C source --strip-components=1
-		mv packages/usr/lib/modules/$release/vmlinuz vmlinuz
+	in_new "mv packages/usr/lib/modules/$release/vmlinuz vmlinuz
 		cd packages/usr/src/linux-headers-$release
 		mv .config Module.symvers vmlinux '$new/source/'
-		cd '$new'
-		rm -r packages
-		release=$release; echo \"+\${release#*+}\" >source/localversion-mini_pipe"
+		release=$release; echo \"+\${release#*+}\" >'$new/source/localversion-mini_pipe'"
+	make_in "$new" olddefconfig modules_prepare
+	[[ $(make_in "$new" -s kernelrelease) == "$release" ]]
 }
 
-prepare() {
-	local release=$1
-	in_new "make -C source -j$(nproc) olddefconfig modules_prepare
-		made=\$(make -s -C source kernelrelease)
-		test \"\$made\" = $release || { echo \"made \$made instead of $release\"; exit 1; }"
+# What the debug kernel is asked to have, and not to have.
+options() {
+	grep -hE '^(# )?CONFIG_' "$top/.config.fragment" "$top/.config.debug"
 }
 
-key=$(key_of "$("$toolbox" key)" "$(declare -f choose_release fetch unpack prepare)")
-kernel=$cache/kernel-$wanted-$key
+configure() {
+	local missing unwanted
+	options >"$new/options"
+	make_in "$new" tinyconfig
+	in_new "cd source && scripts/kconfig/merge_config.sh -m .config ../options"
+	make_in "$new" olddefconfig
+	missing=$(options | grep '=' | grep -vxFf "$new/source/.config" || true)
+	unwanted=$(options | sed -n 's/^# \(.*\) is not set$/^\1=/p' | grep -f - "$new/source/.config" || true)
+	[[ -z $missing$unwanted ]] || { echo "lost: $missing; there: $unwanted"; exit 1; }
+	echo "-mini-pipe-debug" >"$new/source/localversion-mini_pipe"
+}
+
+build() {
+	make_in "$new" bzImage modules
+	in_new "mv source/arch/x86/boot/bzImage vmlinuz"
+	make_in "$new" -s kernelrelease >"$new/release"
+}
+
+recipe=(choose_release fetch unpack_source)
+if [[ $name == debug ]]; then
+	recipe+=(options configure build)
+	asked=$(options)
+else
+	recipe+=(take_over)
+	asked=$wanted
+fi
+key=$(key_of "$("$toolbox" key)" "$(declare -f make_in "${recipe[@]}")" "$asked")
+kernel=$cache/kernel-$name-$key
 new=$kernel.new
 
 make_kernel() {
-	local release
+	local release source
 	"$toolbox" make
 	[[ ! -d $kernel ]] || return 0
 	lock_cache
@@ -84,17 +127,32 @@ make_kernel() {
 	release=$(cat "$new/release" 2>/dev/null || true)
 	[[ -n $release ]] || die "the archive has no kernel $wanted, and none of its flavour"
 	if [[ $release != "$wanted" ]]; then
-		[[ -z ${KERNEL-} ]] || die "the archive has no kernel $KERNEL; the newest of its flavour is $release"
+		[[ -z ${KERNEL-} || $name == debug ]] ||
+			die "the archive has no kernel $KERNEL; the newest of its flavour is $release"
 		echo "  kernel: $tested is not in the archive any more; taking the newest, $release" >&2
 	fi
-	step "kernel: $release and its source, fetched (180 MB)" fetch "$release"
-	step "kernel: unpacked" unpack "$release"
-	step "kernel: Rust metadata made for it" prepare "$release"
+	source=linux-source-${release%.*}
+	if [[ $name == debug ]]; then
+		step "debug kernel: the source of $release, fetched (170 MB)" fetch "$source"
+		step "debug kernel: unpacked" unpack_source
+		step "debug kernel: configured" configure
+		step "debug kernel: built" build
+	else
+		step "kernel: $release and its source, fetched (180 MB)" \
+			fetch "$source" "linux-binary-$release" "linux-headers-$release"
+		step "kernel: unpacked" unpack_source
+		step "kernel: Rust metadata made for it" take_over "$release"
+	fi
+	"$toolbox" run rm -r "$new/packages"
 	mv "$new" "$kernel"
 }
 
 case ${1-} in
 make) make_kernel ;;
 path) echo "$kernel" ;;
-*) die "usage: kernel.sh make | path" ;;
+kbuild)
+	shift
+	make_in "$kernel" -s "$@"
+	;;
+*) die "usage: kernel.sh make | path | kbuild ARGUMENT..." ;;
 esac

@@ -28,17 +28,32 @@ key_of() {
 	printf '%s\n' "$@" | sha256sum | cut -c1-12
 }
 
+# Tells every minute how far the log $1 of a long step has come.
+watch() {
+	local minute=0 never
+	exec {never}<> <(:)
+	while ! read -rt 60 -u "$never"; do
+		minute=$((minute + 1))
+		printf '\n    %2d min, line %5d: %-43.43s' $minute "$(wc -l <"$1")" "$(tail -n 1 "$1")" >&2
+	done
+}
+
 # step TEXT COMMAND...: one line with its time; what the command says goes to a log, shown if it fails.
 step() {
-	local text=$1 start=$SECONDS log status
+	local text=$1 start=$SECONDS log status watcher
 	shift
 	mkdir -p "$cache/logs"
 	log=$cache/logs/$(date +%H%M%S)-$$.log
 	printf '  %-66s ' "$text" >&2
+	: >"$log"
+	watch "$log" &
+	watcher=$!
 	# Not as a condition: there, set -e would not hold inside a function.
 	set +e
 	(set -e; "$@") >"$log" 2>&1 </dev/null
 	status=$?
+	kill $watcher
+	wait $watcher 2>/dev/null
 	set -e
 	if [[ $status == 0 ]]; then
 		printf '%4d s\n' $((SECONDS - start)) >&2

@@ -12,7 +12,6 @@
 . "$(dirname "$0")/lib.sh"
 
 programs=$1
-source=$("$scripts/kernel.sh" path)/source
 away=()
 
 build() {
@@ -20,7 +19,7 @@ build() {
 	mkdir -p "$1"
 	cp -r Kbuild mini_pipe.rs mini_pipe "$1"
 	git apply --directory="$1" "$2"
-	"$scripts/toolbox.sh" run make -s -C "$source" M="$top/$1" modules
+	"$scripts/kernel.sh" kbuild M="$top/$1" modules
 }
 
 # Prints the tests that failed on the module in $1.
