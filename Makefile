@@ -27,6 +27,7 @@ help:
 	@echo
 	@echo '  make demo     sets up what is missing, boots a virtual machine, shows the pipe at work'
 	@echo '  make test     the same set-up, then the whole test suite; ends with "N passed, N failed"'
+	@echo '  make test-debug   the same, and more, on a kernel that watches (KASAN, lockdep, kmemleak, faults)'
 	@echo '  make          builds mini_pipe.ko for the running kernel if it can, else for the virtual machine'
 	@echo '  make KDIR=DIR builds mini_pipe.ko for the kernel whose build directory is DIR'
 	@echo '  make modules_install KDIR=DIR   installs that'
@@ -39,7 +40,8 @@ help:
 	@echo '  make clean    removes what was built; make distclean also the cache'
 	@echo
 	@echo 'Settings, on the command line:'
-	@echo '  KERNEL=REL    another of the distribution'\''s kernels for the virtual machine, like 7.3.4+deb13-rt-amd64'
+	@echo '  KERNEL=REL    another of the distribution'\''s kernels for the virtual machine, like 7.3.4+deb13-rt-amd64,'
+	@echo '                or the one that watches: debug'
 	@echo '  LOAD="capacity=128"   how the module is loaded there; LOAD=no: not at all'
 	@echo '  TIMEOUT=n     the machine ends after n seconds (120 for a command, never for a shell)'
 	@echo '  CPUS=n        how many processors the machine has (2)'
@@ -79,6 +81,9 @@ demo: $(VM_MODULE) tests
 test: $(VM_MODULE) tests
 	@scripts/test.sh $(TESTS)
 
+test-debug:
+	@$(MAKE) -s test KERNEL=debug
+
 mutants: setup tests
 	@scripts/mutants.sh $(TESTS)
 
@@ -99,4 +104,4 @@ clean:
 distclean: clean
 	@scripts/toolbox.sh remove
 
-.PHONY: help all module modules_install setup tests demo test mutants logs vm check clean distclean $(VM_MODULE)
+.PHONY: help all module modules_install setup tests demo test test-debug mutants logs vm check clean distclean $(VM_MODULE)

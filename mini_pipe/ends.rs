@@ -5,6 +5,8 @@
 //! A peer that has not come yet is waited for; a peer that has left is an end. A file has *seen* a
 //! peer if one was open when it was opened, or has been at any time since.
 
+use kernel::prelude::*;
+
 /// The files that have one side of the pipe open.
 #[derive(Default)]
 struct Side {
@@ -117,5 +119,107 @@ impl Ends {
             Known::Unseen { arrivals } if arrivals == side.arrivals => Peer::NotYet,
             _ => Peer::Left,
         }
+    }
+}
+
+#[kunit_tests(mini_pipe_ends)]
+mod tests {
+    use super::*;
+
+    fn reader(ends: &mut Ends) -> Seat {
+        ends.open(true, false, false)
+    }
+
+    fn writer(ends: &mut Ends) -> Seat {
+        ends.open(false, true, false)
+    }
+
+    #[test]
+    fn a_peer_that_has_not_come_is_waited_for() {
+        let mut ends = Ends::default();
+        let seat = reader(&mut ends);
+        assert!(ends.writers(&seat) == Peer::NotYet);
+        let mut ends = Ends::default();
+        let seat = writer(&mut ends);
+        assert!(ends.readers(&seat) == Peer::NotYet);
+    }
+
+    #[test]
+    fn a_peer_that_was_there_and_left_is_an_end() {
+        let mut ends = Ends::default();
+        let peer = writer(&mut ends);
+        let seat = reader(&mut ends);
+        assert!(ends.writers(&seat) == Peer::Open);
+        ends.close(&peer);
+        assert!(ends.writers(&seat) == Peer::Left);
+        assert!(ends.no_writers() && !ends.no_readers());
+    }
+
+    #[test]
+    fn a_peer_that_came_and_left_unnoticed_is_an_end() {
+        let mut ends = Ends::default();
+        let seat = writer(&mut ends);
+        let peer = reader(&mut ends);
+        ends.close(&peer);
+        assert!(ends.readers(&seat) == Peer::Left);
+    }
+
+    #[test]
+    fn a_peer_that_left_before_is_not_an_end() {
+        let mut ends = Ends::default();
+        let peer = writer(&mut ends);
+        ends.close(&peer);
+        let seat = reader(&mut ends);
+        assert!(ends.writers(&seat) == Peer::NotYet);
+    }
+
+    #[test]
+    fn bytes_left_prove_that_a_writer_was_there() {
+        let mut ends = Ends::default();
+        let seat = ends.open(true, false, true);
+        assert!(ends.writers(&seat) == Peer::Left);
+        let seat = ends.open(false, true, true);
+        assert!(ends.readers(&seat) == Peer::Open);
+    }
+
+    #[test]
+    fn only_the_last_one_that_leaves_is_the_end() {
+        let mut ends = Ends::default();
+        let seat = reader(&mut ends);
+        let peers = [writer(&mut ends), writer(&mut ends)];
+        ends.close(&peers[0]);
+        assert!(ends.writers(&seat) == Peer::Open);
+        ends.close(&peers[1]);
+        assert!(ends.writers(&seat) == Peer::Left);
+    }
+
+    #[test]
+    fn a_file_that_is_both_ends_is_its_own_peer() {
+        let mut ends = Ends::default();
+        let seat = ends.open(true, true, false);
+        assert!(ends.readers(&seat) == Peer::Open && ends.writers(&seat) == Peer::Open);
+        ends.close(&seat);
+        assert!(ends.no_readers() && ends.no_writers());
+    }
+
+    #[test]
+    fn a_file_that_is_neither_end_is_nobodys_peer() {
+        let mut ends = Ends::default();
+        let seat = reader(&mut ends);
+        let neither = ends.open(false, false, false);
+        assert!(ends.writers(&seat) == Peer::NotYet);
+        ends.close(&neither);
+        assert!(ends.writers(&seat) == Peer::NotYet);
+    }
+
+    #[test]
+    fn arrivals_wrap() {
+        let mut ends = Ends::default();
+        ends.writers.arrivals = usize::MAX;
+        let seat = reader(&mut ends);
+        let peer = writer(&mut ends);
+        assert_eq!(ends.writers.arrivals, 0);
+        ends.close(&peer);
+        assert!(ends.writers(&seat) == Peer::Left);
     }
 }

@@ -213,3 +213,167 @@ impl Drop for RoomLease {
         build_error!("a writer's lease was dropped");
     }
 }
+
+#[kunit_tests(mini_pipe_ring)]
+mod tests {
+    use super::*;
+    use kernel::types::Opaque;
+
+    /// Calls `copy` with an iterator over `bytes`, which has the given direction.
+    fn with_iter(
+        bytes: &mut [u8],
+        direction: c_uint,
+        copy: impl FnOnce(*mut bindings::iov_iter) -> usize,
+    ) -> usize {
+        let iter = Opaque::<bindings::iov_iter>::uninit();
+        let kvec = bindings::kvec {
+            iov_base: bytes.as_mut_ptr().cast(),
+            iov_len: bytes.len(),
+        };
+        // SAFETY: This initialises `iter`, which lives as long as `kvec` and `bytes`: until `copy`
+        // has returned.
+        unsafe { bindings::iov_iter_kvec(iter.get(), direction, &kvec, 1, bytes.len()) };
+        copy(iter.get())
+    }
+
+    fn copy_from(lease: &RoomLease, bytes: &mut [u8]) -> usize {
+        with_iter(bytes, bindings::ITER_SOURCE, |iter| {
+            // SAFETY: `iter` is a valid source of `bytes`, and nobody else has it.
+            lease.copy_from(unsafe { IovIterSource::from_raw(iter) })
+        })
+    }
+
+    fn copy_to(lease: &BytesLease, bytes: &mut [u8]) -> usize {
+        with_iter(bytes, bindings::ITER_DEST, |iter| {
+            // SAFETY: `iter` is a valid destination in `bytes`, and nobody else has it.
+            lease.copy_to(unsafe { IovIterDest::from_raw(iter) })
+        })
+    }
+
+    /// Puts in what fits of `bytes`; returns how much that was.
+    fn put(ring: &mut Ring, bytes: &mut [u8]) -> usize {
+        let Some(lease) = ring.lease_room(1, bytes.len()) else {
+            return 0;
+        };
+        let copied = copy_from(&lease, bytes);
+        ring.put(lease, copied);
+        copied
+    }
+
+    /// Takes what there is, as far as it fits into `bytes`; returns how much that was.
+    fn take(ring: &mut Ring, bytes: &mut [u8]) -> usize {
+        let Some(lease) = ring.lease_bytes(bytes.len()) else {
+            return 0;
+        };
+        let copied = copy_to(&lease, bytes);
+        ring.take(lease, copied);
+        copied
+    }
+
+    /// `len` bytes that go on counting from `first`; 251 is prime, so that no page is like another.
+    fn pattern(first: usize, len: usize) -> Result<KVVec<u8>> {
+        let mut bytes = KVVec::with_capacity(len, GFP_KERNEL)?;
+        for index in first..first + len {
+            bytes.push((index % 251) as u8, GFP_KERNEL)?;
+        }
+        Ok(bytes)
+    }
+
+    #[test]
+    fn it_has_pages_for_its_capacity() -> Result {
+        for (pages, expected) in [(1, 1), (2, 2), (3, 4), (5, 8), (16, 16)] {
+            let most = pages * PAGE_SIZE;
+            for capacity in [most - PAGE_SIZE + 1, most] {
+                let ring = Ring::new(capacity)?;
+                assert_eq!(ring.page_count(), expected);
+                assert_eq!(ring.indices().capacity(), capacity);
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn bytes_come_out_as_they_went_in() -> Result {
+        for capacity in [
+            1,
+            128,
+            PAGE_SIZE - 1,
+            PAGE_SIZE,
+            PAGE_SIZE + 1,
+            3 * PAGE_SIZE,
+        ] {
+            let mut ring = Ring::new(capacity)?;
+            let mut came = pattern(0, capacity)?;
+            let (mut head, mut tail) = (0, 0);
+            // Steps of a third, so that each copy begins elsewhere, and of all, so that it wraps.
+            for step in [capacity.div_ceil(3), capacity, 1].iter().cycle().take(24) {
+                head += put(&mut ring, &mut pattern(head, *step)?);
+                let taken = take(&mut ring, &mut came[..step.div_ceil(2)]);
+                assert!(came[..taken] == pattern(tail, taken)?[..]);
+                tail += taken;
+                assert_eq!(ring.indices().bytes(), head - tail);
+            }
+            assert_eq!(take(&mut ring, &mut came), head - tail);
+            assert!(came[..head - tail] == pattern(tail, head - tail)?[..]);
+            assert!(ring.indices().is_empty());
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_source_that_ends_gives_back_the_rest_of_the_room() -> Result {
+        let mut ring = Ring::new(2 * PAGE_SIZE)?;
+        let mut bytes = pattern(0, PAGE_SIZE + 1)?;
+        let room = ring.lease_room(1, 2 * PAGE_SIZE);
+        assert!(room.is_some());
+        if let Some(lease) = room {
+            assert_eq!(lease.len(), 2 * PAGE_SIZE);
+            let copied = copy_from(&lease, &mut bytes);
+            assert_eq!(copied, PAGE_SIZE + 1);
+            ring.put(lease, copied);
+        }
+        assert_eq!(ring.indices().bytes(), PAGE_SIZE + 1);
+        assert_eq!(ring.indices().room(), PAGE_SIZE - 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_lease_given_back_unused_loses_nothing() -> Result {
+        let mut ring = Ring::new(PAGE_SIZE)?;
+        let mut came = pattern(0, 100)?;
+        put(&mut ring, &mut pattern(7, 100)?);
+        if let Some(lease) = ring.lease_bytes(100) {
+            assert_eq!(copy_to(&lease, &mut came), 100);
+            ring.take(lease, 0);
+        }
+        if let Some(lease) = ring.lease_room(1, 100) {
+            assert_eq!(copy_from(&lease, &mut came), 100);
+            ring.put(lease, 0);
+        }
+        assert_eq!(ring.indices().bytes(), 100);
+        assert_eq!(take(&mut ring, &mut came), 100);
+        assert!(came[..] == pattern(7, 100)?[..]);
+        Ok(())
+    }
+
+    #[test]
+    fn another_rings_lease_stays_out() -> Result {
+        let (mut ring, mut other) = (Ring::new(PAGE_SIZE)?, Ring::new(PAGE_SIZE)?);
+        put(&mut ring, &mut pattern(0, 10)?);
+        put(&mut other, &mut pattern(0, 10)?);
+        if let Some(lease) = ring.lease_bytes(10) {
+            other.take(lease, 10);
+        }
+        assert!(ring.indices().is_reading());
+        assert_eq!(other.indices().bytes(), 10);
+        if let Some(lease) = other.lease_room(1, 10) {
+            ring.put(lease, 10);
+        }
+        assert!(other.indices().is_writing());
+        assert_eq!(ring.indices().room(), PAGE_SIZE - 10);
+        // Or the pages would, rightly, be lost with them.
+        ring.indices.take(0);
+        other.indices.put(0);
+        Ok(())
+    }
+}

@@ -68,7 +68,9 @@ it goes on from here."
 
 # The suite's programs, a line each.
 subjects() {
-	make -s --no-print-directory -C "$top/tests" list
+	local list=list
+	[[ ${KERNEL-} != debug ]] || list=list-debug
+	make -s --no-print-directory -C "$top/tests" $list
 }
 
 # run_suite DIR TIMES: runs the programs in DIR in the virtual machine, and prints what they say.

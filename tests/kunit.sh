@@ -1,0 +1,8 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# The cases of #[kunit_tests], which a kernel with CONFIG_KUNIT ran when the module was loaded.
+
+debugfs=/sys/kernel/debug
+[ -d $debugfs/kunit ] || mount -t debugfs debugfs $debugfs || exit
+sed -n 's/^    //p' $debugfs/kunit/mini_pipe_*/results
