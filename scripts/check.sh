@@ -27,7 +27,7 @@ check() {
 
 mutants_apply() {
 	local patch
-	for patch in tests/mutants/*.patch; do git apply --check "$patch" || return; done
+	for patch in tests/mutants/{,debug/}*.patch; do git apply --check "$patch" || return; done
 }
 
 cd "$top"

@@ -62,13 +62,13 @@ class Subject:
     def end(self, status):
         """The program has ended; `status` is None if nobody saw it end."""
         reported = self.passed + len(self.failures)
-        if self.planned != reported or not reported:
-            self.failures.append(f"({self.planned} tests were planned, {reported} reported)")
-            self.planned = self.passed + len(self.failures)
         if status is None:
             self.failures.append("(the program did not run to its end: the machine died)")
+        elif self.planned != reported or not reported:
+            self.failures.append(f"({self.planned} tests were planned, {reported} reported)")
         elif status != "0" and not self.failures:
             self.failures.append(f"(the program ended with status {status})")
+        self.planned = self.passed + len(self.failures)
 
 
 def read_subjects(path, expected):

@@ -69,7 +69,7 @@ it goes on from here."
 # The suite's programs, a line each.
 subjects() {
 	local list=list
-	[[ ${KERNEL-} != debug ]] || list=list-debug
+	[[ ${KERNEL-} != debug ]] || list="list-debug"
 	make -s --no-print-directory -C "$top/tests" $list
 }
 

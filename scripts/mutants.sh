@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Can the tests fail? Breaks the module in each of the ways of tests/mutants and runs the suite on it.
-# Fails if a mutant gets away.
+# Those of tests/mutants/debug are for the debug kernel, which notices what its tests do not. Fails if
+# a mutant gets away.
 #
 #   mutants.sh DIR    the test programs are in DIR
 #
@@ -12,7 +13,10 @@
 . "$(dirname "$0")/lib.sh"
 
 programs=$1
+mapfile -t expected < <(subjects)
 away=()
+patches=tests/mutants
+[[ ${KERNEL-} != debug ]] || patches+=/debug
 
 build() {
 	rm -rf "$1"
@@ -22,21 +26,22 @@ build() {
 	"$scripts/kernel.sh" kbuild M="$top/$1" modules
 }
 
-# Prints the tests that failed on the module in $1.
+# Prints what failed on the module in $1.
 failures() {
 	MODULE=$1/mini_pipe.ko LOG=$1/log TIMEOUT=900 run_suite "$programs" 1 >"$1/results" 2>&1 || true
-	sed -n 's/^not ok [0-9]* //p' "$1/results"
+	"$scripts/toolbox.sh" run python3 scripts/ktap.py "$1/results" "$1/log" "${expected[@]}" |
+		sed -n 's/^    FAILED   //p'
 }
 
 cd "$top"
-for patch in tests/mutants/*.patch; do
+for patch in "$patches"/*.patch; do
 	name=$(basename "$patch" .patch)
 	dir=build/mutants/$name
 	[[ -z ${MUTANTS-} || " $MUTANTS " == *" $name "* ]] || continue
 	step "$name: built" build "$dir" "$patch"
 	for ((run = 1; run <= ${RUNS:-1}; run++)); do
 		mapfile -t failed < <(failures "$dir")
-		printf '%s, run %d: %d tests fail\n' "$name" "$run" "${#failed[@]}"
+		printf '%s, run %d: %d failures\n' "$name" "$run" "${#failed[@]}"
 		if [[ ${#failed[@]} -gt 0 ]]; then
 			printf '    %s\n' "${failed[@]}"
 		else
