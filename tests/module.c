@@ -96,16 +96,23 @@ FIXTURE(refused_capacity)
 
 FIXTURE_VARIANT(refused_capacity)
 {
-	const char *value;
+	const char *parameters;
 };
 
-FIXTURE_VARIANT_ADD(refused_capacity, zero) { .value = "0", };
-FIXTURE_VARIANT_ADD(refused_capacity, one_too_many) { .value = "1048577", };
-FIXTURE_VARIANT_ADD(refused_capacity, negative) { .value = "-1", };
-FIXTURE_VARIANT_ADD(refused_capacity, a_word) { .value = "abc", };
-FIXTURE_VARIANT_ADD(refused_capacity, nothing) { .value = "", };
-FIXTURE_VARIANT_ADD(refused_capacity, beyond_any_integer) { .value = "99999999999999999999", };
-FIXTURE_VARIANT_ADD(refused_capacity, a_number_and_more) { .value = "128x", };
+FIXTURE_VARIANT_ADD(refused_capacity, zero) { .parameters = "capacity=0", };
+FIXTURE_VARIANT_ADD(refused_capacity, one_too_many) { .parameters = "capacity=1048577", };
+FIXTURE_VARIANT_ADD(refused_capacity, negative) { .parameters = "capacity=-1", };
+FIXTURE_VARIANT_ADD(refused_capacity, a_word) { .parameters = "capacity=abc", };
+FIXTURE_VARIANT_ADD(refused_capacity, nothing) { .parameters = "capacity=", };
+FIXTURE_VARIANT_ADD(refused_capacity, no_value) { .parameters = "capacity", };
+FIXTURE_VARIANT_ADD(refused_capacity, a_space_and_a_number) { .parameters = "capacity=\" 5\"", };
+FIXTURE_VARIANT_ADD(refused_capacity, a_number_and_a_unit) { .parameters = "capacity=64K", };
+FIXTURE_VARIANT_ADD(refused_capacity, beyond_any_integer)
+{
+	.parameters = "capacity=99999999999999999999",
+};
+
+FIXTURE_VARIANT_ADD(refused_capacity, a_number_and_more) { .parameters = "capacity=128x", };
 
 FIXTURE_SETUP(refused_capacity)
 {
@@ -144,11 +151,9 @@ static int count_lines_that_name_the_range(int log)
 
 TEST_F(refused_capacity, gives_einval_and_one_line_that_names_the_range)
 {
-	char parameters[64];
 	int log = open_kernel_log(_metadata);
 
-	snprintf(parameters, sizeof(parameters), "capacity=%s", variant->value);
-	EXPECT_EQ(-1, load(parameters));
+	EXPECT_EQ(-1, load(variant->parameters));
 	EXPECT_EQ(EINVAL, errno);
 	EXPECT_EQ(1, count_lines_that_name_the_range(log));
 	EXPECT_TRUE(node_becomes(false));
@@ -365,6 +370,25 @@ TEST_F(module, cannot_be_loaded_twice)
 	load_with(_metadata, "");
 	EXPECT_EQ(-1, load(""));
 	EXPECT_EQ(EEXIST, errno);
+	EXPECT_EQ(DEFAULT_CAPACITY, measure_capacity(_metadata));
+}
+
+TEST_F(module, takes_the_last_capacity_that_it_is_given)
+{
+	load_with(_metadata, "capacity=0 capacity=5");
+	EXPECT_EQ(5, measure_capacity(_metadata));
+}
+
+TEST_F(module, takes_a_capacity_that_begins_with_0_for_octal)
+{
+	load_with(_metadata, "capacity=010");
+	EXPECT_EQ(8, measure_capacity(_metadata));
+}
+
+/* The kernel says so in its log, and goes on. */
+TEST_F(module, ignores_parameters_that_it_does_not_have)
+{
+	load_with(_metadata, "capacty=1");
 	EXPECT_EQ(DEFAULT_CAPACITY, measure_capacity(_metadata));
 }
 
