@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The kernel's own checks of form, shellcheck, and whether the mutants still fit the code.
+# The kernel's own checks of form, shellcheck, and whether the mutants still fit the code and CALLS.md
+# the tests.
 #
 #   check.sh SOURCE BUILD    with the kernel source SOURCE; clippy builds in BUILD
 
@@ -30,6 +31,16 @@ mutants_apply() {
 	for patch in tests/mutants/{,debug/}*.patch; do git apply --check "$patch" || return; done
 }
 
+# CALLS.md has the rows of tests/arguments.c, in their order, and names no test that is not there.
+calls_agree() {
+	diff <(sed -nE 's/^[A-Z]{7}\((\w+), -?(\w+), -?(\w+),.*/\1: \2, \3/p' tests/arguments.c) \
+		<(sed -nE 's/^\|.*\| (\w+)[^|]* \| (\w+)[^|]* \| \W(\w+)\W \|$/\3: \1, \2/p' CALLS.md) &&
+		! comm -23 <(sed -nE 's/^\|.*\| \W(\w+)\W \|$/\1/p' CALLS.md | sort) \
+			<(sed -nE -e 's/^[A-Z]{7}\((\w+), .*/\1/p' \
+				-e 's/^(TEST_F|FIXTURE_VARIANT_ADD)\(\w+, (\w+)\).*/\2/p' tests/*.c | sort) |
+		grep .
+}
+
 cd "$top"
 mapfile -t sources < <(git ls-files -co --exclude-standard '*.[ch]' '*.rs')
 mapfile -t shell < <(git grep --untracked -lE '^#!.*(ba)?sh$'; echo scripts/lib.sh)
@@ -40,6 +51,7 @@ rm -rf "$build"
 mkdir -p "$build"
 check clippy "$scripts/kernel.sh" kbuild M="$top" MO="$top/$build" CLIPPY=1 KRUSTFLAGS=-Dwarnings mini_pipe.o
 check mutants mutants_apply
+check calls calls_agree
 check checkpatch "${toolbox[@]}" "$source/scripts/checkpatch.pl" --strict --no-tree --terse \
 	--summary-file -f "${sources[@]}"
 check shellcheck "${toolbox[@]}" shellcheck -x "${shell[@]}"
