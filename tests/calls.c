@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What each system call means on a pipe, and which mean nothing on it. */
-#include <sys/ioctl.h>
+/* What each system call means on a pipe; arguments.c has those that mean nothing on it. */
 #include <sys/stat.h>
 #include "pipe_fixture.h"
 
@@ -10,42 +9,6 @@ TEST_F(pipe, the_pipe_is_a_character_device)
 
 	ASSERT_EQ(0, fstat(open_pipe(_metadata, O_RDONLY), &stat));
 	EXPECT_TRUE(S_ISCHR(stat.st_mode));
-}
-
-TEST_F(pipe, there_is_no_seeking)
-{
-	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
-
-	EXPECT_EQ(-1, lseek(fd, 0, SEEK_CUR));
-	EXPECT_EQ(ESPIPE, errno);
-	EXPECT_EQ(-1, lseek(fd, 10, SEEK_SET));
-	EXPECT_EQ(ESPIPE, errno);
-}
-
-TEST_F(pipe, there_is_no_reading_at_an_offset)
-{
-	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
-	char byte;
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
-
-	ASSERT_EQ(1, write(fd, "x", 1));
-	EXPECT_EQ(-1, pread(fd, &byte, 1, 0));
-	EXPECT_EQ(ESPIPE, errno);
-	EXPECT_EQ(-1, preadv(fd, &iov, 1, 0));
-	EXPECT_EQ(ESPIPE, errno);
-	take(_metadata, fd, 1);
-}
-
-TEST_F(pipe, there_is_no_writing_at_an_offset)
-{
-	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
-	struct iovec iov = { .iov_base = (char *)"x", .iov_len = 1 };
-
-	EXPECT_EQ(-1, pwrite(fd, "x", 1, 0));
-	EXPECT_EQ(ESPIPE, errno);
-	EXPECT_EQ(-1, pwritev(fd, &iov, 1, 0));
-	EXPECT_EQ(ESPIPE, errno);
-	EXPECT_EQ(0, drain_pipe(_metadata, fd));
 }
 
 /* With the offset -1, preadv2 and pwritev2 are readv and writev. */
@@ -60,39 +23,11 @@ TEST_F(pipe, the_offset_minus_one_is_no_offset)
 	EXPECT_EQ('x', byte);
 }
 
-TEST_F(pipe, an_ioctl_the_pipe_does_not_have_gives_enotty)
-{
-	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
-	int argument = 0;
-
-	EXPECT_EQ(-1, ioctl(fd, TCGETS, &argument));
-	EXPECT_EQ(ENOTTY, errno);
-	EXPECT_EQ(-1, ioctl(fd, _IO('?', 77), &argument));
-	EXPECT_EQ(ENOTTY, errno);
-}
-
-TEST_F(pipe, there_is_nothing_to_map)
-{
-	int fd = open_pipe(_metadata, O_RDWR);
-
-	EXPECT_EQ(MAP_FAILED, mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0));
-	EXPECT_EQ(ENODEV, errno);
-}
-
 TEST_F(pipe, reading_nothing_returns_at_once)
 {
 	struct child reader = start_reader(_metadata, 0);
 
 	EXPECT_EQ(0, result_of(_metadata, &reader).ret);
-}
-
-TEST_F(pipe, reading_nothing_takes_nothing)
-{
-	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
-
-	ASSERT_EQ(1, write(fd, "x", 1));
-	EXPECT_EQ(0, read(fd, big_buffer(), 0));
-	take(_metadata, fd, 1);
 }
 
 TEST_F(pipe, writing_nothing_to_a_full_pipe_returns_at_once)
@@ -104,18 +39,6 @@ TEST_F(pipe, writing_nothing_to_a_full_pipe_returns_at_once)
 	writer = start_writer(_metadata, 0, 'w');
 	EXPECT_EQ(0, result_of(_metadata, &writer).ret);
 	EXPECT_EQ(self->capacity, drain_pipe(_metadata, fd));
-}
-
-TEST_F(pipe, a_reader_cannot_write_and_a_writer_cannot_read)
-{
-	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
-	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
-	char byte;
-
-	EXPECT_EQ(-1, write(reader, "x", 1));
-	EXPECT_EQ(EBADF, errno);
-	EXPECT_EQ(-1, read(writer, &byte, 1));
-	EXPECT_EQ(EBADF, errno);
 }
 
 TEST_F(pipe, a_file_open_neither_way_can_do_neither)
