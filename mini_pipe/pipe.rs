@@ -4,7 +4,8 @@
 //!
 //! Three habits keep it honest:
 //!
-//! - User memory is only touched under a lease, never under the mutex.
+//! - User memory is only touched under a lease, never under the mutex; no memory is allocated
+//!   there, either.
 //! - Whoever wakes up looks at the ring first and at its signals second: a wake-up reaches one
 //!   sleeper, and must not die with it while others sleep on.
 //! - Wake-ups are sent after the mutex is dropped, by whoever made the change.
@@ -231,29 +232,39 @@ impl Pipe {
         table: &PollTable<'_>,
         interest: Interest,
     ) -> u32 {
-        let mut mask = 0;
-        // Queued under the mutex: no sleeper may come behind an exclusive poller before it is known
-        // as one.
+        // Known before it is queued: no sleeper may come behind an exclusive poller that is not.
         let mut state = self.state.lock();
         if seat.reads {
-            table.register_wait(file, &self.readers);
             state.waiting_readers.poll(interest);
-            if !state.refuse_reader() {
-                if state.ring.indices().bytes() > 0 {
-                    mask |= bindings::POLLIN | bindings::POLLRDNORM;
-                }
-                if state.ends.writers(seat) == Peer::Left {
-                    mask |= bindings::POLLHUP;
-                }
-            }
         }
         if seat.writes {
-            table.register_wait(file, &self.writers);
             // Writers have no event for every read: nobody ever had.
             state.waiting_writers.poll(Interest {
                 edges: false,
                 ..interest
             });
+        }
+        drop(state);
+
+        // Queued without the mutex: that allocates memory, which may take its time.
+        if seat.reads {
+            table.register_wait(file, &self.readers);
+        }
+        if seat.writes {
+            table.register_wait(file, &self.writers);
+        }
+
+        let mut mask = 0;
+        let mut state = self.state.lock();
+        if seat.reads && !state.refuse_reader() {
+            if state.ring.indices().bytes() > 0 {
+                mask |= bindings::POLLIN | bindings::POLLRDNORM;
+            }
+            if state.ends.writers(seat) == Peer::Left {
+                mask |= bindings::POLLHUP;
+            }
+        }
+        if seat.writes {
             if !state.refuse_writer() && state.ring.indices().room() >= state.atomic_limit() {
                 mask |= bindings::POLLOUT | bindings::POLLWRNORM;
             }
