@@ -173,6 +173,22 @@ TEST_F(pipe, a_read_for_one_writer_leaves_the_others_waiting)
 	EXPECT_EQ(len, result_of(_metadata, &writers[1]).ret);
 }
 
+/* It sleeps until PIPE_BUF bytes fit; others that write meanwhile do not pass it for ever. */
+TEST_F(pipe, a_write_that_leaves_room_lets_a_sleeping_writer_in)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	struct child writer;
+
+	if (!holds(_metadata, self->capacity, PIPE_BUF))
+		return;
+	fill_pipe(_metadata, fd);
+	queue_writers(_metadata, &writer, 1, 1);
+	take(_metadata, fd, PIPE_BUF - 1);
+	ASSERT_ASLEEP_IN(write, &writer);
+	ASSERT_EQ(1, write(fd, "x", 1));
+	EXPECT_EQ(1, result_of(_metadata, &writer).ret);
+}
+
 /* The first leaves less room than PIPE_BUF, which is enough for the second. */
 TEST_F(pipe, a_small_writer_behind_a_large_one_gets_in_after_it)
 {
