@@ -93,8 +93,8 @@ impl Waiters {
         let (before, now) = change.into_inner();
         let rose = before < now;
         let refused = returned && mem::take(&mut self.refused);
-        let asleep = returned && self.asleep > 0;
-        let kept_out = returned && self.kept_out > 0 && now > 0;
+        let asleep = returned && self.asleep > 0 && now > 0;
+        let kept_out = asleep && self.kept_out > 0;
         let is_ready = self.ready.is_some_and(|ready| ready <= now);
         let was_ready = self.ready.is_some_and(|ready| ready <= before);
 
@@ -102,13 +102,14 @@ impl Waiters {
             // Some may find enough, and nobody knows which.
             return Wake::Everybody;
         }
-        let due = (is_ready && (!was_ready || refused || asleep)) || (rose && self.edges);
+        // Who leaves less than `ready` hands that on, too: a sleeper must not be passed for ever.
+        let due = asleep || (is_ready && (!was_ready || refused)) || (rose && self.edges);
         if !due {
             Wake::Nobody
         } else if self.exclusive {
             Wake::Everybody
         } else {
-            // Whoever it is finds enough, and wakes the next when its own lease ends.
+            // Whoever finds enough wakes the next when its own lease ends.
             Wake::One
         }
     }
