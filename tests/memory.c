@@ -36,18 +36,74 @@ static void put_in(struct __test_metadata *_metadata, int fd, ssize_t len)
 	ASSERT_EQ(len, write(fd, big_buffer(), len));
 }
 
-TEST_F(pipe, an_atomic_write_that_faults_midway_puts_nothing_in)
+static void fails_to_read_into(struct __test_metadata *_metadata, void *bad)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+
+	put_in(_metadata, fd, 10);
+	EXPECT_EQ(-1, read(fd, bad, 10));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(10, drain_pipe(_metadata, fd));
+	EXPECT_TRUE(is_pattern(big_buffer(), 0, 10));
+}
+
+TEST_F(pipe, reading_into_null_leaves_the_bytes)
+{
+	fails_to_read_into(_metadata, NULL);
+}
+
+TEST_F(pipe, reading_into_forbidden_memory_leaves_the_bytes)
+{
+	fails_to_read_into(_metadata, map_pages(_metadata, 1, PROT_NONE));
+}
+
+TEST_F(pipe, reading_into_read_only_memory_leaves_the_bytes)
+{
+	fails_to_read_into(_metadata, map_pages(_metadata, 1, PROT_READ));
+}
+
+TEST_F(pipe, reading_into_the_kernel_leaves_the_bytes)
+{
+	fails_to_read_into(_metadata, (void *)(~0UL << 20));
+}
+
+static void fails_to_write_from(struct __test_metadata *_metadata, const void *bad, ssize_t len)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+
+	put_in(_metadata, fd, 3);
+	EXPECT_EQ(-1, write(fd, bad, len));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(3, drain_pipe(_metadata, fd));
+	EXPECT_TRUE(is_pattern(big_buffer(), 0, 3));
+}
+
+TEST_F(pipe, writing_from_null_puts_nothing_in)
+{
+	if (!holds(_metadata, self->capacity, 13))
+		return;
+	fails_to_write_from(_metadata, NULL, 10);
+}
+
+TEST_F(pipe, writing_from_forbidden_memory_puts_nothing_in)
+{
+	if (!holds(_metadata, self->capacity, 13))
+		return;
+	fails_to_write_from(_metadata, map_pages(_metadata, 1, PROT_NONE), 10);
+}
+
+TEST_F(pipe, a_large_write_from_forbidden_memory_puts_nothing_in)
+{
+	fails_to_write_from(_metadata, map_pages(_metadata, 3, PROT_NONE), 3 * page_size());
+}
+
+TEST_F(pipe, an_atomic_write_that_faults_midway_puts_nothing_in)
+{
 	unsigned char *map = map_before_a_hole(_metadata, 1);
 
 	if (!holds(_metadata, self->capacity, PIPE_BUF + 3))
 		return;
-	put_in(_metadata, fd, 3);
-	EXPECT_EQ(-1, write(fd, map + page_size() - 100, 200));
-	EXPECT_EQ(EFAULT, errno);
-	EXPECT_EQ(3, drain_pipe(_metadata, fd));
-	EXPECT_TRUE(is_pattern(big_buffer(), 0, 3));
+	fails_to_write_from(_metadata, map + page_size() - 100, 200);
 }
 
 TEST_F(pipe, a_faulting_atomic_write_takes_no_room)
@@ -495,11 +551,11 @@ TEST_F(pipe, a_writer_behind_a_stuck_one_goes_in_after_it)
 	EXPECT_EQ('a', big_buffer()[len]);
 }
 
-/* What is left when the stuck one is done is not enough for the first, but for the others. */
+/* What is left when the stuck one is done is less than sleeping writers wait for, but enough. */
 TEST_F(pipe, small_writers_behind_a_stuck_one_go_in_after_it_without_a_reader)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
-	struct child large, small[2];
+	struct child small[2];
 	struct stuck stuck;
 
 	if (!holds(_metadata, self->capacity, page_size() + 100))
@@ -507,13 +563,11 @@ TEST_F(pipe, small_writers_behind_a_stuck_one_go_in_after_it_without_a_reader)
 	put_in(_metadata, fd, self->capacity - page_size() - 100);
 	if (!start_stuck(_metadata, &stuck, O_WRONLY, 1))
 		return;
-	queue_writers(_metadata, &large, 1, PIPE_BUF);
 	queue_writers(_metadata, small, 2, 40);
 	release(_metadata, &stuck);
 	EXPECT_EQ(stuck.len, result_of(_metadata, &stuck.child).ret);
 	EXPECT_EQ(40, result_of(_metadata, &small[0]).ret);
 	EXPECT_EQ(40, result_of(_metadata, &small[1]).ret);
-	ASSERT_ASLEEP_IN(write, &large);
 }
 
 TEST_F(pipe, whoever_waits_behind_a_stuck_writer_can_be_interrupted)
