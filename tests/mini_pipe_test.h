@@ -515,6 +515,13 @@ static inline ssize_t drain_pipe(struct __test_metadata *_metadata, int fd)
 	return total;
 }
 
+/* Puts in exactly so many bytes of the pattern, for which there is room. */
+static inline void put_in(struct __test_metadata *_metadata, int fd, ssize_t len)
+{
+	put_pattern(big_buffer(), 0, len);
+	ASSERT_EQ(len, write(fd, big_buffer(), len));
+}
+
 /* Takes exactly so many bytes, which are there. */
 static inline void take(struct __test_metadata *_metadata, int fd, ssize_t len)
 {
@@ -567,6 +574,22 @@ static inline bool holds(struct __test_metadata *_metadata, ssize_t capacity, ss
 	if (capacity < needed)
 		SKIP(return false, "needs a capacity of %zd bytes", needed);
 	return true;
+}
+
+/* Memory */
+
+static inline size_t page_size(void)
+{
+	return sysconf(_SC_PAGESIZE);
+}
+
+static inline unsigned char *map_pages(struct __test_metadata *_metadata, int pages, int prot)
+{
+	unsigned char *map = mmap(NULL, pages * page_size(), prot,
+				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ASSERT_NE(MAP_FAILED, map);
+	return map;
 }
 
 #endif /* MINI_PIPE_TEST_H */

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * User memory that faults for as long as it likes: whoever is stuck in such a fault keeps neither
+ * the other side nor its own from their business, and nobody from a signal.
+ */
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
+#include "pipe_fixture.h"
+
+/*
+ * Memory that faults for as long as the test likes, with userfaultfd: the stuck child registers
+ * its buffer, tells the number of its userfaultfd, and makes its call; the test takes a copy of
+ * the descriptor and decides when, and whether, the fault ends.
+ */
+
+struct stuck {
+	unsigned char *buf;	/* mapped by the test, never touched before the call */
+	ssize_t len;
+	int end;		/* O_RDONLY reads, O_WRONLY writes */
+	struct child child;
+	int faults;		/* the test's copy of the userfaultfd */
+};
+
+static int register_faults(const struct stuck *stuck)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register area = {
+		.range = { (unsigned long)stuck->buf, stuck->len },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	int faults = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (faults < 0 || ioctl(faults, UFFDIO_API, &api) ||
+	    ioctl(faults, UFFDIO_REGISTER, &area))
+		return -1;
+	return faults;
+}
+
+static void get_stuck(int report_to, const void *arg)
+{
+	const struct stuck *stuck = arg;
+	int fd = open(MINI_PIPE, stuck->end);
+	int faults = register_faults(stuck);
+
+	report(report_to, faults);
+	if (faults < 0)
+		return;
+	if (stuck->end == O_RDONLY)
+		report(report_to, read(fd, stuck->buf, stuck->len));
+	else
+		report(report_to, write(fd, stuck->buf, stuck->len));
+}
+
+static int copy_descriptor(pid_t pid, int fd)
+{
+	int pidfd = syscall(__NR_pidfd_open, pid, 0);
+	int copy = syscall(__NR_pidfd_getfd, pidfd, fd, 0);
+
+	close(pidfd);
+	return copy;
+}
+
+/* Returns when the child is in the fault; false, having skipped, if this machine cannot. */
+static bool start_stuck(struct __test_metadata *_metadata, struct stuck *stuck, int end, int pages)
+{
+	struct pollfd fault = { .events = POLLIN };
+	struct uffd_msg message;
+	struct result result;
+
+	stuck->buf = map_pages(_metadata, pages, PROT_READ | PROT_WRITE);
+	stuck->len = pages * page_size();
+	stuck->end = end;
+	stuck->child = start_child(_metadata, get_stuck, stuck);
+	result = result_of(_metadata, &stuck->child);
+	if (result.ret < 0)
+		SKIP(return false, "needs userfaultfd: %s", strerror(result.err));
+	stuck->faults = copy_descriptor(stuck->child.pid, result.ret);
+	if (stuck->faults < 0)
+		SKIP(return false, "needs pidfd_getfd: %s", strerror(errno));
+	fault.fd = stuck->faults;
+	ASSERT_EQ(1, poll(&fault, 1, PATIENCE_MS));
+	ASSERT_EQ((ssize_t)sizeof(message), read(stuck->faults, &message, sizeof(message)));
+	ASSERT_EQ(UFFD_EVENT_PAGEFAULT, message.event);
+	return true;
+}
+
+/* Zeros in every page: the fault ends well. */
+static void release(struct __test_metadata *_metadata, struct stuck *stuck)
+{
+	struct uffdio_zeropage zeros = {
+		.range = { (unsigned long)stuck->buf, stuck->len },
+	};
+
+	ASSERT_EQ(0, ioctl(stuck->faults, UFFDIO_ZEROPAGE, &zeros));
+}
+
+TEST_F(pipe, a_reader_stuck_in_a_fault_does_not_stop_writers)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	struct stuck stuck;
+
+	if (!holds(_metadata, self->capacity, PIPE_BUF + 1))
+		return;
+	put_in(_metadata, fd, 1);
+	if (!start_stuck(_metadata, &stuck, O_RDONLY, 1))
+		return;
+	EXPECT_EQ(PIPE_BUF, write(fd, big_buffer(), PIPE_BUF));
+	EXPECT_EQ(self->capacity - PIPE_BUF - 1, fill_pipe(_metadata, fd));
+	release(_metadata, &stuck);
+	EXPECT_EQ(1, result_of(_metadata, &stuck.child).ret);
+	EXPECT_EQ(self->capacity - 1, drain_pipe(_metadata, fd));
+}
+
+TEST_F(pipe, a_second_reader_waits_for_the_stuck_one_and_can_be_interrupted)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	struct stuck stuck;
+	struct child second;
+
+	put_in(_metadata, fd, 1);
+	if (!start_stuck(_metadata, &stuck, O_RDONLY, 1))
+		return;
+	EXPECT_EQ(-1, read(fd, big_buffer(), 1));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_EQ(0, poll_now(fd, POLLIN));
+	second = start_reader(_metadata, 1);
+	ASSERT_ASLEEP_IN(read, &second);
+	kill(second.pid, SIGUSR1);
+	EXPECT_EQ(EINTR, result_of(_metadata, &second).err);
+	release(_metadata, &stuck);
+	EXPECT_EQ(1, result_of(_metadata, &stuck.child).ret);
+}
+
+TEST_F(pipe, a_reader_killed_in_its_fault_leaves_its_bytes_to_the_next)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	struct stuck stuck;
+	struct child second;
+	struct result result;
+
+	ASSERT_EQ(1, write(fd, "x", 1));
+	if (!start_stuck(_metadata, &stuck, O_RDONLY, 1))
+		return;
+	queue_readers(_metadata, &second, 1);
+	dismiss(_metadata, &stuck.child);
+	result = result_of(_metadata, &second);
+	EXPECT_EQ(1, result.ret);
+	EXPECT_EQ('x', result.first);
+}
+
+TEST_F(pipe, bytes_that_a_stuck_reader_leaves_wake_a_sleeping_poll)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	struct stuck stuck;
+	struct child poller;
+
+	ASSERT_EQ(1, write(fd, "x", 1));
+	if (!start_stuck(_metadata, &stuck, O_RDONLY, 1))
+		return;
+	poller = start_watch(_metadata, O_RDONLY, POLLIN);
+	dismiss(_metadata, &stuck.child);
+	EXPECT_EQ(POLLIN, result_of(_metadata, &poller).ret);
+}
+
+/* A poll that finds the bytes kept from it by a reader is told when that one is done. */
+TEST_F(pipe, bytes_behind_those_of_a_stuck_reader_wake_a_sleeping_poll_after_it)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	struct stuck stuck;
+	struct child poller;
+
+	if (!holds(_metadata, self->capacity, page_size() + 1))
+		return;
+	put_in(_metadata, fd, page_size() + 1);
+	if (!start_stuck(_metadata, &stuck, O_RDONLY, 1))
+		return;
+	poller = start_watch(_metadata, O_RDONLY, POLLIN);
+	release(_metadata, &stuck);
+	EXPECT_EQ(stuck.len, result_of(_metadata, &stuck.child).ret);
+	EXPECT_EQ(POLLIN, result_of(_metadata, &poller).ret);
+	EXPECT_EQ(1, drain_pipe(_metadata, fd));
+}
+
+TEST_F(pipe, room_beside_that_of_a_stuck_writer_wakes_a_sleeping_poll_after_it)
+{
+	struct stuck stuck;
+	struct child poller;
+
+	if (!holds(_metadata, self->capacity, page_size() + PIPE_BUF))
+		return;
+	if (!start_stuck(_metadata, &stuck, O_WRONLY, 1))
+		return;
+	poller = start_watch(_metadata, O_WRONLY, POLLOUT);
+	release(_metadata, &stuck);
+	EXPECT_EQ(stuck.len, result_of(_metadata, &stuck.child).ret);
+	EXPECT_EQ(POLLOUT, result_of(_metadata, &poller).ret);
+}
+
+/* Until the stuck one is done, nobody knows whether there are bytes left before the end. */
+TEST_F(pipe, a_reader_behind_a_stuck_one_meets_the_end_after_it)
+{
+	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
+	struct stuck stuck;
+	struct child second;
+
+	ASSERT_EQ(1, write(writer, "x", 1));
+	if (!start_stuck(_metadata, &stuck, O_RDONLY, 1))
+		return;
+	queue_readers(_metadata, &second, 1);
+	close(writer);
+	ASSERT_ASLEEP_IN(read, &second);
+	release(_metadata, &stuck);
+	EXPECT_EQ(1, result_of(_metadata, &stuck.child).ret);
+	EXPECT_EQ(0, result_of(_metadata, &second).ret);
+}
+
+TEST_F(pipe, a_writer_stuck_in_a_fault_does_not_stop_readers)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	ssize_t len = 2 * page_size();
+	struct stuck stuck;
+
+	if (!holds(_metadata, self->capacity, len + 5))
+		return;
+	put_in(_metadata, fd, 5);
+	if (!start_stuck(_metadata, &stuck, O_WRONLY, 2))
+		return;
+	EXPECT_EQ(5, drain_pipe(_metadata, fd));
+	EXPECT_TRUE(is_pattern(big_buffer(), 0, 5));
+	release(_metadata, &stuck);
+	EXPECT_EQ(len, result_of(_metadata, &stuck.child).ret);
+	EXPECT_EQ(len, drain_pipe(_metadata, fd));
+}
+
+TEST_F(pipe, a_writer_behind_a_stuck_one_goes_in_after_it)
+{
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	ssize_t len = 2 * page_size();
+	struct stuck stuck;
+	struct child second;
+
+	if (!holds(_metadata, self->capacity, len + 1))
+		return;
+	if (!start_stuck(_metadata, &stuck, O_WRONLY, 2))
+		return;
+	second = start_writer(_metadata, 1, 'a');
+	ASSERT_ASLEEP_IN(write, &second);
+	release(_metadata, &stuck);
+	EXPECT_EQ(len, result_of(_metadata, &stuck.child).ret);
+	EXPECT_EQ(1, result_of(_metadata, &second).ret);
+	EXPECT_EQ(len + 1, drain_pipe(_metadata, reader));
+	EXPECT_EQ('a', big_buffer()[len]);
+}
+
+/* What is left when the stuck one is done is less than sleeping writers wait for, but enough. */
+TEST_F(pipe, small_writers_behind_a_stuck_one_go_in_after_it_without_a_reader)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	struct child small[2];
+	struct stuck stuck;
+
+	if (!holds(_metadata, self->capacity, page_size() + 100))
+		return;
+	put_in(_metadata, fd, self->capacity - page_size() - 100);
+	if (!start_stuck(_metadata, &stuck, O_WRONLY, 1))
+		return;
+	queue_writers(_metadata, small, 2, 40);
+	release(_metadata, &stuck);
+	EXPECT_EQ(stuck.len, result_of(_metadata, &stuck.child).ret);
+	EXPECT_EQ(40, result_of(_metadata, &small[0]).ret);
+	EXPECT_EQ(40, result_of(_metadata, &small[1]).ret);
+}
+
+TEST_F(pipe, whoever_waits_behind_a_stuck_writer_can_be_interrupted)
+{
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	struct stuck stuck;
+	struct child second, waiting_reader;
+
+	if (!start_stuck(_metadata, &stuck, O_WRONLY, 2))
+		return;
+	queue_writers(_metadata, &second, 1, 1);
+	kill(second.pid, SIGUSR1);
+	EXPECT_EQ(EINTR, result_of(_metadata, &second).err);
+	EXPECT_EQ(0, drain_pipe(_metadata, reader));
+	waiting_reader = start_reader(_metadata, 1);
+	ASSERT_ASLEEP_IN(read, &waiting_reader);
+	kill(waiting_reader.pid, SIGUSR1);
+	EXPECT_EQ(EINTR, result_of(_metadata, &waiting_reader).err);
+}
+
+TEST_F(pipe, a_writer_killed_in_its_fault_leaves_the_room_to_others)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	struct stuck stuck;
+
+	if (!start_stuck(_metadata, &stuck, O_WRONLY, 2))
+		return;
+	dismiss(_metadata, &stuck.child);
+	EXPECT_EQ(self->capacity, fill_pipe(_metadata, fd));
+	EXPECT_EQ(self->capacity, drain_pipe(_metadata, fd));
+	EXPECT_TRUE(is_pattern(big_buffer(), 0, self->capacity));
+}
+
+TEST_HARNESS_MAIN
