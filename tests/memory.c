@@ -192,6 +192,89 @@ TEST_F(pipe, a_large_writev_stops_at_a_bad_buffer)
 }
 
 /*
+ * Buffers that turn bad after any number of bytes, up to a page of them. Each of them begins a
+ * little further on in a page of the ring than the one before, so that the two page boundaries
+ * meet, or miss each other by any number of bytes.
+ */
+
+FIXTURE(page_boundary)
+{
+	int fd;
+	unsigned char *hole;	/* behind a page that is good */
+	unsigned char *pattern;
+	ssize_t round;		/* bytes of it that go through the ring each time */
+};
+
+FIXTURE_VARIANT(page_boundary)
+{
+	int further;
+};
+
+FIXTURE_VARIANT_ADD(page_boundary, each_a_byte_further) { .further = 1, };
+FIXTURE_VARIANT_ADD(page_boundary, each_two_bytes_further) { .further = 2, };
+
+FIXTURE_SETUP(page_boundary)
+{
+	ssize_t capacity = set_the_stage(_metadata);
+
+	self->fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	self->hole = map_before_a_hole(_metadata, 1) + page_size();
+	self->round = 2 * page_size() + variant->further;
+	self->pattern = map_pages(_metadata, 3, PROT_READ | PROT_WRITE);
+	put_pattern(self->pattern, 0, self->round);
+	if (!holds(_metadata, capacity, self->round))
+		return;
+}
+
+FIXTURE_TEARDOWN(page_boundary)
+{
+	clear_the_stage(_metadata);
+}
+
+TEST_F(page_boundary, a_read_that_faults_at_any_byte_leaves_the_rest)
+{
+	for (ssize_t good = 1; good <= (ssize_t)page_size(); good++) {
+		unsigned char *buf = self->hole - good;
+		ssize_t rest = self->round - good;
+
+		ASSERT_EQ(self->round, write(self->fd, self->pattern, self->round));
+		ASSERT_EQ(good, read(self->fd, buf, self->round));
+		ASSERT_EQ(0, memcmp(buf, self->pattern, good));
+		ASSERT_EQ(rest, drain_pipe(_metadata, self->fd));
+		ASSERT_EQ(0, memcmp(big_buffer(), self->pattern + good, rest));
+	}
+}
+
+TEST_F(page_boundary, a_large_write_that_faults_at_any_byte_puts_in_what_was_good)
+{
+	for (ssize_t good = 1; good <= (ssize_t)page_size(); good++) {
+		unsigned char *buf = self->hole - good;
+		ssize_t rest = self->round - good;
+
+		memcpy(buf, self->pattern, good);
+		ASSERT_EQ(good, write(self->fd, buf, self->round));
+		ASSERT_EQ(rest, write(self->fd, self->pattern + good, rest));
+		ASSERT_EQ(self->round, drain_pipe(_metadata, self->fd));
+		ASSERT_EQ(0, memcmp(big_buffer(), self->pattern, self->round));
+	}
+}
+
+TEST_F(page_boundary, an_atomic_write_that_faults_at_any_byte_puts_nothing_in)
+{
+	for (ssize_t good = 1; good < PIPE_BUF; good++) {
+		unsigned char *buf = self->hole - good;
+
+		ASSERT_EQ(variant->further, write(self->fd, self->pattern, variant->further));
+		ASSERT_EQ(-1, write(self->fd, buf, PIPE_BUF));
+		ASSERT_EQ(EFAULT, errno);
+		ASSERT_EQ(-1, write(self->fd, buf, good + 1));
+		ASSERT_EQ(EFAULT, errno);
+		ASSERT_EQ(variant->further, drain_pipe(_metadata, self->fd));
+		ASSERT_EQ(0, memcmp(big_buffer(), self->pattern, variant->further));
+	}
+}
+
+/*
  * Memory that turns bad while its owner sleeps in the pipe: a mapping of a file that the test
  * cuts off. The owner is woken, faults and leaves; the wake-up must go on to the next in line.
  */

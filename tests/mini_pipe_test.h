@@ -560,6 +560,10 @@ static inline void clear_the_stage(struct __test_metadata *_metadata)
 {
 	/* A failed assertion comes here with this set, and would take all in here for failed. */
 	_metadata->trigger = 0;
+	/* All of them first: one may keep another from its end. */
+	for (int i = 0; i < MAX_CHILDREN; i++)
+		if (children()[i])
+			kill(children()[i], SIGKILL);
 	for (int i = 0; i < MAX_CHILDREN; i++) {
 		struct child child = { .pid = children()[i], .results = -1 };
 

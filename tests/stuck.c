@@ -17,6 +17,7 @@ struct stuck {
 	unsigned char *buf;	/* mapped by the test, never touched before the call */
 	ssize_t len;
 	int end;		/* O_RDONLY reads, O_WRONLY writes */
+	int inherited;		/* the descriptor it uses; 0: it opens the device */
 	struct child child;
 	int faults;		/* the test's copy of the userfaultfd */
 };
@@ -39,7 +40,7 @@ static int register_faults(const struct stuck *stuck)
 static void get_stuck(int report_to, const void *arg)
 {
 	const struct stuck *stuck = arg;
-	int fd = open(MINI_PIPE, stuck->end);
+	int fd = stuck->inherited ? stuck->inherited : open(MINI_PIPE, stuck->end);
 	int faults = register_faults(stuck);
 
 	report(report_to, faults);
@@ -61,7 +62,8 @@ static int copy_descriptor(pid_t pid, int fd)
 }
 
 /* Returns when the child is in the fault; false, having skipped, if this machine cannot. */
-static bool start_stuck(struct __test_metadata *_metadata, struct stuck *stuck, int end, int pages)
+static bool start_stuck_in(struct __test_metadata *_metadata, struct stuck *stuck, int inherited,
+			   int end, int pages)
 {
 	struct pollfd fault = { .events = POLLIN };
 	struct uffd_msg message;
@@ -70,7 +72,8 @@ static bool start_stuck(struct __test_metadata *_metadata, struct stuck *stuck, 
 	stuck->buf = map_pages(_metadata, pages, PROT_READ | PROT_WRITE);
 	stuck->len = pages * page_size();
 	stuck->end = end;
-	stuck->child = start_child(_metadata, get_stuck, stuck);
+	stuck->inherited = inherited;
+	stuck->child = start(_metadata, get_stuck, stuck, inherited);
 	result = result_of(_metadata, &stuck->child);
 	if (result.ret < 0)
 		SKIP(return false, "needs userfaultfd: %s", strerror(result.err));
@@ -82,6 +85,11 @@ static bool start_stuck(struct __test_metadata *_metadata, struct stuck *stuck, 
 	ASSERT_EQ((ssize_t)sizeof(message), read(stuck->faults, &message, sizeof(message)));
 	ASSERT_EQ(UFFD_EVENT_PAGEFAULT, message.event);
 	return true;
+}
+
+static bool start_stuck(struct __test_metadata *_metadata, struct stuck *stuck, int end, int pages)
+{
+	return start_stuck_in(_metadata, stuck, 0, end, pages);
 }
 
 /* Zeros in every page: the fault ends well. */
@@ -111,11 +119,10 @@ TEST_F(pipe, a_reader_stuck_in_a_fault_does_not_stop_writers)
 	EXPECT_EQ(self->capacity - 1, drain_pipe(_metadata, fd));
 }
 
-TEST_F(pipe, a_second_reader_waits_for_the_stuck_one_and_can_be_interrupted)
+TEST_F(pipe, a_reader_that_does_not_wait_is_turned_away_by_a_stuck_one)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct stuck stuck;
-	struct child second;
 
 	put_in(_metadata, fd, 1);
 	if (!start_stuck(_metadata, &stuck, O_RDONLY, 1))
@@ -123,10 +130,6 @@ TEST_F(pipe, a_second_reader_waits_for_the_stuck_one_and_can_be_interrupted)
 	EXPECT_EQ(-1, read(fd, big_buffer(), 1));
 	EXPECT_EQ(EAGAIN, errno);
 	EXPECT_EQ(0, poll_now(fd, POLLIN));
-	second = start_reader(_metadata, 1);
-	ASSERT_ASLEEP_IN(read, &second);
-	kill(second.pid, SIGUSR1);
-	EXPECT_EQ(EINTR, result_of(_metadata, &second).err);
 	release(_metadata, &stuck);
 	EXPECT_EQ(1, result_of(_metadata, &stuck.child).ret);
 }
@@ -271,24 +274,6 @@ TEST_F(pipe, small_writers_behind_a_stuck_one_go_in_after_it_without_a_reader)
 	EXPECT_EQ(40, result_of(_metadata, &small[1]).ret);
 }
 
-TEST_F(pipe, whoever_waits_behind_a_stuck_writer_can_be_interrupted)
-{
-	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
-	struct stuck stuck;
-	struct child second, waiting_reader;
-
-	if (!start_stuck(_metadata, &stuck, O_WRONLY, 2))
-		return;
-	queue_writers(_metadata, &second, 1, 1);
-	kill(second.pid, SIGUSR1);
-	EXPECT_EQ(EINTR, result_of(_metadata, &second).err);
-	EXPECT_EQ(0, drain_pipe(_metadata, reader));
-	waiting_reader = start_reader(_metadata, 1);
-	ASSERT_ASLEEP_IN(read, &waiting_reader);
-	kill(waiting_reader.pid, SIGUSR1);
-	EXPECT_EQ(EINTR, result_of(_metadata, &waiting_reader).err);
-}
-
 TEST_F(pipe, a_writer_killed_in_its_fault_leaves_the_room_to_others)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
@@ -300,6 +285,224 @@ TEST_F(pipe, a_writer_killed_in_its_fault_leaves_the_room_to_others)
 	EXPECT_EQ(self->capacity, fill_pipe(_metadata, fd));
 	EXPECT_EQ(self->capacity, drain_pipe(_metadata, fd));
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, self->capacity));
+}
+
+/*
+ * What a stuck process, at either end, does to everybody else: here, and in a pipe of pipe(2).
+ */
+
+FIXTURE(everybody_else)
+{
+	ssize_t capacity;
+};
+
+FIXTURE_VARIANT(everybody_else)
+{
+	int stuck_end;
+};
+
+FIXTURE_VARIANT_ADD(everybody_else, beside_a_stuck_reader) { .stuck_end = O_RDONLY, };
+FIXTURE_VARIANT_ADD(everybody_else, beside_a_stuck_writer) { .stuck_end = O_WRONLY, };
+
+FIXTURE_SETUP(everybody_else)
+{
+	self->capacity = set_the_stage(_metadata);
+}
+
+FIXTURE_TEARDOWN(everybody_else)
+{
+	clear_the_stage(_metadata);
+}
+
+static void expect_interrupted(struct __test_metadata *_metadata, const struct child *child)
+{
+	struct result result;
+
+	kill(child->pid, SIGUSR1);
+	result = result_of(_metadata, child);
+	EXPECT_EQ(-1, result.ret);
+	EXPECT_EQ(EINTR, result.err);
+}
+
+static void expect_killed(struct __test_metadata *_metadata, const struct child *child)
+{
+	int status;
+
+	kill(child->pid, SIGKILL);
+	status = end_of(_metadata, child);
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_EQ(SIGKILL, WTERMSIG(status));
+}
+
+/* Asleep is what /proc/PID/stat calls S: interruptible. */
+TEST_F(everybody_else, goes_on_or_sleeps_where_each_signal_ends_it)
+{
+	bool reader_is_stuck = variant->stuck_end == O_RDONLY;
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	struct child readers[3], writers[3];
+	struct stuck stuck;
+	ssize_t gone_on;
+
+	if (!holds(_metadata, self->capacity, page_size() + 1))
+		return;
+	put_in(_metadata, fd, 1);
+	if (!start_stuck(_metadata, &stuck, variant->stuck_end, 1))
+		return;
+	gone_on = reader_is_stuck ? fill_pipe(_metadata, fd) : drain_pipe(_metadata, fd);
+	EXPECT_EQ(reader_is_stuck ? self->capacity - 1 : 1, gone_on);
+
+	queue_readers(_metadata, readers, 3);
+	queue_writers(_metadata, writers, 3, 1);
+	expect_interrupted(_metadata, &readers[0]);
+	expect_interrupted(_metadata, &writers[0]);
+	expect_killed(_metadata, &readers[1]);
+	expect_killed(_metadata, &writers[1]);
+	ASSERT_ASLEEP_IN(read, &readers[2]);
+	ASSERT_ASLEEP_IN(write, &writers[2]);
+	EXPECT_FALSE(has_reported(&stuck.child));
+
+	release(_metadata, &stuck);
+	EXPECT_EQ(reader_is_stuck ? 1 : stuck.len, result_of(_metadata, &stuck.child).ret);
+	EXPECT_EQ(1, result_of(_metadata, &readers[2]).ret);
+	take(_metadata, fd, PIPE_BUF - 1);
+	EXPECT_EQ(1, result_of(_metadata, &writers[2]).ret);
+}
+
+/*
+ * The same with pipe(2), to show the difference: fs/pipe.c copies under its mutex, and waits for
+ * that uninterruptibly. The test itself must not touch the pipe meanwhile.
+ */
+
+FIXTURE(with_pipe_2_everybody_else)
+{
+	int ends[2];	/* by O_RDONLY and O_WRONLY, which are 0 and 1 */
+};
+
+FIXTURE_VARIANT(with_pipe_2_everybody_else)
+{
+	int stuck_end;
+};
+
+FIXTURE_VARIANT_ADD(with_pipe_2_everybody_else, beside_a_stuck_reader)
+{
+	.stuck_end = O_RDONLY,
+};
+
+FIXTURE_VARIANT_ADD(with_pipe_2_everybody_else, beside_a_stuck_writer)
+{
+	.stuck_end = O_WRONLY,
+};
+
+FIXTURE_SETUP(with_pipe_2_everybody_else)
+{
+	handle(SIGUSR1, do_nothing, 0);
+	ASSERT_EQ(0, pipe(self->ends));
+}
+
+FIXTURE_TEARDOWN(with_pipe_2_everybody_else)
+{
+	clear_the_stage(_metadata);
+}
+
+static void read_inherited(int report_to, const void *fd)
+{
+	report(report_to, read(*(const int *)fd, big_buffer(), 1));
+}
+
+static void write_inherited(int report_to, const void *fd)
+{
+	report(report_to, write(*(const int *)fd, big_buffer(), 1));
+}
+
+/* An open file of its own, so that the child's end is what closes it. */
+static void open_again(int report_to, const void *fd)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", *(const int *)fd);
+	report(report_to, open(path, O_RDONLY));
+}
+
+/* Asleep in fs/pipe.c, and what /proc/PID/stat calls D: uninterruptible. */
+static bool is_in_deep_sleep(const struct child *child)
+{
+	char stack[4096];
+
+	return state_of(child->pid) == 'D' &&
+	       read_proc(child->pid, "stack", stack, sizeof(stack)) && strstr(stack, "pipe_");
+}
+
+static bool falls_into_deep_sleep(const struct child *child)
+{
+	for (int ms = 0; ms < PATIENCE_MS && !is_in_deep_sleep(child); ms++)
+		a_moment();
+	return is_in_deep_sleep(child);
+}
+
+/* A line of /proc/PID/status whose value is hexadecimal. */
+static unsigned long long mask_of(pid_t pid, const char *name)
+{
+	unsigned long long mask = 0;
+	char text[4096];
+	char *line;
+
+	if (read_proc(pid, "status", text, sizeof(text))) {
+		line = strstr(text, name);
+		if (line)
+			sscanf(line + strlen(name), "%llx", &mask);
+	}
+	return mask;
+}
+
+/* Whether the signal, once sent, has been neither taken nor noticed. */
+static bool sleeps_through(const struct child *child, int sig)
+{
+	unsigned long long pending;
+
+	kill(child->pid, sig);
+	pending = mask_of(child->pid, "SigPnd:") | mask_of(child->pid, "ShdPnd:");
+	return pending & 1ULL << (sig - 1) && is_in_deep_sleep(child);
+}
+
+TEST_F(with_pipe_2_everybody_else, sleeps_where_no_signal_ends_it_not_even_sigkill)
+{
+	struct child others[4];
+	struct stuck stuck;
+
+	ASSERT_EQ(1, write(self->ends[O_WRONLY], "x", 1));
+	if (!start_stuck_in(_metadata, &stuck, self->ends[variant->stuck_end],
+			    variant->stuck_end, 1))
+		return;
+	for (int i = 0; i < 4; i++) {
+		others[i] = start_heir(_metadata, i % 2 ? write_inherited : read_inherited,
+				       &self->ends[i % 2]);
+		ASSERT_TRUE(falls_into_deep_sleep(&others[i]));
+		EXPECT_TRUE(sleeps_through(&others[i], SIGUSR1));
+		EXPECT_TRUE(sleeps_through(&others[i], SIGKILL));
+		EXPECT_EQ(0, waitpid(others[i].pid, NULL, WNOHANG));
+	}
+	release(_metadata, &stuck);
+	EXPECT_LT(0, result_of(_metadata, &stuck.child).ret);
+	for (int i = 0; i < 4; i++)
+		expect_killed(_metadata, &others[i]);
+}
+
+TEST_F(with_pipe_2_everybody_else, cannot_even_leave_the_pipe)
+{
+	struct child other = start_heir(_metadata, open_again, &self->ends[O_RDONLY]);
+	struct stuck stuck;
+
+	ASSERT_LE(0, result_of(_metadata, &other).ret);
+	ASSERT_EQ(1, write(self->ends[O_WRONLY], "x", 1));
+	if (!start_stuck_in(_metadata, &stuck, self->ends[variant->stuck_end],
+			    variant->stuck_end, 1))
+		return;
+	kill(other.pid, SIGKILL);
+	ASSERT_TRUE(falls_into_deep_sleep(&other));
+	EXPECT_EQ(0, waitpid(other.pid, NULL, WNOHANG));
+	release(_metadata, &stuck);
+	EXPECT_LT(0, result_of(_metadata, &stuck.child).ret);
+	expect_killed(_metadata, &other);
 }
 
 TEST_HARNESS_MAIN
