@@ -1,92 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The module's life and its parameters. Needs root and the module itself: its file is named by
- * MINI_PIPE_KO, or is mini_pipe.ko here or in the folder above. Each test ends with the module
- * loaded as it is by default.
+ * The module's life and its parameters.
  */
-#include "mini_pipe_test.h"
+#include "module_fixture.h"
 
 #define DEFAULT_CAPACITY 65536
 #define RANGE "1 to 1048576"
-
-static int open_module_file(void)
-{
-	const char *named = getenv("MINI_PIPE_KO");
-	int fd = open(named ? named : "mini_pipe.ko", O_RDONLY | O_CLOEXEC);
-
-	return fd < 0 && !named ? open("../mini_pipe.ko", O_RDONLY | O_CLOEXEC) : fd;
-}
-
-/* Returns 0, or -1 with errno, as insmod would. */
-static int load(const char *parameters)
-{
-	int fd = open_module_file();
-	int ret = syscall(__NR_finit_module, fd, parameters, 0);
-	int err = errno;
-
-	close(fd);
-	errno = err;
-	return ret;
-}
-
-static int unload(void)
-{
-	return syscall(__NR_delete_module, "mini_pipe", O_NONBLOCK);
-}
-
-static bool node_exists(void)
-{
-	return access(MINI_PIPE, F_OK) == 0;
-}
-
-/* Where udev makes the nodes, they come and go a little later than the device. */
-static bool node_becomes(bool there)
-{
-	for (int ms = 0; ms < PATIENCE_MS && node_exists() != there; ms++)
-		a_moment();
-	return node_exists() == there;
-}
-
-static void load_with(struct __test_metadata *_metadata, const char *parameters)
-{
-	ASSERT_EQ(0, load(parameters))
-	{
-		TH_LOG("loading with \"%s\": %s", parameters, strerror(errno));
-	}
-	ASSERT_TRUE(node_becomes(true));
-}
-
-static void load_capacity(struct __test_metadata *_metadata, const char *capacity)
-{
-	char parameters[64];
-
-	snprintf(parameters, sizeof(parameters), "capacity=%s", capacity);
-	load_with(_metadata, parameters);
-}
-
-/* Unloads the module, if it can be had again. */
-static void start_unloaded(struct __test_metadata *_metadata)
-{
-	int fd = open_module_file();
-
-	close(fd);
-	handle(SIGPIPE, count_sigpipe, SA_RESTART);
-	if (geteuid())
-		SKIP(return, "needs root");
-	if (fd < 0)
-		SKIP(return, "needs mini_pipe.ko, in MINI_PIPE_KO, . or ..");
-	if (unload() && errno != ENOENT)
-		SKIP(return, "cannot unload mini_pipe: %s", strerror(errno));
-}
-
-/* A test that failed may have left children, files open and any module or none. */
-static void end_loaded(struct __test_metadata *_metadata)
-{
-	clear_the_stage(_metadata);
-	syscall(__NR_close_range, 3, ~0U, 0);
-	unload();
-	load_with(_metadata, "");
-}
 
 /* What the capacity may not be. */
 
