@@ -1,0 +1,35 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# stress-ng's loads that can be pointed at a device, for DURATION seconds each. Needs root, stress-ng
+# and mini_pipe.ko, unloaded, in this directory.
+#
+# dev makes every system call there is for a device file; fd-fork duplicates its standard input
+# thousands of times and forks.
+
+test=0
+failed=0
+
+# result STATUS NAME
+result() {
+	test=$((test + 1))
+	[ "$1" = 0 ] || { failed=1; printf 'not '; }
+	echo "ok $test $2"
+}
+
+# stress NAME OPTION...
+stress() {
+	name=$1
+	shift
+	stress-ng --quiet --verify --oom-avoid --timeout "${DURATION:-5}" "$@" </dev/mini_pipe
+	result $? "$name"
+}
+
+echo "TAP version 13"
+echo "1..3"
+insmod mini_pipe.ko
+stress dev --dev 4 --dev-file /dev/mini_pipe
+stress fd-fork --fd-fork 2 --fd-fork-file stdin
+rmmod mini_pipe && insmod mini_pipe.ko
+result $? the_module_is_unloaded_and_loaded_again
+exit $failed
