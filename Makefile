@@ -20,7 +20,7 @@ KBUILD := scripts/kernel.sh kbuild M=$(CURDIR)
 
 # A $ in a command is the command's, not make's.
 override RUN := $(value RUN)
-export ADD CPUS KERNEL LOAD LOG MUTANTS REPEAT RUN RUNS TIMEOUT
+export ADD CPUS DURATION KERNEL LOAD LOG MUTANTS REPEAT RUN RUNS SEED TIMEOUT TOOLS
 
 help:
 	@echo 'mini_pipe: a pipe as a misc character device, in Rust'
@@ -34,6 +34,7 @@ help:
 	@echo '  make vm       a shell in the virtual machine, with the module loaded'
 	@echo '  make vm RUN="cmd" ADD="file dir ..."   runs one command there, with those files; fails if it does'
 	@echo '  make check    rustfmt, clippy, checkpatch and shellcheck'
+	@echo '  make soak     many processes at the device for DURATION seconds, every byte accounted for'
 	@echo '  make mutants  breaks the module in several ways, and shows which tests notice each'
 	@echo '  make logs     writes tests/logs anew, from a real run'
 	@echo '  make setup    only the set-up: toolbox and kernel, in $${XDG_CACHE_HOME:-~/.cache}/mini_pipe'
@@ -46,6 +47,7 @@ help:
 	@echo '  TIMEOUT=n     the machine ends after n seconds (120 for a command, never for a shell)'
 	@echo '  CPUS=n        how many processors the machine has (2)'
 	@echo '  REPEAT=n      how many times make test runs the programs in the one machine (1)'
+	@echo '  DURATION=n SEED=n   how long make soak takes (60 s), and where its choices come from'
 	@echo '  RUNS=n MUTANTS="name ..."   how many times make mutants runs each (1), and which (all)'
 	@echo '  LOG=file      where its kernel log goes (build/vm.log)'
 
@@ -84,6 +86,9 @@ test: $(VM_MODULE) tests
 test-debug:
 	@$(MAKE) -s test KERNEL=debug
 
+soak: $(VM_MODULE) tests
+	@scripts/soak.sh $(TESTS)
+
 mutants: setup tests
 	@scripts/mutants.sh $(TESTS)
 
@@ -104,4 +109,4 @@ clean:
 distclean: clean
 	@scripts/toolbox.sh remove
 
-.PHONY: help all module modules_install setup tests demo test test-debug mutants logs vm check clean distclean $(VM_MODULE)
+.PHONY: help all module modules_install setup tests demo test test-debug soak mutants logs vm check clean distclean $(VM_MODULE)

@@ -6,6 +6,7 @@
 #   vm.sh            a shell in it; Ctrl-A X ends it the hard way
 #   RUN='command'    runs that instead, and exits with its status; its output is this script's
 #   ADD='file ...'   files and folders that are copied into the directory where the command runs
+#   TOOLS='name ...' programs of the toolbox that it has, too
 #   MODULE=file      the module it has; what make has built for it if not said
 #   LOAD='capacity=128' or LOAD=no   with what it is loaded before the command, or not at all
 #   TIMEOUT=seconds  the machine is ended then, whatever it does; 120 for a command, none for a shell
@@ -51,7 +52,12 @@ pack() {
 		[[ -t 0 ]] && stty size | { read -r rows columns; echo "size='rows $rows cols $columns'"; }
 		true
 	} >"$root/settings"
+	# The toolbox's programs bring the toolbox's libraries along.
 	"$scripts/toolbox.sh" run sh -euc "cp /usr/bin/busybox '$root/bin/'
+		for tool in ${TOOLS-}; do
+			{ echo /usr/bin/\$tool; ldd /usr/bin/\$tool | grep -o '/[^ ]*'; } |
+				xargs cp -L --parents -t '$root'
+		done
 		cd '$root' && find . | cpio --quiet -o -H newc -R 0:0 >'$work/initrd'"
 }
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# stress-ng's loads that can be pointed at a device, for DURATION seconds each. Needs root, stress-ng
+# stress-ng's loads that can be pointed at a device, for EACH seconds each. Needs root, stress-ng
 # and mini_pipe.ko, unloaded, in this directory.
 #
 # dev makes every system call there is for a device file; fd-fork duplicates its standard input
@@ -21,7 +21,7 @@ result() {
 stress() {
 	name=$1
 	shift
-	stress-ng --quiet --verify --oom-avoid --timeout "${DURATION:-5}" "$@" </dev/mini_pipe
+	stress-ng --quiet --verify --oom-avoid --timeout "${EACH:-5}" "$@" </dev/mini_pipe
 	result $? "$name"
 }
 

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The soak: in the virtual machine, for DURATION seconds, of which stress-ng gets a sixth.
+#
+#   soak.sh DIR    the programs are in DIR; SEED=n is where its choices come from
+
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+duration=${DURATION:-60}
+seed=${SEED:-$RANDOM}
+results=$top/build/soak.results
+each=$((duration / 12))
+subjects=(soak stress_ng)
+[[ ${KERNEL-} != debug ]] || subjects+=(kmemleak)
+programs=("${subjects[@]/#/$1/}")
+
+export LOG=${LOG:-$top/build/soak.log} TIMEOUT=${TIMEOUT:-$((duration + 300))} LOAD=no TOOLS=stress-ng
+RUN="export DURATION=$((duration - 2 * each)) SEED=$seed EACH=$each
+	sh run.sh ${subjects[*]/#/./}; echo '# all done'" \
+	ADD="$top/tests/run.sh ${programs[*]}" "$scripts/vm.sh" | tee "$results" || true
+"$scripts/toolbox.sh" run python3 scripts/ktap.py "$results" "$LOG" "${subjects[@]}" ||
+	die "not clean; the same choices again: make soak DURATION=$duration SEED=$seed"
+echo "clean: $duration seconds on Linux $(cat "$("$scripts/kernel.sh" path)/release")"
