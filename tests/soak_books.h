@@ -40,6 +40,7 @@
 
 /* A reader could get all of it, and always has room for a call of any size. */
 #define ARENA (VOLUME + 2 * LONGEST)
+#define ARENAS ((size_t)LIVES * ARENA)
 
 /* Processes in an episode; the last ones only replace others. */
 #define LIVES 64
