@@ -96,6 +96,7 @@ struct play {
 	int styles[2];		/* a bit for each style that readers and writers may have */
 	bool anchored;		/* somebody has both ends open all the time */
 	bool signals, kills, faults;
+	bool hasty;		/* the end of file may come while there are bytes */
 	enum { NOBODY, READERS, WRITERS } late;
 	int ms;
 };

@@ -272,7 +272,8 @@ static inline void live(struct life *life, pid_t parent)
 	me = life;
 	luck ^= (life - books->life + 1) * 0x9e3779b97f4a7c15;
 	while (!(me->writes ? books->stop : books->ending)) {
-		int calls = any_size(256);
+		/* When the end may come while there are bytes, readers stay until it does. */
+		int calls = !me->writes && books->play.hasty ? INT_MAX : any_size(256);
 
 		start_session(&session);
 		me->opening = false;
