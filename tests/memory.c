@@ -13,74 +13,18 @@ static unsigned char *map_before_a_hole(struct __test_metadata *_metadata, int g
 	return map;
 }
 
-static void fails_to_read_into(struct __test_metadata *_metadata, void *bad)
-{
-	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
-
-	put_in(_metadata, fd, 10);
-	EXPECT_EQ(-1, read(fd, bad, 10));
-	EXPECT_EQ(EFAULT, errno);
-	EXPECT_EQ(10, drain_pipe(_metadata, fd));
-	EXPECT_TRUE(is_pattern(big_buffer(), 0, 10));
-}
-
-TEST_F(pipe, reading_into_null_leaves_the_bytes)
-{
-	fails_to_read_into(_metadata, NULL);
-}
-
-TEST_F(pipe, reading_into_forbidden_memory_leaves_the_bytes)
-{
-	fails_to_read_into(_metadata, map_pages(_metadata, 1, PROT_NONE));
-}
-
-TEST_F(pipe, reading_into_read_only_memory_leaves_the_bytes)
-{
-	fails_to_read_into(_metadata, map_pages(_metadata, 1, PROT_READ));
-}
-
-TEST_F(pipe, reading_into_the_kernel_leaves_the_bytes)
-{
-	fails_to_read_into(_metadata, (void *)(~0UL << 20));
-}
-
-static void fails_to_write_from(struct __test_metadata *_metadata, const void *bad, ssize_t len)
-{
-	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
-
-	put_in(_metadata, fd, 3);
-	EXPECT_EQ(-1, write(fd, bad, len));
-	EXPECT_EQ(EFAULT, errno);
-	EXPECT_EQ(3, drain_pipe(_metadata, fd));
-	EXPECT_TRUE(is_pattern(big_buffer(), 0, 3));
-}
-
-TEST_F(pipe, writing_from_null_puts_nothing_in)
-{
-	if (!holds(_metadata, self->capacity, 13))
-		return;
-	fails_to_write_from(_metadata, NULL, 10);
-}
-
-TEST_F(pipe, writing_from_forbidden_memory_puts_nothing_in)
-{
-	if (!holds(_metadata, self->capacity, 13))
-		return;
-	fails_to_write_from(_metadata, map_pages(_metadata, 1, PROT_NONE), 10);
-}
-
-TEST_F(pipe, a_large_write_from_forbidden_memory_puts_nothing_in)
-{
-	fails_to_write_from(_metadata, map_pages(_metadata, 3, PROT_NONE), 3 * page_size());
-}
-
 TEST_F(pipe, an_atomic_write_that_faults_midway_puts_nothing_in)
 {
 	unsigned char *map = map_before_a_hole(_metadata, 1);
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 
 	if (!holds(_metadata, self->capacity, PIPE_BUF + 3))
 		return;
-	fails_to_write_from(_metadata, map + page_size() - 100, 200);
+	put_in(_metadata, fd, 3);
+	EXPECT_EQ(-1, write(fd, map + page_size() - 100, 200));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(3, drain_pipe(_metadata, fd));
+	EXPECT_TRUE(is_pattern(big_buffer(), 0, 3));
 }
 
 TEST_F(pipe, a_faulting_atomic_write_takes_no_room)
