@@ -255,11 +255,11 @@ TEST_F(pipe, a_writer_behind_a_stuck_one_goes_in_after_it)
 	EXPECT_EQ('a', big_buffer()[len]);
 }
 
-/* What is left when the stuck one is done is less than sleeping writers wait for, but enough. */
+/* What is left when the stuck one is done is not enough for the first, but for the others. */
 TEST_F(pipe, small_writers_behind_a_stuck_one_go_in_after_it_without_a_reader)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
-	struct child small[2];
+	struct child large, small[2];
 	struct stuck stuck;
 
 	if (!holds(_metadata, self->capacity, page_size() + 100))
@@ -267,11 +267,13 @@ TEST_F(pipe, small_writers_behind_a_stuck_one_go_in_after_it_without_a_reader)
 	put_in(_metadata, fd, self->capacity - page_size() - 100);
 	if (!start_stuck(_metadata, &stuck, O_WRONLY, 1))
 		return;
+	queue_writers(_metadata, &large, 1, PIPE_BUF);
 	queue_writers(_metadata, small, 2, 40);
 	release(_metadata, &stuck);
 	EXPECT_EQ(stuck.len, result_of(_metadata, &stuck.child).ret);
 	EXPECT_EQ(40, result_of(_metadata, &small[0]).ret);
 	EXPECT_EQ(40, result_of(_metadata, &small[1]).ret);
+	ASSERT_ASLEEP_IN(write, &large);
 }
 
 TEST_F(pipe, a_writer_killed_in_its_fault_leaves_the_room_to_others)
