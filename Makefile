@@ -34,6 +34,7 @@ help:
 	@echo '  make vm       a shell in the virtual machine, with the module loaded'
 	@echo '  make vm RUN="cmd" ADD="file dir ..."   runs one command there, with those files; fails if it does'
 	@echo '  make check    rustfmt, clippy, checkpatch and shellcheck'
+	@echo '  make verify   checks a model of the waking with Spin, in all its states'
 	@echo '  make soak     many processes at the device for DURATION seconds, every byte accounted for'
 	@echo '  make mutants  breaks the module in several ways, and shows which tests notice each'
 	@echo '  make logs     writes tests/logs anew, from a real run'
@@ -83,6 +84,9 @@ demo: $(VM_MODULE) tests
 test: $(VM_MODULE) tests
 	@scripts/test.sh $(TESTS)
 
+verify: setup
+	@scripts/verify.sh
+
 test-debug:
 	@$(MAKE) -s test KERNEL=debug
 
@@ -109,4 +113,4 @@ clean:
 distclean: clean
 	@scripts/toolbox.sh remove
 
-.PHONY: help all module modules_install setup tests demo test test-debug soak mutants logs vm check clean distclean $(VM_MODULE)
+.PHONY: help all module modules_install setup tests demo test verify test-debug soak mutants logs vm check clean distclean $(VM_MODULE)
