@@ -164,14 +164,19 @@ static long bytes_in_pipe(void)
 	return bytes;
 }
 
-/* Changes when anything moves. */
-static unsigned long moved(void)
+/* Units or bytes: changes when anything is written, or read. */
+static unsigned long moved_by(bool writers)
 {
-	unsigned long sum = exits + books->lives;
+	unsigned long sum = 0;
 
 	for (int i = 0; i < books->lives; i++)
-		sum += books->life[i].put + books->life[i].taken;
+		sum += writers ? books->life[i].put : books->life[i].taken;
 	return sum;
+}
+
+static unsigned long moved(void)
+{
+	return exits + books->lives + moved_by(true) + moved_by(false);
 }
 
 static bool wait_until(bool (*done)(void), const char *what)
@@ -262,20 +267,32 @@ static bool doomed_is_dead(void)
 	return true;
 }
 
-/* Only every other life: nothing else wakes the rest, should a wake-up die with its receiver. */
-static void disturb(void)
+static void disturb_one(const struct life *life)
 {
-	const struct life *life = &books->life[at_random(books->lives) & ~1];
-
-	if (!life->pid)
-		return;
 	if (books->play.signals)
 		kill(life->pid, once_in(2) ? SIGUSR1 : SIGUSR2);
-	if (books->play.kills && once_in(8) && books->lives < LIVES - LAST_LIVES) {
+	if (books->play.kills && once_in(16) && books->lives < LIVES - LAST_LIVES) {
 		doomed = life->pid;
 		kill(doomed, SIGKILL);
 		wait_until(doomed_is_dead, "a killed process is dead");
 	}
+}
+
+/* Only a side that moves: a signal would help up one that sleeps though it should not. */
+static void disturb(void)
+{
+	static unsigned long before[2];
+	bool moves[2];
+
+	for (int writes = 0; writes < 2; writes++) {
+		unsigned long now = moved_by(writes);
+
+		moves[writes] = now != before[writes];
+		before[writes] = now;
+	}
+	for (int i = 0; i < books->lives; i++)
+		if (books->life[i].pid && moves[books->life[i].writes] && once_in(2))
+			disturb_one(&books->life[i]);
 }
 
 static long episode_end;

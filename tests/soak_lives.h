@@ -154,7 +154,7 @@ static inline bool goes_on(const struct session *session, bool signals, bool bad
 	case EINTR:
 		count(EINTRS, 1);
 		/* Had a wake-up come, too, and it leaves with that, nobody else takes its turn. */
-		if (signals && once_in(4) && books->lives < LIVES - LAST_LIVES)
+		if (signals && once_in(2) && books->lives < LIVES - LAST_LIVES)
 			_exit(KSFT_PASS);
 		if (signals)
 			return true;
@@ -271,6 +271,9 @@ static inline void live(struct life *life, pid_t parent)
 	be_a_child(parent, STDERR_FILENO, false);
 	me = life;
 	luck ^= (life - books->life + 1) * 0x9e3779b97f4a7c15;
+	/* Some are woken long before they run, and much can happen to them meanwhile. */
+	if (once_in(2))
+		nice(19);
 	while (!(me->writes ? books->stop : books->ending)) {
 		/* When the end may come while there are bytes, readers stay until it does. */
 		int calls = !me->writes && books->play.hasty ? INT_MAX : any_size(256);
