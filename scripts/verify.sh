@@ -57,7 +57,7 @@ search() {
 	mkdir -p "$dir"
 	"$scripts/toolbox.sh" run sh -euc "cd $dir
 		spin -a ${*/#/-D} $top/model/mini_pipe.pml
-		gcc -O2 -DSAFETY -DCOLLAPSE -DMEMLIM=5000 -o pan pan.c
+		gcc -O1 -DSAFETY -DCOLLAPSE -DMEMLIM=5000 -o pan pan.c
 		./pan -n -m8000000 -w24 || true
 		[ ! -e mini_pipe.pml.trail ] || spin -k mini_pipe.pml.trail ${*/#/-D} $top/model/mini_pipe.pml >story"
 }
