@@ -22,7 +22,7 @@
 
 /* What may be missing at the end that was there halfway: a quarter of a ring, and some objects. */
 #define MISSING_PAGES 64
-#define MORE_SLAB_KB 256
+#define MORE_SLAB_KB 512
 
 static const ssize_t capacities[] = { 1048576, 65536, 1, 128, 4095, 4096, 4097 };
 
@@ -333,7 +333,7 @@ static void choose_play(ssize_t capacity)
 	play->signals = once_in(2);
 	play->kills = once_in(3);
 	play->faults = once_in(3);
-	play->hasty = play->anchored && !play->signals && !play->kills && once_in(2);
+	play->hasty = !play->signals && !play->kills && once_in(2);
 	play->late = NOBODY;
 	play->ms = play->hasty ? 0 : any_size(500);
 	if (once_in(3))

@@ -105,7 +105,7 @@ struct play {
 struct books {
 	struct play play;
 	atomic_bool stop;	/* writers write no more */
-	atomic_bool ending;	/* nobody opens any more */
+	atomic_bool ending;	/* readers open no more, and leave at the end of file */
 	atomic_bool failed;
 	atomic_long budget;	/* bytes that may still be offered */
 	atomic_ulong counts[COUNTS];

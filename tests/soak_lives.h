@@ -154,7 +154,7 @@ static inline bool goes_on(const struct session *session, bool signals, bool bad
 	case EINTR:
 		count(EINTRS, 1);
 		/* Had a wake-up come, too, and it leaves with that, nobody else takes its turn. */
-		if (signals && once_in(2) && books->lives < LIVES - LAST_LIVES)
+		if (signals && !books->stop && once_in(2) && books->lives < LIVES - LAST_LIVES)
 			_exit(KSFT_PASS);
 		if (signals)
 			return true;
@@ -235,6 +235,7 @@ static inline bool read_some(const struct session *session)
 	size_t good = play->faults && once_in(8) ? at_random(units + 1) : units;
 	ssize_t len = units * play->unit, limit = good * play->unit, n;
 	unsigned long caught = signals_caught, read_before[LIVES + 1];
+	bool ending = books->ending;
 
 	for (int stream = 0; stream <= LIVES; stream++)
 		read_before[stream] = books->read_up_to[stream];
@@ -244,6 +245,9 @@ static inline bool read_some(const struct session *session)
 		return goes_on(session, signals_caught != caught, good < units, false);
 	if (n == 0) {
 		count(ENDS_OF_FILE, 1);
+		/* Then somebody had the pipe open to write until it was the very end. */
+		if (ending)
+			_exit(KSFT_PASS);
 		if (!play->anchored || books->ending)
 			return false;
 		complain("end of file while a writer is there");
@@ -263,7 +267,10 @@ static inline bool read_some(const struct session *session)
 	return true;
 }
 
-/* A reader lives until the end of file when all is over, a writer until it is told to stop. */
+/*
+ * A writer lives until it is told to stop. A reader lives until all is over, which it learns from
+ * the end of file: as long as it lives, no byte stays behind.
+ */
 static inline void live(struct life *life, pid_t parent)
 {
 	struct session session;
@@ -274,23 +281,23 @@ static inline void live(struct life *life, pid_t parent)
 	/* Some are woken long before they run, and much can happen to them meanwhile. */
 	if (once_in(2))
 		nice(19);
-	while (!(me->writes ? books->stop : books->ending)) {
-		/* When the end may come while there are bytes, readers stay until it does. */
-		int calls = !me->writes && books->play.hasty ? INT_MAX : any_size(256);
+	start_session(&session);
+	for (;;) {
+		int calls = any_size(256);
 
-		start_session(&session);
 		me->opening = false;
 		while (calls-- && !(me->writes && books->stop))
 			if (!(me->writes ? write_some(&session) : read_some(&session)))
 				break;
-		if (me->writes && books->budget <= 0)
-			break;
-		end_session(&session);
+		if (me->writes && (books->stop || books->budget <= 0))
+			_exit(KSFT_PASS);
 		/* Before it looks at books->ending: who ends waits for who is opening. */
 		me->opening = true;
+		if (books->ending)
+			continue;
+		end_session(&session);
+		start_session(&session);
 	}
-	me->opening = false;
-	_exit(KSFT_PASS);
 }
 
 #endif
