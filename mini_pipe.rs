@@ -5,20 +5,25 @@
 //! This is the front door. The rooms, from the outside in:
 //!
 //! - `chrdev`: the kernel's side: a misc device with what `kernel::miscdevice` lacks.
-//! - `file`: one open file, which is an end of the pipe.
+//! - `private`: private pipes, made by one of the device's ioctls, as `pipe2(2)` makes them.
+//! - `file`: one open file, which is an end of a pipe, and what it is asked by ioctl.
 //! - `pipe`: the pipe: read, write and poll, with their sleeping and waking.
+//!   - `rendezvous`: writes that wait for their reader.
+//!   - `settings`: what one can ask of a pipe, and change.
 //! - `waiters`: who of a side waits, and whom a change concerns.
 //! - `ends`: who has the pipe open, and what an empty or a full ring therefore means.
+//! - `signals`: who of a side gets a signal.
 //! - `ring`: the pages, the leases on them and the copies.
 //! - `indices`: where the bytes of the ring are; plain arithmetic.
-//! - `capacity`: the module's parameter.
+//! - `packets`: which of them are packets.
+//! - `splice`: whole pages on their way into a pipe(2).
+//! - `policy`, `limits`, `params`, `uapi`: when a write returns; what users may have; the module's
+//!   parameters; the numbers of the ioctls.
 //!
 //! A read goes through them like this: `chrdev` hands the call to `file`, that to `pipe`, which
 //! takes its mutex, leases bytes from the `ring`, drops the mutex, copies, takes it again, gives
 //! the lease back, drops it and wakes whom that concerns, as `waiters` has it.
 
-#[path = "mini_pipe/capacity.rs"]
-mod capacity;
 #[path = "mini_pipe/chrdev.rs"]
 mod chrdev;
 #[path = "mini_pipe/ends.rs"]
@@ -27,21 +32,41 @@ mod ends;
 mod file;
 #[path = "mini_pipe/indices.rs"]
 mod indices;
+#[path = "mini_pipe/limits.rs"]
+mod limits;
+#[path = "mini_pipe/packets.rs"]
+mod packets;
+#[path = "mini_pipe/params.rs"]
+mod params;
 #[path = "mini_pipe/pipe.rs"]
 mod pipe;
+#[path = "mini_pipe/policy.rs"]
+mod policy;
+#[path = "mini_pipe/private.rs"]
+mod private;
 #[path = "mini_pipe/ring.rs"]
 mod ring;
+#[path = "mini_pipe/signals.rs"]
+mod signals;
+#[path = "mini_pipe/splice.rs"]
+mod splice;
+#[path = "mini_pipe/uapi.rs"]
+mod uapi;
 #[path = "mini_pipe/waiters.rs"]
 mod waiters;
 
 use chrdev::Registration;
+use ends::Ends;
 use file::PipeFile;
 use kernel::{
     prelude::*,
     sync::Arc, //
 };
 use pipe::Pipe;
-use ring::Ring;
+use ring::{
+    Ring,
+    Storage, //
+};
 
 module! {
     type: MiniPipe,
@@ -61,10 +86,12 @@ struct MiniPipe {
 impl kernel::InPlaceModule for MiniPipe {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         pin_init::pin_init_scope(move || {
-            let capacity = capacity::get()?;
-            let ring = Ring::new(capacity)?;
-            let pages = ring.page_count();
-            let pipe = Arc::pin_init(Pipe::new(ring), GFP_KERNEL)?;
+            let capacity = params::capacity()?;
+            let policy = params::policy()?;
+            let storage = Storage::new(capacity, None)?;
+            let pages = storage.page_count();
+            let pipe = Pipe::new(Ring::new(storage), Ends::default(), policy);
+            let pipe = Arc::pin_init(pipe, GFP_KERNEL)?;
             Ok(try_pin_init!(Self {
                 _device <- Registration::new(c"mini_pipe", pipe),
                 _: {

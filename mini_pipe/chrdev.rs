@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What [`kernel::miscdevice`] lacks: a device that has data of its own, streams, and can be
-//! polled.
+//! What [`kernel::miscdevice`] lacks: a device that has data of its own, streams, can be polled,
+//! signals and splices.
 //!
 //! The crate's own table of file operations does the rest.
 
-use crate::waiters::Interest;
+use crate::{
+    splice::Target,
+    waiters::Interest, //
+};
 use core::{
     marker::PhantomData,
     ptr, //
@@ -15,7 +18,10 @@ use kernel::{
     container_of,
     error::to_result,
     fs::{
-        file::flags::O_NONBLOCK,
+        file::flags::{
+            O_DIRECT,
+            O_NONBLOCK, //
+        },
         File,
         Kiocb, //
     },
@@ -29,6 +35,7 @@ use kernel::{
         MiscDeviceRegistration, //
     },
     prelude::*,
+    seq_file::SeqFile,
     sync::poll::PollTable,
     task::Task,
     types::{
@@ -43,6 +50,12 @@ use kernel::{
 const IOCB_NOWAIT: c_int = 0x8;
 /// The caller asked for a write without `SIGPIPE`: `RWF_NOSIGNAL` in include/uapi/linux/fs.h.
 const IOCB_NOSIGNAL: c_int = 0x100;
+/// The file can do without sleeping: include/linux/fs.h.
+const FMODE_NOWAIT: c_uint = 1 << 27;
+/// The file takes `O_DIRECT`: include/linux/fs.h.
+const FMODE_CAN_ODIRECT: c_uint = 1 << 22;
+/// The caller asked for a splice that does not sleep: include/linux/splice.h.
+const SPLICE_F_NONBLOCK: c_uint = 0x2;
 /// The poller asks only for changes: include/uapi/linux/eventpoll.h.
 const EPOLLET: bindings::__poll_t = 1 << 31;
 /// The poller need not hear of what another one has heard of: include/uapi/linux/eventpoll.h.
@@ -55,16 +68,22 @@ pub(crate) const OWNER: *mut bindings::module = (&raw const bindings::__this_mod
 #[cfg(not(MODULE))]
 pub(crate) const OWNER: *mut bindings::module = ptr::null_mut();
 
-/// How one `read` or `write` was called.
+/// How one `read`, `write` or `splice` was called.
 pub(crate) struct Call {
     nonblocking: bool,
     sigpipe: bool,
+    packets: bool,
 }
 
 impl Call {
     /// Whether the call must fail with `EAGAIN` rather than wait.
     pub(crate) fn is_nonblocking(&self) -> bool {
         self.nonblocking
+    }
+
+    /// Whether the file has each write be a packet: `O_DIRECT`, as in `pipe(2)`.
+    pub(crate) fn writes_packets(&self) -> bool {
+        self.packets
     }
 
     /// Sends the caller `SIGPIPE`, unless it asked not to. For writers whose readers have left.
@@ -81,9 +100,19 @@ impl Call {
         // for as long as the call lasts. Since `stream_open`, nobody uses the position of such a
         // file.
         let (flags, file) = unsafe { ((*kiocb).ki_flags, File::from_raw_file((*kiocb).ki_filp)) };
+        let file_flags = file.flags();
         Self {
-            nonblocking: file.flags() & O_NONBLOCK != 0 || flags & IOCB_NOWAIT != 0,
+            nonblocking: file_flags & O_NONBLOCK != 0 || flags & IOCB_NOWAIT != 0,
             sigpipe: flags & IOCB_NOSIGNAL == 0,
+            packets: file_flags & O_DIRECT != 0,
+        }
+    }
+
+    fn from_splice(file: &File, flags: c_uint) -> Self {
+        Self {
+            nonblocking: file.flags() & O_NONBLOCK != 0 || flags & SPLICE_F_NONBLOCK != 0,
+            sigpipe: true,
+            packets: false,
         }
     }
 }
@@ -102,9 +131,40 @@ pub(crate) trait CharDevice: Sized + Send + Sync + 'static {
     /// `write(2)` and its kin. May sleep.
     fn write(&self, call: &Call, from: &mut IovIterSource<'_>) -> Result<usize>;
 
+    /// `splice(2)` into a `pipe(2)`, of at most `most` bytes, at least 1. May sleep.
+    fn splice(&self, call: &Call, target: &mut Target, most: usize) -> Result<usize>;
+
     /// `poll(2)` and its kin: registers with `table`, then returns the `POLL*` bits that hold. May
     /// sleep.
     fn poll(&self, file: &File, table: &PollTable<'_>, interest: Interest) -> u32;
+
+    /// `O_ASYNC` is switched on or off for descriptor `fd`. Returns whether that changed anything.
+    /// May sleep.
+    fn subscribe(&self, fd: c_int, file: &File, on: bool) -> Result<bool>;
+
+    /// `ioctl(2)`. May sleep.
+    fn ioctl(&self, command: u32, argument: usize) -> Result<usize>;
+
+    /// Prints the file's own lines of /proc/PID/fdinfo.
+    fn show(&self, to: &SeqFile);
+}
+
+/// Opens `file` for a device that streams: without a position, but with calls that do not wait and
+/// with `O_DIRECT`.
+///
+/// # Safety
+///
+/// `file` must be being opened, so that nobody else uses it yet.
+pub(crate) unsafe fn open<T: CharDevice>(file: &File, shared: &T::Shared) -> Result<KBox<T>> {
+    let memory = KBox::<T>::new_uninit(GFP_KERNEL)?;
+    // SAFETY: By the safety requirements. `stream_open` takes the position away: `lseek`, `pread`
+    // and `pwrite` fail with `ESPIPE`. It cannot fail itself.
+    unsafe {
+        let file = file.as_ptr();
+        bindings::stream_open((*file).f_inode, file);
+        (*file).f_mode |= FMODE_NOWAIT | FMODE_CAN_ODIRECT;
+    }
+    Ok(KBox::write(memory, T::open(shared, file)?))
 }
 
 /// A registered misc device: /dev/NAME exists for as long as this does.
@@ -162,12 +222,15 @@ impl<T: CharDevice> PinnedDrop for Registration<T> {
 }
 
 /// The file operations of a [`CharDevice`].
-struct Operations<T>(PhantomData<T>);
+pub(crate) struct Operations<T>(PhantomData<T>);
 
 impl<T: CharDevice> Operations<T> {
     /// The kernel crate's table, with what it does not know of.
-    const TABLE: bindings::file_operations = bindings::file_operations {
+    pub(crate) const TABLE: bindings::file_operations = bindings::file_operations {
         poll: Some(Self::poll),
+        fasync: Some(Self::fasync),
+        splice_read: Some(Self::splice_read),
+        splice_write: Some(bindings::iter_file_splice_write),
         // Linux 7.2's table has none: its modules can be unloaded under an open file.
         owner: OWNER,
         // SAFETY: `into_raw` sets `fops` to a static table that can be read.
@@ -182,11 +245,8 @@ impl<T: CharDevice> Operations<T> {
         file: *mut bindings::file,
         wait: *mut bindings::poll_table,
     ) -> bindings::__poll_t {
-        // SAFETY: The file is open for the duration of this call. Since `stream_open`, nobody uses
-        // the position of such a file.
-        let (private, fileref) = unsafe { ((*file).private_data, File::from_raw_file(file)) };
-        // SAFETY: `open` stored a `Self::Ptr` there, which stays until `release`.
-        let me = unsafe { <KBox<T> as ForeignOwnable>::borrow(private) };
+        // SAFETY: By the safety requirements.
+        let (me, file) = unsafe { Self::parts(file) };
         // SAFETY: `wait` is null or valid for the duration of this call.
         let (table, key) = unsafe {
             (
@@ -198,7 +258,57 @@ impl<T: CharDevice> Operations<T> {
             edges: key & EPOLLET != 0,
             exclusive: key & EPOLLEXCLUSIVE != 0,
         };
-        me.poll(fileref, &table, interest)
+        me.poll(file, &table, interest)
+    }
+
+    /// # Safety
+    ///
+    /// `file` must be a valid, open file of a device with these operations.
+    unsafe extern "C" fn fasync(fd: c_int, file: *mut bindings::file, on: c_int) -> c_int {
+        // SAFETY: By the safety requirements.
+        let (me, file) = unsafe { Self::parts(file) };
+        match me.subscribe(fd, file, on != 0) {
+            Ok(changed) => c_int::from(changed),
+            Err(error) => error.to_errno(),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `file` must be a valid, open file of a device with these operations, and `pipe` be valid and
+    /// locked by the caller.
+    unsafe extern "C" fn splice_read(
+        file: *mut bindings::file,
+        _position: *mut bindings::loff_t,
+        pipe: *mut bindings::pipe_inode_info,
+        len: usize,
+        flags: c_uint,
+    ) -> isize {
+        // SAFETY: By the safety requirements.
+        let ((me, file), mut target) = unsafe { (Self::parts(file), Target::from_raw(pipe)) };
+        if len == 0 {
+            return 0;
+        }
+        match me.splice(&Call::from_splice(file, flags), &mut target, len) {
+            // No ring holds more than `isize::MAX` bytes.
+            Ok(count) => count as isize,
+            Err(error) => error.to_errno() as isize,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `file` must be a valid, open file of a device with these operations, for as long as the
+    /// result is used.
+    unsafe fn parts<'a>(file: *mut bindings::file) -> (&'a T, &'a File) {
+        // SAFETY: The file is open. Since `stream_open`, nobody uses the position of such a file.
+        // `open` stored a `KBox<T>` in its private data, which stays until `release`.
+        unsafe {
+            (
+                <KBox<T> as ForeignOwnable>::borrow((*file).private_data),
+                File::from_raw_file(file),
+            )
+        }
     }
 }
 
@@ -207,17 +317,14 @@ impl<T: CharDevice> MiscDevice for Operations<T> {
     type Ptr = KBox<T>;
 
     fn open(file: &File, _misc: &MiscDeviceRegistration<Self>) -> Result<KBox<T>> {
-        let memory = KBox::<T>::new_uninit(GFP_KERNEL)?;
         // SAFETY: `file` is being opened, so nobody else uses it yet, and the misc core has stored
         // the address of its `struct miscdevice` there.
         let misc = unsafe { (*file.as_ptr()).private_data }.cast::<Opaque<bindings::miscdevice>>();
         // SAFETY: Only `Registration<T>` registers a device with these operations, and the misc
         // core keeps it registered until this returns: `misc` is the field of a live one.
         let registration = unsafe { &*container_of!(misc, Registration<T>, misc) };
-        // SAFETY: `file` is being opened, as above. This takes its position away: `lseek`, `pread`
-        // and `pwrite` fail with `ESPIPE`. It cannot fail itself.
-        unsafe { bindings::stream_open((*file.as_ptr()).f_inode, file.as_ptr()) };
-        Ok(KBox::write(memory, T::open(&registration.shared, file)?))
+        // SAFETY: `file` is being opened, as above.
+        unsafe { open(file, &registration.shared) }
     }
 
     fn read_iter(kiocb: Kiocb<'_, Self::Ptr>, iov: &mut IovIterDest<'_>) -> Result<usize> {
@@ -226,5 +333,14 @@ impl<T: CharDevice> MiscDevice for Operations<T> {
 
     fn write_iter(kiocb: Kiocb<'_, Self::Ptr>, iov: &mut IovIterSource<'_>) -> Result<usize> {
         kiocb.file().write(&Call::from_kiocb(&kiocb), iov)
+    }
+
+    fn ioctl(device: &T, _file: &File, command: u32, argument: usize) -> Result<isize> {
+        // What it returns is a capacity, or less.
+        device.ioctl(command, argument).map(|value| value as isize)
+    }
+
+    fn show_fdinfo(device: &T, to: &SeqFile, _file: &File) {
+        device.show(to);
     }
 }

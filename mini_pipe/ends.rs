@@ -3,7 +3,8 @@
 //! The ends: who has the pipe open, and what an empty or a full ring therefore means.
 //!
 //! A peer that has not come yet is waited for; a peer that has left is an end. A file has *seen* a
-//! peer if one was open when it was opened, or has been at any time since.
+//! peer if one was open when it was opened, or has been at any time since. A pipe that came into
+//! the world with both its ends, as that of `pipe2(2)` does, has nobody to wait for.
 
 use kernel::prelude::*;
 
@@ -58,9 +59,24 @@ pub(crate) struct Seat {
 pub(crate) struct Ends {
     readers: Side,
     writers: Side,
+    /// The pipe came with both its ends: who is not there has left.
+    complete: bool,
 }
 
 impl Ends {
+    /// The ends of a pipe that comes with both: who is not there has left.
+    pub(crate) fn complete() -> Self {
+        Self {
+            complete: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether the pipe came with both its ends.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.complete
+    }
+
     /// Counts in a file that `reads`, `writes`, or does both. `bytes_left` says whether the ring
     /// holds bytes: to a reader they prove that a writer was there.
     pub(crate) fn open(&mut self, reads: bool, writes: bool, bytes_left: bool) -> Seat {
@@ -71,7 +87,7 @@ impl Ends {
             self.writers.arrive();
         }
         let known = |side: &Side, proof: bool| {
-            if side.open > 0 || proof {
+            if side.open > 0 || proof || self.complete {
                 Known::Seen
             } else {
                 Known::Unseen {
@@ -101,6 +117,11 @@ impl Ends {
     /// What the writers are to the reader at `seat`.
     pub(crate) fn writers(&self, seat: &Seat) -> Peer {
         Self::peer(&self.writers, seat.writers)
+    }
+
+    /// How many files have the pipe open for reading, and for writing.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.readers.open, self.writers.open)
     }
 
     /// Whether nobody has the pipe open for reading.
@@ -210,6 +231,18 @@ mod tests {
         assert!(ends.writers(&seat) == Peer::NotYet);
         ends.close(&neither);
         assert!(ends.writers(&seat) == Peer::NotYet);
+    }
+
+    #[test]
+    fn a_complete_pipe_waits_for_nobody() {
+        let mut ends = Ends::complete();
+        let seat = reader(&mut ends);
+        assert!(ends.writers(&seat) == Peer::Left);
+        let peer = writer(&mut ends);
+        assert!(ends.writers(&seat) == Peer::Open && ends.readers(&peer) == Peer::Open);
+        ends.close(&seat);
+        assert!(ends.readers(&peer) == Peer::Left);
+        assert!(ends.counts() == (0, 1));
     }
 
     #[test]

@@ -9,13 +9,17 @@ use crate::{
     },
     ends::Seat,
     pipe::Pipe,
+    policy::Policy,
+    private,
+    splice::Target,
+    uapi,
     waiters::Interest, //
 };
 use kernel::{
+    bindings,
     fs::{
         file::flags::{
             O_ACCMODE,
-            O_DIRECT,
             O_RDONLY,
             O_RDWR,
             O_WRONLY, //
@@ -27,28 +31,35 @@ use kernel::{
         IovIterSource, //
     },
     prelude::*,
+    seq_file::SeqFile,
     sync::{
         poll::PollTable,
         Arc, //
+    },
+    uaccess::{
+        UserPtr,
+        UserSlice, //
     }, //
 };
 
-/// An open /dev/mini_pipe. It is an end of the pipe, or both, until it is dropped: when its last
-/// descriptor is closed.
+/// An open /dev/mini_pipe, or an end of a private pipe. It is an end of the pipe, or both, until it
+/// is dropped: when its last descriptor is closed.
 pub(crate) struct PipeFile {
     pipe: Arc<Pipe>,
     seat: Seat,
+}
+
+impl PipeFile {
+    /// The pipe that this is an end of.
+    pub(crate) fn pipe(&self) -> &Arc<Pipe> {
+        &self.pipe
+    }
 }
 
 impl CharDevice for PipeFile {
     type Shared = Arc<Pipe>;
 
     fn open(pipe: &Arc<Pipe>, file: &File) -> Result<Self> {
-        // The kernel refuses this, too, but only after it would have been a peer that came and
-        // left.
-        if file.flags() & O_DIRECT != 0 {
-            return Err(EINVAL);
-        }
         // Access mode 3 is neither end: only `ioctl(2)` takes such a file; see `open(2)`.
         let mode = file.flags() & O_ACCMODE;
         let reads = mode == O_RDONLY || mode == O_RDWR;
@@ -67,8 +78,49 @@ impl CharDevice for PipeFile {
         self.pipe.write(&self.seat, call, from)
     }
 
+    fn splice(&self, call: &Call, target: &mut Target, most: usize) -> Result<usize> {
+        self.pipe.splice(&self.seat, call, target, most)
+    }
+
     fn poll(&self, file: &File, table: &PollTable<'_>, interest: Interest) -> u32 {
         self.pipe.poll(&self.seat, file, table, interest)
+    }
+
+    fn subscribe(&self, fd: c_int, file: &File, on: bool) -> Result<bool> {
+        self.pipe.subscribe(&self.seat, fd, file, on)
+    }
+
+    fn ioctl(&self, command: u32, argument: usize) -> Result<usize> {
+        match command {
+            bindings::FIONREAD => {
+                let user = UserSlice::new(UserPtr::from_addr(argument), size_of::<c_int>());
+                let bytes = c_int::try_from(self.pipe.bytes()).unwrap_or(c_int::MAX);
+                user.writer().write(&bytes)?;
+                Ok(0)
+            }
+            uapi::PAIR if !self.pipe.is_private() => {
+                let user = UserSlice::new(UserPtr::from_addr(argument), size_of::<uapi::Pair>());
+                let (mut reader, mut writer) = user.reader_writer();
+                private::pair(reader.read()?, |pair| writer.write(pair))?;
+                Ok(0)
+            }
+            uapi::GET_CAPACITY => Ok(self.pipe.capacity()),
+            uapi::SET_CAPACITY => {
+                self.pipe.set_capacity(argument)?;
+                Ok(argument)
+            }
+            uapi::GET_POLICY => Ok(self.pipe.policy() as usize),
+            uapi::SET_POLICY => {
+                let policy = Policy::from_number(argument).ok_or(EINVAL)?;
+                self.pipe.set_policy(policy)?;
+                Ok(0)
+            }
+            _ => Err(ENOTTY),
+        }
+    }
+
+    fn show(&self, to: &SeqFile) {
+        self.pipe.show(to);
     }
 }
 

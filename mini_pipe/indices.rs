@@ -73,6 +73,14 @@ impl Indices {
         self.len() == 0
     }
 
+    /// The bytes in the ring, those on lease to a reader included.
+    pub(crate) fn contents(&self) -> Span {
+        Span {
+            start: self.tail,
+            len: self.len(),
+        }
+    }
+
     /// How many bytes wait for a reader. Those on lease count as gone.
     pub(crate) fn bytes(&self) -> usize {
         self.len() - self.reading
@@ -139,6 +147,27 @@ impl Indices {
         self.head = self.head.wrapping_add(put.min(self.writing));
         self.writing = 0;
         self.rewind();
+    }
+
+    /// Takes the newest bytes out again, at most `most` and none that is on lease to a reader. Not
+    /// while a writer holds a lease. Returns how many that were.
+    pub(crate) fn take_back(&mut self, most: usize) -> usize {
+        // INVARIANT: At most what is there and not on lease leaves.
+        let taken = self.bytes().min(most);
+        self.head = self.head.wrapping_sub(taken);
+        self.rewind();
+        taken
+    }
+
+    /// Lets the ring hold `capacity` bytes from now on. Returns whether it does: not if those that
+    /// are in it, or about to come in, do not fit.
+    pub(crate) fn resize(&mut self, capacity: usize) -> bool {
+        let fits = self.len() + self.writing <= capacity;
+        if fits {
+            // INVARIANT: They fit.
+            self.capacity = capacity;
+        }
+        fits
     }
 
     /// Goes back to the start of an empty ring, which keeps copies aligned with pages and the first
@@ -300,6 +329,46 @@ mod tests {
         ring.put(10);
         assert_eq!(take(&mut ring, 10).start, 5000);
         assert_eq!(put(&mut ring, 1).start, 0);
+    }
+
+    #[test]
+    fn only_the_newest_bytes_that_nobody_reads_are_taken_back() {
+        let mut ring = Indices::new(128);
+        put(&mut ring, 100);
+        ring.lease_bytes(30);
+        assert_eq!(ring.take_back(10), 10);
+        assert_eq!((ring.bytes(), ring.room()), (60, 38));
+        assert_eq!(ring.take_back(usize::MAX), 60);
+        assert_eq!((ring.bytes(), ring.room()), (0, 98));
+        assert_eq!(put(&mut ring, 5).start, 30);
+        ring.take(30);
+        assert_eq!(take(&mut ring, 5).start, 30);
+        assert_eq!(ring.take_back(1), 0);
+    }
+
+    #[test]
+    fn a_ring_holds_more_or_less_as_long_as_its_bytes_fit() {
+        let mut ring = Indices::new(128);
+        put(&mut ring, 100);
+        assert!(!ring.resize(99));
+        assert!(ring.resize(100));
+        assert_eq!((ring.bytes(), ring.room()), (100, 0));
+        assert!(ring.resize(usize::MAX / 2));
+        assert_eq!(ring.room(), usize::MAX / 2 - 100);
+        assert_eq!(ring.contents(), Span { start: 0, len: 100 });
+    }
+
+    #[test]
+    fn what_is_on_lease_must_fit_into_another_capacity() {
+        let mut ring = Indices::new(128);
+        put(&mut ring, 100);
+        ring.lease_bytes(30);
+        ring.lease_room(1, 20);
+        assert!(!ring.resize(119));
+        assert!(ring.resize(120));
+        ring.take(30);
+        ring.put(20);
+        assert_eq!((ring.bytes(), ring.room()), (90, 30));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The pipe: a ring, two ends and two queues behind one mutex; read, write and poll.
+//! The pipe: a ring, two ends and two queues behind one mutex; read, write and poll. The writes
+//! that wait for their reader are in `rendezvous`, what one can ask and change in `settings`.
 //!
 //! Three habits keep it honest:
 //!
@@ -17,7 +18,17 @@ use crate::{
         Peer,
         Seat, //
     },
-    ring::Ring,
+    policy::Policy,
+    ring::{
+        BytesLease,
+        Ring,
+        RoomLease, //
+    },
+    signals::{
+        Band,
+        Subscribers, //
+    },
+    splice::Target,
     waiters::{
         Interest,
         Waiters,
@@ -31,21 +42,28 @@ use kernel::{
         IovIterDest,
         IovIterSource, //
     },
+    new_condvar,
     new_mutex,
-    new_poll_condvar,
     prelude::*,
+    static_lock_class,
     sync::{
         lock::{
             mutex::MutexBackend,
             Guard, //
         },
         poll::{
-            PollCondVar,
+            PollCondVarBox,
             PollTable, //
         },
+        CondVar,
         Mutex, //
     }, //
 };
+
+#[path = "pipe/rendezvous.rs"]
+mod rendezvous;
+#[path = "pipe/settings.rs"]
+mod settings;
 
 /// Writes of at most so many bytes go in as a whole, as POSIX has it; see `pipe(7)`.
 const PIPE_BUF: usize = bindings::PIPE_BUF as usize;
@@ -55,12 +73,20 @@ const PIPE_BUF: usize = bindings::PIPE_BUF as usize;
 pub(crate) struct Pipe {
     #[pin]
     state: Mutex<State>,
-    /// Where readers sleep and are polled for.
+    readers: Side,
+    writers: Side,
+    /// Where the writer waits whose turn it is: see `rendezvous`.
     #[pin]
-    readers: PollCondVar,
-    /// Where writers sleep and are polled for.
-    #[pin]
-    writers: PollCondVar,
+    turn: CondVar,
+}
+
+/// Where those of one side wait.
+struct Side {
+    /// They sleep here and are polled for. In a box, which is freed when nobody can be looking at
+    /// it any more, without whoever closes the pipe waiting for that.
+    queue: PollCondVarBox,
+    /// They get a signal.
+    subscribers: Subscribers,
 }
 
 struct State {
@@ -68,6 +94,12 @@ struct State {
     ends: Ends,
     waiting_readers: Waiters,
     waiting_writers: Waiters,
+    policy: Policy,
+    /// A writer waits for its bytes to be taken, and keeps the others out: see `rendezvous`.
+    turn: bool,
+    /// Bytes that have ever gone in, and come out.
+    bytes_in: u64,
+    bytes_out: u64,
 }
 
 /// Whose lease it is that ends.
@@ -78,20 +110,34 @@ enum Leaseholder {
 }
 
 impl Pipe {
-    /// An empty pipe around `ring` that nobody has open.
-    pub(crate) fn new(ring: Ring) -> impl PinInit<Self> {
-        // A writer that sleeps finds its room where PIPE_BUF bytes fit, if they ever do.
-        let room = Some(PIPE_BUF).filter(|room| *room <= ring.indices().capacity());
-        pin_init!(Self {
+    /// An empty pipe around `ring` that nobody has open. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(ring: Ring, ends: Ends, policy: Policy) -> impl PinInit<Self, Error> {
+        let room = enough_room(ring.indices().capacity());
+        try_pin_init!(Self {
             state <- new_mutex!(State {
                 ring,
-                ends: Ends::default(),
+                ends,
                 waiting_readers: Waiters::new(Some(1)),
                 waiting_writers: Waiters::new(room),
+                policy,
+                turn: false,
+                bytes_in: 0,
+                bytes_out: 0,
             }, "mini_pipe"),
-            readers <- new_poll_condvar!("mini_pipe_readers"),
-            writers <- new_poll_condvar!("mini_pipe_writers"),
-        })
+            readers: Side {
+                queue: PollCondVarBox::new(c"mini_pipe_readers", static_lock_class!())?,
+                subscribers: Subscribers::new(),
+            },
+            writers: Side {
+                queue: PollCondVarBox::new(c"mini_pipe_writers", static_lock_class!())?,
+                subscribers: Subscribers::new(),
+            },
+            turn <- new_condvar!("mini_pipe_turn"),
+        }? Error)
     }
 
     /// A file opens the pipe, to read, to write or both. It owes a [`Pipe::close`].
@@ -116,17 +162,23 @@ impl Pipe {
         if end_of_file {
             state.waiting_writers.forget_pollers();
         }
+        let readers = state.waiting_readers.all_if(end_of_file);
+        let writers = state.waiting_writers.all_if(broken);
         drop(state);
 
+        self.readers.wake(readers);
+        self.writers.wake(writers);
         if end_of_file {
-            self.readers.notify_all();
+            self.readers.subscribers.send(Band::In);
         }
         if broken {
-            self.writers.notify_all();
+            self.turn.notify_one();
+            self.writers.subscribers.send(Band::Out);
         }
     }
 
-    /// Takes bytes out of the pipe, as `read(2)`: what is there, at once, or it waits for some.
+    /// Takes bytes out of the pipe, as `read(2)`: what is there, at once, or it waits for some. A
+    /// packet comes alone, and what `to` has no place for is discarded.
     ///
     /// Returns how many bytes reached `to`; 0 is end of file, unless `to` is empty. May sleep.
     ///
@@ -139,36 +191,48 @@ impl Pipe {
         if to.is_empty() {
             return Ok(0);
         }
+        let Some(lease) = self.lease_bytes(seat, call, to.len())? else {
+            return Ok(0);
+        };
+        let copied = lease.copy_to(to);
+        let taken = self.end_lease(Leaseholder::Reader, |ring| ring.take(lease, copied));
+        some_or(taken, EFAULT)
+    }
 
-        let mut interrupted = false;
-        let mut state = self.state.lock();
-        loop {
-            if let Some(lease) = state.ring.lease_bytes(to.len()) {
-                drop(state);
-                let copied = lease.copy_to(to);
-                self.end_lease(Leaseholder::Reader, |ring| ring.take(lease, copied));
-                return some_or(copied, EFAULT);
-            }
-            // Bytes on lease to another reader may come back.
-            if state.ring.indices().is_empty() && state.ends.writers(seat) == Peer::Left {
-                return Ok(0);
-            }
-            if call.is_nonblocking() {
-                state.refuse_reader();
-                return Err(EAGAIN);
-            }
-            if interrupted {
-                return Err(ERESTARTSYS);
-            }
-            interrupted = self.wait_for_bytes(&mut state);
-        }
+    /// Moves at most `most` bytes, at least 1, out of the pipe into `target`, as `splice(2)`, and
+    /// waits as [`Pipe::read`] does.
+    ///
+    /// Returns how many bytes went; 0 is end of file. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// - As [`Pipe::read`], but for `EFAULT`.
+    /// - As [`Target::give`]. What could not go stays in the pipe.
+    pub(crate) fn splice(
+        &self,
+        seat: &Seat,
+        call: &Call,
+        target: &mut Target,
+        most: usize,
+    ) -> Result<usize> {
+        let Some(lease) = self.lease_bytes(seat, call, most)? else {
+            return Ok(0);
+        };
+        let mut fresh = KVec::new();
+        let given = target.give(&lease, &mut fresh);
+        let count = given.unwrap_or(0);
+        self.end_lease(Leaseholder::Reader, |ring| {
+            ring.take_pages(lease, count, &mut fresh)
+        });
+        given
     }
 
     /// Puts bytes into the pipe, as `write(2)`: all of them, waiting for room if need be.
     ///
     /// A write of at most [`PIPE_BUF`] bytes that the pipe can hold goes in as a whole or not at
-    /// all. Returns how many bytes went in: fewer than `from` holds if it does not block, was
-    /// interrupted, met a fault or lost its last reader on the way. May sleep.
+    /// all, and is one packet, if the call asks for packets; a larger one is cut into such. Returns
+    /// how many bytes went in: fewer than `from` holds if it does not block, was interrupted, met a
+    /// fault or lost its last reader on the way. May sleep.
     ///
     /// # Errors
     ///
@@ -187,23 +251,22 @@ impl Pipe {
     ) -> Result<usize> {
         let mut written = 0;
         let mut interrupted = false;
+        let whole = from.len();
         let mut state = self.state.lock();
-        let atomic = from.len() <= state.atomic_limit();
+        if state.policy == Policy::Rendezvous && !call.is_nonblocking() && whole > 0 {
+            return self.write_in_turn(state, seat, call, from);
+        }
         while !from.is_empty() {
             if state.ends.readers(seat) == Peer::Left {
                 drop(state);
                 call.raise_sigpipe();
                 return some_or(written, EPIPE);
             }
-            let least = if atomic { from.len() } else { 1 };
-            if let Some(lease) = state.ring.lease_room(least, from.len()) {
+            if let Some(lease) = state.lease_room(call, whole, from.len()) {
                 drop(state);
-                let leased = lease.len();
-                let copied = lease.copy_from(from);
-                let put = if atomic && copied < leased { 0 } else { copied };
-                self.end_lease(Leaseholder::Writer, |ring| ring.put(lease, put));
+                let (put, fault) = self.fill(lease, from);
                 written += put;
-                if copied < leased {
+                if fault {
                     return some_or(written, EFAULT);
                 }
                 state = self.state.lock();
@@ -248,10 +311,10 @@ impl Pipe {
 
         // Queued without the mutex: that allocates memory, which may take its time.
         if seat.reads {
-            table.register_wait(file, &self.readers);
+            table.register_wait(file, &self.readers.queue);
         }
         if seat.writes {
-            table.register_wait(file, &self.writers);
+            table.register_wait(file, &self.writers.queue);
         }
 
         let mut mask = 0;
@@ -265,7 +328,7 @@ impl Pipe {
             }
         }
         if seat.writes {
-            if !state.refuse_writer() && state.ring.indices().room() >= state.atomic_limit() {
+            if !state.refuse_writer() && state.ring.room() >= state.atomic_limit() {
                 mask |= bindings::POLLOUT | bindings::POLLWRNORM;
             }
             if state.ends.readers(seat) == Peer::Left {
@@ -275,11 +338,81 @@ impl Pipe {
         mask
     }
 
+    /// Adds `file`, as descriptor `fd`, to those whose owner gets a signal when its side has
+    /// something to do, or takes it off. Returns whether that changed anything. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; nothing is changed then.
+    pub(crate) fn subscribe(&self, seat: &Seat, fd: c_int, file: &File, on: bool) -> Result<bool> {
+        let mut changed = false;
+        if seat.reads {
+            changed = self.readers.subscribers.set(fd, file, on)?;
+        }
+        if seat.writes {
+            match self.writers.subscribers.set(fd, file, on) {
+                Ok(too) => changed |= too,
+                Err(error) => {
+                    if changed {
+                        // Taking off cannot fail.
+                        let _ = self.readers.subscribers.set(fd, file, false);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Leases at most `most` bytes to a reader, at least 1, which waits for them if need be. [`None`]
+    /// is end of file. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EAGAIN` and `ERESTARTSYS`, as [`Pipe::read`].
+    fn lease_bytes(&self, seat: &Seat, call: &Call, most: usize) -> Result<Option<BytesLease>> {
+        let mut interrupted = false;
+        let mut state = self.state.lock();
+        loop {
+            if let Some(lease) = state.ring.lease_bytes(most) {
+                return Ok(Some(lease));
+            }
+            // Bytes on lease to another reader may come back.
+            if state.ring.indices().is_empty() && state.ends.writers(seat) == Peer::Left {
+                return Ok(None);
+            }
+            if call.is_nonblocking() {
+                state.refuse_reader();
+                return Err(EAGAIN);
+            }
+            if interrupted {
+                return Err(ERESTARTSYS);
+            }
+            interrupted = self.wait_for_bytes(&mut state);
+        }
+    }
+
+    /// Fills leased room from `from` and ends the lease. Returns how many bytes went in, and
+    /// whether `from` could not be read to the lease's end. Room that was leased for no less goes
+    /// unused then.
+    fn fill(&self, lease: RoomLease, from: &mut IovIterSource<'_>) -> (usize, bool) {
+        let leased = lease.len();
+        let copied = lease.copy_from(from);
+        let fault = copied < leased;
+        let put = if fault && lease.is_indivisible() {
+            0
+        } else {
+            copied
+        };
+        self.end_lease(Leaseholder::Writer, |ring| ring.put(lease, put));
+        (put, fault)
+    }
+
     /// Sleeps until bytes may have come or a signal has. Returns whether a signal is pending.
     fn wait_for_bytes(&self, state: &mut Guard<'_, State, MutexBackend>) -> bool {
         let kept_out = state.ring.indices().is_reading();
         state.waiting_readers.fall_asleep(kept_out);
-        let signal = self.readers.wait_interruptible(state);
+        let signal = self.readers.queue.wait_interruptible(state);
         state.waiting_readers.wake_up(kept_out);
         signal
     }
@@ -287,20 +420,21 @@ impl Pipe {
     /// Sleeps until there may be enough room or a signal has come. Returns whether a signal is
     /// pending.
     fn wait_for_room(&self, state: &mut Guard<'_, State, MutexBackend>) -> bool {
-        let kept_out = state.ring.indices().is_writing();
+        let kept_out = state.is_writing();
         state.waiting_writers.fall_asleep(kept_out);
-        let signal = self.writers.wait_interruptible(state);
+        let signal = self.writers.queue.wait_interruptible(state);
         state.waiting_writers.wake_up(kept_out);
         signal
     }
 
-    /// Ends a lease with `give_back` and wakes whom that concerns: on the other side, since there
-    /// may be more for it now, and on the leaseholder's own, which the lease kept out.
-    fn end_lease(&self, holder: Leaseholder, give_back: impl FnOnce(&mut Ring)) {
+    /// Ends a lease with `give_back`, which returns how many bytes went in or out, and so does
+    /// this. Wakes whom that concerns: on the other side, since there may be more for it now, and
+    /// on the leaseholder's own, which the lease kept out.
+    fn end_lease(&self, holder: Leaseholder, give_back: impl FnOnce(&mut Ring) -> usize) -> usize {
         let mut guard = self.state.lock();
         let state = &mut *guard;
-        let (bytes, room) = (state.ring.indices().bytes(), state.ring.indices().room());
-        give_back(&mut state.ring);
+        let (bytes, room) = (state.ring.indices().bytes(), state.ring.room());
+        let moved = give_back(&mut state.ring);
 
         let reading = holder == Leaseholder::Reader;
         let indices = state.ring.indices();
@@ -309,15 +443,30 @@ impl Pipe {
             .concerned(bytes..=indices.bytes(), reading);
         let writers = state
             .waiting_writers
-            .concerned(room..=indices.room(), !reading);
+            .concerned(room..=state.ring.room(), !reading);
         if reading && indices.is_empty() && state.ends.no_writers() {
             // End of file, which this lease hid from those it kept out.
             readers = Wake::Everybody;
         }
+        let turn = state.turn;
+        if reading {
+            state.bytes_out += moved as u64;
+        } else {
+            state.bytes_in += moved as u64;
+        }
         drop(guard);
 
-        wake(&self.writers, writers);
-        wake(&self.readers, readers);
+        self.writers.wake(writers);
+        self.readers.wake(readers);
+        if turn {
+            self.turn.notify_one();
+        }
+        if reading {
+            self.writers.subscribers.send(Band::Out);
+        } else {
+            self.readers.subscribers.send(Band::In);
+        }
+        moved
     }
 }
 
@@ -332,14 +481,32 @@ impl State {
         refused
     }
 
-    /// Turns a writer away that will not sleep, if another one holds a lease: it is told when that
+    /// Turns a writer away that will not sleep, if another one keeps it out: it is told when that
     /// ends.
     fn refuse_writer(&mut self) -> bool {
-        let refused = self.ring.indices().is_writing();
+        let refused = self.is_writing();
         if refused {
             self.waiting_writers.refuse();
         }
         refused
+    }
+
+    /// Whether a writer keeps the others out.
+    fn is_writing(&self) -> bool {
+        self.turn || self.ring.indices().is_writing()
+    }
+
+    /// Leases room to a writer for the last `rest` of `whole` bytes, or for some of them, unless
+    /// another one keeps it out.
+    fn lease_room(&mut self, call: &Call, whole: usize, rest: usize) -> Option<RoomLease> {
+        if self.turn {
+            return None;
+        }
+        let limit = self.atomic_limit();
+        let packet = call.writes_packets();
+        let most = if packet { rest.min(limit) } else { rest };
+        let least = if packet || whole <= limit { most } else { 1 };
+        self.ring.lease_room(least, most, packet)
     }
 
     /// Writes of at most so many bytes go in as a whole: [`PIPE_BUF`], or what the ring can hold.
@@ -348,13 +515,21 @@ impl State {
     }
 }
 
-/// Wakes whom a change concerns. One is woken as by a caller that is about to sleep: it mostly is.
-fn wake(queue: &PollCondVar, whom: Wake) {
-    match whom {
-        Wake::Nobody => {}
-        Wake::One => queue.notify_sync(),
-        Wake::Everybody => queue.notify_all(),
+impl Side {
+    /// Wakes whom a change concerns. One is woken as by a caller that is about to sleep: it mostly
+    /// is.
+    fn wake(&self, whom: Wake) {
+        match whom {
+            Wake::Nobody => {}
+            Wake::One => self.queue.notify_sync(),
+            Wake::Everybody => self.queue.notify_all(),
+        }
     }
+}
+
+/// Where a writer that sleeps finds its room: where [`PIPE_BUF`] bytes fit, if they ever do.
+fn enough_room(capacity: usize) -> Option<usize> {
+    Some(PIPE_BUF).filter(|room| *room <= capacity)
 }
 
 /// The count if there is one, else the error: what was moved is never hidden behind an error.

@@ -6,12 +6,25 @@
 //! move under a *lease*: the owner of the ring hands one out, the copy is made from or to user
 //! memory without the owner's lock, and the lease is given back with the count that was really
 //! copied.
+//!
+//! A ring can be given another storage at any time. A lease goes on pointing at the pages that it
+//! was made for, which are kept for it.
 
-use crate::indices::{
-    Indices,
-    Span, //
+use crate::{
+    indices::{
+        Indices,
+        Span, //
+    },
+    limits::{
+        Charge,
+        Payer, //
+    },
+    packets::Packets, //
 };
-use core::mem;
+use core::{
+    cell::UnsafeCell,
+    mem, //
+};
 use kernel::{
     bindings,
     iov::{
@@ -22,33 +35,130 @@ use kernel::{
         Page,
         PAGE_SIZE, //
     },
-    prelude::*, //
+    prelude::*,
+    sync::Arc, //
 };
 
-/// A byte ring of a fixed capacity, kept in pages of its own.
-pub(crate) struct Ring {
-    /// As many pages as hold the capacity, rounded up to a power of two: an index finds its place
-    /// by its low bits, also when it has wrapped.
-    pages: KVec<Page>,
-    indices: Indices,
+/// Pages that hold the bytes of a ring. Their number is a power of two: an index finds its place by
+/// its low bits, also when it has wrapped.
+struct Pages(KVVec<UnsafeCell<Page>>);
+
+// SAFETY: `Page` is `Sync`; a cell is only written to by who owns the ring and has the only lease
+// on all bytes of its page: see `Ring::take_pages`.
+unsafe impl Sync for Pages {}
+
+impl Pages {
+    /// The page at `index`, which wraps around.
+    fn at(&self, index: usize) -> Option<&UnsafeCell<Page>> {
+        // Their number is a power of two, so this masks.
+        self.0.get(index / PAGE_SIZE & self.0.len().wrapping_sub(1))
+    }
+
+    /// Copies the bytes of `span` to the same place in `others`.
+    fn copy_to(&self, others: &Self, span: Span) {
+        for_each_piece(span, |index, offset, len| {
+            if let (Some(from), Some(to)) = (self.at(index), others.at(index)) {
+                // SAFETY: Both are valid pages with `offset + len` bytes. The caller owns the ring;
+                // nobody writes to bytes that are in it, and nobody else knows of `others`' yet, or
+                // of those that a writer's lease is about to bring.
+                unsafe {
+                    let to = bindings::kmap_local_page((*to.get()).as_ptr());
+                    // It cannot fail: `offset + len` is at most a page.
+                    let _ = (*from.get()).read_raw(to.cast::<u8>().add(offset), offset, len);
+                    bindings::kunmap_local(to);
+                }
+            }
+            len
+        });
+    }
 }
 
-impl Ring {
-    /// Allocates an empty ring of `capacity` bytes, at least 1. May sleep.
+/// Calls `work` with index, offset in a page and length, for each piece of `span` that lies in one
+/// page, until one does less than its piece. Returns how many bytes were done in all.
+fn for_each_piece(span: Span, mut work: impl FnMut(usize, usize, usize) -> usize) -> usize {
+    let mut done = 0;
+    while done < span.len {
+        let index = span.start.wrapping_add(done);
+        let offset = index % PAGE_SIZE;
+        let len = (PAGE_SIZE - offset).min(span.len - done);
+        let progress = work(index, offset, len);
+        done += progress;
+        if progress < len {
+            break;
+        }
+    }
+    done
+}
+
+/// How many pages a ring of `capacity` bytes has.
+pub(crate) fn pages_for(capacity: usize) -> usize {
+    capacity.div_ceil(PAGE_SIZE).next_power_of_two()
+}
+
+/// What a ring keeps its bytes in.
+pub(crate) struct Storage {
+    capacity: usize,
+    pages: Arc<Pages>,
+    packets: Packets,
+    /// Who pays for the pages, if not the system.
+    charge: Option<Charge>,
+}
+
+impl Storage {
+    /// Allocates storage for `capacity` bytes, at least 1. Who pays for `charge` pays for the
+    /// memory, too. May sleep.
     ///
     /// # Errors
     ///
     /// `ENOMEM` if there are not enough pages.
-    pub(crate) fn new(capacity: usize) -> Result<Self> {
-        let count = capacity.div_ceil(PAGE_SIZE).next_power_of_two();
-        let mut pages = KVec::with_capacity(count, GFP_KERNEL)?;
+    pub(crate) fn new(capacity: usize, charge: Option<Charge>) -> Result<Self> {
+        let flags = match charge {
+            Some(_) => GFP_KERNEL_ACCOUNT,
+            None => GFP_KERNEL,
+        };
+        let count = pages_for(capacity);
+        let mut pages = KVVec::with_capacity(count, flags)?;
         for _ in 0..count {
-            pages.push(Page::alloc_page(GFP_KERNEL)?, GFP_KERNEL)?;
+            pages.push(UnsafeCell::new(Page::alloc_page(flags)?), flags)?;
         }
         Ok(Self {
-            pages,
-            indices: Indices::new(capacity),
+            capacity,
+            pages: Arc::new(Pages(pages), flags)?,
+            packets: Packets::new(count, flags)?,
+            charge,
         })
+    }
+
+    /// How many pages that are.
+    pub(crate) fn page_count(&self) -> usize {
+        self.pages.0.len()
+    }
+
+    /// Who pays for them, if not the system.
+    pub(crate) fn payer(&self) -> Option<&Payer> {
+        self.charge.as_ref().map(Charge::payer)
+    }
+}
+
+/// A byte ring.
+pub(crate) struct Ring {
+    storage: Storage,
+    indices: Indices,
+    /// What the reader's lease points at, if that is a storage that is no longer the ring's.
+    reader_keeps: Option<Arc<Pages>>,
+    /// The same for the writer's lease.
+    writer_keeps: Option<Arc<Pages>>,
+}
+
+impl Ring {
+    /// An empty ring that is kept in `storage`.
+    pub(crate) fn new(storage: Storage) -> Self {
+        Self {
+            indices: Indices::new(storage.capacity),
+            storage,
+            reader_keeps: None,
+            writer_keeps: None,
+        }
     }
 
     /// Where the bytes are: what waits for a reader, what room there is, which leases are out.
@@ -56,48 +166,166 @@ impl Ring {
         &self.indices
     }
 
-    /// How many pages the ring is kept in.
-    pub(crate) fn page_count(&self) -> usize {
-        self.pages.len()
+    /// How many bytes a writer finds room for: none, while packets take all the slots.
+    pub(crate) fn room(&self) -> usize {
+        if self.storage.packets.is_full() {
+            0
+        } else {
+            self.indices.room()
+        }
+    }
+
+    /// What the ring is kept in.
+    pub(crate) fn storage(&self) -> &Storage {
+        &self.storage
     }
 
     /// Leases the oldest bytes to a reader, at most `most`; [`None`] when there are none, and while
-    /// another reader holds a lease.
+    /// another reader holds a lease. A packet comes alone, and its rest goes with it.
     pub(crate) fn lease_bytes(&mut self, most: usize) -> Option<BytesLease> {
-        let span = self.indices.lease_bytes(most)?;
-        Some(BytesLease(self.extent(span)))
+        let mut reach = most;
+        let mut packet = false;
+        if let Some(first) = self.storage.packets.first() {
+            let before = first.start.wrapping_sub(self.indices.contents().start);
+            packet = before == 0;
+            reach = if packet { first.len } else { before.min(most) };
+        }
+        let mut span = self.indices.lease_bytes(reach)?;
+        span.len = span.len.min(most);
+        Some(BytesLease {
+            extent: self.extent(span),
+            packet,
+        })
     }
 
-    /// Leases room for at most `most` bytes to a writer; [`None`] when there is less than `least`,
-    /// and while another writer holds a lease.
-    pub(crate) fn lease_room(&mut self, least: usize, most: usize) -> Option<RoomLease> {
+    /// Leases room for at most `most` bytes to a writer, for a `packet` or not; [`None`] when there
+    /// is less than `least`, and while another writer holds a lease.
+    pub(crate) fn lease_room(
+        &mut self,
+        least: usize,
+        most: usize,
+        packet: bool,
+    ) -> Option<RoomLease> {
+        if self.storage.packets.is_full() {
+            return None;
+        }
         let span = self.indices.lease_room(least, most)?;
-        Some(RoomLease(self.extent(span)))
+        Some(RoomLease {
+            extent: self.extent(span),
+            indivisible: least == most,
+            packet,
+        })
     }
 
-    /// Ends a reader's lease; the first `taken` bytes of it leave the ring. Another ring's lease is
-    /// not this one's to end: it stays out.
-    pub(crate) fn take(&mut self, lease: BytesLease, taken: usize) {
-        if lease.0.is_of(self) {
-            self.indices.take(taken);
+    /// Ends a reader's lease; the first `taken` bytes of it leave the ring. A packet leaves as a
+    /// whole, or, when not all of the lease was taken, not at all. Returns how many bytes the
+    /// reader has got. Another ring's lease is not this one's to end: it stays out.
+    pub(crate) fn take(&mut self, lease: BytesLease, taken: usize) -> usize {
+        let whole = taken == lease.extent.span.len;
+        let got = if lease.packet && !whole { 0 } else { taken };
+        if lease.extent.is_of(&self.storage.pages) || lease.extent.was_of(&mut self.reader_keeps) {
+            if lease.packet && whole {
+                self.storage.packets.pop();
+                self.indices.take(usize::MAX);
+            } else {
+                self.indices.take(got);
+            }
         }
         mem::forget(lease);
+        got
     }
 
-    /// Ends a writer's lease; the first `put` bytes of it are now in the ring. Another ring's lease
-    /// is not this one's to end: it stays out.
-    pub(crate) fn put(&mut self, lease: RoomLease, put: usize) {
-        if lease.0.is_of(self) {
+    /// Ends a reader's lease as [`Ring::take`] does, after the whole pages among its first `taken`
+    /// bytes have found another user. The ring has those in `fresh` instead, which gets the others,
+    /// for the caller to drop.
+    pub(crate) fn take_pages(
+        &mut self,
+        lease: BytesLease,
+        taken: usize,
+        fresh: &mut KVec<Page>,
+    ) -> usize {
+        if lease.extent.is_of(&self.storage.pages) {
+            let mut fresh = fresh.iter_mut();
+            let start = lease.extent.span.start;
+            for_each_piece(Span { start, len: taken }, |index, _, len| {
+                if len == PAGE_SIZE {
+                    if let (Some(cell), Some(page)) = (self.storage.pages.at(index), fresh.next()) {
+                        // SAFETY: All bytes of this page are on the lease that ends here, so nobody
+                        // else uses the cell: a writer's lease is for other pages, and whoever
+                        // resizes the ring owns it, as the caller does.
+                        unsafe { mem::swap(&mut *cell.get(), page) };
+                    }
+                }
+                len
+            });
+        }
+        self.take(lease, taken)
+    }
+
+    /// Ends a writer's lease; the first `put` bytes of it are now in the ring. Returns that.
+    /// Another ring's lease is not this one's to end: it stays out.
+    pub(crate) fn put(&mut self, lease: RoomLease, put: usize) -> usize {
+        let span = Span {
+            len: put.min(lease.extent.span.len),
+            ..lease.extent.span
+        };
+        let is_current = lease.extent.is_of(&self.storage.pages);
+        if !is_current {
+            if let Some(pages) = &self.writer_keeps {
+                pages.copy_to(&self.storage.pages, span);
+            }
+        }
+        if is_current || lease.extent.was_of(&mut self.writer_keeps) {
+            if lease.packet && put > 0 {
+                self.storage.packets.push(span);
+            }
             self.indices.put(put);
         }
         mem::forget(lease);
+        put
+    }
+
+    /// Takes the newest bytes out again, at most `most` and none that is on lease to a reader. Not
+    /// while a writer holds a lease. Returns how many that were.
+    pub(crate) fn take_back(&mut self, most: usize) -> usize {
+        let taken = self.indices.take_back(most);
+        self.storage.packets.retain(self.indices.contents());
+        taken
+    }
+
+    /// Goes over to `storage`, with all that is in the ring, and leaves there what it was kept in,
+    /// for the caller to drop.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if the bytes that are in the ring, or about to come in, do not fit, or the packets.
+    pub(crate) fn resize(&mut self, storage: &mut Storage) -> Result {
+        let (capacity, before) = (storage.capacity, self.indices.capacity());
+        if !self.indices.resize(capacity) {
+            return Err(EBUSY);
+        }
+        if !storage.packets.take_over(&mut self.storage.packets) {
+            self.indices.resize(before);
+            return Err(EBUSY);
+        }
+        let contents = self.indices.contents();
+        self.storage.pages.copy_to(&storage.pages, contents);
+        mem::swap(&mut self.storage, storage);
+        // A lease that points at older pages keeps those.
+        if self.indices.is_reading() && self.reader_keeps.is_none() {
+            self.reader_keeps = Some(storage.pages.clone());
+        }
+        if self.indices.is_writing() && self.writer_keeps.is_none() {
+            self.writer_keeps = Some(storage.pages.clone());
+        }
+        Ok(())
     }
 
     fn extent(&self, span: Span) -> Extent {
-        // INVARIANT: The pages stay as they are while a lease is out, by `drop`; `Indices` never
-        // leases a byte twice.
+        // INVARIANT: The pages stay as they are while a lease is out, by `resize` and `drop`;
+        // `Indices` never leases a byte twice.
         Extent {
-            pages: &raw const *self.pages.as_slice(),
+            pages: Arc::as_ptr(&self.storage.pages),
             span,
         }
     }
@@ -107,7 +335,9 @@ impl Drop for Ring {
     fn drop(&mut self) {
         // A lease still points at the pages: better lost than freed under it.
         if self.indices.is_reading() || self.indices.is_writing() {
-            mem::forget(mem::take(&mut self.pages));
+            mem::forget(self.storage.pages.clone());
+            mem::forget(self.reader_keeps.take());
+            mem::forget(self.writer_keeps.take());
         }
     }
 }
@@ -116,43 +346,38 @@ impl Drop for Ring {
 ///
 /// # Invariants
 ///
-/// - `pages` are the pages of the ring that made this lease. That ring neither frees, moves nor
-///   replaces them while the lease is out.
+/// - `pages` are the pages of the ring that made this lease. That ring keeps them while the lease is
+///   out, and replaces none of those that hold bytes of `span`.
 /// - Nobody else touches the bytes of `span` while the lease is out: a ring has at most one lease a
 ///   side, and the spans of the two sides do not overlap (see [`Indices`]).
 struct Extent {
-    pages: *const [Page],
+    pages: *const Pages,
     span: Span,
 }
 
 impl Extent {
-    /// Whether `ring` made this lease.
-    fn is_of(&self, ring: &Ring) -> bool {
-        self.pages.addr() == ring.pages.as_ptr().addr()
+    /// Whether this lease points at `pages`.
+    fn is_of(&self, pages: &Arc<Pages>) -> bool {
+        self.pages == Arc::as_ptr(pages)
+    }
+
+    /// Whether this lease points at the pages that are kept for it; they are so no more.
+    fn was_of(&self, kept: &mut Option<Arc<Pages>>) -> bool {
+        kept.take_if(|pages| self.is_of(pages)).is_some()
     }
 
     /// Calls `copy` with page, offset in it and length, for each piece of the span that lies in one
     /// page, until one copies less than its piece. Returns how many bytes were copied in all.
     fn for_each_piece(&self, mut copy: impl FnMut(&Page, usize, usize) -> usize) -> usize {
-        // SAFETY: By the type invariants, the slice of pages is valid while the lease is out, and
-        // it is out for as long as `self` exists.
+        // SAFETY: By the type invariants, the pages are valid while the lease is out, and it is out
+        // for as long as `self` exists.
         let pages = unsafe { &*self.pages };
-        let mut done = 0;
-        while done < self.span.len {
-            let index = self.span.start.wrapping_add(done);
-            let offset = index % PAGE_SIZE;
-            let len = (PAGE_SIZE - offset).min(self.span.len - done);
-            // The number of pages is a power of two, so this masks.
-            let Some(page) = pages.get(index / PAGE_SIZE & (pages.len() - 1)) else {
-                break;
-            };
-            let copied = copy(page, offset, len);
-            done += copied;
-            if copied < len {
-                break;
-            }
-        }
-        done
+        for_each_piece(self.span, |index, offset, len| {
+            pages.at(index).map_or(0, |cell| {
+                // SAFETY: By the type invariants, this page is not replaced.
+                copy(unsafe { &*cell.get() }, offset, len)
+            })
+        })
     }
 }
 
@@ -160,18 +385,33 @@ impl Extent {
 /// would leave the ring without readers for ever. Code that drops one does not build, or panics
 /// there if `CONFIG_RUST_BUILD_ASSERT_ALLOW` lets it build.
 #[must_use = "a lease must be given back to its ring"]
-pub(crate) struct BytesLease(Extent);
+pub(crate) struct BytesLease {
+    extent: Extent,
+    /// The bytes are those of a packet, or its first ones.
+    packet: bool,
+}
 
 impl BytesLease {
     /// Copies the leased bytes to `to`, in order, and returns how many were copied: fewer than were
     /// leased only if the memory behind `to` faulted. May sleep.
     pub(crate) fn copy_to(&self, to: &mut IovIterDest<'_>) -> usize {
-        self.0.for_each_piece(|page, offset, len| {
+        self.extent.for_each_piece(|page, offset, len| {
             // SAFETY: `page` is a valid page, `offset + len` lies within it, `to` is a valid
             // iterator by its type invariants, and by those of `Extent` nobody writes to these
             // bytes meanwhile.
             unsafe { bindings::copy_page_to_iter(page.as_ptr(), offset, len, to.as_raw()) }
         })
+    }
+
+    /// Calls `give` with page, offset in it and length, for each piece of the leased bytes that
+    /// lies in one page, until one gives less than its piece. Returns how many bytes were given.
+    pub(crate) fn for_each_piece(&self, give: impl FnMut(&Page, usize, usize) -> usize) -> usize {
+        self.extent.for_each_piece(give)
+    }
+
+    /// Whether the bytes are those of a packet, or its first ones.
+    pub(crate) fn is_packet(&self) -> bool {
+        self.packet
     }
 }
 
@@ -186,18 +426,29 @@ impl Drop for BytesLease {
 /// Room leased to a writer. It must be given back with [`Ring::put`], as [`BytesLease`] with
 /// [`Ring::take`].
 #[must_use = "a lease must be given back to its ring"]
-pub(crate) struct RoomLease(Extent);
+pub(crate) struct RoomLease {
+    extent: Extent,
+    /// Less room would not have done.
+    indivisible: bool,
+    /// The bytes are to be a packet.
+    packet: bool,
+}
 
 impl RoomLease {
     /// How many bytes the leased room is for.
     pub(crate) fn len(&self) -> usize {
-        self.0.span.len
+        self.extent.span.len
+    }
+
+    /// Whether less room would not have done: what is to go in, goes in as a whole or not at all.
+    pub(crate) fn is_indivisible(&self) -> bool {
+        self.indivisible
     }
 
     /// Fills the leased room from `from`, in order, and returns how many bytes were copied: fewer
     /// than were leased only if the memory behind `from` faulted or ended. May sleep.
     pub(crate) fn copy_from(&self, from: &mut IovIterSource<'_>) -> usize {
-        self.0.for_each_piece(|page, offset, len| {
+        self.extent.for_each_piece(|page, offset, len| {
             // SAFETY: `page` is a valid page, `offset + len` lies within it, `from` is a valid
             // iterator by its type invariants, and by those of `Extent` nobody touches these bytes
             // meanwhile.
@@ -218,6 +469,10 @@ impl Drop for RoomLease {
 mod tests {
     use super::*;
     use kernel::types::Opaque;
+
+    fn ring(capacity: usize) -> Result<Ring> {
+        Ok(Ring::new(Storage::new(capacity, None)?))
+    }
 
     /// Calls `copy` with an iterator over `bytes`, which has the given direction.
     fn with_iter(
@@ -252,7 +507,7 @@ mod tests {
 
     /// Puts in what fits of `bytes`; returns how much that was.
     fn put(ring: &mut Ring, bytes: &mut [u8]) -> usize {
-        let Some(lease) = ring.lease_room(1, bytes.len()) else {
+        let Some(lease) = ring.lease_room(1, bytes.len(), false) else {
             return 0;
         };
         let copied = copy_from(&lease, bytes);
@@ -284,8 +539,8 @@ mod tests {
         for (pages, expected) in [(1, 1), (2, 2), (3, 4), (5, 8), (16, 16)] {
             let most = pages * PAGE_SIZE;
             for capacity in [most - PAGE_SIZE + 1, most] {
-                let ring = Ring::new(capacity)?;
-                assert_eq!(ring.page_count(), expected);
+                let ring = ring(capacity)?;
+                assert_eq!(ring.storage().page_count(), expected);
                 assert_eq!(ring.indices().capacity(), capacity);
             }
         }
@@ -302,7 +557,7 @@ mod tests {
             PAGE_SIZE + 1,
             3 * PAGE_SIZE,
         ] {
-            let mut ring = Ring::new(capacity)?;
+            let mut ring = ring(capacity)?;
             let mut came = pattern(0, capacity)?;
             let (mut head, mut tail) = (0, 0);
             // Steps of a third, so that each copy begins elsewhere, and of all, so that it wraps.
@@ -322,9 +577,9 @@ mod tests {
 
     #[test]
     fn a_source_that_ends_gives_back_the_rest_of_the_room() -> Result {
-        let mut ring = Ring::new(2 * PAGE_SIZE)?;
+        let mut ring = ring(2 * PAGE_SIZE)?;
         let mut bytes = pattern(0, PAGE_SIZE + 1)?;
-        let room = ring.lease_room(1, 2 * PAGE_SIZE);
+        let room = ring.lease_room(1, 2 * PAGE_SIZE, false);
         assert!(room.is_some());
         if let Some(lease) = room {
             assert_eq!(lease.len(), 2 * PAGE_SIZE);
@@ -339,14 +594,14 @@ mod tests {
 
     #[test]
     fn a_lease_given_back_unused_loses_nothing() -> Result {
-        let mut ring = Ring::new(PAGE_SIZE)?;
+        let mut ring = ring(PAGE_SIZE)?;
         let mut came = pattern(0, 100)?;
         put(&mut ring, &mut pattern(7, 100)?);
         if let Some(lease) = ring.lease_bytes(100) {
             assert_eq!(copy_to(&lease, &mut came), 100);
             ring.take(lease, 0);
         }
-        if let Some(lease) = ring.lease_room(1, 100) {
+        if let Some(lease) = ring.lease_room(1, 100, false) {
             assert_eq!(copy_from(&lease, &mut came), 100);
             ring.put(lease, 0);
         }
@@ -358,7 +613,7 @@ mod tests {
 
     #[test]
     fn another_rings_lease_stays_out() -> Result {
-        let (mut ring, mut other) = (Ring::new(PAGE_SIZE)?, Ring::new(PAGE_SIZE)?);
+        let (mut ring, mut other) = (ring(PAGE_SIZE)?, ring(PAGE_SIZE)?);
         put(&mut ring, &mut pattern(0, 10)?);
         put(&mut other, &mut pattern(0, 10)?);
         if let Some(lease) = ring.lease_bytes(10) {
@@ -366,7 +621,7 @@ mod tests {
         }
         assert!(ring.indices().is_reading());
         assert_eq!(other.indices().bytes(), 10);
-        if let Some(lease) = other.lease_room(1, 10) {
+        if let Some(lease) = other.lease_room(1, 10, false) {
             ring.put(lease, 10);
         }
         assert!(other.indices().is_writing());
@@ -374,6 +629,115 @@ mod tests {
         // Or the pages would, rightly, be lost with them.
         ring.indices.take(0);
         other.indices.put(0);
+        Ok(())
+    }
+
+    #[test]
+    fn bytes_survive_another_storage() -> Result {
+        for (before, after) in [(1, 3), (3, 1), (2, 2), (16, 256), (256, 1)] {
+            for at in [0, 1, PAGE_SIZE - 1, before * PAGE_SIZE - 10] {
+                let mut ring = ring(before * PAGE_SIZE)?;
+                // A byte stays, so that the ring does not start again at its first page.
+                put(&mut ring, &mut pattern(0, at + 1)?);
+                take(&mut ring, &mut pattern(0, at)?);
+                let len = 1 + put(&mut ring, &mut pattern(at + 1, PAGE_SIZE - 1)?);
+                ring.resize(&mut Storage::new(after * PAGE_SIZE, None)?)?;
+                let mut came = pattern(0, len + 7)?;
+                put(&mut ring, &mut pattern(at + len, 7)?);
+                let taken = take(&mut ring, &mut came);
+                assert!(taken >= len && came[..taken] == pattern(at, taken)?[..]);
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_does_not_fit_stays_where_it_is() -> Result {
+        let mut ring = ring(2 * PAGE_SIZE)?;
+        put(&mut ring, &mut pattern(0, PAGE_SIZE + 1)?);
+        assert!(ring.resize(&mut Storage::new(PAGE_SIZE, None)?) == Err(EBUSY));
+        assert_eq!(ring.indices().capacity(), 2 * PAGE_SIZE);
+        let mut came = pattern(0, PAGE_SIZE + 1)?;
+        assert_eq!(take(&mut ring, &mut came), PAGE_SIZE + 1);
+        assert!(came[..] == pattern(0, PAGE_SIZE + 1)?[..]);
+        Ok(())
+    }
+
+    #[test]
+    fn leases_outlive_their_storage() -> Result {
+        let mut ring = ring(4 * PAGE_SIZE)?;
+        put(&mut ring, &mut pattern(0, 5000)?);
+        let reader = ring.lease_bytes(3000);
+        let writer = ring.lease_room(1, 7000, false);
+        for pages in [8, 3, 16] {
+            ring.resize(&mut Storage::new(pages * PAGE_SIZE, None)?)?;
+        }
+        if let Some(lease) = writer {
+            let copied = copy_from(&lease, &mut pattern(5000, 7000)?);
+            ring.put(lease, copied);
+        }
+        let mut came = pattern(0, 12000)?;
+        if let Some(lease) = reader {
+            assert_eq!(copy_to(&lease, &mut came), 3000);
+            assert!(came[..3000] == pattern(0, 3000)?[..]);
+            // As if the last of them had met a fault.
+            ring.take(lease, 2000);
+        }
+        assert!(ring.reader_keeps.is_none() && ring.writer_keeps.is_none());
+        assert_eq!(take(&mut ring, &mut came), 10000);
+        assert!(came[..10000] == pattern(2000, 10000)?[..]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_packet_comes_alone_and_as_a_whole() -> Result {
+        let mut ring = ring(3 * PAGE_SIZE)?;
+        put(&mut ring, &mut pattern(0, 10)?);
+        for _ in 0..4 {
+            if let Some(lease) = ring.lease_room(20, 20, true) {
+                let copied = copy_from(&lease, &mut pattern(10, 20)?);
+                ring.put(lease, copied);
+            }
+        }
+        assert_eq!((ring.indices().bytes(), ring.room()), (90, 0));
+        let mut came = pattern(0, 100)?;
+        assert_eq!(take(&mut ring, &mut came), 10);
+        assert_eq!(take(&mut ring, &mut came[..5]), 5);
+        assert_eq!(ring.indices().bytes(), 60);
+        assert!(came[..5] == pattern(10, 5)?[..]);
+        if let Some(lease) = ring.lease_bytes(100) {
+            assert_eq!(ring.take(lease, 19), 0);
+        }
+        assert_eq!(take(&mut ring, &mut came), 20);
+        assert_eq!(ring.take_back(15), 15);
+        assert_eq!(ring.indices().bytes(), 25);
+        Ok(())
+    }
+
+    #[test]
+    fn whole_pages_leave_and_others_take_their_place() -> Result {
+        let mut ring = ring(4 * PAGE_SIZE)?;
+        put(&mut ring, &mut pattern(0, 3 * PAGE_SIZE)?);
+        take(&mut ring, &mut pattern(0, 100)?);
+        let mut fresh = KVec::new();
+        let mut whole = 0;
+        if let Some(lease) = ring.lease_bytes(usize::MAX) {
+            let given = lease.for_each_piece(|_, _, len| {
+                whole += usize::from(len == PAGE_SIZE);
+                len
+            });
+            for _ in 0..whole {
+                fresh.push(Page::alloc_page(GFP_KERNEL)?, GFP_KERNEL)?;
+            }
+            let before = fresh[0].as_ptr();
+            assert_eq!(
+                ring.take_pages(lease, given, &mut fresh),
+                3 * PAGE_SIZE - 100
+            );
+            assert!(before != fresh[0].as_ptr());
+        }
+        assert_eq!(whole, 2);
+        assert!(ring.indices().is_empty());
         Ok(())
     }
 }

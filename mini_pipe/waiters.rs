@@ -10,6 +10,7 @@ use core::{
 };
 
 /// Whom a change concerns.
+#[derive(PartialEq, Eq)]
 pub(crate) enum Wake {
     Nobody,
     /// One sleeper, and every poller.
@@ -32,6 +33,9 @@ pub(crate) struct Waiters {
     /// [`None`] if there is no such level: then all of them look at every rise.
     ready: Option<usize>,
     asleep: usize,
+    /// How often one of them has ever fallen asleep, and how often some were woken.
+    sleeps: u64,
+    wakeups: u64,
     /// How many of the sleepers were kept out by a lease of their own side, and may need less than
     /// `ready`.
     kept_out: usize,
@@ -51,6 +55,8 @@ impl Waiters {
         Self {
             ready,
             asleep: 0,
+            sleeps: 0,
+            wakeups: 0,
             kept_out: 0,
             refused: false,
             edges: false,
@@ -61,6 +67,7 @@ impl Waiters {
     /// Somebody is about to sleep; `kept_out` says whether for the end of a lease of this side.
     pub(crate) fn fall_asleep(&mut self, kept_out: bool) {
         self.asleep += 1;
+        self.sleeps += 1;
         self.kept_out += usize::from(kept_out);
     }
 
@@ -68,6 +75,21 @@ impl Waiters {
     pub(crate) fn wake_up(&mut self, kept_out: bool) {
         self.asleep -= 1;
         self.kept_out -= usize::from(kept_out);
+    }
+
+    /// Whether somebody sleeps.
+    pub(crate) fn is_anybody_asleep(&self) -> bool {
+        self.asleep > 0
+    }
+
+    /// How often somebody has ever fallen asleep, and how often some were woken.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (self.sleeps, self.wakeups)
+    }
+
+    /// `ready` is from now on the level at which each of them finds what it waits for.
+    pub(crate) fn set_ready(&mut self, ready: Option<usize>) {
+        self.ready = ready;
     }
 
     /// Somebody who does not sleep was turned away by a lease of this side, and waits for its end.
@@ -90,6 +112,24 @@ impl Waiters {
     /// Whom it concerns that the level went from `change.start()` to `change.end()`. `returned`
     /// says that a lease of this very side has just ended.
     pub(crate) fn concerned(&mut self, change: RangeInclusive<usize>, returned: bool) -> Wake {
+        let whom = self.whom(change, returned);
+        if whom != Wake::Nobody {
+            self.wakeups += 1;
+        }
+        whom
+    }
+
+    /// Everybody, if there is news for them all.
+    pub(crate) fn all_if(&mut self, news: bool) -> Wake {
+        if news {
+            self.wakeups += 1;
+            Wake::Everybody
+        } else {
+            Wake::Nobody
+        }
+    }
+
+    fn whom(&mut self, change: RangeInclusive<usize>, returned: bool) -> Wake {
         let (before, now) = change.into_inner();
         let rose = before < now;
         let refused = returned && mem::take(&mut self.refused);

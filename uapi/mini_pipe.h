@@ -45,8 +45,9 @@ enum mini_pipe_policy {
  * in any access mode; mode 3 leaves the device's own pipe alone.
  *
  * EINVAL: another flag, or a capacity that no pipe can have. EPERM: a capacity above the limit
- * (see SET_CAPACITY), or too many pages in the user's pipes, without CAP_SYS_RESOURCE.
- * EMFILE, ENFILE, ENOMEM, EFAULT: as pipe2(2); nothing was made. ENOTTY: on a private pipe.
+ * (see SET_CAPACITY), or any capacity but 0 when there are too many pages in the user's pipes.
+ * ENFILE: far too many, or files. EMFILE, ENOMEM, EFAULT: as pipe2(2); nothing was made. ENOTTY:
+ * on a private pipe.
  */
 #define MINI_PIPE_IOC_PAIR _IOWR(MINI_PIPE_IOC_MAGIC, 1, struct mini_pipe_pair)
 
@@ -57,10 +58,10 @@ enum mini_pipe_policy {
  * Changes how many bytes the pipe can hold to the argument, exactly, and returns that, as
  * F_SETPIPE_SZ does. What is in the pipe stays, in order.
  *
- * EINVAL: no pipe can hold 0 bytes, or more than 1 GiB. EPERM: more than the module's parameter
- * max_capacity, or too many pages in the user's pipes, without CAP_SYS_RESOURCE. EBUSY: the bytes
- * (or packets) in the pipe do not fit. ENOMEM. EINTR: a signal, while it waited for a copy in
- * progress.
+ * EINVAL: no pipe can hold 0 bytes, or more than 1 GiB. EPERM: more than it does, and either more
+ * than the module's parameter max_capacity, without CAP_SYS_RESOURCE, or too many pages in the
+ * user's pipes. EBUSY: the bytes (or packets) that are in the pipe do not fit, or those that are
+ * being written. ENOMEM.
  */
 #define MINI_PIPE_IOC_SET_CAPACITY _IO(MINI_PIPE_IOC_MAGIC, 3)
 

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Writes that wait for their reader: [`Policy::Rendezvous`].
+//!
+//! A writer that waits keeps its *turn* from before its first byte goes in until its last one has
+//! been taken. All others wait for that, as for the end of a lease; so its bytes are the newest in
+//! the ring, and it can take back what nobody has taken. Bytes on lease to a reader count as taken.
+
+use super::*;
+
+impl Pipe {
+    /// As [`Pipe::write`], but returns when the last byte has been taken, and returns how many have
+    /// been. `from` is not empty, the call blocks. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pipe::write`], if no byte has been taken; none is in the pipe then.
+    pub(super) fn write_in_turn<'a>(
+        &'a self,
+        mut state: Guard<'a, State, MutexBackend>,
+        seat: &Seat,
+        call: &Call,
+        from: &mut IovIterSource<'_>,
+    ) -> Result<usize> {
+        let mut interrupted = false;
+        while state.is_writing() {
+            if state.ends.readers(seat) == Peer::Left || interrupted {
+                break;
+            }
+            interrupted = self.wait_for_room(&mut state);
+        }
+        if state.is_writing() {
+            let left = state.ends.readers(seat) == Peer::Left;
+            drop(state);
+            if !left {
+                return Err(ERESTARTSYS);
+            }
+            call.raise_sigpipe();
+            return Err(EPIPE);
+        }
+
+        let whole = from.len();
+        let mut put = 0;
+        let mut fault = false;
+        let end = loop {
+            if state.ends.readers(seat) == Peer::Left {
+                break EPIPE;
+            }
+            let rest = if fault { 0 } else { from.len() };
+            // Its turn keeps out others, not itself.
+            state.turn = false;
+            let lease = state.lease_room(call, whole, rest);
+            state.turn = true;
+            if let Some(lease) = lease {
+                drop(state);
+                let (more, unreadable) = self.fill(lease, from);
+                put += more;
+                fault = unreadable;
+                state = self.state.lock();
+                continue;
+            }
+            if rest == 0 && state.ring.indices().is_empty() {
+                break EFAULT;
+            }
+            if interrupted {
+                break ERESTARTSYS;
+            }
+            interrupted = self.turn.wait_interruptible(&mut state);
+        };
+
+        let taken = put - self.end_turn(state, put);
+        if end == EPIPE {
+            call.raise_sigpipe();
+        }
+        some_or(taken, end)
+    }
+
+    /// Ends a turn. Takes back the newest bytes of the ring, at most `most` and none that a reader
+    /// has on lease; returns how many. Wakes the next writer.
+    fn end_turn(&self, mut guard: Guard<'_, State, MutexBackend>, most: usize) -> usize {
+        let state = &mut *guard;
+        let room = state.ring.room();
+        let taken_back = state.ring.take_back(most);
+        state.bytes_in -= taken_back as u64;
+        state.turn = false;
+        let writers = state
+            .waiting_writers
+            .concerned(room..=state.ring.room(), true);
+        drop(guard);
+        self.writers.wake(writers);
+        taken_back
+    }
+}

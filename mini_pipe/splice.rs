@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `splice(2)` from a mini_pipe into a `pipe(2)`: whole pages go as they are, parts are copied.
+
+use crate::ring::BytesLease;
+use kernel::{
+    bindings,
+    error::to_result,
+    page::{
+        Page,
+        PAGE_SIZE, //
+    },
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    }, //
+};
+
+/// At most so many pages go at once: as many as a `pipe(2)` holds unless it is told otherwise.
+const MOST: usize = 16;
+
+// `bindgen` does not see these: include/linux/splice.h and pipe_fs_i.h are not among its headers.
+
+/// `struct partial_page`: the bytes of a page that count.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct PartialPage {
+    offset: c_uint,
+    len: c_uint,
+    private: c_ulong,
+}
+
+/// `struct splice_pipe_desc`: pages on their way into a pipe.
+#[repr(C)]
+struct SplicePipeDesc {
+    pages: *mut *mut bindings::page,
+    partial: *mut PartialPage,
+    nr_pages: c_int,
+    nr_pages_max: c_uint,
+    ops: *const PipeBufOperations,
+    spd_release: unsafe extern "C" fn(*mut Self, c_uint),
+}
+
+/// `struct pipe_buf_operations`: only its address matters here.
+#[repr(C)]
+struct PipeBufOperations([u8; 0]);
+
+#[expect(improper_ctypes)] // `bindgen` has empty structures in what these point to.
+extern "C" {
+    static nosteal_pipe_buf_ops: PipeBufOperations;
+
+    fn splice_to_pipe(pipe: *mut bindings::pipe_inode_info, spd: *mut SplicePipeDesc) -> isize;
+}
+
+/// A `pipe(2)` that pages go into.
+///
+/// # Invariants
+///
+/// It is valid, and the caller holds its lock.
+pub(crate) struct Target(*mut bindings::pipe_inode_info);
+
+impl Target {
+    /// # Safety
+    ///
+    /// `pipe` must be valid, and locked by the caller, for as long as the result is used.
+    pub(crate) unsafe fn from_raw(pipe: *mut bindings::pipe_inode_info) -> Self {
+        // INVARIANT: By the safety requirements.
+        Self(pipe)
+    }
+
+    /// Moves leased bytes, from the first on, into the pipe, as many as it has room for. Whole
+    /// pages are in both rings then; `fresh` gets one for each, which the lease's ring is to have
+    /// instead. A packet goes as a whole. Returns how many bytes it took. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// - `EPIPE`: nobody reads from the pipe; the caller gets `SIGPIPE`.
+    /// - `EAGAIN`: it has no room.
+    /// - `ENOMEM`.
+    pub(crate) fn give(&mut self, lease: &BytesLease, fresh: &mut KVec<Page>) -> Result<usize> {
+        let mut parcels = Parcels::default();
+        fresh.reserve(MOST, GFP_KERNEL)?;
+        if lease.is_packet() {
+            parcels.add_packet(lease)?;
+        } else {
+            lease.for_each_piece(|page, offset, len| {
+                let added = if len == PAGE_SIZE {
+                    parcels.add_whole(page, fresh)
+                } else {
+                    parcels.add_copy(page, offset, len)
+                };
+                added.map_or(0, |()| len)
+            });
+        }
+        parcels.send(self)
+    }
+}
+
+/// Pages on their way.
+struct Parcels {
+    /// Each of the first `count` is a reference.
+    pages: [*mut bindings::page; MOST],
+    partial: [PartialPage; MOST],
+    count: usize,
+}
+
+impl Default for Parcels {
+    fn default() -> Self {
+        const NOTHING: PartialPage = PartialPage {
+            offset: 0,
+            len: 0,
+            private: 0,
+        };
+        Self {
+            pages: [core::ptr::null_mut(); MOST],
+            partial: [NOTHING; MOST],
+            count: 0,
+        }
+    }
+}
+
+impl Parcels {
+    /// Adds a page that stays where it is, too, until `fresh` takes its place.
+    fn add_whole(&mut self, page: &Page, fresh: &mut KVec<Page>) -> Result {
+        if self.count == MOST {
+            return Err(EAGAIN);
+        }
+        fresh.push(Page::alloc_page(GFP_KERNEL)?, GFP_KERNEL)?;
+        let page = page.as_ptr();
+        // SAFETY: The page is valid, and its references are only counted atomically: this is
+        // `get_page()`, which `bindgen` does not see.
+        let references = unsafe { Atomic::from_ptr(&raw mut (*page)._refcount.counter) };
+        references.fetch_add(1, Relaxed);
+        self.add(page, 0, PAGE_SIZE);
+        Ok(())
+    }
+
+    /// Adds a copy of a part of a page.
+    fn add_copy(&mut self, page: &Page, offset: usize, len: usize) -> Result {
+        if self.count == MOST {
+            return Err(EAGAIN);
+        }
+        let copy = Page::alloc_page(GFP_KERNEL)?;
+        copy_part(page, offset, &copy, offset, len)?;
+        self.add(into_reference(copy), offset, len);
+        Ok(())
+    }
+
+    /// Adds a copy of a packet, as one.
+    fn add_packet(&mut self, lease: &BytesLease) -> Result {
+        let copy = Page::alloc_page(GFP_KERNEL)?;
+        let mut done = 0;
+        lease.for_each_piece(
+            |page, offset, len| match copy_part(page, offset, &copy, done, len) {
+                Ok(()) => {
+                    done += len;
+                    len
+                }
+                Err(_) => 0,
+            },
+        );
+        self.add(into_reference(copy), 0, done);
+        Ok(())
+    }
+
+    fn add(&mut self, page: *mut bindings::page, offset: usize, len: usize) {
+        if let (Some(slot), Some(partial)) = (
+            self.pages.get_mut(self.count),
+            self.partial.get_mut(self.count),
+        ) {
+            *slot = page;
+            // Both are at most a page.
+            partial.offset = offset as c_uint;
+            partial.len = len as c_uint;
+            self.count += 1;
+        }
+    }
+
+    /// Hands them over; those that the target does not take are released.
+    fn send(mut self, target: &mut Target) -> Result<usize> {
+        if self.count == 0 {
+            return Err(ENOMEM);
+        }
+        let mut spd = SplicePipeDesc {
+            pages: self.pages.as_mut_ptr(),
+            partial: self.partial.as_mut_ptr(),
+            nr_pages: self.count as c_int,
+            nr_pages_max: MOST as c_uint,
+            ops: &raw const nosteal_pipe_buf_ops,
+            spd_release: release,
+        };
+        // SAFETY: By the type invariants of `Target`, its pipe is valid and locked. `spd` describes
+        // `count` pages, a reference to each of which goes over to the pipe or to `release`.
+        let taken = unsafe { splice_to_pipe(target.0, &raw mut spd) };
+        to_result(taken.min(0) as c_int)?;
+        Ok(taken as usize)
+    }
+}
+
+/// `splice_pipe_desc.spd_release`: the pipe does not take the page at `index`.
+///
+/// # Safety
+///
+/// `spd` must be that of [`Parcels::send`], and `index` less than its count of pages; called once
+/// for each.
+unsafe extern "C" fn release(spd: *mut SplicePipeDesc, index: c_uint) {
+    // SAFETY: By the safety requirements, this is a reference that nobody else has or uses.
+    unsafe { bindings::__free_pages(*(*spd).pages.add(index as usize), 0) };
+}
+
+/// Copies `len` bytes, which both pages have from their offset on.
+fn copy_part(from: &Page, offset: usize, to: &Page, at: usize, len: usize) -> Result {
+    // SAFETY: Both pages are valid and mapped while this copies. Nobody writes to leased bytes, nor
+    // knows of a fresh page yet. `write_raw` checks that `at + len` is in the page, and so is
+    // `offset + len`, since a piece of a lease lies in one page.
+    unsafe {
+        let bytes = bindings::kmap_local_page(from.as_ptr());
+        let result = to.write_raw(bytes.cast::<u8>().add(offset), at, len);
+        bindings::kunmap_local(bytes);
+        result
+    }
+}
+
+/// The reference to the page that `page` is.
+fn into_reference(page: Page) -> *mut bindings::page {
+    let reference = page.as_ptr();
+    core::mem::forget(page);
+    reference
+}
