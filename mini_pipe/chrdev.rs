@@ -70,25 +70,26 @@ pub(crate) const OWNER: *mut bindings::module = ptr::null_mut();
 
 /// How one `read`, `write` or `splice` was called.
 pub(crate) struct Call {
-    nonblocking: bool,
-    sigpipe: bool,
-    packets: bool,
+    /// The file's `O_*` flags.
+    file: u32,
+    /// The call's `IOCB_*` flags.
+    call: c_int,
 }
 
 impl Call {
     /// Whether the call must fail with `EAGAIN` rather than wait.
     pub(crate) fn is_nonblocking(&self) -> bool {
-        self.nonblocking
+        self.file & O_NONBLOCK != 0 || self.call & IOCB_NOWAIT != 0
     }
 
     /// Whether the file has each write be a packet: `O_DIRECT`, as in `pipe(2)`.
     pub(crate) fn writes_packets(&self) -> bool {
-        self.packets
+        self.file & O_DIRECT != 0
     }
 
     /// Sends the caller `SIGPIPE`, unless it asked not to. For writers whose readers have left.
     pub(crate) fn raise_sigpipe(&self) {
-        if self.sigpipe {
+        if self.call & IOCB_NOSIGNAL == 0 {
             // SAFETY: The current task is valid while it runs this.
             unsafe { bindings::send_sig(bindings::SIGPIPE as c_int, Task::current_raw(), 0) };
         }
@@ -99,20 +100,21 @@ impl Call {
         // SAFETY: By the type invariants of `Kiocb`, this is a valid kiocb, and its file is open
         // for as long as the call lasts. Since `stream_open`, nobody uses the position of such a
         // file.
-        let (flags, file) = unsafe { ((*kiocb).ki_flags, File::from_raw_file((*kiocb).ki_filp)) };
-        let file_flags = file.flags();
+        let (call, file) = unsafe { ((*kiocb).ki_flags, File::from_raw_file((*kiocb).ki_filp)) };
         Self {
-            nonblocking: file_flags & O_NONBLOCK != 0 || flags & IOCB_NOWAIT != 0,
-            sigpipe: flags & IOCB_NOSIGNAL == 0,
-            packets: file_flags & O_DIRECT != 0,
+            file: file.flags(),
+            call,
         }
     }
 
     fn from_splice(file: &File, flags: c_uint) -> Self {
         Self {
-            nonblocking: file.flags() & O_NONBLOCK != 0 || flags & SPLICE_F_NONBLOCK != 0,
-            sigpipe: true,
-            packets: false,
+            file: file.flags(),
+            call: if flags & SPLICE_F_NONBLOCK != 0 {
+                IOCB_NOWAIT
+            } else {
+                0
+            },
         }
     }
 }

@@ -70,10 +70,12 @@ impl CharDevice for PipeFile {
         })
     }
 
+    #[inline(always)]
     fn read(&self, call: &Call, to: &mut IovIterDest<'_>) -> Result<usize> {
         self.pipe.read(&self.seat, call, to)
     }
 
+    #[inline(always)]
     fn write(&self, call: &Call, from: &mut IovIterSource<'_>) -> Result<usize> {
         self.pipe.write(&self.seat, call, from)
     }

@@ -16,6 +16,8 @@ pub(crate) struct Packets {
     slots: KVVec<Span>,
     first: usize,
     count: usize,
+    /// `count` is that of the slots: kept, since every write asks for it.
+    full: bool,
 }
 
 impl Packets {
@@ -29,12 +31,13 @@ impl Packets {
             slots: KVVec::from_elem(Span { start: 0, len: 0 }, slots, flags)?,
             first: 0,
             count: 0,
+            full: false,
         })
     }
 
     /// Whether there is no slot for another one.
     pub(crate) fn is_full(&self) -> bool {
-        self.count == self.slots.len()
+        self.full
     }
 
     /// The oldest one.
@@ -49,7 +52,7 @@ impl Packets {
         if !self.is_full() {
             if let Some(slot) = self.slots.get_mut(index) {
                 *slot = span;
-                self.count += 1;
+                self.set_count(self.count + 1);
             }
         }
     }
@@ -58,7 +61,7 @@ impl Packets {
     pub(crate) fn pop(&mut self) {
         if self.count > 0 {
             self.first = self.index(1);
-            self.count -= 1;
+            self.set_count(self.count - 1);
         }
     }
 
@@ -68,7 +71,7 @@ impl Packets {
             if last.start.wrapping_sub(contents.start) < contents.len {
                 break;
             }
-            self.count -= 1;
+            self.set_count(self.count - 1);
         }
     }
 
@@ -80,6 +83,11 @@ impl Packets {
             others.pop();
         }
         fit
+    }
+
+    fn set_count(&mut self, count: usize) {
+        self.count = count;
+        self.full = count == self.slots.len();
     }
 
     /// The one that has `nth` others before it.

@@ -10,6 +10,9 @@
 //! - Whoever wakes up looks at the ring first and at its signals second: a wake-up reaches one
 //!   sleeper, and must not die with it while others sleep on.
 //! - Wake-ups are sent after the mutex is dropped, by whoever made the change.
+//!
+//! What every read and every write goes through, once, is `#[inline(always)]`, here and in `ring`:
+//! that keeps a lease in registers.
 
 use crate::{
     chrdev::Call,
@@ -187,6 +190,7 @@ impl Pipe {
     /// - `EAGAIN`: it would have to wait and the call does not block.
     /// - `ERESTARTSYS`: a signal came while it waited.
     /// - `EFAULT`: not one byte could be stored in `to`. Those that could not stay in the pipe.
+    #[inline(always)]
     pub(crate) fn read(&self, seat: &Seat, call: &Call, to: &mut IovIterDest<'_>) -> Result<usize> {
         if to.is_empty() {
             return Ok(0);
@@ -243,6 +247,7 @@ impl Pipe {
     /// - `EAGAIN`: it would have to wait and the call does not block.
     /// - `ERESTARTSYS`: a signal came while it waited.
     /// - `EFAULT`: `from` cannot be read.
+    #[inline(always)]
     pub(crate) fn write(
         &self,
         seat: &Seat,
@@ -252,11 +257,14 @@ impl Pipe {
         let mut written = 0;
         let mut interrupted = false;
         let whole = from.len();
+        if whole == 0 {
+            return Ok(0);
+        }
         let mut state = self.state.lock();
-        if state.policy == Policy::Rendezvous && !call.is_nonblocking() && whole > 0 {
+        if state.policy == Policy::Rendezvous && !call.is_nonblocking() {
             return self.write_in_turn(state, seat, call, from);
         }
-        while !from.is_empty() {
+        loop {
             if state.ends.readers(seat) == Peer::Left {
                 drop(state);
                 call.raise_sigpipe();
@@ -268,6 +276,9 @@ impl Pipe {
                 written += put;
                 if fault {
                     return some_or(written, EFAULT);
+                }
+                if from.is_empty() {
+                    return Ok(written);
                 }
                 state = self.state.lock();
                 continue;
@@ -281,7 +292,6 @@ impl Pipe {
             }
             interrupted = self.wait_for_room(&mut state);
         }
-        Ok(written)
     }
 
     /// Tells what a file could do now, as `poll(2)`, and has `table` told when that changes.
@@ -370,6 +380,7 @@ impl Pipe {
     /// # Errors
     ///
     /// `EAGAIN` and `ERESTARTSYS`, as [`Pipe::read`].
+    #[inline(always)]
     fn lease_bytes(&self, seat: &Seat, call: &Call, most: usize) -> Result<Option<BytesLease>> {
         let mut interrupted = false;
         let mut state = self.state.lock();
@@ -395,6 +406,7 @@ impl Pipe {
     /// Fills leased room from `from` and ends the lease. Returns how many bytes went in, and
     /// whether `from` could not be read to the lease's end. Room that was leased for no less goes
     /// unused then.
+    #[inline(always)]
     fn fill(&self, lease: RoomLease, from: &mut IovIterSource<'_>) -> (usize, bool) {
         let leased = lease.len();
         let copied = lease.copy_from(from);
@@ -430,6 +442,7 @@ impl Pipe {
     /// Ends a lease with `give_back`, which returns how many bytes went in or out, and so does
     /// this. Wakes whom that concerns: on the other side, since there may be more for it now, and
     /// on the leaseholder's own, which the lease kept out.
+    #[inline(always)]
     fn end_lease(&self, holder: Leaseholder, give_back: impl FnOnce(&mut Ring) -> usize) -> usize {
         let mut guard = self.state.lock();
         let state = &mut *guard;
@@ -450,9 +463,9 @@ impl Pipe {
         }
         let turn = state.turn;
         if reading {
-            state.bytes_out += moved as u64;
+            state.bytes_out = state.bytes_out.wrapping_add(moved as u64);
         } else {
-            state.bytes_in += moved as u64;
+            state.bytes_in = state.bytes_in.wrapping_add(moved as u64);
         }
         drop(guard);
 
@@ -498,6 +511,7 @@ impl State {
 
     /// Leases room to a writer for the last `rest` of `whole` bytes, or for some of them, unless
     /// another one keeps it out.
+    #[inline(always)]
     fn lease_room(&mut self, call: &Call, whole: usize, rest: usize) -> Option<RoomLease> {
         if self.turn {
             return None;

@@ -90,6 +90,12 @@ fn for_each_piece(span: Span, mut work: impl FnMut(usize, usize, usize) -> usize
     done
 }
 
+/// Whether `kept` is what a lease on `pages` needs; it needs it no more.
+#[cold]
+fn was_kept(pages: *const Pages, kept: &mut Option<Arc<Pages>>) -> bool {
+    kept.take_if(|kept| Arc::as_ptr(kept) == pages).is_some()
+}
+
 /// How many pages a ring of `capacity` bytes has.
 pub(crate) fn pages_for(capacity: usize) -> usize {
     capacity.div_ceil(PAGE_SIZE).next_power_of_two()
@@ -182,6 +188,7 @@ impl Ring {
 
     /// Leases the oldest bytes to a reader, at most `most`; [`None`] when there are none, and while
     /// another reader holds a lease. A packet comes alone, and its rest goes with it.
+    #[inline(always)]
     pub(crate) fn lease_bytes(&mut self, most: usize) -> Option<BytesLease> {
         let mut reach = most;
         let mut packet = false;
@@ -200,6 +207,7 @@ impl Ring {
 
     /// Leases room for at most `most` bytes to a writer, for a `packet` or not; [`None`] when there
     /// is less than `least`, and while another writer holds a lease.
+    #[inline(always)]
     pub(crate) fn lease_room(
         &mut self,
         least: usize,
@@ -220,16 +228,21 @@ impl Ring {
     /// Ends a reader's lease; the first `taken` bytes of it leave the ring. A packet leaves as a
     /// whole, or, when not all of the lease was taken, not at all. Returns how many bytes the
     /// reader has got. Another ring's lease is not this one's to end: it stays out.
+    #[inline(always)]
     pub(crate) fn take(&mut self, lease: BytesLease, taken: usize) -> usize {
-        let whole = taken == lease.extent.span.len;
-        let got = if lease.packet && !whole { 0 } else { taken };
-        if lease.extent.is_of(&self.storage.pages) || lease.extent.was_of(&mut self.reader_keeps) {
-            if lease.packet && whole {
-                self.storage.packets.pop();
-                self.indices.take(usize::MAX);
-            } else {
-                self.indices.take(got);
+        let mut got = taken;
+        if lease.extent.is_of(&self.storage.pages)
+            || was_kept(lease.extent.pages, &mut self.reader_keeps)
+        {
+            let mut gone = taken;
+            if lease.packet {
+                let whole = taken == lease.extent.span.len;
+                (got, gone) = if whole { (taken, usize::MAX) } else { (0, 0) };
+                if whole {
+                    self.storage.packets.pop();
+                }
             }
+            self.indices.take(gone);
         }
         mem::forget(lease);
         got
@@ -264,25 +277,33 @@ impl Ring {
 
     /// Ends a writer's lease; the first `put` bytes of it are now in the ring. Returns that.
     /// Another ring's lease is not this one's to end: it stays out.
+    #[inline(always)]
     pub(crate) fn put(&mut self, lease: RoomLease, put: usize) -> usize {
-        let span = Span {
-            len: put.min(lease.extent.span.len),
-            ..lease.extent.span
-        };
-        let is_current = lease.extent.is_of(&self.storage.pages);
-        if !is_current {
-            if let Some(pages) = &self.writer_keeps {
-                pages.copy_to(&self.storage.pages, span);
-            }
-        }
-        if is_current || lease.extent.was_of(&mut self.writer_keeps) {
+        let start = lease.extent.span.start;
+        if lease.extent.is_of(&self.storage.pages)
+            || self.bring_over(lease.extent.pages, start, put)
+        {
             if lease.packet && put > 0 {
-                self.storage.packets.push(span);
+                self.storage.packets.push(Span { start, len: put });
             }
             self.indices.put(put);
         }
         mem::forget(lease);
         put
+    }
+
+    /// Brings the `put` bytes of a writer's lease from `start` on over from `pages`, if the ring has
+    /// kept those for it. Returns whether it has.
+    #[cold]
+    fn bring_over(&mut self, pages: *const Pages, start: usize, put: usize) -> bool {
+        if let Some(kept) = self
+            .writer_keeps
+            .as_ref()
+            .filter(|kept| Arc::as_ptr(kept) == pages)
+        {
+            kept.copy_to(&self.storage.pages, Span { start, len: put });
+        }
+        was_kept(pages, &mut self.writer_keeps)
     }
 
     /// Takes the newest bytes out again, at most `most` and none that is on lease to a reader. Not
@@ -321,6 +342,7 @@ impl Ring {
         Ok(())
     }
 
+    #[inline(always)]
     fn extent(&self, span: Span) -> Extent {
         // INVARIANT: The pages stay as they are while a lease is out, by `resize` and `drop`;
         // `Indices` never leases a byte twice.
@@ -359,11 +381,6 @@ impl Extent {
     /// Whether this lease points at `pages`.
     fn is_of(&self, pages: &Arc<Pages>) -> bool {
         self.pages == Arc::as_ptr(pages)
-    }
-
-    /// Whether this lease points at the pages that are kept for it; they are so no more.
-    fn was_of(&self, kept: &mut Option<Arc<Pages>>) -> bool {
-        kept.take_if(|pages| self.is_of(pages)).is_some()
     }
 
     /// Calls `copy` with page, offset in it and length, for each piece of the span that lies in one

@@ -10,6 +10,7 @@
 #   MODULE=file      the module it has; what make has built for it if not said
 #   LOAD='capacity=128' or LOAD=no   with what it is loaded before the command, or not at all
 #   TIMEOUT=seconds  the machine is ended then, whatever it does; 120 for a command, none for a shell
+#   ICOUNT=1         one processor, whose clock counts its instructions: a nanosecond each
 #   LOG=file         where the kernel's log goes
 
 # shellcheck source=scripts/lib.sh
@@ -65,10 +66,12 @@ qemu() {
 	"$scripts/toolbox.sh" run timeout --foreground -k 5 "$@"
 }
 
+[[ -z ${ICOUNT-} ]] || CPUS=1
 machine=(qemu-system-x86_64 -machine q35 -smp "${CPUS:-2}" -m 512 -display none -monitor none
 	-no-reboot -nodefaults -kernel "$kernel/vmlinuz")
 kvm=(-accel kvm -cpu host)
 tcg=(-accel tcg -cpu qemu64)
+[[ -z ${ICOUNT-} ]] || tcg=(-accel 'tcg,thread=single' -icount 'shift=0,sleep=off' -cpu qemu64)
 
 # Where /dev/kvm is there but does not work, a kernel dies on it before it can miss its root file system.
 kvm_works() {
@@ -85,7 +88,7 @@ kvm_works() {
 
 boot() {
 	local accel=("${tcg[@]}") stdio=stdio,id=user
-	if kvm_works; then accel=("${kvm[@]}"); fi
+	if [[ -z ${ICOUNT-} ]] && kvm_works; then accel=("${kvm[@]}"); fi
 	[[ -n $run ]] || stdio+=,mux=on,signal=off
 	# The first serial line is the kernel's, for the log; the second the user's.
 	qemu "$timeout" "${machine[@]}" "${accel[@]}" -initrd "$work/initrd" \
