@@ -684,25 +684,26 @@ mod tests {
     fn leases_outlive_their_storage() -> Result {
         let mut ring = ring(4 * PAGE_SIZE)?;
         put(&mut ring, &mut pattern(0, 5000)?);
-        let reader = ring.lease_bytes(3000);
-        let writer = ring.lease_room(1, 7000, false);
-        for pages in [8, 3, 16] {
-            ring.resize(&mut Storage::new(pages * PAGE_SIZE, None)?)?;
-        }
-        if let Some(lease) = writer {
-            let copied = copy_from(&lease, &mut pattern(5000, 7000)?);
-            ring.put(lease, copied);
-        }
-        let mut came = pattern(0, 12000)?;
-        if let Some(lease) = reader {
-            assert_eq!(copy_to(&lease, &mut came), 3000);
-            assert!(came[..3000] == pattern(0, 3000)?[..]);
+        let (mut goes, mut came) = (pattern(5000, 7000)?, pattern(0, 12000)?);
+        let pattern = pattern(0, 12000)?;
+        let mut storages = [8, 3, 16].map(|pages| Storage::new(pages * PAGE_SIZE, None));
+        if let Some(reader) = ring.lease_bytes(3000) {
+            if let Some(writer) = ring.lease_room(1, 7000, false) {
+                for storage in storages.iter_mut().flatten() {
+                    assert!(ring.resize(storage).is_ok());
+                }
+                assert_eq!(ring.indices().capacity(), 16 * PAGE_SIZE);
+                let copied = copy_from(&writer, &mut goes);
+                ring.put(writer, copied);
+            }
+            assert_eq!(copy_to(&reader, &mut came), 3000);
+            assert!(came[..3000] == pattern[..3000]);
             // As if the last of them had met a fault.
-            ring.take(lease, 2000);
+            ring.take(reader, 2000);
         }
         assert!(ring.reader_keeps.is_none() && ring.writer_keeps.is_none());
         assert_eq!(take(&mut ring, &mut came), 10000);
-        assert!(came[..10000] == pattern(2000, 10000)?[..]);
+        assert!(came[..10000] == pattern[2000..]);
         Ok(())
     }
 
@@ -710,14 +711,14 @@ mod tests {
     fn a_packet_comes_alone_and_as_a_whole() -> Result {
         let mut ring = ring(3 * PAGE_SIZE)?;
         put(&mut ring, &mut pattern(0, 10)?);
+        let (mut goes, mut came) = (pattern(10, 20)?, pattern(0, 100)?);
         for _ in 0..4 {
             if let Some(lease) = ring.lease_room(20, 20, true) {
-                let copied = copy_from(&lease, &mut pattern(10, 20)?);
+                let copied = copy_from(&lease, &mut goes);
                 ring.put(lease, copied);
             }
         }
         assert_eq!((ring.indices().bytes(), ring.room()), (90, 0));
-        let mut came = pattern(0, 100)?;
         assert_eq!(take(&mut ring, &mut came), 10);
         assert_eq!(take(&mut ring, &mut came[..5]), 5);
         assert_eq!(ring.indices().bytes(), 60);
@@ -737,22 +738,20 @@ mod tests {
         put(&mut ring, &mut pattern(0, 3 * PAGE_SIZE)?);
         take(&mut ring, &mut pattern(0, 100)?);
         let mut fresh = KVec::new();
+        for _ in 0..2 {
+            fresh.push(Page::alloc_page(GFP_KERNEL)?, GFP_KERNEL)?;
+        }
+        let before = fresh[0].as_ptr();
         let mut whole = 0;
         if let Some(lease) = ring.lease_bytes(usize::MAX) {
             let given = lease.for_each_piece(|_, _, len| {
                 whole += usize::from(len == PAGE_SIZE);
                 len
             });
-            for _ in 0..whole {
-                fresh.push(Page::alloc_page(GFP_KERNEL)?, GFP_KERNEL)?;
-            }
-            let before = fresh[0].as_ptr();
-            assert_eq!(
-                ring.take_pages(lease, given, &mut fresh),
-                3 * PAGE_SIZE - 100
-            );
-            assert!(before != fresh[0].as_ptr());
+            let taken = ring.take_pages(lease, given, &mut fresh);
+            assert_eq!(taken, 3 * PAGE_SIZE - 100);
         }
+        assert!(before != fresh[0].as_ptr());
         assert_eq!(whole, 2);
         assert!(ring.indices().is_empty());
         Ok(())
