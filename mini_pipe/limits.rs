@@ -104,7 +104,8 @@ impl Payer {
         // SAFETY: The credentials keep the user, whose account is only used atomically; an
         // `atomic_long_t` is one `long`.
         unsafe {
-            Atomic::from_ptr(&raw mut (*(*self.0.as_ptr()).user).pipe_bufs.counter as *mut isize)
+            let user = (*self.0.as_ptr()).user;
+            Atomic::from_ptr((&raw mut (*user).pipe_bufs.counter).cast::<isize>())
         }
     }
 }

@@ -155,7 +155,15 @@ static NUMBER_OPS: bindings::kernel_param_ops = bindings::kernel_param_ops {
 
 /// A parameter, and what `modinfo` prints of it.
 macro_rules! param {
-    ($module:ident, $name:literal, $ops:ident, $value:ident, $mode:literal, $type:literal, $text:literal) => {
+    (
+        $module:ident,
+        $name:literal,
+        $ops:ident,
+        $value:ident,
+        $mode:literal,
+        $type:literal,
+        $text:literal
+    ) => {
         mod $module {
             use super::*;
 

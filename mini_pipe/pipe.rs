@@ -374,8 +374,8 @@ impl Pipe {
         Ok(changed)
     }
 
-    /// Leases at most `most` bytes to a reader, at least 1, which waits for them if need be. [`None`]
-    /// is end of file. May sleep.
+    /// Leases at most `most` bytes to a reader, at least 1, which waits for them if need be. May
+    /// sleep. [`None`] is end of file.
     ///
     /// # Errors
     ///

@@ -23,7 +23,8 @@ use crate::{
 };
 use core::{
     cell::UnsafeCell,
-    mem, //
+    mem,
+    ptr, //
 };
 use kernel::{
     bindings,
@@ -266,7 +267,7 @@ impl Ring {
                         // SAFETY: All bytes of this page are on the lease that ends here, so nobody
                         // else uses the cell: a writer's lease is for other pages, and whoever
                         // resizes the ring owns it, as the caller does.
-                        unsafe { mem::swap(&mut *cell.get(), page) };
+                        unsafe { ptr::swap(cell.get(), page) };
                     }
                 }
                 len
@@ -292,8 +293,8 @@ impl Ring {
         put
     }
 
-    /// Brings the `put` bytes of a writer's lease from `start` on over from `pages`, if the ring has
-    /// kept those for it. Returns whether it has.
+    /// Brings the `put` bytes of a writer's lease from `start` on over from `pages`, if the ring
+    /// has kept those for it. Returns whether it has.
     #[cold]
     fn bring_over(&mut self, pages: *const Pages, start: usize, put: usize) -> bool {
         if let Some(kept) = self
@@ -368,8 +369,8 @@ impl Drop for Ring {
 ///
 /// # Invariants
 ///
-/// - `pages` are the pages of the ring that made this lease. That ring keeps them while the lease is
-///   out, and replaces none of those that hold bytes of `span`.
+/// - `pages` are the pages of the ring that made this lease. That ring keeps them while the lease
+///   is out, and replaces none of those that hold bytes of `span`.
 /// - Nobody else touches the bytes of `span` while the lease is out: a ring has at most one lease a
 ///   side, and the spans of the two sides do not overlap (see [`Indices`]).
 struct Extent {
