@@ -6,6 +6,7 @@
 //!
 //! - `chrdev`: the kernel's side: a misc device with what `kernel::miscdevice` lacks.
 //! - `private`: private pipes, made by one of the device's ioctls, as `pipe2(2)` makes them.
+//! - `pipefs`: what gives a private pipe an inode and a name.
 //! - `file`: one open file, which is an end of a pipe, and what it is asked by ioctl.
 //! - `pipe`: the pipe: read, write and poll, with their sleeping and waking.
 //!   - `rendezvous`: writes that wait for their reader.
@@ -40,6 +41,8 @@ mod packets;
 mod params;
 #[path = "mini_pipe/pipe.rs"]
 mod pipe;
+#[path = "mini_pipe/pipefs.rs"]
+mod pipefs;
 #[path = "mini_pipe/policy.rs"]
 mod policy;
 #[path = "mini_pipe/private.rs"]

@@ -11,6 +11,7 @@ use crate::{
 };
 use core::{
     marker::PhantomData,
+    mem::MaybeUninit,
     ptr, //
 };
 use kernel::{
@@ -124,8 +125,8 @@ pub(crate) trait CharDevice: Sized + Send + Sync + 'static {
     /// What all open files have in common.
     type Shared: Send + Sync + 'static;
 
-    /// Opens `file`, or refuses to. Closing is dropping. May sleep.
-    fn open(shared: &Self::Shared, file: &File) -> Result<Self>;
+    /// Opens `file`. Closing is dropping. May sleep.
+    fn open(shared: &Self::Shared, file: &File) -> Self;
 
     /// `read(2)` and its kin. May sleep.
     fn read(&self, call: &Call, to: &mut IovIterDest<'_>) -> Result<usize>;
@@ -151,14 +152,17 @@ pub(crate) trait CharDevice: Sized + Send + Sync + 'static {
     fn show(&self, to: &SeqFile);
 }
 
-/// Opens `file` for a device that streams: without a position, but with calls that do not wait and
-/// with `O_DIRECT`.
+/// Opens `file` in `memory`, for a device that streams: without a position, but with calls that do
+/// not wait and with `O_DIRECT`.
 ///
 /// # Safety
 ///
 /// `file` must be being opened, so that nobody else uses it yet.
-pub(crate) unsafe fn open<T: CharDevice>(file: &File, shared: &T::Shared) -> Result<KBox<T>> {
-    let memory = KBox::<T>::new_uninit(GFP_KERNEL)?;
+pub(crate) unsafe fn open<T: CharDevice>(
+    memory: KBox<MaybeUninit<T>>,
+    file: &File,
+    shared: &T::Shared,
+) -> KBox<T> {
     // SAFETY: By the safety requirements. `stream_open` takes the position away: `lseek`, `pread`
     // and `pwrite` fail with `ESPIPE`. It cannot fail itself.
     unsafe {
@@ -166,7 +170,7 @@ pub(crate) unsafe fn open<T: CharDevice>(file: &File, shared: &T::Shared) -> Res
         bindings::stream_open((*file).f_inode, file);
         (*file).f_mode |= FMODE_NOWAIT | FMODE_CAN_ODIRECT;
     }
-    Ok(KBox::write(memory, T::open(shared, file)?))
+    KBox::write(memory, T::open(shared, file))
 }
 
 /// A registered misc device: /dev/NAME exists for as long as this does.
@@ -319,6 +323,7 @@ impl<T: CharDevice> MiscDevice for Operations<T> {
     type Ptr = KBox<T>;
 
     fn open(file: &File, _misc: &MiscDeviceRegistration<Self>) -> Result<KBox<T>> {
+        let memory = KBox::<T>::new_uninit(GFP_KERNEL)?;
         // SAFETY: `file` is being opened, so nobody else uses it yet, and the misc core has stored
         // the address of its `struct miscdevice` there.
         let misc = unsafe { (*file.as_ptr()).private_data }.cast::<Opaque<bindings::miscdevice>>();
@@ -326,7 +331,7 @@ impl<T: CharDevice> MiscDevice for Operations<T> {
         // core keeps it registered until this returns: `misc` is the field of a live one.
         let registration = unsafe { &*container_of!(misc, Registration<T>, misc) };
         // SAFETY: `file` is being opened, as above.
-        unsafe { open(file, &registration.shared) }
+        Ok(unsafe { open(memory, file, &registration.shared) })
     }
 
     fn read_iter(kiocb: Kiocb<'_, Self::Ptr>, iov: &mut IovIterDest<'_>) -> Result<usize> {

@@ -49,25 +49,18 @@ pub(crate) struct PipeFile {
     seat: Seat,
 }
 
-impl PipeFile {
-    /// The pipe that this is an end of.
-    pub(crate) fn pipe(&self) -> &Arc<Pipe> {
-        &self.pipe
-    }
-}
-
 impl CharDevice for PipeFile {
     type Shared = Arc<Pipe>;
 
-    fn open(pipe: &Arc<Pipe>, file: &File) -> Result<Self> {
+    fn open(pipe: &Arc<Pipe>, file: &File) -> Self {
         // Access mode 3 is neither end: only `ioctl(2)` takes such a file; see `open(2)`.
         let mode = file.flags() & O_ACCMODE;
         let reads = mode == O_RDONLY || mode == O_RDWR;
         let writes = mode == O_WRONLY || mode == O_RDWR;
-        Ok(Self {
+        Self {
             pipe: pipe.clone(),
             seat: pipe.open(reads, writes),
-        })
+        }
     }
 
     #[inline(always)]

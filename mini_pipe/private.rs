@@ -2,9 +2,6 @@
 
 //! Private pipes: made by an ioctl on the device, as `pipe2(2)` makes them, and gone with their
 //! last file.
-//!
-//! The two files of a pair have an inode of their own, as those of `pipe2(2)` do, through which the
-//! pipe can be opened again by way of /proc/PID/fd.
 
 use crate::{
     chrdev::{
@@ -20,6 +17,7 @@ use crate::{
     },
     params,
     pipe::Pipe,
+    pipefs,
     policy::Policy,
     ring::{
         pages_for,
@@ -28,16 +26,8 @@ use crate::{
     },
     uapi::Pair, //
 };
-use core::ptr::{
-    self,
-    NonNull, //
-};
 use kernel::{
     bindings,
-    error::{
-        from_err_ptr,
-        from_result, //
-    },
     fs::{
         file::{
             flags::{
@@ -53,41 +43,18 @@ use kernel::{
     },
     page::PAGE_SIZE,
     prelude::*,
-    str::CString,
     sync::{
         aref::ARef,
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
-        Arc,
-        ArcBorrow, //
+        Arc, //
     },
-    task::Task,
     types::ForeignOwnable, //
 };
 
-// `bindgen` does not see this: include/linux/anon_inodes.h is not among its headers.
-#[expect(improper_ctypes)] // `bindgen` has empty structures in what these point to.
-extern "C" {
-    fn anon_inode_create_getfile(
-        name: *const c_char,
-        fops: *const bindings::file_operations,
-        private: *mut c_void,
-        flags: c_int,
-        context: *const bindings::inode,
-    ) -> *mut bindings::file;
-}
-
-/// The file operations of a private pipe.
+/// The file operations of a private pipe: those of the device, but for how it is opened.
 const TABLE: &bindings::file_operations = &bindings::file_operations {
     open: Some(reopen),
-    release: Some(release),
     ..Operations::<PipeFile>::TABLE
 };
-
-/// How many have ever been made: each has its number, by which /proc/PID/fd names it.
-static MADE: Atomic<u64> = Atomic::new(0);
 
 /// Makes a private pipe as `asked`, and has `tell` told its descriptors before they are there.
 ///
@@ -100,7 +67,7 @@ pub(crate) fn pair(asked: Pair, tell: impl FnOnce(&Pair) -> Result) -> Result {
     }
     let flags = asked.flags & (O_NONBLOCK | O_DIRECT);
     let reader = first_file(new_pipe(asked.capacity as usize)?, O_RDONLY | flags)?;
-    let writer = second_file(&reader, O_WRONLY | flags)?;
+    let writer = pipefs::open_again(&reader, O_WRONLY | flags)?;
 
     let read_fd = FileDescriptorReservation::get_unused_fd_flags(asked.flags & O_CLOEXEC)?;
     let write_fd = FileDescriptorReservation::get_unused_fd_flags(asked.flags & O_CLOEXEC)?;
@@ -142,121 +109,34 @@ fn new_pipe(capacity: usize) -> Result<Arc<Pipe>> {
     )
 }
 
-/// The first file of `pipe`, with an inode for it.
+/// The first file of `pipe`.
 fn first_file(pipe: Arc<Pipe>, flags: u32) -> Result<ARef<File>> {
-    let number = MADE.fetch_add(1, Relaxed);
-    let name = CString::try_from_fmt(fmt!("mini_pipe:[{number}]"))?;
-    // SAFETY: The table is static, and the name is copied. A file without private data is only used
-    // by the lines below, until it has some.
-    let raw = from_err_ptr(unsafe {
-        anon_inode_create_getfile(
-            name.as_char_ptr(),
-            TABLE,
-            ptr::null_mut(),
-            flags as c_int,
-            ptr::null(),
-        )
-    })?;
-    // SAFETY: The file is valid, and the reference to it is handed over. Nobody knows of it yet, so
-    // nobody uses its position.
-    let file = unsafe { ARef::from_raw(NonNull::new_unchecked(raw).cast::<File>()) };
-    // SAFETY: Nobody else uses the file or its inode yet. `i_private` is that of an inode of
-    // `TABLE`: a pipe that has this file.
+    let memory = KBox::<PipeFile>::new_uninit(GFP_KERNEL_ACCOUNT)?;
+    let file = pipefs::new_file(pipe.clone(), flags, TABLE)?;
+    // SAFETY: Nobody else uses the file yet.
     unsafe {
-        (*raw).f_flags |= flags & O_DIRECT;
-        let boxed = chrdev::open::<PipeFile>(&file, &pipe)?;
-        (*(*raw).f_inode).i_private = Arc::as_ptr(&pipe).cast_mut().cast();
-        (*(*raw).f_inode).__bindgen_anon_3.i_fop = TABLE;
-        (*raw).private_data = boxed.into_foreign().cast();
+        let opened = chrdev::open(memory, &file, &pipe);
+        (*file.as_ptr()).private_data = opened.into_foreign().cast();
     }
     Ok(file)
 }
 
-/// Another file of the same pipe.
-fn second_file(first: &File, flags: u32) -> Result<ARef<File>> {
-    // SAFETY: The first file is open, and so its path is valid, and a task's own credentials are
-    // while it runs this. This calls `reopen`.
-    let raw = from_err_ptr(unsafe {
-        bindings::dentry_open(
-            &raw const (*first.as_ptr()).__bindgen_anon_1.f_path,
-            flags as c_int,
-            (*Task::current_raw()).cred,
-        )
-    })?;
-    // SAFETY: The file is valid, and the reference to it is handed over. Nobody knows of it yet, so
-    // nobody uses its position.
-    Ok(unsafe { ARef::from_raw(NonNull::new_unchecked(raw).cast::<File>()) })
-}
-
-/// `file_operations.open`: somebody opens a private pipe again, perhaps while others close it.
+/// `file_operations.open`: the second file of a pair, or somebody opens a private pipe again by way
+/// of /proc/PID/fd.
 ///
 /// # Safety
 ///
-/// `inode` must be valid, of a private pipe, and `file` be being opened.
+/// `inode` must be that of a private pipe, and `file` be being opened.
 unsafe extern "C" fn reopen(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-    from_result(|| {
-        // SAFETY: The inode is valid. While its pointer is not null, which its lock guards, there
-        // is a file, or a `release` before its end, with a reference to the pipe.
-        let pipe = unsafe {
-            bindings::spin_lock(&raw mut (*inode).i_lock);
-            let pipe = (*inode).i_private.cast::<Pipe>();
-            let pipe = (!pipe.is_null()).then(|| Arc::from(ArcBorrow::from_raw(pipe)));
-            bindings::spin_unlock(&raw mut (*inode).i_lock);
-            pipe.ok_or(ENXIO)?
-        };
-        // SAFETY: The file is being opened, so nobody else uses it, or its position.
-        let opened = unsafe { chrdev::open::<PipeFile>(File::from_raw_file(file), &pipe) };
-        match opened {
-            Ok(boxed) => {
-                // SAFETY: As above.
-                unsafe { (*file).private_data = boxed.into_foreign().cast() };
-                Ok(0)
-            }
-            Err(error) => {
-                // SAFETY: The inode is valid, and of this pipe.
-                unsafe { put(inode, pipe) };
-                Err(error)
-            }
-        }
-    })
-}
-
-/// `file_operations.release`: a file of a private pipe is closed for the last time.
-///
-/// # Safety
-///
-/// `inode` must be valid, and `file` be one of it, that nobody uses any more.
-unsafe extern "C" fn release(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-    // SAFETY: `open` stored a `KBox<PipeFile>` there, if it got so far, which is not used again.
-    let boxed = unsafe {
-        let private = (*file).private_data;
-        (!private.is_null()).then(|| <KBox<PipeFile> as ForeignOwnable>::from_foreign(private))
+    let Ok(memory) = KBox::<PipeFile>::new_uninit(GFP_KERNEL_ACCOUNT) else {
+        return ENOMEM.to_errno();
     };
-    if let Some(boxed) = boxed {
-        let pipe = boxed.pipe().clone();
-        drop(boxed);
-        // SAFETY: The inode is valid, and of this pipe.
-        unsafe { put(inode, pipe) };
+    // SAFETY: By the safety requirements; nobody else uses a file, or its position, that is being
+    // opened.
+    unsafe {
+        let pipe = pipefs::pipe_of(inode);
+        let opened = chrdev::open(memory, File::from_raw_file(file), &pipe);
+        (*file).private_data = opened.into_foreign().cast();
     }
     0
-}
-
-/// Gives up a reference to the pipe of `inode`, which forgets it if that was the last one.
-///
-/// # Safety
-///
-/// `inode` must be valid, and of that pipe.
-unsafe fn put(inode: *mut bindings::inode, pipe: Arc<Pipe>) {
-    // SAFETY: By the safety requirements; the lock guards the pointer.
-    let last = unsafe {
-        bindings::spin_lock(&raw mut (*inode).i_lock);
-        let last = Arc::into_unique_or_drop(pipe);
-        if last.is_some() {
-            (*inode).i_private = ptr::null_mut();
-        }
-        bindings::spin_unlock(&raw mut (*inode).i_lock);
-        last
-    };
-    // Freeing the pipe may sleep.
-    drop(last);
 }

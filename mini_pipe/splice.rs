@@ -126,7 +126,7 @@ impl Parcels {
         if self.count == MOST {
             return Err(EAGAIN);
         }
-        fresh.push(Page::alloc_page(GFP_KERNEL)?, GFP_KERNEL)?;
+        fresh.push(Page::alloc_page(GFP_KERNEL_ACCOUNT)?, GFP_KERNEL)?;
         let page = page.as_ptr();
         // SAFETY: The page is valid, and its references are only counted atomically: this is
         // `get_page()`, which `bindgen` does not see.
@@ -141,7 +141,7 @@ impl Parcels {
         if self.count == MOST {
             return Err(EAGAIN);
         }
-        let copy = Page::alloc_page(GFP_KERNEL)?;
+        let copy = Page::alloc_page(GFP_KERNEL_ACCOUNT)?;
         copy_part(page, offset, &copy, offset, len)?;
         self.add(into_reference(copy), offset, len);
         Ok(())
@@ -149,7 +149,7 @@ impl Parcels {
 
     /// Adds a copy of a packet, as one.
     fn add_packet(&mut self, lease: &BytesLease) -> Result {
-        let copy = Page::alloc_page(GFP_KERNEL)?;
+        let copy = Page::alloc_page(GFP_KERNEL_ACCOUNT)?;
         let mut done = 0;
         lease.for_each_piece(
             |page, offset, len| match copy_part(page, offset, &copy, done, len) {
