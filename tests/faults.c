@@ -12,7 +12,6 @@
 #include <sys/mount.h>
 #include <sys/select.h>
 #include <sys/stat.h>
-#include <sys/sysinfo.h>
 #include "module_fixture.h"
 
 #define DEBUGFS "/sys/kernel/debug"
@@ -195,12 +194,6 @@ FIXTURE_VARIANT_ADD(loading, a_byte) { .capacity = "1", .bytes = 1, .step = 8, }
 FIXTURE_VARIANT_ADD(loading, the_default) { .capacity = "65536", .bytes = 65536, .step = 1, };
 FIXTURE_VARIANT_ADD(loading, the_largest) { .capacity = "1048576", .bytes = 1048576, .step = 8, };
 
-/*
- * How much may be missing afterwards, for a kernel that watches keeps books. Rings of the largest
- * that were not given back would be twice as much.
- */
-#define SLACK (8 << 20)
-
 FIXTURE_SETUP(loading)
 {
 	start_unloaded(_metadata);
@@ -241,18 +234,10 @@ static ssize_t load_image(const void *arg)
 	return syscall(__NR_init_module, image->start, image->size, image->parameters);
 }
 
-static long free_memory(void)
-{
-	struct sysinfo info = { .freeram = 0 };
-
-	sysinfo(&info);
-	return info.freeram * info.mem_unit;
-}
-
 TEST_F_TIMEOUT(loading, fails_cleanly_at_each_allocation_in_turn, 300)
 {
 	struct image image = map_module(_metadata, variant->capacity);
-	long before = free_memory();
+	ssize_t before = free_memory();
 	struct outcome outcome;
 	int failures = 0;
 	int nth = 1;
@@ -272,7 +257,8 @@ TEST_F_TIMEOUT(loading, fails_cleanly_at_each_allocation_in_turn, 300)
 		nth += variant->step;
 	} while (outcome.fault != NONE);
 	EXPECT_LT(0, failures);
-	EXPECT_GT(SLACK, before - free_memory());
+	/* Rings of the largest that were not given back would be twice as much. */
+	EXPECT_GT(MEMORY_SLACK, before - free_memory());
 
 	load_capacity(_metadata, variant->capacity);
 	EXPECT_EQ(variant->bytes, measure_capacity(_metadata));

@@ -13,16 +13,21 @@
 #include <limits.h>
 #include <linux/limits.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <sys/uio.h>
 #include "kselftest_harness.h"
 
 #ifndef MINI_PIPE
 #define MINI_PIPE "/dev/mini_pipe"
 #endif
+
+/* What the name of a private pipe begins with; its number and a bracket follow. */
+#define PRIVATE_PIPE "anon_inode:mini_pipe:["
 
 /* How long to wait for what must happen; a slow emulator needs a fraction of it. */
 #define PATIENCE_MS 10000
@@ -310,7 +315,15 @@ static inline char state_of(pid_t pid)
 	return name_end && name_end[1] ? name_end[2] : '?';
 }
 
-static inline bool fd_is_mini_pipe(pid_t pid, unsigned long fd)
+/* What /proc/PID/fd has for the device, for a private pipe, and for a pipe(2) beside. */
+static inline bool names_a_pipe(const char *target)
+{
+	return strcmp(target, MINI_PIPE) == 0 ||
+	       strncmp(target, PRIVATE_PIPE, strlen(PRIVATE_PIPE)) == 0 ||
+	       strncmp(target, "pipe:[", 6) == 0;
+}
+
+static inline bool fd_is_a_pipe(pid_t pid, unsigned long fd)
 {
 	char path[64], target[64];
 	ssize_t len;
@@ -318,7 +331,7 @@ static inline bool fd_is_mini_pipe(pid_t pid, unsigned long fd)
 	snprintf(path, sizeof(path), "/proc/%d/fd/%lu", pid, fd);
 	len = readlink(path, target, sizeof(target) - 1);
 	target[len > 0 ? len : 0] = '\0';
-	return strcmp(target, MINI_PIPE) == 0;
+	return names_a_pipe(target);
 }
 
 /* These wait for a set of files, so their first argument is no descriptor. */
@@ -338,7 +351,7 @@ static inline bool is_asleep_in(pid_t pid, long syscall_nr)
 		return false;
 	if (sscanf(text, "%ld %lx", &nr, &first_arg) != 2 || nr != syscall_nr)
 		return false;
-	return waits_for_many(nr) || fd_is_mini_pipe(pid, first_arg);
+	return waits_for_many(nr) || fd_is_a_pipe(pid, first_arg);
 }
 
 /*
@@ -359,6 +372,34 @@ static inline bool falls_asleep_in(const struct child *child, long syscall_nr)
 }
 
 #define ASSERT_ASLEEP_IN(call, child) ASSERT_TRUE(falls_asleep_in(child, __NR_##call))
+
+static inline bool bind_to_first_processor(pid_t pid)
+{
+	cpu_set_t set;
+	int cpu = 0;
+
+	if (sched_getaffinity(0, sizeof(set), &set))
+		return false;
+	while (!CPU_ISSET(cpu, &set))
+		cpu++;
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	return sched_setaffinity(pid, sizeof(set), &set) == 0;
+}
+
+/*
+ * From now on, none of the sleepers runs, whoever wakes it, but while the test sleeps: they are
+ * bound to the test's processor, where it comes first.
+ */
+static inline bool outrank(const struct child *sleepers, int count)
+{
+	struct sched_param param = { .sched_priority = 1 };
+
+	for (int i = 0; i < count; i++)
+		if (!bind_to_first_processor(sleepers[i].pid))
+			return false;
+	return bind_to_first_processor(0) && sched_setscheduler(0, SCHED_FIFO, &param) == 0;
+}
 
 /* The usual jobs */
 
@@ -581,6 +622,17 @@ static inline bool holds(struct __test_metadata *_metadata, ssize_t capacity, ss
 }
 
 /* Memory */
+
+/* How much may be missing that nobody has lost: the kernel keeps books. */
+#define MEMORY_SLACK (8 << 20)
+
+static inline ssize_t free_memory(void)
+{
+	struct sysinfo info = { .freeram = 0 };
+
+	sysinfo(&info);
+	return info.freeram * info.mem_unit;
+}
 
 static inline size_t page_size(void)
 {

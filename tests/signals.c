@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Signals: what they interrupt, what they leave alone, and that no wake-up dies with one. */
-#include <sched.h>
 #include "pipe_fixture.h"
 
 #define ROUNDS 50
@@ -232,34 +231,11 @@ TEST_F(pipe, a_blocked_sigpipe_stays_pending)
 /*
  * A wake-up and a signal at the same time.
  *
- * The sleepers are bound to the test's processor and the test outranks them there, so none of
- * them runs between the wake-up and the signal: when the woken one does run, it has both. It
- * must see what it was woken for before it heeds the signal. If it gives up instead, the wake-up
- * is lost, and the sleeper behind it sleeps on beside its byte or its room.
+ * The test outranks the sleepers, so none of them runs between the wake-up and the signal: when
+ * the woken one does run, it has both. It must see what it was woken for before it heeds the
+ * signal. If it gives up instead, the wake-up is lost, and the sleeper behind it sleeps on beside
+ * its byte or its room.
  */
-
-static bool bind_to_first_processor(pid_t pid)
-{
-	cpu_set_t set;
-	int cpu = 0;
-
-	if (sched_getaffinity(0, sizeof(set), &set))
-		return false;
-	while (!CPU_ISSET(cpu, &set))
-		cpu++;
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	return sched_setaffinity(pid, sizeof(set), &set) == 0;
-}
-
-static bool outrank_the_sleepers(const struct child *sleepers)
-{
-	struct sched_param param = { .sched_priority = 1 };
-
-	return bind_to_first_processor(sleepers[0].pid) &&
-	       bind_to_first_processor(sleepers[1].pid) && bind_to_first_processor(0) &&
-	       sched_setscheduler(0, SCHED_FIFO, &param) == 0;
-}
 
 static void read_again_and_again(int report_to, const void *arg)
 {
@@ -289,7 +265,7 @@ TEST_F(pipe, a_reader_woken_and_signalled_at_once_takes_its_byte)
 		readers[i] = start_child(_metadata, read_again_and_again, &job);
 		ASSERT_ASLEEP_IN(read, &readers[i]);
 	}
-	if (!outrank_the_sleepers(readers))
+	if (!outrank(readers, 2))
 		SKIP(return, "needs the right to outrank others (root)");
 	for (int i = 0; i < ROUNDS; i++) {
 		struct child *first = &readers[i % 2];
@@ -316,7 +292,7 @@ TEST_F(pipe, a_writer_woken_and_signalled_at_once_uses_its_room)
 		writers[i] = start_child(_metadata, write_again_and_again, &job);
 		ASSERT_ASLEEP_IN(write, &writers[i]);
 	}
-	if (!outrank_the_sleepers(writers))
+	if (!outrank(writers, 2))
 		SKIP(return, "needs the right to outrank others (root)");
 	for (int i = 0; i < ROUNDS; i++) {
 		struct child *first = &writers[i % 2];
