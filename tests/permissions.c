@@ -3,25 +3,14 @@
  * Who may: the node keeps strangers out, and its group and mode let in whom they name, exactly as
  * a FIFO's do. The module and its parameter are root's. Needs root, to become somebody else.
  */
-#include <grp.h>
 #include <sys/stat.h>
-#include "mini_pipe_test.h"
+#include "people.h"
 
 #define FIFO "/tmp/mini_pipe.fifo"
 #define PARAMETER "/sys/module/mini_pipe/parameters/capacity"
 
-/* Ids without a name will do. */
-#define STRANGER 65534
-#define GROUP 65533
-
 static const int ways[] = { O_RDONLY, O_WRONLY, O_RDWR };
 
-struct person {
-	gid_t gid;
-	gid_t supplementary;
-};
-
-static const struct person stranger = { STRANGER, STRANGER };
 static const struct person member = { GROUP, STRANGER };
 static const struct person supplementary_member = { STRANGER, GROUP };
 
@@ -63,16 +52,6 @@ FIXTURE_TEARDOWN(node)
 	clear_the_stage(_metadata);
 	let_in(_metadata, variant->path, self->before.st_gid, self->before.st_mode & 07777);
 	unlink(FIFO);
-}
-
-static void become(const struct person *person)
-{
-	if (setgroups(1, &person->supplementary) ||
-	    setresgid(person->gid, person->gid, person->gid) ||
-	    setresuid(STRANGER, STRANGER, STRANGER))
-		_exit(KSFT_FAIL);
-	/* Forgotten with the old identity. */
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
 /* A call that a person makes. */
