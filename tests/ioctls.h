@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the tests ask of a pipe with ioctl, and pipes that a test has both ends of. */
+#ifndef IOCTLS_H
+#define IOCTLS_H
+
+#include <sys/ioctl.h>
+#include "../uapi/mini_pipe.h"
+#include "mini_pipe_test.h"
+
+/* How many bytes wait for a reader. */
+static inline int bytes_in(int fd)
+{
+	int bytes = -1;
+
+	return ioctl(fd, FIONREAD, &bytes) ? -1 : bytes;
+}
+
+static inline int capacity_of(int fd)
+{
+	return ioctl(fd, MINI_PIPE_IOC_GET_CAPACITY);
+}
+
+static inline int set_capacity(int fd, unsigned long bytes)
+{
+	return ioctl(fd, MINI_PIPE_IOC_SET_CAPACITY, bytes);
+}
+
+static inline int policy_of(int fd)
+{
+	return ioctl(fd, MINI_PIPE_IOC_GET_POLICY);
+}
+
+static inline int set_policy(int fd, unsigned long policy)
+{
+	return ioctl(fd, MINI_PIPE_IOC_SET_POLICY, policy);
+}
+
+/* Both ends of a pipe. */
+struct ends {
+	int r;
+	int w;
+};
+
+/* Makes a private pipe; 0, or -1 with errno, as pipe2(2). */
+static inline int make_pair(int device, struct ends *ends, unsigned int flags,
+			    unsigned int capacity)
+{
+	struct mini_pipe_pair pair = {
+		.flags = flags, .capacity = capacity, .read_fd = -1, .write_fd = -1,
+	};
+	int ret = ioctl(device, MINI_PIPE_IOC_PAIR, &pair);
+
+	*ends = (struct ends){ pair.read_fd, pair.write_fd };
+	return ret;
+}
+
+/* A file of the device that is neither end, for ioctl alone. */
+static inline int open_neither(struct __test_metadata *_metadata)
+{
+	return open_pipe(_metadata, O_ACCMODE);
+}
+
+static inline struct ends private_pipe(struct __test_metadata *_metadata, unsigned int flags,
+				       unsigned int capacity)
+{
+	int device = open_neither(_metadata);
+	struct ends ends;
+
+	ASSERT_EQ(0, make_pair(device, &ends, flags | O_CLOEXEC, capacity))
+	{
+		TH_LOG("MINI_PIPE_IOC_PAIR: %s", strerror(errno));
+	}
+	close(device);
+	return ends;
+}
+
+/* The same end once more: an open file of its own, which blocks. */
+static inline int open_again(int fd, int flags)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, flags | O_CLOEXEC);
+}
+
+/* A child at one end of a pipe that the test has. */
+struct end_job {
+	struct ends ends;
+	ssize_t len;
+	unsigned char fill;	/* a writer's byte */
+};
+
+/* Only at that end, by a file of its own. */
+static inline int sit_down(const struct ends *ends, int end)
+{
+	int fd = open_again(end == O_RDONLY ? ends->r : ends->w, end);
+
+	if (fd < 0)
+		_exit(KSFT_FAIL);
+	close(ends->r);
+	close(ends->w);
+	return fd;
+}
+
+static inline void read_at_end(int report_to, const void *arg)
+{
+	const struct end_job *job = arg;
+	int fd = sit_down(&job->ends, O_RDONLY);
+
+	report(report_to, read(fd, big_buffer(), job->len));
+}
+
+static inline void write_at_end(int report_to, const void *arg)
+{
+	const struct end_job *job = arg;
+	int fd = sit_down(&job->ends, O_WRONLY);
+
+	memset(big_buffer(), job->fill, job->len);
+	report(report_to, write(fd, big_buffer(), job->len));
+}
+
+static inline struct child start_reader_at(struct __test_metadata *_metadata,
+					   const struct ends *ends, ssize_t len)
+{
+	struct end_job job = { .ends = *ends, .len = len };
+
+	return start_heir(_metadata, read_at_end, &job);
+}
+
+static inline struct child start_writer_at(struct __test_metadata *_metadata,
+					   const struct ends *ends, ssize_t len,
+					   unsigned char fill)
+{
+	struct end_job job = { .ends = *ends, .len = len, .fill = fill };
+
+	return start_heir(_metadata, write_at_end, &job);
+}
+
+#endif /* IOCTLS_H */
