@@ -1,0 +1,876 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The writing policy, and rendezvous: a write returns when its last byte has been taken, and what
+ * it says was taken, was; nothing else of it is left in the pipe. module.c has the parameter.
+ */
+#include "ioctls.h"
+
+/* The policy itself */
+
+FIXTURE(policy)
+{
+	int fd;			/* neither end */
+	ssize_t capacity;
+};
+
+FIXTURE_SETUP(policy)
+{
+	self->capacity = set_the_stage(_metadata);
+	self->fd = open_neither(_metadata);
+}
+
+static void be_buffered(struct __test_metadata *_metadata, int fd)
+{
+	clear_the_stage(_metadata);
+	empty_pipe(_metadata);
+	EXPECT_EQ(0, set_policy(fd, MINI_PIPE_BUFFERED));
+}
+
+FIXTURE_TEARDOWN(policy)
+{
+	be_buffered(_metadata, self->fd);
+}
+
+TEST_F(policy, is_buffered_until_it_is_changed)
+{
+	EXPECT_EQ(MINI_PIPE_BUFFERED, policy_of(self->fd));
+	EXPECT_EQ(0, set_policy(self->fd, MINI_PIPE_RENDEZVOUS));
+	EXPECT_EQ(MINI_PIPE_RENDEZVOUS, policy_of(self->fd));
+	EXPECT_EQ(0, set_policy(self->fd, MINI_PIPE_BUFFERED));
+	EXPECT_EQ(MINI_PIPE_BUFFERED, policy_of(self->fd));
+}
+
+TEST_F(policy, is_the_pipes_and_stays_when_nobody_has_it_open)
+{
+	ASSERT_EQ(0, set_policy(self->fd, MINI_PIPE_RENDEZVOUS));
+	close(self->fd);
+	self->fd = open_pipe(_metadata, O_RDWR);
+	EXPECT_EQ(MINI_PIPE_RENDEZVOUS, policy_of(self->fd));
+}
+
+TEST_F(policy, is_one_that_there_is)
+{
+	static const unsigned long unknown[] = { 2, INT_MAX, UINT_MAX, 1UL << 32, -1UL };
+
+	for (size_t i = 0; i < ARRAY_SIZE(unknown); i++) {
+		EXPECT_EQ(-1, set_policy(self->fd, unknown[i]))
+		{
+			TH_LOG("%lu", unknown[i]);
+		}
+		EXPECT_EQ(EINVAL, errno);
+	}
+	EXPECT_EQ(MINI_PIPE_BUFFERED, policy_of(self->fd));
+}
+
+static void expect_busy(struct __test_metadata *_metadata, int fd, bool busy)
+{
+	int is = policy_of(fd), other = MINI_PIPE_RENDEZVOUS - is;
+
+	EXPECT_EQ(busy ? -1 : 0, set_policy(fd, other));
+	if (busy)
+		EXPECT_EQ(EBUSY, errno);
+	EXPECT_EQ(busy ? is : other, policy_of(fd));
+}
+
+TEST_F(policy, is_not_changed_while_there_are_bytes)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+
+	put_in(_metadata, fd, 2);
+	expect_busy(_metadata, self->fd, true);
+	take(_metadata, fd, 1);
+	expect_busy(_metadata, self->fd, true);
+	take(_metadata, fd, 1);
+	expect_busy(_metadata, self->fd, false);
+}
+
+TEST_F(policy, is_not_changed_while_a_reader_sleeps)
+{
+	struct child reader = start_reader(_metadata, 1);
+
+	ASSERT_ASLEEP_IN(read, &reader);
+	expect_busy(_metadata, self->fd, true);
+	kill(reader.pid, SIGUSR1);
+	EXPECT_EQ(EINTR, result_of(_metadata, &reader).err);
+	expect_busy(_metadata, self->fd, false);
+}
+
+TEST_F(policy, is_not_changed_while_a_writer_sleeps)
+{
+	struct child writer;
+
+	ASSERT_EQ(0, set_policy(self->fd, MINI_PIPE_RENDEZVOUS));
+	writer = start_writer(_metadata, 1, 'w');
+	ASSERT_ASLEEP_IN(write, &writer);
+	expect_busy(_metadata, self->fd, true);
+	dismiss(_metadata, &writer);
+	expect_busy(_metadata, self->fd, false);
+}
+
+/* They have it open, but make no call that the policy is for. */
+TEST_F(policy, is_changed_while_others_have_it_open_or_poll)
+{
+	int both = open_pipe(_metadata, O_RDWR);
+	struct child poller = start_watch(_metadata, O_RDONLY, POLLIN);
+
+	expect_busy(_metadata, self->fd, false);
+	expect_busy(_metadata, both, false);
+	ASSERT_EQ(1, write(both, "x", 1));
+	EXPECT_EQ(POLLIN, result_of(_metadata, &poller).ret);
+}
+
+TEST_F(policy, of_a_private_pipe_is_its_own)
+{
+	struct ends ends;
+
+	ASSERT_EQ(0, set_policy(self->fd, MINI_PIPE_RENDEZVOUS));
+	ends = private_pipe(_metadata, O_NONBLOCK, 0);
+	EXPECT_EQ(MINI_PIPE_BUFFERED, policy_of(ends.r));
+	ASSERT_EQ(0, set_policy(self->fd, MINI_PIPE_BUFFERED));
+	EXPECT_EQ(0, set_policy(ends.r, MINI_PIPE_RENDEZVOUS));
+	EXPECT_EQ(MINI_PIPE_RENDEZVOUS, policy_of(ends.w));
+	EXPECT_EQ(MINI_PIPE_BUFFERED, policy_of(self->fd));
+}
+
+TEST_F(policy, of_a_private_pipe_may_be_rendezvous_too)
+{
+	struct ends ends = private_pipe(_metadata, O_NONBLOCK, 0);
+	struct child writer;
+
+	ASSERT_EQ(0, set_policy(ends.w, MINI_PIPE_RENDEZVOUS));
+	writer = start_writer_at(_metadata, &ends, 10, 'w');
+	ASSERT_ASLEEP_IN(write, &writer);
+	take(_metadata, ends.r, 9);
+	ASSERT_ASLEEP_IN(write, &writer);
+	take(_metadata, ends.r, 1);
+	EXPECT_EQ(10, result_of(_metadata, &writer).ret);
+}
+
+/* Rendezvous */
+
+FIXTURE(rendezvous)
+{
+	int fd;			/* neither end */
+	ssize_t capacity;
+};
+
+FIXTURE_SETUP(rendezvous)
+{
+	self->capacity = set_the_stage(_metadata);
+	self->fd = open_neither(_metadata);
+	ASSERT_EQ(0, set_policy(self->fd, MINI_PIPE_RENDEZVOUS));
+}
+
+FIXTURE_TEARDOWN(rendezvous)
+{
+	be_buffered(_metadata, self->fd);
+}
+
+static struct child start_pattern_writer(struct __test_metadata *_metadata, ssize_t len,
+					 bool restart)
+{
+	struct job job = { .len = len, .restart = restart };
+	struct child writer = start_child(_metadata, write_once, &job);
+
+	ASSERT_ASLEEP_IN(write, &writer);
+	return writer;
+}
+
+static void take_pattern(struct __test_metadata *_metadata, int reader, ssize_t from, ssize_t len)
+{
+	take(_metadata, reader, len);
+	EXPECT_TRUE(is_pattern(big_buffer(), from, len));
+}
+
+static void expect_letters(struct __test_metadata *_metadata, int reader, unsigned char letter,
+			   ssize_t len)
+{
+	take(_metadata, reader, len);
+	for (ssize_t i = 0; i < len; i++)
+		ASSERT_EQ(letter, big_buffer()[i]);
+}
+
+static void interrupt(struct __test_metadata *_metadata, const struct child *writer, ssize_t taken)
+{
+	struct result result;
+
+	kill(writer->pid, SIGUSR1);
+	result = result_of(_metadata, writer);
+	EXPECT_EQ(taken ? taken : -1, result.ret);
+	EXPECT_EQ(taken ? 0 : EINTR, result.err);
+}
+
+/* When it returns */
+
+TEST_F(rendezvous, a_write_returns_when_its_last_byte_has_been_taken)
+{
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	struct child writer = start_pattern_writer(_metadata, 10, false);
+
+	take_pattern(_metadata, reader, 0, 4);
+	ASSERT_ASLEEP_IN(write, &writer);
+	take_pattern(_metadata, reader, 4, 5);
+	ASSERT_ASLEEP_IN(write, &writer);
+	take_pattern(_metadata, reader, 9, 1);
+	EXPECT_EQ(10, result_of(_metadata, &writer).ret);
+}
+
+TEST_F(rendezvous, a_write_waits_for_a_reader_that_has_not_come_yet)
+{
+	struct child writer = start_writer(_metadata, 1, 'w');
+	int reader;
+
+	ASSERT_ASLEEP_IN(write, &writer);
+	reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	ASSERT_ASLEEP_IN(write, &writer);
+	expect_letters(_metadata, reader, 'w', 1);
+	EXPECT_EQ(1, result_of(_metadata, &writer).ret);
+}
+
+TEST_F(rendezvous, a_write_meets_a_reader_that_sleeps)
+{
+	struct child reader = start_reader(_metadata, 100);
+	struct child writer;
+	struct result result;
+
+	ASSERT_ASLEEP_IN(read, &reader);
+	writer = start_writer(_metadata, 10, 'w');
+	EXPECT_EQ(10, result_of(_metadata, &writer).ret);
+	result = result_of(_metadata, &reader);
+	EXPECT_EQ(10, result.ret);
+	EXPECT_EQ('w', result.first);
+}
+
+TEST_F(rendezvous, a_write_of_all_the_pipe_holds_waits_for_all_of_it)
+{
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	struct child writer = start_pattern_writer(_metadata, self->capacity, false);
+
+	take_pattern(_metadata, reader, 0, self->capacity - 1);
+	ASSERT_ASLEEP_IN(write, &writer);
+	take_pattern(_metadata, reader, self->capacity - 1, 1);
+	EXPECT_EQ(self->capacity, result_of(_metadata, &writer).ret);
+}
+
+/* It fills the pipe, waits for room, and so on; and in the end for the last byte. */
+TEST_F(rendezvous, a_large_write_returns_when_its_last_byte_has_been_taken)
+{
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	ssize_t len = 3 * self->capacity + 5;
+	struct child writer = start_pattern_writer(_metadata, len, false);
+	ssize_t out = 0;
+
+	while (out < len - 1) {
+		ssize_t n = read(reader, big_buffer(), len - 1 - out);
+
+		if (n < 0) {
+			ASSERT_EQ(EAGAIN, errno);
+			ASSERT_FALSE(has_reported(&writer));
+			a_moment();
+			continue;
+		}
+		ASSERT_TRUE(is_pattern(big_buffer(), out, n));
+		out += n;
+	}
+	ASSERT_ASLEEP_IN(write, &writer);
+	take_pattern(_metadata, reader, len - 1, 1);
+	EXPECT_EQ(len, result_of(_metadata, &writer).ret);
+}
+
+TEST_F(rendezvous, a_write_of_nothing_returns_at_once)
+{
+	struct child nothing = start_writer(_metadata, 0, 'n');
+	struct child writer;
+
+	EXPECT_EQ(0, result_of(_metadata, &nothing).ret);
+	writer = start_pattern_writer(_metadata, 10, false);
+	nothing = start_writer(_metadata, 0, 'n');
+	EXPECT_EQ(0, result_of(_metadata, &nothing).ret);
+	ASSERT_ASLEEP_IN(write, &writer);
+}
+
+static void write_as_both_ends(int report_to, const void *arg __maybe_unused)
+{
+	report(report_to, write(open(MINI_PIPE, O_RDWR), "bbb", 3));
+}
+
+/* It could read its bytes itself, but not while it writes. */
+TEST_F(rendezvous, a_file_that_is_both_ends_waits_for_another_reader)
+{
+	struct child both = start_child(_metadata, write_as_both_ends, NULL);
+	int reader;
+
+	ASSERT_ASLEEP_IN(write, &both);
+	reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	expect_letters(_metadata, reader, 'b', 3);
+	EXPECT_EQ(3, result_of(_metadata, &both).ret);
+}
+
+/* Turns */
+
+TEST_F(rendezvous, the_second_write_waits_until_the_first_is_taken)
+{
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	struct child writers[2];
+
+	queue_writers(_metadata, writers, 2, 10);
+	EXPECT_EQ(10, bytes_in(self->fd));
+	expect_letters(_metadata, reader, 'a', 9);
+	ASSERT_ASLEEP_IN(write, &writers[1]);
+	EXPECT_EQ(1, bytes_in(self->fd));
+	expect_letters(_metadata, reader, 'a', 1);
+	EXPECT_EQ(10, result_of(_metadata, &writers[0]).ret);
+	ASSERT_ASLEEP_IN(write, &writers[1]);
+	EXPECT_EQ(10, bytes_in(self->fd));
+	expect_letters(_metadata, reader, 'b', 10);
+	EXPECT_EQ(10, result_of(_metadata, &writers[1]).ret);
+}
+
+/* Until so many bytes of that letter have come, in pieces if need be. */
+static void expect_all_letters(struct __test_metadata *_metadata, int reader, unsigned char letter,
+			       ssize_t len)
+{
+	while (len > 0) {
+		struct pollfd in = { .fd = reader, .events = POLLIN };
+		ssize_t n;
+
+		ASSERT_EQ(1, poll(&in, 1, PATIENCE_MS));
+		n = read(reader, big_buffer(), len);
+		ASSERT_LT(0, n);
+		for (ssize_t i = 0; i < n; i++)
+			ASSERT_EQ(letter, big_buffer()[i]);
+		len -= n;
+	}
+}
+
+TEST_F(rendezvous, large_writes_do_not_mix)
+{
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	ssize_t len = self->capacity + 100;
+	struct child writers[2];
+
+	queue_writers(_metadata, writers, 2, len);
+	expect_all_letters(_metadata, reader, 'a', len);
+	EXPECT_EQ(len, result_of(_metadata, &writers[0]).ret);
+	expect_all_letters(_metadata, reader, 'b', len);
+	EXPECT_EQ(len, result_of(_metadata, &writers[1]).ret);
+}
+
+TEST_F(rendezvous, eight_writers_each_have_their_turn)
+{
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	struct child writers[8];
+	bool seen[8] = { false };
+
+	queue_writers(_metadata, writers, 8, 10);
+	for (int i = 0; i < 8; i++) {
+		struct pollfd in = { .fd = reader, .events = POLLIN };
+		int which;
+
+		ASSERT_EQ(1, poll(&in, 1, PATIENCE_MS));
+		take(_metadata, reader, 10);
+		which = big_buffer()[0] - 'a';
+		ASSERT_TRUE(which >= 0 && which < 8 && !seen[which]);
+		EXPECT_EQ(big_buffer()[0], big_buffer()[9]);
+		EXPECT_EQ(10, result_of(_metadata, &writers[which]).ret);
+		seen[which] = true;
+	}
+}
+
+TEST_F(rendezvous, a_writer_that_does_not_wait_is_turned_away_from_anothers_turn)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	struct child writer = start_pattern_writer(_metadata, 10, false);
+
+	EXPECT_EQ(0, poll_now(fd, POLLOUT));
+	EXPECT_EQ(-1, write(fd, "x", 1));
+	EXPECT_EQ(EAGAIN, errno);
+	take_pattern(_metadata, fd, 0, 9);
+	EXPECT_EQ(0, poll_now(fd, POLLOUT));
+	EXPECT_EQ(-1, write(fd, "x", 1));
+	EXPECT_EQ(EAGAIN, errno);
+	take_pattern(_metadata, fd, 9, 1);
+	EXPECT_EQ(10, result_of(_metadata, &writer).ret);
+	EXPECT_EQ(POLLOUT, poll_now(fd, POLLOUT));
+	EXPECT_EQ(1, write(fd, "x", 1));
+}
+
+TEST_F(rendezvous, the_end_of_a_turn_wakes_a_sleeping_poll)
+{
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	struct child writer = start_pattern_writer(_metadata, 10, false);
+	struct child poller = start_watch(_metadata, O_WRONLY, POLLOUT);
+
+	take_pattern(_metadata, reader, 0, 9);
+	ASSERT_ASLEEP_IN(ppoll, &poller);
+	take_pattern(_metadata, reader, 9, 1);
+	EXPECT_EQ(10, result_of(_metadata, &writer).ret);
+	EXPECT_EQ(POLLOUT, result_of(_metadata, &poller).ret);
+}
+
+TEST_F(rendezvous, an_interrupted_turn_wakes_a_sleeping_poll)
+{
+	struct child writer = start_pattern_writer(_metadata, 10, false);
+	struct child poller = start_watch(_metadata, O_WRONLY, POLLOUT);
+
+	interrupt(_metadata, &writer, 0);
+	EXPECT_EQ(POLLOUT, result_of(_metadata, &poller).ret);
+}
+
+TEST_F(rendezvous, poll_tells_a_reader_of_a_write_that_waits_for_it)
+{
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	struct child poller = start_watch(_metadata, O_RDONLY, POLLIN);
+	struct child writer = start_pattern_writer(_metadata, 10, false);
+
+	EXPECT_EQ(POLLIN, result_of(_metadata, &poller).ret);
+	EXPECT_EQ(POLLIN, poll_now(reader, POLLIN));
+	interrupt(_metadata, &writer, 0);
+	EXPECT_EQ(0, poll_now(reader, POLLIN));
+}
+
+/* Writes that do not block: there is nobody to wait. */
+
+TEST_F(rendezvous, a_write_that_does_not_block_is_buffered)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+
+	put_in(_metadata, fd, 10);
+	EXPECT_EQ(POLLOUT, poll_now(fd, POLLOUT));
+	EXPECT_EQ(self->capacity - 10, fill_pipe(_metadata, fd));
+	EXPECT_EQ(self->capacity, drain_pipe(_metadata, fd));
+	EXPECT_TRUE(is_pattern(big_buffer(), 0, 10));
+	EXPECT_TRUE(is_pattern(big_buffer() + 10, 0, self->capacity - 10));
+}
+
+TEST_F(rendezvous, a_write_waits_until_what_was_buffered_before_it_is_taken_too)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	struct child writer;
+
+	ASSERT_EQ(3, write(fd, "xyz", 3));
+	writer = start_writer(_metadata, 10, 'w');
+	ASSERT_ASLEEP_IN(write, &writer);
+	EXPECT_EQ(13, bytes_in(self->fd));
+	take(_metadata, fd, 3);
+	EXPECT_EQ(0, memcmp(big_buffer(), "xyz", 3));
+	ASSERT_ASLEEP_IN(write, &writer);
+	expect_letters(_metadata, fd, 'w', 10);
+	EXPECT_EQ(10, result_of(_metadata, &writer).ret);
+}
+
+TEST_F(rendezvous, an_interrupted_write_leaves_what_was_buffered_before_it)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	struct child writer;
+
+	put_in(_metadata, fd, 7);
+	writer = start_writer(_metadata, 10, 'w');
+	ASSERT_ASLEEP_IN(write, &writer);
+	take(_metadata, fd, 4);
+	interrupt(_metadata, &writer, 0);
+	EXPECT_EQ(3, drain_pipe(_metadata, fd));
+	EXPECT_TRUE(is_pattern(big_buffer(), 4, 3));
+}
+
+/* Interrupted: what was taken is told, and the rest is not in the pipe. */
+
+static void interrupt_after(struct __test_metadata *_metadata, ssize_t len, ssize_t taken)
+{
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	struct child writer = start_pattern_writer(_metadata, len, false);
+
+	if (taken)
+		take_pattern(_metadata, reader, 0, taken);
+	ASSERT_ASLEEP_IN(write, &writer);
+	interrupt(_metadata, &writer, taken);
+	EXPECT_EQ(0, bytes_in(reader));
+	EXPECT_EQ(-1, read(reader, big_buffer(), 1));
+	EXPECT_EQ(EAGAIN, errno);
+	dismiss(_metadata, &writer);
+	close(reader);
+}
+
+TEST_F(rendezvous, an_interrupted_write_tells_exactly_what_was_taken)
+{
+	interrupt_after(_metadata, 10, 0);
+	interrupt_after(_metadata, 10, 1);
+	interrupt_after(_metadata, 10, 9);
+	interrupt_after(_metadata, PIPE_BUF, 0);
+	interrupt_after(_metadata, PIPE_BUF, PIPE_BUF - 1);
+	interrupt_after(_metadata, self->capacity, 0);
+	interrupt_after(_metadata, self->capacity, 5000);
+	interrupt_after(_metadata, self->capacity, self->capacity - 1);
+}
+
+/* These wait for room, not for their last byte. */
+TEST_F(rendezvous, an_interrupted_large_write_tells_exactly_what_was_taken)
+{
+	interrupt_after(_metadata, self->capacity + 1, 0);
+	interrupt_after(_metadata, 2 * self->capacity, 0);
+	interrupt_after(_metadata, 2 * self->capacity, 5000);
+	interrupt_after(_metadata, 2 * self->capacity, self->capacity);
+	interrupt_after(_metadata, self->capacity + 5000, self->capacity);
+}
+
+TEST_F(rendezvous, what_was_taken_back_makes_room)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	struct child writer = start_pattern_writer(_metadata, 2 * self->capacity, false);
+
+	take_pattern(_metadata, fd, 0, 5000);
+	interrupt(_metadata, &writer, 5000);
+	EXPECT_EQ(self->capacity, fill_pipe(_metadata, fd));
+	EXPECT_EQ(self->capacity, drain_pipe(_metadata, fd));
+	EXPECT_TRUE(is_pattern(big_buffer(), 0, self->capacity));
+}
+
+TEST_F(rendezvous, with_sa_restart_a_write_waits_on_and_its_bytes_come_once)
+{
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	struct child writer = start_pattern_writer(_metadata, 10, true);
+
+	for (int i = 0; i < 3; i++) {
+		kill(writer.pid, SIGUSR1);
+		ASSERT_ASLEEP_IN(write, &writer);
+		EXPECT_EQ(10, bytes_in(reader));
+	}
+	take_pattern(_metadata, reader, 0, 10);
+	EXPECT_EQ(10, result_of(_metadata, &writer).ret);
+	EXPECT_EQ(0, bytes_in(reader));
+}
+
+TEST_F(rendezvous, with_sa_restart_a_write_that_was_begun_tells_what_was_taken)
+{
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	struct child writer = start_pattern_writer(_metadata, 10, true);
+
+	take_pattern(_metadata, reader, 0, 4);
+	kill(writer.pid, SIGUSR1);
+	EXPECT_EQ(4, result_of(_metadata, &writer).ret);
+	EXPECT_EQ(0, bytes_in(reader));
+}
+
+TEST_F(rendezvous, an_interrupted_write_hands_its_turn_on)
+{
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	struct child writers[3];
+
+	queue_writers(_metadata, writers, 3, 10);
+	expect_letters(_metadata, reader, 'a', 4);
+	interrupt(_metadata, &writers[0], 4);
+	ASSERT_ASLEEP_IN(write, &writers[1]);
+	EXPECT_EQ(10, bytes_in(self->fd));
+	expect_letters(_metadata, reader, 'b', 10);
+	EXPECT_EQ(10, result_of(_metadata, &writers[1]).ret);
+	ASSERT_ASLEEP_IN(write, &writers[2]);
+	expect_letters(_metadata, reader, 'c', 10);
+	EXPECT_EQ(10, result_of(_metadata, &writers[2]).ret);
+}
+
+TEST_F(rendezvous, a_write_interrupted_before_its_turn_was_never_there)
+{
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	struct child writers[2];
+
+	queue_writers(_metadata, writers, 2, 10);
+	interrupt(_metadata, &writers[1], 0);
+	ASSERT_ASLEEP_IN(write, &writers[0]);
+	expect_letters(_metadata, reader, 'a', 10);
+	EXPECT_EQ(10, result_of(_metadata, &writers[0]).ret);
+	EXPECT_EQ(0, bytes_in(reader));
+}
+
+/* Before it can look: see signals.c. */
+TEST_F(rendezvous, a_write_whose_last_byte_is_taken_before_the_signal_is_whole)
+{
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	struct child writer = start_pattern_writer(_metadata, 10, false);
+
+	if (!outrank(&writer, 1))
+		SKIP(return, "needs the right to outrank others (root)");
+	take_pattern(_metadata, reader, 0, 10);
+	interrupt(_metadata, &writer, 10);
+}
+
+TEST_F(rendezvous, a_writer_interrupted_as_its_turn_comes_hands_it_on)
+{
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	struct child writers[3];
+
+	queue_writers(_metadata, writers, 3, 10);
+	if (!outrank(writers, 3))
+		SKIP(return, "needs the right to outrank others (root)");
+	expect_letters(_metadata, reader, 'a', 10);
+	kill(writers[1].pid, SIGUSR1);
+	EXPECT_EQ(10, result_of(_metadata, &writers[0]).ret);
+	EXPECT_EQ(EINTR, result_of(_metadata, &writers[1]).err);
+	ASSERT_ASLEEP_IN(write, &writers[2]);
+	expect_letters(_metadata, reader, 'c', 10);
+	EXPECT_EQ(10, result_of(_metadata, &writers[2]).ret);
+}
+
+TEST_F(rendezvous, a_killed_writer_leaves_nothing_that_was_not_taken)
+{
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	int writer = open_pipe(_metadata, O_WRONLY);
+	struct child killed = start_pattern_writer(_metadata, 10, false);
+
+	take_pattern(_metadata, reader, 0, 4);
+	ASSERT_ASLEEP_IN(write, &killed);
+	dismiss(_metadata, &killed);
+	EXPECT_EQ(0, bytes_in(reader));
+	EXPECT_EQ(-1, read(reader, big_buffer(), 1));
+	EXPECT_EQ(EAGAIN, errno);
+	close(writer);
+	EXPECT_EQ(0, read(reader, big_buffer(), 1));
+}
+
+TEST_F(rendezvous, a_killed_large_writer_leaves_nothing_and_hands_its_turn_on)
+{
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	struct child writers[2];
+
+	queue_writers(_metadata, writers, 2, self->capacity + 1);
+	expect_letters(_metadata, reader, 'a', 5000);
+	dismiss(_metadata, &writers[0]);
+	ASSERT_ASLEEP_IN(write, &writers[1]);
+	expect_letters(_metadata, reader, 'b', self->capacity);
+	ASSERT_ASLEEP_IN(write, &writers[1]);
+	expect_letters(_metadata, reader, 'b', 1);
+	EXPECT_EQ(self->capacity + 1, result_of(_metadata, &writers[1]).ret);
+}
+
+/* The last reader leaves */
+
+TEST_F(rendezvous, a_write_that_nobody_took_from_is_broken)
+{
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	struct child writer = start_pattern_writer(_metadata, 10, false);
+	struct result result;
+
+	close(reader);
+	result = result_of(_metadata, &writer);
+	EXPECT_EQ(-1, result.ret);
+	EXPECT_EQ(EPIPE, result.err);
+	EXPECT_EQ(1, result.sigpipes);
+	EXPECT_EQ(0, bytes_in(self->fd));
+}
+
+TEST_F(rendezvous, a_write_that_was_begun_tells_what_was_taken_when_it_breaks)
+{
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	struct child writer = start_pattern_writer(_metadata, 10, false);
+	struct result result;
+
+	take_pattern(_metadata, reader, 0, 4);
+	close(reader);
+	result = result_of(_metadata, &writer);
+	EXPECT_EQ(4, result.ret);
+	EXPECT_EQ(1, result.sigpipes);
+	EXPECT_EQ(0, bytes_in(self->fd));
+}
+
+TEST_F(rendezvous, a_large_write_that_was_begun_tells_what_was_taken_when_it_breaks)
+{
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	struct child writer = start_pattern_writer(_metadata, 2 * self->capacity, false);
+	struct result result;
+
+	take_pattern(_metadata, reader, 0, 5000);
+	ASSERT_ASLEEP_IN(write, &writer);
+	close(reader);
+	result = result_of(_metadata, &writer);
+	EXPECT_EQ(5000, result.ret);
+	EXPECT_EQ(1, result.sigpipes);
+	EXPECT_EQ(0, bytes_in(self->fd));
+}
+
+/* All of it was taken, before the writer could look: there is nothing else to be told. */
+TEST_F(rendezvous, a_write_whose_reader_takes_all_and_leaves_is_whole)
+{
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	struct child writer = start_pattern_writer(_metadata, 10, false);
+	struct result result;
+
+	if (!outrank(&writer, 1))
+		SKIP(return, "needs the right to outrank others (root)");
+	take_pattern(_metadata, reader, 0, 10);
+	close(reader);
+	result = result_of(_metadata, &writer);
+	EXPECT_EQ(10, result.ret);
+	EXPECT_EQ(0, result.sigpipes);
+}
+
+TEST_F(rendezvous, the_last_reader_leaving_breaks_every_write)
+{
+	int reader = open_pipe(_metadata, O_RDONLY);
+	struct child writers[4];
+
+	queue_writers(_metadata, writers, 4, 10);
+	close(reader);
+	for (int i = 0; i < 4; i++) {
+		struct result result = result_of(_metadata, &writers[i]);
+
+		EXPECT_EQ(-1, result.ret);
+		EXPECT_EQ(EPIPE, result.err);
+		EXPECT_EQ(1, result.sigpipes);
+	}
+	EXPECT_EQ(0, bytes_in(self->fd));
+}
+
+TEST_F(rendezvous, a_reader_that_stays_keeps_the_write_whole)
+{
+	int stays = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	struct child writer = start_pattern_writer(_metadata, 10, false);
+
+	touch(_metadata, O_RDONLY);
+	ASSERT_ASLEEP_IN(write, &writer);
+	take_pattern(_metadata, stays, 0, 10);
+	EXPECT_EQ(10, result_of(_metadata, &writer).ret);
+}
+
+TEST_F(rendezvous, the_end_of_file_comes_when_nothing_of_a_killed_writer_is_left)
+{
+	struct child writer = start_pattern_writer(_metadata, 10, false);
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+
+	take_pattern(_metadata, reader, 0, 4);
+	dismiss(_metadata, &writer);
+	EXPECT_EQ(POLLHUP, poll_now(reader, POLLIN));
+	EXPECT_EQ(0, read(reader, big_buffer(), 1));
+}
+
+/* With a bad buffer */
+
+struct bad_write {
+	unsigned char *buf;
+	ssize_t len;
+};
+
+static void write_badly(int report_to, const void *arg)
+{
+	const struct bad_write *bad = arg;
+
+	report(report_to, write(open(MINI_PIPE, O_WRONLY), bad->buf, bad->len));
+}
+
+/* Nothing of it is in the pipe; what is, is not its own, and it does not wait for that. */
+TEST_F(rendezvous, a_write_from_a_bad_buffer_fails_at_once)
+{
+	struct bad_write bad = { map_pages(_metadata, 1, PROT_NONE), 10 };
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	struct child writer = start_child(_metadata, write_badly, &bad);
+
+	EXPECT_EQ(EFAULT, result_of(_metadata, &writer).err);
+	put_in(_metadata, fd, 3);
+	writer = start_child(_metadata, write_badly, &bad);
+	EXPECT_EQ(EFAULT, result_of(_metadata, &writer).err);
+	EXPECT_EQ(3, drain_pipe(_metadata, fd));
+}
+
+/* They are a write of their own, and the call tells how many there were. */
+TEST_F(rendezvous, a_large_write_that_faults_midway_waits_for_its_good_bytes)
+{
+	unsigned char *pages = map_pages(_metadata, 3, PROT_READ | PROT_WRITE);
+	ssize_t good = 2 * page_size();
+	struct bad_write bad = { pages, good + 1 };
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	struct child writer;
+
+	ASSERT_EQ(0, munmap(pages + good, page_size()));
+	put_pattern(pages, 0, good);
+	writer = start_child(_metadata, write_badly, &bad);
+	ASSERT_ASLEEP_IN(write, &writer);
+	take_pattern(_metadata, reader, 0, good - 1);
+	ASSERT_ASLEEP_IN(write, &writer);
+	take_pattern(_metadata, reader, good - 1, 1);
+	EXPECT_EQ(good, result_of(_metadata, &writer).ret);
+}
+
+/* With a capacity that changes */
+
+TEST_F(rendezvous, a_pipe_that_grows_lets_more_of_a_large_write_in)
+{
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	ssize_t len = self->capacity + 10;
+	struct child writer = start_pattern_writer(_metadata, len, false);
+
+	ASSERT_EQ(len, set_capacity(self->fd, len));
+	ASSERT_ASLEEP_IN(write, &writer);
+	EXPECT_EQ(len, bytes_in(reader));
+	take_pattern(_metadata, reader, 0, len);
+	EXPECT_EQ(len, result_of(_metadata, &writer).ret);
+	EXPECT_EQ(self->capacity, set_capacity(self->fd, self->capacity));
+}
+
+TEST_F(rendezvous, a_resized_pipe_still_takes_back_exactly_what_was_not_taken)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	struct child writer;
+
+	put_in(_metadata, fd, 5000);
+	take(_metadata, fd, 4999);
+	writer = start_pattern_writer(_metadata, 10, false);
+	take(_metadata, fd, 1);
+	take_pattern(_metadata, fd, 0, 4);
+	EXPECT_EQ(6, set_capacity(self->fd, 6));
+	interrupt(_metadata, &writer, 4);
+	EXPECT_EQ(0, bytes_in(fd));
+	EXPECT_EQ(6, fill_pipe(_metadata, fd));
+	EXPECT_EQ(6, drain_pipe(_metadata, fd));
+	EXPECT_EQ(self->capacity, set_capacity(self->fd, self->capacity));
+}
+
+/*
+ * All of it at once: a writer that is pestered with signals goes on from where each write says it
+ * came to. If that is ever not exactly what was taken, the pattern breaks.
+ */
+
+#define TRAFFIC 1048576
+
+static void write_while_pestered(int report_to, const void *arg __maybe_unused)
+{
+	int fd = open(MINI_PIPE, O_WRONLY);
+	unsigned char *pattern = big_buffer();
+	ssize_t n, done = 0;
+
+	put_pattern(pattern, 0, TRAFFIC);
+	do {
+		n = write(fd, pattern + done, smaller(1 + done % 8999, TRAFFIC - done));
+		/* There is no other writer: what was not taken is not there. */
+		if (bytes_in(fd))
+			break;
+		done += n > 0 ? n : 0;
+	} while (done < TRAFFIC && (n > 0 || errno == EINTR));
+	report(report_to, done);
+}
+
+static void read_the_pattern(int report_to, const void *arg __maybe_unused)
+{
+	int fd = open(MINI_PIPE, O_RDONLY);
+	ssize_t n, done = 0;
+
+	do {
+		n = read(fd, big_buffer(), 1 + done % 3001);
+		if (n > 0 && !is_pattern(big_buffer(), done, n))
+			break;
+		done += n > 0 ? n : 0;
+	} while (n > 0 && done < TRAFFIC);
+	report(report_to, done);
+}
+
+TEST_F(rendezvous, a_pestered_writer_always_knows_what_was_taken)
+{
+	struct child reader = start_child(_metadata, read_the_pattern, NULL);
+	struct child writer;
+
+	ASSERT_ASLEEP_IN(read, &reader);
+	writer = start_child(_metadata, write_while_pestered, NULL);
+	while (!has_reported(&writer) && !has_reported(&reader))
+		kill(writer.pid, SIGUSR1);
+	EXPECT_EQ(TRAFFIC, result_of(_metadata, &writer).ret);
+	EXPECT_EQ(TRAFFIC, result_of(_metadata, &reader).ret);
+}
+
+TEST_HARNESS_MAIN
