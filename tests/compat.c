@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * 32-bit programs: their ioctls are the same. This is a 64-bit program that enters the kernel as
+ * they do, with int $0x80, and has its arguments where they have theirs: below 4 GiB. Needs a
+ * kernel that runs such programs.
+ */
+#include <setjmp.h>
+#include "pipes_fixture.h"
+
+#define NR_GETPID_32 20
+#define NR_IOCTL_32 54
+
+/* As syscall(2), but as a 32-bit program. */
+static long syscall_32(unsigned int nr, unsigned int a, unsigned int b, unsigned int c)
+{
+	int ret;
+
+	asm volatile("int $0x80"
+		     : "=a"(ret)
+		     : "a"(nr), "b"(a), "c"(b), "d"(c)
+		     : "memory", "r8", "r9", "r10", "r11");
+	if (ret >= 0)
+		return ret;
+	errno = -ret;
+	return -1;
+}
+
+static long ioctl_32(int fd, unsigned int request, unsigned int arg)
+{
+	return syscall_32(NR_IOCTL_32, fd, request, arg);
+}
+
+static sigjmp_buf no_such_entry;
+
+static void leave(int sig __maybe_unused)
+{
+	siglongjmp(no_such_entry, 1);
+}
+
+static bool enters(void)
+{
+	if (sigsetjmp(no_such_entry, 1))
+		return false;
+	return syscall_32(NR_GETPID_32, 0, 0, 0) == getpid();
+}
+
+/* Skips where there are no 32-bit programs. */
+static bool can_be_32_bit(struct __test_metadata *_metadata)
+{
+	bool can;
+
+	handle(SIGSEGV, leave, 0);
+	can = enters();
+	signal(SIGSEGV, SIG_DFL);
+	if (!can)
+		SKIP(return false, "needs a kernel that runs 32-bit programs");
+	return true;
+}
+
+/* A page that a 32-bit program could have. */
+static void *map_low(struct __test_metadata *_metadata, int prot)
+{
+	void *map = mmap(NULL, page_size(), prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+
+	ASSERT_NE(MAP_FAILED, map);
+	return map;
+}
+
+static unsigned int low(const void *pointer)
+{
+	return (uintptr_t)pointer;
+}
+
+TEST_F(pipe, tells_a_32_bit_program_how_many_bytes_wait)
+{
+	int *bytes = map_low(_metadata, PROT_READ | PROT_WRITE);
+
+	if (!can_be_32_bit(_metadata))
+		return;
+	put_in(_metadata, self->ends.w, 300);
+	bytes[1] = -1;
+	EXPECT_EQ(0, ioctl_32(self->ends.r, FIONREAD, low(bytes)));
+	EXPECT_EQ(300, bytes[0]);
+	EXPECT_EQ(-1, bytes[1]);
+	EXPECT_EQ(-1, ioctl_32(self->ends.r, FIONREAD, 0));
+	EXPECT_EQ(EFAULT, errno);
+}
+
+TEST_F(pipe, has_the_capacity_that_a_32_bit_program_asks_for)
+{
+	if (!can_be_32_bit(_metadata))
+		return;
+	EXPECT_EQ(self->capacity, ioctl_32(self->ends.r, MINI_PIPE_IOC_GET_CAPACITY, 0));
+	EXPECT_EQ(5000, ioctl_32(self->ends.w, MINI_PIPE_IOC_SET_CAPACITY, 5000));
+	EXPECT_EQ(5000, ioctl_32(self->ends.r, MINI_PIPE_IOC_GET_CAPACITY, 0));
+	EXPECT_EQ(5000, fill_pipe(_metadata, self->ends.w));
+	EXPECT_EQ(-1, ioctl_32(self->ends.w, MINI_PIPE_IOC_SET_CAPACITY, 4999));
+	EXPECT_EQ(EBUSY, errno);
+	EXPECT_EQ(-1, ioctl_32(self->ends.w, MINI_PIPE_IOC_SET_CAPACITY, 0));
+	EXPECT_EQ(EINVAL, errno);
+	/* Minus one: no sign makes more of it, or less. */
+	EXPECT_EQ(-1, ioctl_32(self->ends.w, MINI_PIPE_IOC_SET_CAPACITY, UINT_MAX));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(5000, drain_pipe(_metadata, self->ends.r));
+}
+
+TEST_F(pipe, has_the_policy_that_a_32_bit_program_asks_for)
+{
+	if (!can_be_32_bit(_metadata))
+		return;
+	EXPECT_EQ(MINI_PIPE_BUFFERED, ioctl_32(self->ends.r, MINI_PIPE_IOC_GET_POLICY, 0));
+	EXPECT_EQ(0, ioctl_32(self->ends.w, MINI_PIPE_IOC_SET_POLICY, MINI_PIPE_RENDEZVOUS));
+	EXPECT_EQ(MINI_PIPE_RENDEZVOUS, policy_of(self->ends.r));
+	EXPECT_EQ(MINI_PIPE_RENDEZVOUS, ioctl_32(self->ends.r, MINI_PIPE_IOC_GET_POLICY, 0));
+	EXPECT_EQ(-1, ioctl_32(self->ends.w, MINI_PIPE_IOC_SET_POLICY, 2));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(0, ioctl_32(self->ends.w, MINI_PIPE_IOC_SET_POLICY, MINI_PIPE_BUFFERED));
+}
+
+TEST_F(pipe, has_no_other_ioctls_for_a_32_bit_program)
+{
+	if (!can_be_32_bit(_metadata))
+		return;
+	EXPECT_EQ(-1, ioctl_32(self->ends.r, _IO(MINI_PIPE_IOC_MAGIC, 77), 0));
+	EXPECT_EQ(ENOTTY, errno);
+	EXPECT_EQ(-1, ioctl_32(self->ends.r, 0, 0));
+	EXPECT_EQ(ENOTTY, errno);
+}
+
+TEST_F(pipe, is_made_for_a_32_bit_program)
+{
+	struct mini_pipe_pair *pair = map_low(_metadata, PROT_READ | PROT_WRITE);
+
+	if (!can_be_32_bit(_metadata))
+		return;
+	*pair = (struct mini_pipe_pair){ .flags = O_NONBLOCK | O_CLOEXEC, .capacity = 5000 };
+	ASSERT_EQ(0, ioctl_32(self->device, MINI_PIPE_IOC_PAIR, low(pair)));
+	EXPECT_EQ(5000, capacity_of(pair->read_fd));
+	EXPECT_EQ(FD_CLOEXEC, fcntl(pair->write_fd, F_GETFD));
+	EXPECT_EQ(5000, fill_pipe(_metadata, pair->write_fd));
+	EXPECT_EQ(5000, drain_pipe(_metadata, pair->read_fd));
+}
+
+TEST_F(pipe, is_not_made_for_a_32_bit_program_that_cannot_be_told)
+{
+	struct mini_pipe_pair *pair = map_low(_metadata, PROT_READ);
+	int next = dup(self->device);
+
+	if (!can_be_32_bit(_metadata))
+		return;
+	close(next);
+	EXPECT_EQ(-1, ioctl_32(self->device, MINI_PIPE_IOC_PAIR, low(pair)));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(-1, ioctl_32(self->device, MINI_PIPE_IOC_PAIR, 0));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(next, dup(self->device));
+}
+
+TEST_HARNESS_MAIN
