@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The kernel's own checks of form, shellcheck, and whether the mutants still fit the code and CALLS.md
-# the tests.
+# The kernel's own checks of form, shellcheck, and whether the mutants still fit the code, CALLS.md the
+# tests, and uapi/mini_pipe.h what it was.
 #
 #   check.sh SOURCE BUILD    with the kernel source SOURCE; clippy builds in BUILD
 
@@ -41,6 +41,22 @@ calls_agree() {
 		grep .
 }
 
+# compiles FILE WAY...: in each of the ways, which are a language, its version and whatever more.
+compiles() {
+	local file=$1 way
+	shift
+	for way; do
+		# shellcheck disable=SC2086 # A way is several words.
+		"${toolbox[@]}" clang -Wall -Wextra -Werror -pedantic -fsyntax-only -x $way "$file" || return
+	done
+}
+
+# The header needs nothing before it, and what it fixed once stays.
+uapi_is_fixed() {
+	compiles uapi/mini_pipe.h 'c -std=c99' 'c++ -std=c++11' &&
+		compiles tests/uapi.c 'c -std=c23' 'c -std=c23 -m32' 'c++ -std=c++11' 'c++ -std=c++11 -m32'
+}
+
 cd "$top"
 mapfile -t sources < <(git ls-files -co --exclude-standard '*.[ch]' '*.rs')
 mapfile -t shell < <(git grep --untracked -lE '^#!.*(ba)?sh$'; echo scripts/lib.sh)
@@ -52,6 +68,7 @@ mkdir -p "$build"
 check clippy "$scripts/kernel.sh" kbuild M="$top" MO="$top/$build" CLIPPY=1 KRUSTFLAGS=-Dwarnings mini_pipe.o
 check mutants mutants_apply
 check calls calls_agree
+check uapi uapi_is_fixed
 check checkpatch "${toolbox[@]}" "$source/scripts/checkpatch.pl" --strict --no-tree --terse \
 	--summary-file -f "${sources[@]}"
 check shellcheck "${toolbox[@]}" shellcheck -x "${shell[@]}"
