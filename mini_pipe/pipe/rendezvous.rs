@@ -43,10 +43,14 @@ impl Pipe {
         let mut put = 0;
         let mut fault = false;
         let end = loop {
+            let rest = if fault { 0 } else { from.len() };
+            // Done before anything else is looked at: what was taken whole is not broken.
+            if rest == 0 && (put == 0 || state.ring.indices().is_empty()) {
+                break EFAULT;
+            }
             if state.ends.readers(seat) == Peer::Left {
                 break EPIPE;
             }
-            let rest = if fault { 0 } else { from.len() };
             // Its turn keeps out others, not itself.
             state.turn = false;
             let lease = state.lease_room(call, whole, rest);
@@ -58,9 +62,6 @@ impl Pipe {
                 fault = unreadable;
                 state = self.state.lock();
                 continue;
-            }
-            if rest == 0 && state.ring.indices().is_empty() {
-                break EFAULT;
             }
             if interrupted {
                 break ERESTARTSYS;
