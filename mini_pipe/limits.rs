@@ -49,16 +49,6 @@ fn is_capable(capability: u32) -> bool {
     unsafe { bindings::capable(capability as c_int) }
 }
 
-/// Which limit a user is above.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Excess {
-    None,
-    /// Above the parameter `user_pages_soft`.
-    Soft,
-    /// Above the parameter `user_pages_hard`.
-    Hard,
-}
-
 /// Who pays for a pipe: the user who made it.
 #[derive(Clone)]
 pub(crate) struct Payer(ARef<Credential>);
@@ -80,23 +70,11 @@ impl Payer {
         }
     }
 
-    /// Which limit the user is above, not counting `spare` pages. None, if the caller is
-    /// privileged.
-    pub(crate) fn excess(&self, spare: usize) -> Excess {
+    /// Whether the user has more than `limit` pages, not counting `spare` of them; 0 is no limit.
+    /// Never, if the caller is privileged.
+    pub(crate) fn is_above(&self, limit: usize, spare: usize) -> bool {
         let pages = usize::try_from(self.count().load(Relaxed)).unwrap_or(0);
-        let is_above = |limit| limit != 0 && pages.saturating_sub(spare) > limit;
-        let excess = if is_above(params::user_pages_hard()) {
-            Excess::Hard
-        } else if is_above(params::user_pages_soft()) {
-            Excess::Soft
-        } else {
-            return Excess::None;
-        };
-        if is_privileged() {
-            Excess::None
-        } else {
-            excess
-        }
+        limit != 0 && pages.saturating_sub(spare) > limit && !is_privileged()
     }
 
     /// The pages in all of the user's pipes: the account that fs/pipe.c keeps.

@@ -12,7 +12,6 @@ use crate::{
     file::PipeFile,
     limits::{
         self,
-        Excess,
         Payer, //
     },
     params,
@@ -85,21 +84,23 @@ pub(crate) fn pair(asked: Pair, tell: impl FnOnce(&Pair) -> Result) -> Result {
 /// the caller has many already.
 fn new_pipe(capacity: usize) -> Result<Arc<Pipe>> {
     let mut size = capacity;
-    if capacity == 0 {
-        size = params::DEFAULT_CAPACITY.min(params::max_capacity().max(PAGE_SIZE));
-    } else {
+    if capacity != 0 {
         limits::check(capacity)?;
+    } else if limits::check(params::DEFAULT_CAPACITY).is_ok() {
+        size = params::DEFAULT_CAPACITY;
+    } else {
+        size = params::max_capacity().max(PAGE_SIZE);
     }
     let payer = Payer::current();
     let mut charge = payer.charge(pages_for(size));
-    if payer.excess(0) == Excess::Soft {
+    if payer.is_above(params::user_pages_soft(), 0) {
         if capacity != 0 {
             return Err(EPERM);
         }
         size = limits::FEW_PAGES * PAGE_SIZE;
         charge = payer.charge(limits::FEW_PAGES);
     }
-    if payer.excess(0) == Excess::Hard {
+    if payer.is_above(params::user_pages_hard(), 0) {
         return Err(ENFILE);
     }
     let ring = Ring::new(Storage::new(size, Some(charge))?);

@@ -4,10 +4,8 @@
 
 use super::*;
 use crate::{
-    limits::{
-        self,
-        Excess, //
-    },
+    limits,
+    params,
     ring::{
         pages_for,
         Storage, //
@@ -52,7 +50,12 @@ impl Pipe {
         let charge = payer
             .as_ref()
             .map(|payer| payer.charge(pages_for(capacity)));
-        if grows && payer.is_some_and(|payer| payer.excess(pages) != Excess::None) {
+        let is_above = |limit| {
+            payer
+                .as_ref()
+                .is_some_and(|payer| payer.is_above(limit, pages))
+        };
+        if grows && (is_above(params::user_pages_soft()) || is_above(params::user_pages_hard())) {
             return Err(EPERM);
         }
         let mut storage = Storage::new(capacity, charge)?;
