@@ -64,9 +64,10 @@ pub(crate) fn pair(asked: Pair, tell: impl FnOnce(&Pair) -> Result) -> Result {
     if asked.flags & !(O_CLOEXEC | O_NONBLOCK | O_DIRECT) != 0 {
         return Err(EINVAL);
     }
-    let flags = asked.flags & (O_NONBLOCK | O_DIRECT);
-    let reader = first_file(new_pipe(asked.capacity as usize)?, O_RDONLY | flags)?;
-    let writer = pipefs::open_again(&reader, O_WRONLY | flags)?;
+    let pipe = new_pipe(asked.capacity as usize)?;
+    // Packets are for who writes: `pipe2(2)` has O_DIRECT there only.
+    let reader = first_file(pipe, O_RDONLY | asked.flags & O_NONBLOCK)?;
+    let writer = pipefs::open_again(&reader, O_WRONLY | asked.flags & (O_NONBLOCK | O_DIRECT))?;
 
     let read_fd = FileDescriptorReservation::get_unused_fd_flags(asked.flags & O_CLOEXEC)?;
     let write_fd = FileDescriptorReservation::get_unused_fd_flags(asked.flags & O_CLOEXEC)?;

@@ -17,7 +17,7 @@
 
 /**
  * struct mini_pipe_pair - a private pipe, as pipe2(2) makes one
- * @flags:    in: O_CLOEXEC, O_NONBLOCK, O_DIRECT, or none of them; for both ends
+ * @flags:    in: O_CLOEXEC and O_NONBLOCK for both ends, O_DIRECT for the writing one; or none
  * @capacity: in: how many bytes it is to hold; 0 for as many as pipe(2)
  * @read_fd:  out: the descriptor to read from
  * @write_fd: out: the descriptor to write to
