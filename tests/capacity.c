@@ -568,9 +568,7 @@ FIXTURE_SETUP(device)
 
 FIXTURE_TEARDOWN(device)
 {
-	clear_the_stage(_metadata);
-	empty_pipe(_metadata);
-	EXPECT_EQ(self->capacity, set_capacity(self->fd, self->capacity));
+	restore_the_stage(_metadata, self->fd, self->capacity);
 }
 
 TEST_F(device, keeps_its_capacity_when_nobody_has_it_open)

@@ -35,6 +35,15 @@ static inline int set_policy(int fd, unsigned long policy)
 	return ioctl(fd, MINI_PIPE_IOC_SET_POLICY, policy);
 }
 
+/* As clear_the_stage(), for tests that change the device's pipe: it is as it was before. */
+static inline void restore_the_stage(struct __test_metadata *_metadata, int fd, int capacity)
+{
+	clear_the_stage(_metadata);
+	empty_pipe(_metadata);
+	EXPECT_EQ(0, set_policy(fd, MINI_PIPE_BUFFERED));
+	EXPECT_EQ(capacity, set_capacity(fd, capacity));
+}
+
 /* Both ends of a pipe. */
 struct ends {
 	int r;

@@ -36,13 +36,9 @@ FIXTURE_SETUP(pipe)
 	self->capacity = capacity_of(self->ends.r);
 }
 
-/* The device is as it was before. */
 FIXTURE_TEARDOWN(pipe)
 {
-	clear_the_stage(_metadata);
-	empty_pipe(_metadata);
-	EXPECT_EQ(0, set_policy(self->device, MINI_PIPE_BUFFERED));
-	EXPECT_EQ(self->device_capacity, set_capacity(self->device, self->device_capacity));
+	restore_the_stage(_metadata, self->device, self->device_capacity);
 }
 
 #endif

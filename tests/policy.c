@@ -19,16 +19,9 @@ FIXTURE_SETUP(policy)
 	self->fd = open_neither(_metadata);
 }
 
-static void be_buffered(struct __test_metadata *_metadata, int fd)
-{
-	clear_the_stage(_metadata);
-	empty_pipe(_metadata);
-	EXPECT_EQ(0, set_policy(fd, MINI_PIPE_BUFFERED));
-}
-
 FIXTURE_TEARDOWN(policy)
 {
-	be_buffered(_metadata, self->fd);
+	restore_the_stage(_metadata, self->fd, self->capacity);
 }
 
 TEST_F(policy, is_buffered_until_it_is_changed)
@@ -163,7 +156,7 @@ FIXTURE_SETUP(rendezvous)
 
 FIXTURE_TEARDOWN(rendezvous)
 {
-	be_buffered(_metadata, self->fd);
+	restore_the_stage(_metadata, self->fd, self->capacity);
 }
 
 static struct child start_pattern_writer(struct __test_metadata *_metadata, ssize_t len,
@@ -801,7 +794,6 @@ TEST_F(rendezvous, a_pipe_that_grows_lets_more_of_a_large_write_in)
 	EXPECT_EQ(len, bytes_in(reader));
 	take_pattern(_metadata, reader, 0, len);
 	EXPECT_EQ(len, result_of(_metadata, &writer).ret);
-	EXPECT_EQ(self->capacity, set_capacity(self->fd, self->capacity));
 }
 
 TEST_F(rendezvous, a_resized_pipe_still_takes_back_exactly_what_was_not_taken)
@@ -819,7 +811,6 @@ TEST_F(rendezvous, a_resized_pipe_still_takes_back_exactly_what_was_not_taken)
 	EXPECT_EQ(0, bytes_in(fd));
 	EXPECT_EQ(6, fill_pipe(_metadata, fd));
 	EXPECT_EQ(6, drain_pipe(_metadata, fd));
-	EXPECT_EQ(self->capacity, set_capacity(self->fd, self->capacity));
 }
 
 /*

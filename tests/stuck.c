@@ -4,7 +4,7 @@
  * the other side nor its own from their business, and nobody from a signal.
  */
 #include <linux/userfaultfd.h>
-#include <sys/ioctl.h>
+#include "ioctls.h"
 #include "pipe_fixture.h"
 
 /*
@@ -290,6 +290,212 @@ TEST_F(pipe, a_writer_killed_in_its_fault_leaves_the_room_to_others)
 }
 
 /*
+ * Beside a stuck process the pipe can be asked, and resized: nothing waits for the copy, and the
+ * copy does not notice.
+ */
+
+FIXTURE(settings)
+{
+	int fd;			/* both ends, which do not block */
+	ssize_t capacity;
+};
+
+FIXTURE_SETUP(settings)
+{
+	self->capacity = set_the_stage(_metadata);
+	self->fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+}
+
+FIXTURE_TEARDOWN(settings)
+{
+	restore_the_stage(_metadata, self->fd, self->capacity);
+}
+
+TEST_F(settings, what_a_stuck_reader_is_about_to_get_is_not_there_for_others)
+{
+	int fd = self->fd;
+	struct stuck stuck;
+
+	put_in(_metadata, fd, page_size() + 10);
+	if (!start_stuck(_metadata, &stuck, O_RDONLY, 1))
+		return;
+	EXPECT_EQ(10, bytes_in(fd));
+	dismiss(_metadata, &stuck.child);
+	EXPECT_EQ((int)page_size() + 10, bytes_in(fd));
+}
+
+TEST_F(settings, what_a_stuck_writer_is_about_to_bring_is_not_there_yet)
+{
+	int fd = self->fd;
+	struct stuck stuck;
+
+	put_in(_metadata, fd, 10);
+	if (!start_stuck(_metadata, &stuck, O_WRONLY, 1))
+		return;
+	EXPECT_EQ(10, bytes_in(fd));
+	release(_metadata, &stuck);
+	EXPECT_EQ(stuck.len, result_of(_metadata, &stuck.child).ret);
+	EXPECT_EQ(10 + stuck.len, bytes_in(fd));
+}
+
+TEST_F(settings, of_policy_do_not_change_while_a_reader_is_stuck)
+{
+	int fd = self->fd;
+	struct stuck stuck;
+
+	put_in(_metadata, fd, 1);
+	if (!start_stuck(_metadata, &stuck, O_RDONLY, 1))
+		return;
+	EXPECT_EQ(0, bytes_in(fd));
+	EXPECT_EQ(-1, set_policy(fd, MINI_PIPE_RENDEZVOUS));
+	EXPECT_EQ(EBUSY, errno);
+	release(_metadata, &stuck);
+	EXPECT_EQ(1, result_of(_metadata, &stuck.child).ret);
+}
+
+TEST_F(settings, of_policy_do_not_change_while_a_writer_is_stuck)
+{
+	int fd = self->fd;
+	struct stuck stuck;
+
+	if (!start_stuck(_metadata, &stuck, O_WRONLY, 1))
+		return;
+	EXPECT_EQ(-1, set_policy(fd, MINI_PIPE_RENDEZVOUS));
+	EXPECT_EQ(EBUSY, errno);
+	dismiss(_metadata, &stuck.child);
+}
+
+/* A page of bytes, which the stuck one has a lease on, and a few behind it. */
+static void resize_beside_a_reader(struct __test_metadata *_metadata, int fd, bool killed)
+{
+	ssize_t page = page_size();
+	struct stuck stuck;
+
+	put_in(_metadata, fd, page + 10);
+	if (!start_stuck(_metadata, &stuck, O_RDONLY, 1))
+		return;
+	EXPECT_EQ(-1, set_capacity(fd, page + 9));
+	EXPECT_EQ(EBUSY, errno);
+	EXPECT_EQ(page + 10, set_capacity(fd, page + 10));
+	EXPECT_EQ(0, poll_now(fd, POLLOUT));
+	EXPECT_EQ(BIG / 2, set_capacity(fd, BIG / 2));
+	put_pattern(big_buffer(), page + 10, 10000);
+	EXPECT_EQ(10000, write(fd, big_buffer(), 10000));
+	EXPECT_EQ(10010, bytes_in(fd));
+	if (killed) {
+		dismiss(_metadata, &stuck.child);
+		EXPECT_EQ(page + 10010, drain_pipe(_metadata, fd));
+		EXPECT_TRUE(is_pattern(big_buffer(), 0, page + 10010));
+	} else {
+		release(_metadata, &stuck);
+		EXPECT_EQ(page, result_of(_metadata, &stuck.child).ret);
+		EXPECT_EQ(10010, drain_pipe(_metadata, fd));
+		EXPECT_TRUE(is_pattern(big_buffer(), page, 10010));
+	}
+}
+
+TEST_F(settings, of_capacity_change_beside_a_stuck_reader)
+{
+	resize_beside_a_reader(_metadata, self->fd, false);
+}
+
+TEST_F(settings, of_capacity_change_beside_a_stuck_reader_that_is_killed)
+{
+	resize_beside_a_reader(_metadata, self->fd, true);
+}
+
+/* The stuck one brings zeros, between bytes that are there before and after. */
+static void resize_beside_a_writer(struct __test_metadata *_metadata, int fd, bool killed)
+{
+	ssize_t page = page_size(), brought = killed ? 0 : 2 * page;
+	struct stuck stuck;
+
+	put_in(_metadata, fd, 10);
+	if (!start_stuck(_metadata, &stuck, O_WRONLY, 2))
+		return;
+	EXPECT_EQ(-1, set_capacity(fd, 2 * page + 9));
+	EXPECT_EQ(EBUSY, errno);
+	EXPECT_EQ(2 * page + 10, set_capacity(fd, 2 * page + 10));
+	take(_metadata, fd, 1);
+	EXPECT_EQ(BIG / 2, set_capacity(fd, BIG / 2));
+	EXPECT_EQ(9, bytes_in(fd));
+	if (killed) {
+		dismiss(_metadata, &stuck.child);
+	} else {
+		release(_metadata, &stuck);
+		EXPECT_EQ(brought, result_of(_metadata, &stuck.child).ret);
+	}
+	EXPECT_EQ(3, write(fd, "xyz", 3));
+	EXPECT_EQ(9 + brought + 3, drain_pipe(_metadata, fd));
+	EXPECT_TRUE(is_pattern(big_buffer(), 1, 9));
+	for (ssize_t i = 0; i < brought; i++)
+		ASSERT_EQ(0, big_buffer()[9 + i]);
+	EXPECT_EQ(0, memcmp(big_buffer() + 9 + brought, "xyz", 3));
+}
+
+TEST_F(settings, of_capacity_change_beside_a_stuck_writer)
+{
+	resize_beside_a_writer(_metadata, self->fd, false);
+}
+
+TEST_F(settings, of_capacity_change_beside_a_stuck_writer_that_is_killed)
+{
+	resize_beside_a_writer(_metadata, self->fd, true);
+}
+
+/* Rendezvous: what is on its way to a reader counts as taken, and comes back to the pipe if not. */
+
+static void interrupt_beside_a_reader(struct __test_metadata *_metadata, int fd, bool killed)
+{
+	ssize_t page = page_size();
+	struct child writer;
+	struct stuck stuck;
+
+	ASSERT_EQ(0, set_policy(fd, MINI_PIPE_RENDEZVOUS));
+	writer = start_writer(_metadata, page + 10, 'w');
+	ASSERT_ASLEEP_IN(write, &writer);
+	if (!start_stuck(_metadata, &stuck, O_RDONLY, 1))
+		return;
+	kill(writer.pid, SIGUSR1);
+	EXPECT_EQ(page, result_of(_metadata, &writer).ret);
+	EXPECT_EQ(0, bytes_in(fd));
+	if (killed) {
+		dismiss(_metadata, &stuck.child);
+	} else {
+		release(_metadata, &stuck);
+		EXPECT_EQ(page, result_of(_metadata, &stuck.child).ret);
+	}
+	EXPECT_EQ(killed ? page : 0, drain_pipe(_metadata, fd));
+}
+
+TEST_F(settings, an_interrupted_rendezvous_counts_what_a_stuck_reader_gets)
+{
+	interrupt_beside_a_reader(_metadata, self->fd, false);
+}
+
+TEST_F(settings, an_interrupted_rendezvous_leaves_what_a_killed_reader_did_not_get)
+{
+	interrupt_beside_a_reader(_metadata, self->fd, true);
+}
+
+TEST_F(settings, a_rendezvous_is_not_over_before_a_stuck_reader_is)
+{
+	int fd = self->fd;
+	struct child writer;
+	struct stuck stuck;
+
+	ASSERT_EQ(0, set_policy(fd, MINI_PIPE_RENDEZVOUS));
+	writer = start_writer(_metadata, 10, 'w');
+	ASSERT_ASLEEP_IN(write, &writer);
+	if (!start_stuck(_metadata, &stuck, O_RDONLY, 1))
+		return;
+	ASSERT_ASLEEP_IN(write, &writer);
+	release(_metadata, &stuck);
+	EXPECT_EQ(10, result_of(_metadata, &stuck.child).ret);
+	EXPECT_EQ(10, result_of(_metadata, &writer).ret);
+}
+
+/*
  * What a stuck process, at either end, does to everybody else: here, and in a pipe of pipe(2).
  */
 
@@ -417,12 +623,9 @@ static void write_inherited(int report_to, const void *fd)
 }
 
 /* An open file of its own, so that the child's end is what closes it. */
-static void open_again(int report_to, const void *fd)
+static void open_once_more(int report_to, const void *fd)
 {
-	char path[32];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", *(const int *)fd);
-	report(report_to, open(path, O_RDONLY));
+	report(report_to, open_again(*(const int *)fd, O_RDONLY));
 }
 
 /* Asleep in fs/pipe.c, and what /proc/PID/stat calls D: uninterruptible. */
@@ -491,7 +694,7 @@ TEST_F(with_pipe_2_everybody_else, sleeps_where_no_signal_ends_it_not_even_sigki
 
 TEST_F(with_pipe_2_everybody_else, cannot_even_leave_the_pipe)
 {
-	struct child other = start_heir(_metadata, open_again, &self->ends[O_RDONLY]);
+	struct child other = start_heir(_metadata, open_once_more, &self->ends[O_RDONLY]);
 	struct stuck stuck;
 
 	ASSERT_LE(0, result_of(_metadata, &other).ret);
