@@ -2,6 +2,7 @@
 /*
  * The module's life and its parameters.
  */
+#include "ioctls.h"
 #include "module_fixture.h"
 
 #define DEFAULT_CAPACITY 65536
@@ -43,6 +44,12 @@ FIXTURE_TEARDOWN(refused_capacity)
 	end_loaded(_metadata);
 }
 
+/* What a line of the kernel's log names. */
+struct words {
+	const char *first;
+	const char *second;
+};
+
 /* From here on; later lines are counted. */
 static int open_kernel_log(struct __test_metadata *_metadata)
 {
@@ -53,7 +60,7 @@ static int open_kernel_log(struct __test_metadata *_metadata)
 	return log;
 }
 
-static int count_lines_that_name_the_range(int log)
+static int count_lines_that_name(int log, const struct words *words)
 {
 	char record[8192];
 	int count = 0;
@@ -62,22 +69,98 @@ static int count_lines_that_name_the_range(int log)
 	/* EPIPE says that older records were overwritten, and the next read goes on. */
 	while ((n = read(log, record, sizeof(record) - 1)) > 0 || (n < 0 && errno == EPIPE)) {
 		record[n > 0 ? n : 0] = '\0';
-		if (strstr(record, "mini_pipe") && strstr(record, RANGE))
+		if (strstr(record, "mini_pipe") && strstr(record, words->first) &&
+		    strstr(record, words->second))
 			count++;
 	}
 	return count;
 }
 
-TEST_F(refused_capacity, gives_einval_and_one_line_that_names_the_range)
+static void expect_refused(struct __test_metadata *_metadata, const char *parameters,
+			   const struct words *words)
 {
 	int log = open_kernel_log(_metadata);
 
-	EXPECT_EQ(-1, load(variant->parameters));
+	EXPECT_EQ(-1, load(parameters));
 	EXPECT_EQ(EINVAL, errno);
-	EXPECT_EQ(1, count_lines_that_name_the_range(log));
+	EXPECT_EQ(1, count_lines_that_name(log, words));
 	EXPECT_TRUE(node_becomes(false));
 	/* Nothing of the failed one is in the way of the next. */
 	EXPECT_EQ(0, load(""));
+}
+
+TEST_F(refused_capacity, gives_einval_and_one_line_that_names_the_range)
+{
+	expect_refused(_metadata, variant->parameters, &(struct words){ RANGE, "capacity" });
+}
+
+/* What the policy may not be. */
+
+FIXTURE(refused_policy)
+{
+};
+
+FIXTURE_VARIANT(refused_policy)
+{
+	const char *parameters;
+};
+
+FIXTURE_VARIANT_ADD(refused_policy, that_nobody_has) { .parameters = "policy=lossy", };
+FIXTURE_VARIANT_ADD(refused_policy, of_no_word) { .parameters = "policy=", };
+FIXTURE_VARIANT_ADD(refused_policy, without_a_value) { .parameters = "policy", };
+FIXTURE_VARIANT_ADD(refused_policy, that_is_its_number) { .parameters = "policy=1", };
+FIXTURE_VARIANT_ADD(refused_policy, in_capitals) { .parameters = "policy=Rendezvous", };
+FIXTURE_VARIANT_ADD(refused_policy, cut_short) { .parameters = "policy=buffere", };
+FIXTURE_VARIANT_ADD(refused_policy, and_more) { .parameters = "policy=bufferedx", };
+FIXTURE_VARIANT_ADD(refused_policy, and_a_space) { .parameters = "policy=\"buffered \"", };
+
+FIXTURE_SETUP(refused_policy)
+{
+	start_unloaded(_metadata);
+}
+
+FIXTURE_TEARDOWN(refused_policy)
+{
+	end_loaded(_metadata);
+}
+
+TEST_F(refused_policy, gives_einval_and_one_line_that_names_what_there_is)
+{
+	expect_refused(_metadata, variant->parameters, &(struct words){ "buffered", "rendezvous" });
+}
+
+/* What is not a number where a number is meant. */
+
+FIXTURE(refused_limit)
+{
+};
+
+FIXTURE_VARIANT(refused_limit)
+{
+	const char *parameters;
+};
+
+FIXTURE_VARIANT_ADD(refused_limit, of_capacity) { .parameters = "max_capacity=much", };
+FIXTURE_VARIANT_ADD(refused_limit, below_zero) { .parameters = "max_capacity=-1", };
+FIXTURE_VARIANT_ADD(refused_limit, of_pages_soft) { .parameters = "user_pages_soft=1x", };
+FIXTURE_VARIANT_ADD(refused_limit, of_pages_hard) { .parameters = "user_pages_hard=", };
+
+FIXTURE_SETUP(refused_limit)
+{
+	start_unloaded(_metadata);
+}
+
+FIXTURE_TEARDOWN(refused_limit)
+{
+	end_loaded(_metadata);
+}
+
+/* The kernel says in its log which one it is. */
+TEST_F(refused_limit, gives_einval)
+{
+	EXPECT_EQ(-1, load(variant->parameters));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_TRUE(node_becomes(false));
 }
 
 /* What it may be. */
@@ -296,6 +379,44 @@ TEST_F(module, takes_the_last_capacity_that_it_is_given)
 {
 	load_with(_metadata, "capacity=0 capacity=5");
 	EXPECT_EQ(5, measure_capacity(_metadata));
+}
+
+static void expect_policy(struct __test_metadata *_metadata, int policy, const char *word)
+{
+	int fd = open("/sys/module/mini_pipe/parameters/policy", O_RDONLY);
+	char text[32] = "";
+
+	ASSERT_LT(0, read(fd, text, sizeof(text) - 1));
+	close(fd);
+	EXPECT_STREQ(word, text);
+	fd = open_neither(_metadata);
+	EXPECT_EQ(policy, policy_of(fd));
+	close(fd);
+}
+
+TEST_F(module, is_loaded_with_either_policy)
+{
+	load_with(_metadata, "");
+	expect_policy(_metadata, MINI_PIPE_BUFFERED, "buffered\n");
+	ASSERT_EQ(0, unload());
+	load_with(_metadata, "policy=rendezvous");
+	expect_policy(_metadata, MINI_PIPE_RENDEZVOUS, "rendezvous\n");
+	ASSERT_EQ(0, unload());
+	load_with(_metadata, "policy=rendezvous policy=buffered");
+	expect_policy(_metadata, MINI_PIPE_BUFFERED, "buffered\n");
+}
+
+TEST_F(module, of_the_policy_rendezvous_has_writers_wait_for_their_reader)
+{
+	struct child writer;
+	int reader;
+
+	load_with(_metadata, "policy=rendezvous");
+	writer = start_writer(_metadata, 10, 'w');
+	ASSERT_ASLEEP_IN(write, &writer);
+	reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	take(_metadata, reader, 10);
+	EXPECT_EQ(10, result_of(_metadata, &writer).ret);
 }
 
 TEST_F(module, takes_a_capacity_that_begins_with_0_for_octal)

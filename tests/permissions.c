@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Who may: the node keeps strangers out, and its group and mode let in whom they name, exactly as
- * a FIFO's do. The module and its parameter are root's. Needs root, to become somebody else.
+ * a FIFO's do. The module and its parameters are root's. Needs root, to become somebody else.
  */
 #include <sys/stat.h>
 #include "people.h"
 
 #define FIFO "/tmp/mini_pipe.fifo"
-#define PARAMETER "/sys/module/mini_pipe/parameters/capacity"
+#define PARAMETERS "/sys/module/mini_pipe/parameters/"
 
 static const int ways[] = { O_RDONLY, O_WRONLY, O_RDWR };
 
@@ -296,12 +296,27 @@ TEST_F(module, is_not_loaded_by_a_stranger)
 	EXPECT_EQ(EPERM, error_of(_metadata, &attempt));
 }
 
-TEST_F(module, shows_its_parameter_to_everybody_and_lets_nobody_write_it)
+static void expect_parameter(struct __test_metadata *_metadata, const char *path, int err)
 {
-	EXPECT_EQ(0, error_of_open(_metadata, PARAMETER, O_RDONLY, &stranger));
-	EXPECT_EQ(EACCES, error_of_open(_metadata, PARAMETER, O_WRONLY, &stranger));
-	EXPECT_EQ(-1, open(PARAMETER, O_WRONLY));
-	EXPECT_EQ(EACCES, errno);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	EXPECT_EQ(err, fd < 0 ? errno : 0);
+	close(fd);
+	EXPECT_EQ(0, error_of_open(_metadata, path, O_RDONLY, &stranger));
+	EXPECT_EQ(EACCES, error_of_open(_metadata, path, O_WRONLY, &stranger));
+}
+
+TEST_F(module, shows_its_pipes_parameters_to_everybody_and_lets_nobody_write_them)
+{
+	expect_parameter(_metadata, PARAMETERS "capacity", EACCES);
+	expect_parameter(_metadata, PARAMETERS "policy", EACCES);
+}
+
+TEST_F(module, shows_its_limits_to_everybody_and_lets_only_root_write_them)
+{
+	expect_parameter(_metadata, PARAMETERS "max_capacity", 0);
+	expect_parameter(_metadata, PARAMETERS "user_pages_soft", 0);
+	expect_parameter(_metadata, PARAMETERS "user_pages_hard", 0);
 }
 
 TEST_HARNESS_MAIN
