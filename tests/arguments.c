@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/statfs.h>
+#include "../uapi/mini_pipe.h"
 #include "mini_pipe_test.h"
 
 /* Newer than many a libc. */
@@ -281,6 +282,13 @@ static long sets_on(int fd, int request, int on)
 	return ioctl(fd, request, &on);
 }
 
+static long makes_pair(int fd, unsigned int flags, unsigned int capacity)
+{
+	struct mini_pipe_pair pair = { .flags = flags, .capacity = capacity };
+
+	return sys(ioctl, fd, MINI_PIPE_IOC_PAIR, &pair);
+}
+
 static long polls(int fd, short events, int count)
 {
 	struct pollfd pollfd = { .fd = fd, .events = events };
@@ -494,8 +502,13 @@ RETURNS(pwrite_at_a_negative_offset, -EINVAL, -EINVAL, sys(pwrite64, w, more, 5,
 RETURNS(pwritev_at_an_offset, -ESPIPE, -ESPIPE, sys(pwritev, w, one(more, 5), 1, 0L, 0L));
 
 /* ioctl */
-RETURNS(ioctl_fionread, -ENOTTY, 0, sys(ioctl, r, FIONREAD, scratch));
-RETURNS(ioctl_fionread_into_null, -ENOTTY, -EFAULT, sys(ioctl, r, FIONREAD, NULL));
+RETURNS(ioctl_fionread, 0, 0, sys(ioctl, r, FIONREAD, scratch));
+RETURNS(ioctl_fionread_into_null, -EFAULT, -EFAULT, sys(ioctl, r, FIONREAD, NULL));
+RETURNS(ioctl_fionread_into_read_only, -EFAULT, -EFAULT,
+	sys(ioctl, w, FIONREAD, page(PROT_READ)));
+RETURNS(ioctl_fionread_into_the_kernel, -EFAULT, -EFAULT, sys(ioctl, w, FIONREAD, KERNEL));
+RETURNS(ioctl_fionread_of_o_path, -EBADF, -EBADF,
+	sys(ioctl, open(path, O_PATH), FIONREAD, scratch));
 RETURNS(ioctl_tcgets, -ENOTTY, -ENOTTY, sys(ioctl, r, TCGETS, scratch));
 RETURNS(ioctl_tiocgwinsz, -ENOTTY, -ENOTTY, sys(ioctl, w, TIOCGWINSZ, scratch));
 RETURNS(ioctl_nobody_has, -ENOTTY, -ENOTTY, sys(ioctl, r, _IO('?', 77), scratch));
@@ -507,6 +520,42 @@ RETURNS(ioctl_fionbio, 0, 0, sets_on(r, FIONBIO, 1));
 RETURNS(ioctl_fionbio_from_null, -EFAULT, -EFAULT, sys(ioctl, r, FIONBIO, NULL));
 RETURNS(ioctl_fioasync, -ENOTTY, 0, sets_on(r, FIOASYNC, 1));
 RETURNS(ioctl_fioclex, 0, 0, sys(ioctl, r, FIOCLEX, 0));
+
+/* The ioctls of uapi/mini_pipe.h, which a pipe(2) does not have */
+RETURNS(pair_of_null, -EFAULT, -ENOTTY, sys(ioctl, r, MINI_PIPE_IOC_PAIR, NULL));
+RETURNS(pair_of_a_hole, -EFAULT, -ENOTTY, sys(ioctl, r, MINI_PIPE_IOC_PAIR, hole()));
+RETURNS(pair_of_half_an_argument, -EFAULT, -ENOTTY,
+	sys(ioctl, r, MINI_PIPE_IOC_PAIR, before_a_hole(8)));
+RETURNS(pair_of_read_only, -EFAULT, -ENOTTY, sys(ioctl, r, MINI_PIPE_IOC_PAIR, page(PROT_READ)));
+RETURNS(pair_of_the_kernel, -EFAULT, -ENOTTY, sys(ioctl, r, MINI_PIPE_IOC_PAIR, KERNEL));
+RETURNS(pair_with_unknown_flags, -EINVAL, -ENOTTY, makes_pair(r, 0x40000000, 0));
+RETURNS(pair_with_an_access_mode, -EINVAL, -ENOTTY, makes_pair(r, O_RDWR, 0));
+RETURNS(pair_of_more_than_a_gibibyte, -EINVAL, -ENOTTY, makes_pair(r, 0, (1U << 30) + 1));
+RETURNS(pair_of_uint_max, -EINVAL, -ENOTTY, makes_pair(r, 0, UINT_MAX));
+RETURNS(pair_of_another_size, -ENOTTY, -ENOTTY,
+	sys(ioctl, r, _IOWR(MINI_PIPE_IOC_MAGIC, 1, long), scratch));
+RETURNS(get_capacity_whatever_the_argument, 65536, -ENOTTY,
+	sys(ioctl, r, MINI_PIPE_IOC_GET_CAPACITY, KERNEL));
+RETURNS(set_capacity_to_0, -EINVAL, -ENOTTY, sys(ioctl, w, MINI_PIPE_IOC_SET_CAPACITY, 0L));
+RETURNS(set_capacity_to_fewer_than_it_holds, -EBUSY, -ENOTTY,
+	sys(ioctl, w, MINI_PIPE_IOC_SET_CAPACITY, 9L));
+RETURNS(set_capacity_to_more_than_a_gibibyte, -EINVAL, -ENOTTY,
+	sys(ioctl, w, MINI_PIPE_IOC_SET_CAPACITY, (1L << 30) + 1));
+RETURNS(set_capacity_to_more_than_int_max, -EINVAL, -ENOTTY,
+	sys(ioctl, w, MINI_PIPE_IOC_SET_CAPACITY, HUGE_LEN + 65536));
+RETURNS(set_capacity_to_minus_one, -EINVAL, -ENOTTY,
+	sys(ioctl, w, MINI_PIPE_IOC_SET_CAPACITY, -1L));
+RETURNS(get_policy_whatever_the_argument, 0, -ENOTTY,
+	sys(ioctl, r, MINI_PIPE_IOC_GET_POLICY, KERNEL));
+RETURNS(set_policy_to_none_that_there_is, -EINVAL, -ENOTTY,
+	sys(ioctl, r, MINI_PIPE_IOC_SET_POLICY, 2L));
+RETURNS(set_policy_to_more_than_int_max, -EINVAL, -ENOTTY,
+	sys(ioctl, r, MINI_PIPE_IOC_SET_POLICY, HUGE_LEN + 1));
+RETURNS(set_policy_to_minus_one, -EINVAL, -ENOTTY, sys(ioctl, r, MINI_PIPE_IOC_SET_POLICY, -1L));
+RETURNS(set_policy_while_there_are_bytes, -EBUSY, -ENOTTY,
+	sys(ioctl, r, MINI_PIPE_IOC_SET_POLICY, 1L));
+RETURNS(ioctl_of_its_kind_that_is_not_there, -ENOTTY, -ENOTTY,
+	sys(ioctl, r, _IO(MINI_PIPE_IOC_MAGIC, 77), scratch));
 
 /* fcntl */
 RETURNS(fcntl_f_getpipe_sz, -EBADF, 65536, sys(fcntl, r, F_GETPIPE_SZ, 0));
