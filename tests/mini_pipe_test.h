@@ -286,7 +286,7 @@ static inline void dismiss(struct __test_metadata *_metadata, const struct child
 	end_of(_metadata, child);
 }
 
-/* Asleep in the device */
+/* Asleep in a pipe */
 
 static inline bool read_proc(pid_t pid, const char *file, char *text, size_t size)
 {
