@@ -58,11 +58,6 @@ static inline int open_again(int fd, int flags)
 	return open(path, flags | O_CLOEXEC);
 }
 
-static inline void set_flags(struct __test_metadata *_metadata, int fd, int flags)
-{
-	ASSERT_EQ(0, fcntl(fd, F_SETFL, flags));
-}
-
 /* -1 with errno, if not. */
 static inline ssize_t resize(int fd, enum kind kind, ssize_t capacity)
 {
@@ -81,6 +76,112 @@ static inline ssize_t bytes_in(int fd)
 	int count;
 
 	return ioctl(fd, FIONREAD, &count) ? -1 : count;
+}
+
+static inline void expect_eagain(struct __test_metadata *_metadata, ssize_t ret)
+{
+	EXPECT_EQ(-1, ret);
+	EXPECT_EQ(EAGAIN, errno);
+}
+
+/* The usual jobs, on the pipe of a descriptor that the test has open */
+
+struct end_job {
+	int fd;
+	int flags;		/* of the child's own open file */
+	ssize_t len;
+	unsigned char fill;	/* a writer's byte; 0 writes the pattern from its start */
+	short events;
+};
+
+/* pipe(2) takes O_DIRECT from nobody who opens it. */
+static inline int open_own(int fd, int mode, int flags)
+{
+	int own = open_again(fd, mode);
+
+	if (own < 0 || fcntl(own, F_SETFL, flags))
+		_exit(KSFT_FAIL);
+	return own;
+}
+
+/* What else the child has of the test's would be one more end. */
+static inline void keep_only(int report_to, int fd, int other)
+{
+	for (int i = 3; i < 100; i++)
+		if (i != report_to && i != fd && i != other)
+			close(i);
+}
+
+static inline void read_end(int report_to, const void *arg)
+{
+	const struct end_job *job = arg;
+	int fd = open_own(job->fd, O_RDONLY, job->flags);
+
+	keep_only(report_to, fd, fd);
+	report(report_to, read(fd, big_buffer(), job->len));
+}
+
+static inline void write_end(int report_to, const void *arg)
+{
+	const struct end_job *job = arg;
+	int fd = open_own(job->fd, O_WRONLY, job->flags);
+
+	keep_only(report_to, fd, fd);
+	if (job->fill)
+		memset(big_buffer(), job->fill, job->len);
+	else
+		put_pattern(big_buffer(), 0, job->len);
+	report(report_to, write(fd, big_buffer(), job->len));
+}
+
+static inline void poll_end(int report_to, const void *arg)
+{
+	const struct end_job *job = arg;
+	int mode = job->events & POLLIN ? O_RDONLY : O_WRONLY;
+	struct pollfd pollfd = {
+		.fd = open_own(job->fd, mode, 0), .events = job->events,
+	};
+
+	keep_only(report_to, pollfd.fd, pollfd.fd);
+	report(report_to, ppoll(&pollfd, 1, NULL, NULL) == 1 ? pollfd.revents : -1);
+}
+
+/* They return when the child sleeps. */
+
+static inline struct child start_reading(struct __test_metadata *_metadata, int fd, ssize_t len)
+{
+	struct end_job job = { .fd = fd, .len = len };
+	struct child child = start_heir(_metadata, read_end, &job);
+
+	ASSERT_ASLEEP_IN(read, &child);
+	return child;
+}
+
+static inline struct child start_writing(struct __test_metadata *_metadata, int fd, int flags,
+					 unsigned char fill, ssize_t len)
+{
+	struct end_job job = { .fd = fd, .flags = flags, .fill = fill, .len = len };
+	struct child child = start_heir(_metadata, write_end, &job);
+
+	ASSERT_ASLEEP_IN(write, &child);
+	return child;
+}
+
+static inline struct child start_polling(struct __test_metadata *_metadata, int fd, short events)
+{
+	struct end_job job = { .fd = fd, .events = events };
+	struct child child = start_heir(_metadata, poll_end, &job);
+
+	ASSERT_ASLEEP_IN(ppoll, &child);
+	return child;
+}
+
+/* For the test itself, which must not wait in the pipe. */
+static inline void await(struct __test_metadata *_metadata, int fd, short events)
+{
+	struct pollfd pollfd = { .fd = fd, .events = events };
+
+	ASSERT_EQ(1, poll(&pollfd, 1, PATIENCE_MS));
 }
 
 #endif

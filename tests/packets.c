@@ -50,7 +50,7 @@ FIXTURE_SETUP(packets)
 	make_pipe(_metadata, variant->kind, O_NONBLOCK | (variant->by_fcntl ? 0 : O_DIRECT),
 		  &self->r, &self->w);
 	if (variant->by_fcntl)
-		set_flags(_metadata, self->w, O_NONBLOCK | O_DIRECT);
+		ASSERT_EQ(0, fcntl(self->w, F_SETFL, O_NONBLOCK | O_DIRECT));
 	self->slots = slots_of(self->r, variant->kind);
 	if (!suits(_metadata, self->r, variant->kind))
 		return;
@@ -80,12 +80,6 @@ static void expect_next(struct __test_metadata *_metadata, int fd, char fill, ss
 {
 	EXPECT_EQ(len, read(fd, big_buffer(), ENOUGH));
 	EXPECT_TRUE(is_all(big_buffer(), fill, len));
-}
-
-static void expect_eagain(struct __test_metadata *_metadata, ssize_t ret)
-{
-	EXPECT_EQ(-1, ret);
-	EXPECT_EQ(EAGAIN, errno);
 }
 
 static void expect_empty(struct __test_metadata *_metadata, int fd)
@@ -284,70 +278,12 @@ TEST_F(packets, that_do_not_fit_are_left_out_of_a_nonblocking_write)
 
 /* Waiting */
 
-struct call {
-	int fd;		/* the end that it uses; it opens it again */
-	int flags;	/* O_DIRECT for packets */
-	char fill;
-	ssize_t len;
-};
-
-/* pipe(2) takes O_DIRECT from nobody who opens it. */
-static int open_writer(const struct call *call)
-{
-	int fd = open_again(call->fd, O_WRONLY);
-
-	if (fd < 0 || fcntl(fd, F_SETFL, call->flags))
-		_exit(KSFT_FAIL);
-	return fd;
-}
-
-static void write_one(int report_to, const void *arg)
-{
-	const struct call *call = arg;
-
-	report(report_to, put(open_writer(call), call->fill, call->len));
-}
-
-static void read_one(int report_to, const void *arg)
-{
-	const struct call *call = arg;
-
-	report(report_to, read(open_again(call->fd, O_RDONLY), big_buffer(), call->len));
-}
-
-static void wait_for_room(int report_to, const void *arg)
-{
-	const struct call *call = arg;
-	struct pollfd pollfd = { .fd = call->fd, .events = POLLOUT };
-
-	report(report_to, ppoll(&pollfd, 1, NULL, NULL) == 1 ? pollfd.revents : -1);
-}
-
-static struct child start_writer_of(struct __test_metadata *_metadata, int w, int flags, char fill,
-				    ssize_t len)
-{
-	struct call call = { .fd = w, .flags = flags, .fill = fill, .len = len };
-	struct child writer = start_heir(_metadata, write_one, &call);
-
-	ASSERT_ASLEEP_IN(write, &writer);
-	return writer;
-}
-
-static struct child start_reader_of(struct __test_metadata *_metadata, int r)
-{
-	struct call call = { .fd = r, .len = ENOUGH };
-	struct child reader = start_heir(_metadata, read_one, &call);
-
-	ASSERT_ASLEEP_IN(read, &reader);
-	return reader;
-}
-
 TEST_F(packets, let_a_sleeping_writer_in_when_one_is_read)
 {
 	struct child writer;
 
 	ASSERT_EQ(self->slots, fill_with_packets(self->w, 1));
-	writer = start_writer_of(_metadata, self->w, O_DIRECT, 'z', 3);
+	writer = start_writing(_metadata, self->w, O_DIRECT, 'z', 3);
 	expect_next(_metadata, self->r, 'a', 1);
 	EXPECT_EQ(3, result_of(_metadata, &writer).ret);
 	for (ssize_t i = 1; i < self->slots; i++)
@@ -362,7 +298,7 @@ TEST_F(packets, let_sleeping_writers_in_one_by_one)
 
 	ASSERT_EQ(self->slots, fill_with_packets(self->w, 1));
 	for (int i = 0; i < 3; i++)
-		writers[i] = start_writer_of(_metadata, self->w, O_DIRECT, 'x' + i, 2);
+		writers[i] = start_writing(_metadata, self->w, O_DIRECT, 'x' + i, 2);
 	for (int i = 0; i < 3; i++) {
 		expect_next(_metadata, self->r, 'a' + i, 1);
 		EXPECT_EQ(2, result_of(_metadata, &writers[i]).ret);
@@ -376,19 +312,17 @@ TEST_F(packets, let_a_sleeping_stream_in_when_one_is_read)
 	struct child writer;
 
 	ASSERT_EQ(self->slots, fill_with_packets(self->w, 1));
-	writer = start_writer_of(_metadata, self->w, 0, 's', 1);
+	writer = start_writing(_metadata, self->w, 0, 's', 1);
 	expect_next(_metadata, self->r, 'a', 1);
 	EXPECT_EQ(1, result_of(_metadata, &writer).ret);
 }
 
 TEST_F(packets, wake_a_poll_for_room_when_one_is_read)
 {
-	struct call call = { .fd = self->w };
 	struct child poller;
 
 	ASSERT_EQ(self->slots, fill_with_packets(self->w, 1));
-	poller = start_heir(_metadata, wait_for_room, &call);
-	ASSERT_ASLEEP_IN(ppoll, &poller);
+	poller = start_polling(_metadata, self->w, POLLOUT);
 	expect_next(_metadata, self->r, 'a', 1);
 	EXPECT_EQ(POLLOUT, result_of(_metadata, &poller).ret);
 }
@@ -400,7 +334,7 @@ TEST_F(packets, go_to_one_sleeping_reader_each)
 	struct result results[2];
 
 	for (int i = 0; i < 2; i++)
-		readers[i] = start_reader_of(_metadata, self->r);
+		readers[i] = start_reading(_metadata, self->r, ENOUGH);
 	put_pattern(big_buffer(), 0, PIPE_BUF + 7);
 	ASSERT_EQ(PIPE_BUF + 7, write(self->w, big_buffer(), PIPE_BUF + 7));
 	for (int i = 0; i < 2; i++)
@@ -412,7 +346,7 @@ TEST_F(packets, go_to_one_sleeping_reader_each)
 
 TEST_F(packets, that_went_in_are_the_count_of_an_interrupted_write)
 {
-	struct child writer = start_writer_of(_metadata, self->w, O_DIRECT, 'a', BIG);
+	struct child writer = start_writing(_metadata, self->w, O_DIRECT, 'a', BIG);
 
 	kill(writer.pid, SIGUSR1);
 	EXPECT_EQ(self->slots * PIPE_BUF, result_of(_metadata, &writer).ret);
@@ -451,13 +385,13 @@ static ssize_t size_of(int writer, int packet)
 
 static void write_many(int report_to, const void *arg)
 {
-	const struct call *call = arg;
-	int fd = open_writer(call);
+	const struct end_job *job = arg;
+	int fd = open_own(job->fd, O_WRONLY, O_DIRECT);
 
 	for (int i = 0; i < EACH; i++) {
-		ssize_t len = size_of(call->fill - 'a', i);
+		ssize_t len = size_of(job->fill - 'a', i);
 
-		if (put(fd, call->fill, len) != len)
+		if (put(fd, job->fill, len) != len)
 			_exit(KSFT_FAIL);
 	}
 	report(report_to, EACH);
@@ -469,16 +403,15 @@ TEST_F(packets, of_several_writers_never_mix)
 	int seen[WRITERS] = {};
 
 	for (int i = 0; i < WRITERS; i++) {
-		struct call call = { .fd = self->w, .flags = O_DIRECT, .fill = 'a' + i };
+		struct end_job job = { .fd = self->w, .fill = 'a' + i };
 
-		writers[i] = start_heir(_metadata, write_many, &call);
+		writers[i] = start_heir(_metadata, write_many, &job);
 	}
 	for (int i = 0; i < WRITERS * EACH; i++) {
-		struct pollfd pollfd = { .fd = self->r, .events = POLLIN };
 		ssize_t n;
 		int who;
 
-		ASSERT_EQ(1, poll(&pollfd, 1, PATIENCE_MS));
+		await(_metadata, self->r, POLLIN);
 		n = read(self->r, big_buffer(), ENOUGH);
 		who = big_buffer()[0] - 'a';
 		ASSERT_TRUE(who >= 0 && who < WRITERS);
@@ -502,18 +435,18 @@ TEST_F(packets, are_the_business_of_writers)
 
 TEST_F(packets, begin_and_end_with_the_flag)
 {
-	set_flags(_metadata, self->w, O_NONBLOCK);
+	ASSERT_EQ(0, fcntl(self->w, F_SETFL, O_NONBLOCK));
 	EXPECT_EQ(0, fcntl(self->w, F_GETFL) & O_DIRECT);
 	ASSERT_EQ(3, write(self->w, "aaa", 3));
 	ASSERT_EQ(3, write(self->w, "aaa", 3));
 	expect_next(_metadata, self->r, 'a', 6);
 
-	set_flags(_metadata, self->w, O_NONBLOCK | O_DIRECT);
+	ASSERT_EQ(0, fcntl(self->w, F_SETFL, O_NONBLOCK | O_DIRECT));
 	EXPECT_EQ(O_DIRECT, fcntl(self->w, F_GETFL) & O_DIRECT);
 	ASSERT_EQ(3, write(self->w, "bbb", 3));
 	ASSERT_EQ(3, write(self->w, "ccc", 3));
 
-	set_flags(_metadata, self->w, O_NONBLOCK);
+	ASSERT_EQ(0, fcntl(self->w, F_SETFL, O_NONBLOCK));
 	ASSERT_EQ(3, write(self->w, "ddd", 3));
 	ASSERT_EQ(3, write(self->w, "ddd", 3));
 	expect_next(_metadata, self->r, 'b', 3);
@@ -524,8 +457,8 @@ TEST_F(packets, begin_and_end_with_the_flag)
 
 TEST_F(packets, are_not_made_by_a_reader_that_has_the_flag)
 {
-	set_flags(_metadata, self->w, O_NONBLOCK);
-	set_flags(_metadata, self->r, O_NONBLOCK | O_DIRECT);
+	ASSERT_EQ(0, fcntl(self->w, F_SETFL, O_NONBLOCK));
+	ASSERT_EQ(0, fcntl(self->r, F_SETFL, O_NONBLOCK | O_DIRECT));
 	ASSERT_EQ(3, write(self->w, "aaa", 3));
 	ASSERT_EQ(3, write(self->w, "aaa", 3));
 	EXPECT_EQ(2, read(self->r, big_buffer(), 2));
@@ -534,7 +467,7 @@ TEST_F(packets, are_not_made_by_a_reader_that_has_the_flag)
 
 TEST_F(packets, are_packets_to_a_reader_that_has_no_flag)
 {
-	set_flags(_metadata, self->r, O_NONBLOCK);
+	ASSERT_EQ(0, fcntl(self->r, F_SETFL, O_NONBLOCK));
 	ASSERT_EQ(3, write(self->w, "aaa", 3));
 	ASSERT_EQ(3, write(self->w, "bbb", 3));
 	EXPECT_EQ(2, read(self->r, big_buffer(), 2));
@@ -723,7 +656,7 @@ TEST_F(packets_in_a_pipe, go_in_from_sleeping_writers_when_it_has_grown)
 
 	ASSERT_EQ(16, fill_with_packets(self->w, 1));
 	for (int i = 0; i < 2; i++)
-		writers[i] = start_writer_of(_metadata, self->w, O_DIRECT, 'y' + i, 1);
+		writers[i] = start_writing(_metadata, self->w, O_DIRECT, 'y' + i, 1);
 	EXPECT_EQ(32 * PIPE_BUF, resize(self->w, variant->kind, 32 * PIPE_BUF));
 	for (int i = 0; i < 2; i++)
 		EXPECT_EQ(1, result_of(_metadata, &writers[i]).ret);
@@ -774,13 +707,11 @@ TEST_F(packets_in_a_small_pipe, hold_as_much_as_it_does)
 
 TEST_F(packets_in_a_small_pipe, are_cut_from_a_larger_write_that_waits)
 {
-	struct child writer = start_writer_of(_metadata, self->w, O_DIRECT, 'a', 300);
+	struct child writer = start_writing(_metadata, self->w, O_DIRECT, 'a', 300);
 	const ssize_t sizes[] = { 128, 128, 44 };
 
 	for (int i = 0; i < 3; i++) {
-		struct pollfd pollfd = { .fd = self->r, .events = POLLIN };
-
-		ASSERT_EQ(1, poll(&pollfd, 1, PATIENCE_MS));
+		await(_metadata, self->r, POLLIN);
 		expect_next(_metadata, self->r, 'a', sizes[i]);
 	}
 	EXPECT_EQ(300, result_of(_metadata, &writer).ret);
