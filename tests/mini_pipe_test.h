@@ -27,7 +27,7 @@
 #endif
 
 /* What the name of a private pipe begins with; its number and a bracket follow. */
-#define PRIVATE_PIPE "anon_inode:mini_pipe:["
+#define PRIVATE_PIPE "mini_pipe:["
 
 /* How long to wait for what must happen; a slow emulator needs a fraction of it. */
 #define PATIENCE_MS 10000
