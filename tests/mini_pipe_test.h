@@ -401,6 +401,22 @@ static inline bool outrank(const struct child *sleepers, int count)
 	return bind_to_first_processor(0) && sched_setscheduler(0, SCHED_FIFO, &param) == 0;
 }
 
+/* Asleep in fs/pipe.c, and what /proc/PID/stat calls D: uninterruptible. */
+static inline bool is_in_deep_sleep(const struct child *child)
+{
+	char stack[4096];
+
+	return state_of(child->pid) == 'D' &&
+	       read_proc(child->pid, "stack", stack, sizeof(stack)) && strstr(stack, "pipe_");
+}
+
+static inline bool falls_into_deep_sleep(const struct child *child)
+{
+	for (int ms = 0; ms < PATIENCE_MS && !is_in_deep_sleep(child); ms++)
+		a_moment();
+	return is_in_deep_sleep(child);
+}
+
 /* The usual jobs */
 
 static inline int open_for(const struct job *job, int end)

@@ -16,15 +16,12 @@ FIXTURE(packets)
 FIXTURE_VARIANT(packets)
 {
 	enum kind kind;
-	bool by_fcntl;
 };
 
+/* Opened with O_DIRECT, or made with it. */
 FIXTURE_VARIANT_ADD(packets, of_the_device) { .kind = DEVICE, };
-FIXTURE_VARIANT_ADD(packets, of_the_device_by_fcntl) { .kind = DEVICE, .by_fcntl = true, };
 FIXTURE_VARIANT_ADD(packets, of_a_private_pipe) { .kind = PRIVATE, };
-FIXTURE_VARIANT_ADD(packets, of_a_private_pipe_by_fcntl) { .kind = PRIVATE, .by_fcntl = true, };
 FIXTURE_VARIANT_ADD(packets, of_pipe_2) { .kind = PIPE_2, };
-FIXTURE_VARIANT_ADD(packets, of_pipe_2_by_fcntl) { .kind = PIPE_2, .by_fcntl = true, };
 
 /* The capacity in pages, of which there is always a power of two. */
 static ssize_t slots_of(int fd, enum kind kind)
@@ -47,10 +44,7 @@ static bool suits(struct __test_metadata *_metadata, int fd, enum kind kind)
 FIXTURE_SETUP(packets)
 {
 	set_the_stage(_metadata);
-	make_pipe(_metadata, variant->kind, O_NONBLOCK | (variant->by_fcntl ? 0 : O_DIRECT),
-		  &self->r, &self->w);
-	if (variant->by_fcntl)
-		ASSERT_EQ(0, fcntl(self->w, F_SETFL, O_NONBLOCK | O_DIRECT));
+	make_pipe(_metadata, variant->kind, O_NONBLOCK | O_DIRECT, &self->r, &self->w);
 	self->slots = slots_of(self->r, variant->kind);
 	if (!suits(_metadata, self->r, variant->kind))
 		return;
@@ -212,15 +206,14 @@ TEST_F(packets, are_one_to_a_readv)
 
 TEST_F(packets, that_lie_across_pages_come_out_whole)
 {
-	/* 997 is prime: the packets begin anywhere. */
-	for (ssize_t from = 0; from < 300000; from += 2 * 997) {
-		put_pattern(big_buffer(), from, 2 * 997);
+	/* 997 is prime, and the pipe never empty: they begin anywhere. */
+	for (ssize_t from = 0; from < 300000; from += 997) {
+		put_pattern(big_buffer(), from, 997);
 		ASSERT_EQ(997, write(self->w, big_buffer(), 997));
-		ASSERT_EQ(997, write(self->w, big_buffer() + 997, 997));
-		ASSERT_EQ(997, read(self->r, big_buffer(), ENOUGH));
-		ASSERT_TRUE(is_pattern(big_buffer(), from, 997));
-		ASSERT_EQ(997, read(self->r, big_buffer(), ENOUGH));
-		ASSERT_TRUE(is_pattern(big_buffer(), from + 997, 997));
+		if (from) {
+			ASSERT_EQ(997, read(self->r, big_buffer(), ENOUGH));
+			ASSERT_TRUE(is_pattern(big_buffer(), from - 997, 997));
+		}
 	}
 }
 
@@ -531,6 +524,55 @@ TEST_F(packets, are_not_reached_by_reads_of_the_stream_before_them)
 	expect_next(_metadata, self->r, 'b', 3);
 }
 
+/*
+ * By splice. A meant difference: from pipe(2) to pipe(2), they go as many at once as fit, and are
+ * still packets there.
+ */
+
+TEST_F(packets, are_spliced_one_by_one)
+{
+	int r, w;
+
+	make_pipe(_metadata, PIPE_2, O_NONBLOCK, &r, &w);
+	ASSERT_EQ(5, put(self->w, 'a', 5));
+	ASSERT_EQ(PIPE_BUF, put(self->w, 'b', PIPE_BUF));
+	ASSERT_EQ(100, put(self->w, 'c', 100));
+	if (variant->kind == PIPE_2) {
+		EXPECT_EQ(105 + PIPE_BUF, splice(self->r, NULL, w, NULL, ENOUGH, 0));
+		expect_next(_metadata, r, 'a', 5);
+		return;
+	}
+	EXPECT_EQ(5, splice(self->r, NULL, w, NULL, ENOUGH, 0));
+	EXPECT_EQ(PIPE_BUF, splice(self->r, NULL, w, NULL, ENOUGH, 0));
+	/* The rest is discarded, as when it is read. */
+	EXPECT_EQ(10, splice(self->r, NULL, w, NULL, 10, 0));
+	expect_empty(_metadata, self->r);
+	EXPECT_EQ(15 + PIPE_BUF, read(r, big_buffer(), ENOUGH));
+	EXPECT_TRUE(is_all(big_buffer(), 'a', 5));
+	EXPECT_TRUE(is_all(big_buffer() + 5, 'b', PIPE_BUF));
+	EXPECT_TRUE(is_all(big_buffer() + 5 + PIPE_BUF, 'c', 10));
+}
+
+/* A meant difference: between pipe(2)s, they would be what they were before. */
+TEST_F(packets, are_what_is_spliced_in)
+{
+	int r, w;
+
+	make_pipe(_metadata, PIPE_2, O_NONBLOCK, &r, &w);
+	put_pattern(big_buffer(), 0, PIPE_BUF + 10);
+	ASSERT_EQ(PIPE_BUF + 10, write(w, big_buffer(), PIPE_BUF + 10));
+	EXPECT_EQ(PIPE_BUF + 10, splice(r, NULL, self->w, NULL, ENOUGH, 0));
+	if (variant->kind == PIPE_2) {
+		EXPECT_EQ(PIPE_BUF + 10, read(self->r, big_buffer(), ENOUGH));
+	} else {
+		EXPECT_EQ(PIPE_BUF, read(self->r, big_buffer(), ENOUGH));
+		EXPECT_TRUE(is_pattern(big_buffer(), 0, PIPE_BUF));
+		EXPECT_EQ(10, read(self->r, big_buffer(), ENOUGH));
+		EXPECT_TRUE(is_pattern(big_buffer(), PIPE_BUF, 10));
+	}
+	expect_empty(_metadata, self->r);
+}
+
 /* Bad memory */
 
 /* Good bytes, and then nothing that is mapped. */
@@ -578,6 +620,7 @@ TEST_F(packets, are_not_begun_by_a_write_that_faults)
 
 /* In a pipe whose size changes */
 
+/* It holds a packet, 'x', of one byte. */
 FIXTURE(packets_in_a_pipe)
 {
 	int r;
@@ -597,11 +640,12 @@ FIXTURE_SETUP(packets_in_a_pipe)
 	set_the_stage(_metadata);
 	make_pipe(_metadata, variant->kind, O_NONBLOCK | O_DIRECT, &self->r, &self->w);
 	ASSERT_EQ(16 * PIPE_BUF, resize(self->r, variant->kind, 16 * PIPE_BUF));
-	/* Neither the bytes nor the packets begin where the ring does, and both wrap. */
-	for (int i = 0; i < 14; i++) {
-		ASSERT_EQ(PIPE_BUF - 5, put(self->w, 'x', PIPE_BUF - 5));
-		expect_next(_metadata, self->r, 'x', PIPE_BUF - 5);
-	}
+	/* An empty ring would begin anew. Packets behind this one wrap, and so do their bytes. */
+	for (int i = 0; i < 14; i++)
+		ASSERT_EQ(PIPE_BUF - 5, put(self->w, 'w', PIPE_BUF - 5));
+	ASSERT_EQ(1, put(self->w, 'x', 1));
+	for (int i = 0; i < 14; i++)
+		expect_next(_metadata, self->r, 'w', PIPE_BUF - 5);
 }
 
 FIXTURE_TEARDOWN(packets_in_a_pipe)
@@ -611,50 +655,54 @@ FIXTURE_TEARDOWN(packets_in_a_pipe)
 
 TEST_F(packets_in_a_pipe, keep_their_bounds_when_it_grows_and_shrinks)
 {
-	const ssize_t sizes[] = { 1, 300, PIPE_BUF, 2 };
-	ssize_t pages[] = { 32, 4, 64 };
+	const ssize_t sizes[] = { 300, PIPE_BUF, 2 };
+	const ssize_t capacities[] = { 32 * PIPE_BUF, 4 * PIPE_BUF, 64 * PIPE_BUF };
 
 	for (int i = 0; i < 3; i++) {
-		for (int j = 0; j < 4; j++)
+		for (int j = 0; j < 3; j++)
 			ASSERT_EQ(sizes[j], put(self->w, 'a' + j, sizes[j]));
-		EXPECT_EQ(pages[i] * PIPE_BUF, resize(self->w, variant->kind, pages[i] * PIPE_BUF));
+		EXPECT_EQ(capacities[i], resize(self->w, variant->kind, capacities[i]));
 		EXPECT_EQ(303 + PIPE_BUF, bytes_in(self->r));
-		for (int j = 0; j < 4; j++)
+		expect_next(_metadata, self->r, 'x', 1);
+		for (int j = 0; j < 3; j++)
 			expect_next(_metadata, self->r, 'a' + j, sizes[j]);
 		expect_empty(_metadata, self->r);
+		ASSERT_EQ(1, put(self->w, 'x', 1));
 	}
 }
 
 TEST_F(packets_in_a_pipe, keep_it_from_shrinking_below_them)
 {
-	for (int i = 0; i < 3; i++)
-		ASSERT_EQ(1, put(self->w, 'a' + i, 1));
+	ASSERT_EQ(1, put(self->w, 'a', 1));
+	ASSERT_EQ(1, put(self->w, 'b', 1));
 	EXPECT_EQ(-1, resize(self->w, variant->kind, 2 * PIPE_BUF));
 	EXPECT_EQ(EBUSY, errno);
 	EXPECT_EQ(16 * PIPE_BUF, capacity_of(self->w, variant->kind));
 	EXPECT_EQ(4 * PIPE_BUF, resize(self->w, variant->kind, 4 * PIPE_BUF));
-	EXPECT_EQ(1, fill_with_packets(self->w, 2));
+	ASSERT_EQ(1, put(self->w, 'c', 1));
+	expect_eagain(_metadata, put(self->w, 'd', 1));
+	expect_next(_metadata, self->r, 'x', 1);
 	for (int i = 0; i < 3; i++)
 		expect_next(_metadata, self->r, 'a' + i, 1);
-	expect_next(_metadata, self->r, 'a', 2);
 	expect_empty(_metadata, self->r);
 }
 
 TEST_F(packets_in_a_pipe, are_more_when_it_has_grown)
 {
-	ASSERT_EQ(16, fill_with_packets(self->w, 1));
+	ASSERT_EQ(15, fill_with_packets(self->w, 1));
 	EXPECT_EQ(32 * PIPE_BUF, resize(self->w, variant->kind, 32 * PIPE_BUF));
 	EXPECT_EQ(POLLOUT, poll_now(self->w, POLLOUT));
 	EXPECT_EQ(16, fill_with_packets(self->w, 1));
-	for (int i = 0; i < 32; i++)
-		expect_next(_metadata, self->r, 'a' + i % 16, 1);
+	expect_next(_metadata, self->r, 'x', 1);
+	for (int i = 0; i < 31; i++)
+		expect_next(_metadata, self->r, 'a' + (i < 15 ? i : i - 15), 1);
 }
 
 TEST_F(packets_in_a_pipe, go_in_from_sleeping_writers_when_it_has_grown)
 {
 	struct child writers[2];
 
-	ASSERT_EQ(16, fill_with_packets(self->w, 1));
+	ASSERT_EQ(15, fill_with_packets(self->w, 1));
 	for (int i = 0; i < 2; i++)
 		writers[i] = start_writing(_metadata, self->w, O_DIRECT, 'y' + i, 1);
 	EXPECT_EQ(32 * PIPE_BUF, resize(self->w, variant->kind, 32 * PIPE_BUF));

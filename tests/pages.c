@@ -14,107 +14,10 @@
 #define TRACEFS "/sys/kernel/tracing"
 #define INSTANCE TRACEFS "/instances/mini_pipe"
 
+/* Between what is done before the splice, for the splice, for reading the bytes, and then. */
+#define MARK "mini_pipe: next"
+
 #define PAGE ((ssize_t)PIPE_BUF)
-
-/* More than a test allocates or frees. */
-#define MANY 4096
-
-struct pages {
-	unsigned long numbers[MANY];
-	int count;
-};
-
-struct phase {
-	struct pages allocated;	/* and not freed again */
-	struct pages freed;
-};
-
-static void tell(struct __test_metadata *_metadata, const char *file, const char *text)
-{
-	char path[128];
-	int fd;
-
-	snprintf(path, sizeof(path), INSTANCE "/%s", file);
-	fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
-	ASSERT_EQ((ssize_t)strlen(text), write(fd, text, strlen(text)))
-	{
-		TH_LOG("%s: %s", path, strerror(errno));
-	}
-	close(fd);
-}
-
-/* This process's pages are traced from here on. */
-static void start_tracing(struct __test_metadata *_metadata)
-{
-	char pid[16];
-
-	if (access(TRACEFS "/instances", F_OK))
-		ASSERT_EQ(0, mount("tracefs", TRACEFS, "tracefs", 0, NULL));
-	ASSERT_TRUE(mkdir(INSTANCE, 0700) == 0 || errno == EEXIST);
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	tell(_metadata, "set_event_pid", pid);
-	tell(_metadata, "events/kmem/mm_page_alloc/enable", "1");
-	tell(_metadata, "events/kmem/mm_page_free/enable", "1");
-	tell(_metadata, "trace", "");
-}
-
-static void add(struct pages *pages, unsigned long number)
-{
-	if (pages->count < MANY)
-		pages->numbers[pages->count++] = number;
-}
-
-static bool remove_from(struct pages *pages, unsigned long number)
-{
-	for (int i = 0; i < pages->count; i++) {
-		if (pages->numbers[i] == number) {
-			pages->numbers[i] = pages->numbers[--pages->count];
-			return true;
-		}
-	}
-	return false;
-}
-
-/* One line of the trace. */
-static void note(struct phase *phase, const char *line)
-{
-	const char *number = strstr(line, "pfn=0x");
-	unsigned long pfn;
-
-	if (!number || !strstr(line, "order=0"))
-		return;
-	pfn = strtoul(number + strlen("pfn=0x"), NULL, 16);
-	if (strstr(line, "mm_page_alloc:"))
-		add(&phase->allocated, pfn);
-	else if (!remove_from(&phase->allocated, pfn))
-		add(&phase->freed, pfn);
-}
-
-/* What has happened since the last time. */
-static struct phase *next_phase(struct __test_metadata *_metadata)
-{
-	struct phase *phase = calloc(1, sizeof(*phase));
-	FILE *trace = fopen(INSTANCE "/trace", "r");
-	char line[512];
-
-	ASSERT_NE(NULL, phase);
-	ASSERT_NE(NULL, trace);
-	while (fgets(line, sizeof(line), trace))
-		note(phase, line);
-	fclose(trace);
-	tell(_metadata, "trace", "");
-	return phase;
-}
-
-/* How many are in both. */
-static int common(struct pages *one, const struct pages *other)
-{
-	int count = 0;
-
-	for (int i = 0; i < other->count; i++)
-		count += remove_from(one, other->numbers[i]);
-	return count;
-}
 
 /* All ends are non-blocking. */
 struct route {
@@ -132,12 +35,40 @@ FIXTURE(pages)
 FIXTURE_VARIANT(pages)
 {
 	enum kind kind;
-	int whole_of_three;	/* written at no beginning of a page */
+	int of_four;	/* of which the first and the last have other bytes, too */
 };
 
-FIXTURE_VARIANT_ADD(pages, of_a_private_pipe) { .kind = PRIVATE, .whole_of_three = 2, };
-/* It begins a page with each write that is a page. */
-FIXTURE_VARIANT_ADD(pages, of_pipe_2) { .kind = PIPE_2, .whole_of_three = 3, };
+FIXTURE_VARIANT_ADD(pages, of_a_private_pipe) { .kind = PRIVATE, .of_four = 2, };
+FIXTURE_VARIANT_ADD(pages, of_pipe_2) { .kind = PIPE_2, .of_four = 4, };
+
+static void tell(struct __test_metadata *_metadata, const char *file, const char *text)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), INSTANCE "/%s", file);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	ASSERT_EQ((ssize_t)strlen(text), write(fd, text, strlen(text)))
+	{
+		TH_LOG("%s: %s", path, strerror(errno));
+	}
+	close(fd);
+}
+
+/* From here on, the pages that this process allocates and frees are traced, in their order. */
+static void start_tracing(struct __test_metadata *_metadata)
+{
+	char pid[16];
+
+	if (access(TRACEFS "/instances", F_OK))
+		ASSERT_EQ(0, mount("tracefs", TRACEFS, "tracefs", 0, NULL));
+	ASSERT_EQ(0, mkdir(INSTANCE, 0700));
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	tell(_metadata, "set_event_pid", pid);
+	tell(_metadata, "trace_clock", "counter");
+	tell(_metadata, "events/kmem/mm_page_alloc/enable", "1");
+	tell(_metadata, "events/kmem/mm_page_free/enable", "1");
+}
 
 FIXTURE_SETUP(pages)
 {
@@ -145,6 +76,7 @@ FIXTURE_SETUP(pages)
 
 	set_the_stage(_metadata);
 	make_pipe(_metadata, PIPE_2, O_NONBLOCK, &route->way_out, &route->way_in);
+	rmdir(INSTANCE);
 	start_tracing(_metadata);
 	make_pipe(_metadata, variant->kind, O_NONBLOCK, &route->r, &route->w);
 }
@@ -152,41 +84,89 @@ FIXTURE_SETUP(pages)
 FIXTURE_TEARDOWN(pages)
 {
 	clear_the_stage(_metadata);
-	tell(_metadata, "events/enable", "0");
 	rmdir(INSTANCE);
 }
 
-/* How many of the pages that the pipe had leave it when so many bytes are spliced. */
-static int moved(struct __test_metadata *_metadata, const struct route *route, ssize_t len)
-{
-	struct phase *before, *after;
+enum doing {
+	WRITING,
+	SPLICING,
+	READING,
+	DONE,
+};
 
-	put_in(_metadata, route->w, len);
-	before = next_phase(_metadata);
+/* Pages that are allocated, and not freed again. */
+struct held {
+	unsigned long pages[4096];
+	int count;
+};
+
+static bool remove_from(struct held *held, unsigned long page)
+{
+	for (int i = 0; i < held->count; i++) {
+		if (held->pages[i] == page) {
+			held->pages[i] = held->pages[--held->count];
+			return true;
+		}
+	}
+	return false;
+}
+
+/* How many pages were allocated while writing, and freed while reading. */
+static int count_moved(struct __test_metadata *_metadata)
+{
+	FILE *trace = fopen(INSTANCE "/trace", "r");
+	struct held held = { .count = 0 };
+	enum doing doing = WRITING;
+	char line[512];
+	int count = 0;
+
+	ASSERT_NE(NULL, trace);
+	while (fgets(line, sizeof(line), trace)) {
+		const char *number = strstr(line, "pfn=0x");
+		unsigned long page = number ? strtoul(number + strlen("pfn=0x"), NULL, 16) : 0;
+
+		if (strstr(line, MARK))
+			doing++;
+		else if (strstr(line, "mm_page_free:") && remove_from(&held, page))
+			count += doing == READING;
+		else if (strstr(line, "mm_page_alloc:") && doing == WRITING &&
+			 held.count < (int)ARRAY_SIZE(held.pages))
+			held.pages[held.count++] = page;
+	}
+	fclose(trace);
+	EXPECT_EQ(DONE, doing);
+	return count;
+}
+
+/* How many of its pages leave the pipe when so many bytes are spliced, behind those before. */
+static int moved(struct __test_metadata *_metadata, const struct route *route, ssize_t before,
+		 ssize_t len)
+{
+	put_in(_metadata, route->w, before + len);
+	take(_metadata, route->r, before);
+	tell(_metadata, "trace_marker", MARK);
 	for (ssize_t left = len, n; left; left -= n) {
 		n = splice(route->r, NULL, route->way_in, NULL, left, 0);
 		ASSERT_LT(0, n);
 	}
-	next_phase(_metadata);
+	tell(_metadata, "trace_marker", MARK);
 	ASSERT_EQ(len, drain_pipe(_metadata, route->way_out));
-	ASSERT_TRUE(is_pattern(big_buffer(), 0, len));
+	ASSERT_TRUE(is_pattern(big_buffer(), before, len));
 	/* A pipe(2) keeps a few for itself. */
 	close(route->way_out);
 	close(route->way_in);
-	after = next_phase(_metadata);
-	return common(&before->allocated, &after->freed);
+	tell(_metadata, "trace_marker", MARK);
+	return count_moved(_metadata);
 }
 
 TEST_F(pages, that_are_whole_move)
 {
-	EXPECT_EQ(8, moved(_metadata, &self->route, 8 * PAGE));
+	EXPECT_EQ(8, moved(_metadata, &self->route, 0, 8 * PAGE));
 }
 
 TEST_F(pages, that_are_whole_move_from_among_those_that_are_not)
 {
-	put_in(_metadata, self->route.w, 100);
-	take(_metadata, self->route.r, 100);
-	EXPECT_EQ(variant->whole_of_three, moved(_metadata, &self->route, 3 * PAGE));
+	EXPECT_EQ(variant->of_four, moved(_metadata, &self->route, 100, 3 * PAGE));
 }
 
 TEST_HARNESS_MAIN

@@ -10,7 +10,7 @@
 #define PAGE ((ssize_t)PIPE_BUF)
 
 static const ssize_t sizes[] = { 1, 100, PAGE - 1, PAGE, PAGE + 1, 5 * PAGE + 3 };
-/* Where in a page of the ring they begin, if the ring has not been used before. */
+/* Where in a page of the ring they begin. An empty ring goes on at the beginning of one. */
 static const ssize_t places[] = { 0, 1, 100, PAGE - 1 };
 
 /* A pipe(2). */
@@ -23,9 +23,10 @@ struct way {
 struct ends {
 	int r;
 	int w;
-	size_t in;	/* how many bytes went into it */
+	size_t in;	/* how many bytes of the pattern went into it */
 	size_t out;	/* how many of those have been read, here or on their way */
 	size_t cases;	/* of sizes and places; how many there have been */
+	ssize_t before;	/* how many bytes are in it that lead to the place */
 };
 
 /* All ends are non-blocking. */
@@ -96,16 +97,6 @@ static void move(struct __test_metadata *_metadata, int from, int to, ssize_t le
 	ASSERT_EQ(0, len);
 }
 
-/* By write and read, so that what follows begins there in a page of the ring. */
-static void go_to(struct __test_metadata *_metadata, struct ends *pipe, ssize_t place)
-{
-	ssize_t len = (place - pipe->in) & (PAGE - 1);
-
-	put_on(_metadata, pipe, len);
-	if (len)
-		expect_from(_metadata, pipe, pipe->r, len);
-}
-
 /* It is read from its beginning. */
 static int make_file(struct __test_metadata *_metadata, size_t from, ssize_t len)
 {
@@ -127,7 +118,7 @@ static unsigned char *map_pattern(struct __test_metadata *_metadata, size_t from
 
 /* Each size, at each place */
 
-/* Goes to the next place and returns the next size; 0 after the last. */
+/* Leads to the next place with other bytes, and returns the next size; 0 after the last. */
 static ssize_t next_size(struct __test_metadata *_metadata, struct ends *pipe)
 {
 	size_t size = pipe->cases % ARRAY_SIZE(sizes);
@@ -136,8 +127,16 @@ static ssize_t next_size(struct __test_metadata *_metadata, struct ends *pipe)
 	if (place == ARRAY_SIZE(places))
 		return 0;
 	pipe->cases++;
-	go_to(_metadata, pipe, places[place]);
+	pipe->before = places[place];
+	put_on(_metadata, pipe, pipe->before);
 	return sizes[size];
+}
+
+/* Takes out the other bytes, now that what is to begin at the place is in. */
+static void come_to_place(struct __test_metadata *_metadata, struct ends *pipe)
+{
+	ASSERT_EQ(pipe->before, read(pipe->r, big_buffer(), pipe->before));
+	pipe->out += pipe->before;
 }
 
 TEST_F(splice, takes_bytes_out)
@@ -146,6 +145,7 @@ TEST_F(splice, takes_bytes_out)
 
 	while ((size = next_size(_metadata, &self->pipe))) {
 		put_on(_metadata, &self->pipe, size);
+		come_to_place(_metadata, &self->pipe);
 		move(_metadata, self->pipe.r, self->way.in, size);
 		expect_from(_metadata, &self->pipe, self->way.out, size);
 	}
@@ -159,6 +159,7 @@ TEST_F(splice, takes_bytes_out_to_a_file)
 		int file = make_file(_metadata, 0, 0);
 
 		put_on(_metadata, &self->pipe, size);
+		come_to_place(_metadata, &self->pipe);
 		move(_metadata, self->pipe.r, self->way.in, size);
 		move(_metadata, self->way.out, file, size);
 		ASSERT_EQ(0, lseek(file, 0, SEEK_SET));
@@ -175,6 +176,7 @@ TEST_F(splice, takes_bytes_out_to_a_socket)
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sockets));
 	while ((size = next_size(_metadata, &self->pipe))) {
 		put_on(_metadata, &self->pipe, size);
+		come_to_place(_metadata, &self->pipe);
 		move(_metadata, self->pipe.r, self->way.in, size);
 		move(_metadata, self->way.out, sockets[0], size);
 		ASSERT_EQ(size, recv(sockets[1], big_buffer(), size, MSG_WAITALL));
@@ -188,12 +190,12 @@ TEST_F(splice, brings_bytes_in_from_a_file)
 	ssize_t size;
 
 	while ((size = next_size(_metadata, &self->pipe))) {
-		int file;
+		int file = make_file(_metadata, self->pipe.in, size);
 
-		file = make_file(_metadata, self->pipe.in, size);
 		move(_metadata, file, self->way.in, size);
 		move(_metadata, self->way.out, self->pipe.w, size);
 		self->pipe.in += size;
+		come_to_place(_metadata, &self->pipe);
 		expect_from(_metadata, &self->pipe, self->pipe.r, size);
 		close(file);
 	}
@@ -211,6 +213,7 @@ TEST_F(splice, brings_bytes_in_from_a_socket)
 		move(_metadata, sockets[1], self->way.in, size);
 		move(_metadata, self->way.out, self->pipe.w, size);
 		self->pipe.in += size;
+		come_to_place(_metadata, &self->pipe);
 		expect_from(_metadata, &self->pipe, self->pipe.r, size);
 	}
 }
@@ -226,6 +229,7 @@ TEST_F(splice, brings_in_what_vmsplice_lends)
 		ASSERT_EQ(size, vmsplice(self->way.in, &lent, 1, 0));
 		move(_metadata, self->way.out, self->pipe.w, size);
 		self->pipe.in += size;
+		come_to_place(_metadata, &self->pipe);
 		expect_from(_metadata, &self->pipe, self->pipe.r, size);
 	}
 }
@@ -238,14 +242,13 @@ TEST_F(splice, takes_out_what_tee_can_double)
 
 	while ((size = next_size(_metadata, &self->pipe))) {
 		put_on(_metadata, &self->pipe, size);
+		come_to_place(_metadata, &self->pipe);
 		move(_metadata, self->pipe.r, self->way.in, size);
 		ASSERT_EQ(size, tee(self->way.out, other.in, size, 0));
 		move(_metadata, self->way.out, self->pipe.w, size);
-		self->pipe.in += size;
 		expect_from(_metadata, &self->pipe, other.out, size);
 		self->pipe.out -= size;
 		expect_from(_metadata, &self->pipe, self->pipe.r, size);
-		self->pipe.out = self->pipe.in;
 	}
 }
 
@@ -254,15 +257,15 @@ TEST_F(splice, is_what_sendfile_does)
 	ssize_t size;
 
 	while ((size = next_size(_metadata, &self->pipe))) {
+		int file = make_file(_metadata, self->pipe.in, size);
 		off_t offset = 0;
-		int file;
 
-		file = make_file(_metadata, self->pipe.in, size);
 		/* All there is, at an offset, and again from where the file is. */
 		ASSERT_EQ(size, sendfile(self->pipe.w, file, &offset, BIG));
 		ASSERT_EQ(size, offset);
 		ASSERT_EQ(0, lseek(file, 0, SEEK_CUR));
 		self->pipe.in += size;
+		come_to_place(_metadata, &self->pipe);
 		expect_from(_metadata, &self->pipe, self->pipe.r, size);
 
 		ASSERT_EQ(size, sendfile(self->pipe.w, file, NULL, size));
@@ -270,8 +273,6 @@ TEST_F(splice, is_what_sendfile_does)
 		self->pipe.out -= size;
 		expect_from(_metadata, &self->pipe, self->pipe.r, size);
 		ASSERT_EQ(0, sendfile(self->pipe.w, file, NULL, size));
-		self->pipe.in += size;
-		self->pipe.out = self->pipe.in;
 		close(file);
 	}
 }
@@ -282,6 +283,7 @@ struct flow {
 	int from;
 	int to;
 	ssize_t len;
+	unsigned int flags;
 	bool restart;	/* SIGUSR1 restarts the call, rather than interrupting it */
 };
 
@@ -301,7 +303,7 @@ static void splice_once(int report_to, const void *arg)
 {
 	struct flow flow = open_flow(report_to, arg);
 
-	report(report_to, splice(flow.from, NULL, flow.to, NULL, flow.len, 0));
+	report(report_to, splice(flow.from, NULL, flow.to, NULL, flow.len, flow.flags));
 }
 
 /* Those who wait in a pipe(2) return with what went in at once. */
@@ -488,6 +490,45 @@ TEST_F(splice, wakes_those_who_wait_for_bytes)
 	EXPECT_EQ(POLLIN, result_of(_metadata, &poller).ret);
 }
 
+TEST_F(splice, leaves_the_way_to_others_while_it_waits_for_bytes)
+{
+	struct flow flow = { .from = self->pipe.r, .to = self->way.in, .len = 100 };
+	struct end_job other = { .fd = self->way.out, .len = 10 };
+	struct child child, reader;
+
+	ASSERT_EQ(3, write(self->way.in, "abc", 3));
+	child = start_splice(_metadata, &flow);
+	reader = start_heir(_metadata, read_end, &other);
+	EXPECT_EQ(3, result_of(_metadata, &reader).ret);
+	put_on(_metadata, &self->pipe, 5);
+	EXPECT_EQ(5, result_of(_metadata, &child).ret);
+}
+
+static void write_inherited(int report_to, const void *fd)
+{
+	report(report_to, write(*(const int *)fd, "w", 1));
+}
+
+/*
+ * A meant difference: whatever is not a pipe(2) writes while the kernel keeps the way locked, even
+ * from those that would not wait in it.
+ */
+TEST_F(splice, keeps_others_off_the_way_while_it_waits_for_room)
+{
+	ssize_t len = fill_up(_metadata, &self->pipe, self->way.in, 10);
+	struct flow flow = { .from = self->way.out, .to = self->pipe.w, .len = 10 };
+	struct child child = start_splice(_metadata, &flow);
+	struct child writer = start_heir(_metadata, write_inherited, &self->way.in);
+
+	if (variant->kind == PIPE_2)
+		EXPECT_TRUE(has_reported_within(&writer, PATIENCE_MS));
+	if (variant->kind != PIPE_2)
+		EXPECT_TRUE(falls_into_deep_sleep(&writer));
+	take(_metadata, self->pipe.r, len);
+	EXPECT_EQ(10, result_of(_metadata, &child).ret);
+	EXPECT_EQ(1, result_of(_metadata, &writer).ret);
+}
+
 /* Ends */
 
 TEST_F(splice, meets_the_end_after_the_bytes)
@@ -552,43 +593,64 @@ TEST_F(splice, leaves_the_bytes_when_the_way_is_broken)
 
 /* Not waiting */
 
-/* Which of the two, or the call itself, does not wait is all the same. */
-static void expect_no_waiting(struct __test_metadata *_metadata, int from, int to)
-{
-	int waiting_from = open_again(from, O_RDONLY);
-	int waiting_to = open_again(to, O_WRONLY);
-
-	expect_eagain(_metadata, splice(from, NULL, waiting_to, NULL, 10, 0));
-	expect_eagain(_metadata, splice(waiting_from, NULL, to, NULL, 10, 0));
-	expect_eagain(_metadata, splice(waiting_from, NULL, waiting_to, NULL, 10,
-					SPLICE_F_NONBLOCK));
-	close(waiting_from);
-	close(waiting_to);
-}
-
 TEST_F(splice, gives_eagain_without_bytes)
 {
-	expect_no_waiting(_metadata, self->pipe.r, self->way.in);
+	int waiting = open_again(self->pipe.r, O_RDONLY);
+	int waiting_way = open_again(self->way.in, O_WRONLY);
+
+	/* Of the pipe, the way and the call, one that does not wait is enough. */
+	expect_eagain(_metadata, splice(self->pipe.r, NULL, waiting_way, NULL, 10, 0));
+	expect_eagain(_metadata, splice(waiting, NULL, self->way.in, NULL, 10, 0));
+	expect_eagain(_metadata, splice(waiting, NULL, waiting_way, NULL, 10, SPLICE_F_NONBLOCK));
 	EXPECT_EQ(0, bytes_in(self->way.out));
 }
 
+/*
+ * A meant difference: a call that does not wait, or a way that does not, is enough for pipe(2)
+ * alone. Any other file waits unless it has O_NONBLOCK itself: see splice(2).
+ */
 TEST_F(splice, gives_eagain_without_room)
 {
 	ssize_t len = fill_up(_metadata, &self->pipe, self->way.in, 10);
-	int file = make_file(_metadata, 0, 5);
+	int waiting_way = open_again(self->way.out, O_RDONLY);
+	int waiting = open_again(self->pipe.w, O_WRONLY);
+	struct flow flow = {
+		.from = self->way.out, .to = self->pipe.w, .len = 10, .flags = SPLICE_F_NONBLOCK,
+	};
+	struct child child;
 
-	expect_no_waiting(_metadata, self->way.out, self->pipe.w);
-	expect_eagain(_metadata, sendfile(self->pipe.w, file, NULL, 5));
-	EXPECT_EQ(0, lseek(file, 0, SEEK_CUR));
+	expect_eagain(_metadata, splice(waiting_way, NULL, self->pipe.w, NULL, 10, 0));
+	if (variant->kind == PIPE_2) {
+		expect_eagain(_metadata, splice(self->way.out, NULL, waiting, NULL, 10, 0));
+		expect_eagain(_metadata, splice(waiting_way, NULL, waiting, NULL, 10,
+						SPLICE_F_NONBLOCK));
+	} else {
+		child = start_splice(_metadata, &flow);
+		expect_eintr(_metadata, &child);
+	}
 	expect_from(_metadata, &self->pipe, self->pipe.r, len);
 	expect_from(_metadata, &self->pipe, self->way.out, 10);
 }
 
+TEST_F(splice, gives_eagain_to_sendfile_without_room)
+{
+	int file = make_file(_metadata, 0, 5);
+
+	fill_pipe(_metadata, self->pipe.w);
+	expect_eagain(_metadata, sendfile(self->pipe.w, file, NULL, 5));
+	EXPECT_EQ(0, lseek(file, 0, SEEK_CUR));
+}
+
+/* A way that does not wait, or such a call; a pipe that does not is enough for another pipe(2). */
 TEST_F(splice, gives_eagain_without_room_on_the_way)
 {
+	int waiting = open_again(self->way.in, O_WRONLY);
+
 	put_on(_metadata, &self->pipe, 10);
 	fill_pipe(_metadata, self->way.in);
-	expect_no_waiting(_metadata, self->pipe.r, self->way.in);
+	expect_eagain(_metadata, splice(self->pipe.r, NULL, self->way.in, NULL, 10, 0));
+	expect_eagain(_metadata, splice(self->pipe.r, NULL, waiting, NULL, 10,
+					SPLICE_F_NONBLOCK));
 	expect_from(_metadata, &self->pipe, self->pipe.r, 10);
 }
 

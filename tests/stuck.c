@@ -628,22 +628,6 @@ static void open_once_more(int report_to, const void *fd)
 	report(report_to, open_again(*(const int *)fd, O_RDONLY));
 }
 
-/* Asleep in fs/pipe.c, and what /proc/PID/stat calls D: uninterruptible. */
-static bool is_in_deep_sleep(const struct child *child)
-{
-	char stack[4096];
-
-	return state_of(child->pid) == 'D' &&
-	       read_proc(child->pid, "stack", stack, sizeof(stack)) && strstr(stack, "pipe_");
-}
-
-static bool falls_into_deep_sleep(const struct child *child)
-{
-	for (int ms = 0; ms < PATIENCE_MS && !is_in_deep_sleep(child); ms++)
-		a_moment();
-	return is_in_deep_sleep(child);
-}
-
 /* A line of /proc/PID/status whose value is hexadecimal. */
 static unsigned long long mask_of(pid_t pid, const char *name)
 {
