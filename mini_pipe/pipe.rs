@@ -211,7 +211,8 @@ impl Pipe {
     /// # Errors
     ///
     /// - As [`Pipe::read`], but for `EFAULT`.
-    /// - As [`Target::give`]. What could not go stays in the pipe.
+    /// - As [`Target::give`]; `EAGAIN`, though, only if somebody else fills it while this waits.
+    ///   What could not go stays in the pipe.
     pub(crate) fn splice(
         &self,
         seat: &Seat,
@@ -219,7 +220,8 @@ impl Pipe {
         target: &mut Target,
         most: usize,
     ) -> Result<usize> {
-        let Some(lease) = self.lease_bytes(seat, call, most)? else {
+        // Who waits here must not keep others from what is in the target.
+        let Some(lease) = target.unlocked(|| self.lease_bytes(seat, call, most))? else {
             return Ok(0);
         };
         let mut fresh = KVec::new();

@@ -51,6 +51,8 @@ extern "C" {
     static nosteal_pipe_buf_ops: PipeBufOperations;
 
     fn splice_to_pipe(pipe: *mut bindings::pipe_inode_info, spd: *mut SplicePipeDesc) -> isize;
+    fn pipe_lock(pipe: *mut bindings::pipe_inode_info);
+    fn pipe_unlock(pipe: *mut bindings::pipe_inode_info);
 }
 
 /// A `pipe(2)` that pages go into.
@@ -67,6 +69,17 @@ impl Target {
     pub(crate) unsafe fn from_raw(pipe: *mut bindings::pipe_inode_info) -> Self {
         // INVARIANT: By the safety requirements.
         Self(pipe)
+    }
+
+    /// Does `work` with the pipe unlocked, for whoever else has something to do there.
+    pub(crate) fn unlocked<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        // SAFETY: By the type invariants, the pipe is valid and the caller holds its lock; it does
+        // again when this is over.
+        unsafe { pipe_unlock(self.0) };
+        let result = work();
+        // SAFETY: As above.
+        unsafe { pipe_lock(self.0) };
+        result
     }
 
     /// Moves leased bytes, from the first on, into the pipe, as many as it has room for. Whole
