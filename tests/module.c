@@ -3,6 +3,7 @@
  * The module's life and its parameters.
  */
 #include "ioctls.h"
+#include "kinds.h"
 #include "module_fixture.h"
 
 #define DEFAULT_CAPACITY 65536
@@ -352,6 +353,33 @@ TEST_F(module, forgets_its_bytes_when_it_is_unloaded)
 	EXPECT_EQ(0, poll_now(fd, POLLIN));
 	EXPECT_EQ(-1, read(fd, big_buffer(), 1));
 	EXPECT_EQ(EAGAIN, errno);
+}
+
+/* Whole pages, and a part of one; from each kind of pipe that it has. */
+TEST_F(module, forgets_no_bytes_that_were_spliced_out)
+{
+	ssize_t len = 3 * PIPE_BUF + 5;
+	int r, w, way_out, way_in;
+
+	make_pipe(_metadata, PIPE_2, O_NONBLOCK, &way_out, &way_in);
+	load_with(_metadata, "");
+	for (enum kind kind = DEVICE; kind <= PRIVATE; kind++) {
+		make_pipe(_metadata, kind, O_NONBLOCK, &r, &w);
+		put_in(_metadata, w, len);
+		EXPECT_EQ(len, splice(r, NULL, way_in, NULL, len, 0));
+		close(r);
+		close(w);
+	}
+	EXPECT_EQ(0, unload());
+	/* Whoever has the memory now, if it was freed. */
+	load_with(_metadata, "");
+	make_pipe(_metadata, DEVICE, O_NONBLOCK, &r, &w);
+	memset(big_buffer(), 0xff, BIG);
+	ASSERT_LT(0, write(w, big_buffer(), BIG));
+	for (int i = 0; i < 2; i++) {
+		ASSERT_EQ(len, read(way_out, big_buffer(), len));
+		EXPECT_TRUE(is_pattern(big_buffer(), 0, len));
+	}
 }
 
 TEST_F(module, can_be_loaded_and_unloaded_twenty_times)

@@ -504,6 +504,26 @@ TEST_F(splice, leaves_the_way_to_others_while_it_waits_for_bytes)
 	EXPECT_EQ(5, result_of(_metadata, &child).ret);
 }
 
+/* A meant difference: it does not begin to wait for the way, as with pipe(2). */
+TEST_F(splice, gives_eagain_when_others_fill_the_way_while_it_waits_for_bytes)
+{
+	struct flow flow = { .from = self->pipe.r, .to = self->way.in, .len = 100 };
+	struct child child = start_splice(_metadata, &flow);
+	struct result result;
+
+	fill_pipe(_metadata, self->way.in);
+	put_on(_metadata, &self->pipe, 5);
+	if (variant->kind == PIPE_2) {
+		take(_metadata, self->way.out, PAGE);
+		EXPECT_EQ(5, result_of(_metadata, &child).ret);
+		return;
+	}
+	result = result_of(_metadata, &child);
+	EXPECT_EQ(-1, result.ret);
+	EXPECT_EQ(EAGAIN, result.err);
+	expect_from(_metadata, &self->pipe, self->pipe.r, 5);
+}
+
 static void write_inherited(int report_to, const void *fd)
 {
 	report(report_to, write(*(const int *)fd, "w", 1));

@@ -289,6 +289,35 @@ TEST_F(pipe, a_writer_killed_in_its_fault_leaves_the_room_to_others)
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, self->capacity));
 }
 
+/* Splice copies nothing to user memory, but it keeps to the leases of those that do. */
+TEST_F(pipe, splice_is_turned_away_by_those_that_are_stuck)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	struct stuck reader, writer;
+	int way[2];
+
+	if (!holds(_metadata, self->capacity, 3 * page_size()))
+		return;
+	ASSERT_EQ(0, pipe2(way, O_NONBLOCK));
+	put_in(_metadata, fd, page_size() + 5);
+	if (!start_stuck(_metadata, &reader, O_RDONLY, 1))
+		return;
+	EXPECT_EQ(-1, splice(fd, NULL, way[1], NULL, 5, 0));
+	EXPECT_EQ(EAGAIN, errno);
+	dismiss(_metadata, &reader.child);
+	EXPECT_EQ(5, splice(fd, NULL, way[1], NULL, 5, 0));
+
+	if (!start_stuck(_metadata, &writer, O_WRONLY, 1))
+		return;
+	EXPECT_EQ(-1, splice(way[0], NULL, fd, NULL, 5, 0));
+	EXPECT_EQ(EAGAIN, errno);
+	dismiss(_metadata, &writer.child);
+	EXPECT_EQ(5, splice(way[0], NULL, fd, NULL, 5, 0));
+	EXPECT_EQ((ssize_t)page_size() + 5, drain_pipe(_metadata, fd));
+	EXPECT_TRUE(is_pattern(big_buffer(), 5, page_size()));
+	EXPECT_TRUE(is_pattern(big_buffer() + page_size(), 0, 5));
+}
+
 /*
  * Beside a stuck process the pipe can be asked, and resized: nothing waits for the copy, and the
  * copy does not notice.
