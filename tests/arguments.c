@@ -14,6 +14,7 @@
 #include <sys/statfs.h>
 #include "../uapi/mini_pipe.h"
 #include "mini_pipe_test.h"
+#include "../uapi/mini_pipe.h"
 
 /* Newer than many a libc. */
 #define RWF_NOAPPEND_ 0x20
@@ -224,6 +225,30 @@ static int other_end(int end)
 	return fds[end];
 }
 
+/* The reading end of another pipe(2), with what the pattern goes on with. */
+static int filled(void)
+{
+	int fds[2];
+
+	pipe2(fds, O_NONBLOCK);
+	write(fds[1], more, 5);
+	return fds[0];
+}
+
+static int private_end(int end)
+{
+	struct mini_pipe_pair pair = { .flags = O_NONBLOCK };
+
+	ioctl(open(MINI_PIPE, O_ACCMODE), MINI_PIPE_IOC_PAIR, &pair);
+	return end ? pair.write_fd : pair.read_fd;
+}
+
+static int appending(int fd)
+{
+	fcntl(fd, F_SETFL, O_APPEND | O_NONBLOCK);
+	return fd;
+}
+
 static long reads_overlapping(int r)
 {
 	struct iovec overlapping[] = { { scratch, 5 }, { scratch + 2, 3 } };
@@ -360,7 +385,7 @@ RETURNS(open_with_o_directory, -ENOTDIR, -ENOTDIR, opens(path, O_RDONLY | O_DIRE
 RETURNS(open_with_o_tmpfile, -ENOTDIR, -ENOTDIR, opens(path, O_RDWR | O_TMPFILE));
 RETURNS(open_with_o_trunc, 0, 0, opens(path, O_WRONLY | O_TRUNC));
 RETURNS(open_with_o_append, 0, 0, opens(path, O_WRONLY | O_APPEND));
-RETURNS(open_with_o_direct, -EINVAL, -EINVAL, opens(path, O_RDWR | O_DIRECT));
+RETURNS(open_with_o_direct, 0, -EINVAL, opens(path, O_RDWR | O_DIRECT));
 RETURNS(open_with_o_async, 0, 0, opens(path, O_RDWR | O_ASYNC));
 RETURNS(open_with_o_sync, 0, 0, opens(path, O_RDWR | O_SYNC));
 RETURNS(open_with_access_mode_3, 0, -EINVAL, opens(path, O_ACCMODE));
@@ -560,7 +585,7 @@ RETURNS(ioctl_of_its_kind_that_is_not_there, -ENOTTY, -ENOTTY,
 /* fcntl */
 RETURNS(fcntl_f_getpipe_sz, -EBADF, 65536, sys(fcntl, r, F_GETPIPE_SZ, 0));
 RETURNS(fcntl_f_setpipe_sz, -EBADF, 8192, sys(fcntl, r, F_SETPIPE_SZ, 8192));
-RETURNS(fcntl_o_direct, -EINVAL, 0, sys(fcntl, r, F_SETFL, O_DIRECT | O_NONBLOCK));
+RETURNS(fcntl_o_direct, 0, 0, sys(fcntl, r, F_SETFL, O_DIRECT | O_NONBLOCK));
 RETURNS(fcntl_o_async, 0, 0, sys(fcntl, r, F_SETFL, O_ASYNC | O_NONBLOCK));
 RETURNS(fcntl_o_async_stays, 0, O_ASYNC, has_flag_after(r, O_ASYNC, O_ASYNC));
 RETURNS(fcntl_o_append, 0, 0, sys(fcntl, w, F_SETFL, O_APPEND | O_NONBLOCK));
@@ -606,13 +631,39 @@ RETURNS(receive_from_it, -ENOTSOCK, -ENOTSOCK, sys(recvfrom, r, scratch, 5, 0, N
 RETURNS(shutdown_it, -ENOTSOCK, -ENOTSOCK, sys(shutdown, w, SHUT_WR));
 
 /* From file to file */
-INSERTS(sendfile_to_it, -EINVAL, 5, sys(sendfile, w, file(), NULL, 5));
+INSERTS(sendfile_to_it, 5, 5, sys(sendfile, w, file(), NULL, 5));
+INSERTS(sendfile_more_than_there_is_to_it, 5, 5, sys(sendfile, w, file(), NULL, INT_MAX));
+INSERTS(sendfile_to_it_with_o_append, -EINVAL, 5, sys(sendfile, appending(w), file(), NULL, 5));
+RETURNS(sendfile_to_the_reading_end, -EBADF, -EBADF, sys(sendfile, r, file(), NULL, 5));
 RETURNS(sendfile_from_it, -EINVAL, -EINVAL, sys(sendfile, file(), r, NULL, 5));
-INSERTS(splice_to_it, -EINVAL, 5, sys(splice, file(), NULL, w, NULL, 5, 0));
-REMOVES(splice_from_it, -EINVAL, 5, sys(splice, r, NULL, other_end(1), NULL, 5, 0));
+REMOVES(sendfile_from_it_to_a_pipe, 5, -EINVAL, sys(sendfile, other_end(1), r, NULL, 5));
+RETURNS(sendfile_from_an_offset_of_it, -ESPIPE, -ESPIPE,
+	sys(sendfile, other_end(1), r, memset(scratch, 0, 8), 5));
+INSERTS(splice_to_it, 5, 5, sys(splice, filled(), NULL, w, NULL, 5, 0));
+INSERTS(splice_to_it_with_o_append, -EINVAL, 5,
+	sys(splice, filled(), NULL, appending(w), NULL, 5, 0));
+RETURNS(splice_to_an_offset_of_it, -EINVAL, -ESPIPE,
+	sys(splice, filled(), NULL, w, scratch, 5, 0));
+RETURNS(splice_to_the_reading_end, -EBADF, -EBADF, sys(splice, filled(), NULL, r, NULL, 5, 0));
+INSERTS(splice_from_a_file_to_it, -EINVAL, 5, sys(splice, file(), NULL, w, NULL, 5, 0));
+REMOVES(splice_from_it, 5, 5, sys(splice, r, NULL, other_end(1), NULL, 5, 0));
+REMOVES(splice_more_than_there_is, 10, 10, sys(splice, r, NULL, other_end(1), NULL, SSIZE_MAX, 0));
+RETURNS(splice_from_an_offset_of_it, -EINVAL, -ESPIPE,
+	sys(splice, r, scratch, other_end(1), NULL, 5, 0));
+RETURNS(splice_from_the_writing_end, -EBADF, -EBADF,
+	sys(splice, w, NULL, other_end(1), NULL, 5, 0));
+REMOVES(splice_from_it_to_a_file, -EINVAL, 5, sys(splice, r, NULL, file(), NULL, 5, 0));
+REMOVES(splice_from_it_to_a_private_pipe, -EINVAL, 5,
+	sys(splice, r, NULL, private_end(1), NULL, 5, 0));
+RETURNS(splice_from_it_to_itself, -EINVAL, -EINVAL, sys(splice, r, NULL, w, NULL, 5, 0));
+RETURNS(splice_nothing, 0, 0, sys(splice, r, NULL, other_end(1), NULL, 0, 0));
+RETURNS(splice_with_unknown_flags, -EINVAL, -EINVAL,
+	sys(splice, r, NULL, other_end(1), NULL, 5, 0x40000000));
 RETURNS(tee_from_it, -EINVAL, 5, sys(tee, r, other_end(1), 5, 0));
+INSERTS(tee_to_it, -EINVAL, 5, sys(tee, filled(), w, 5, 0));
 RETURNS(tee_from_the_writing_end, -EBADF, -EBADF, sys(tee, w, other_end(1), 5, 0));
 INSERTS(vmsplice_to_it, -EBADF, 5, sys(vmsplice, w, one(more, 5), 1, 0));
+REMOVES(vmsplice_from_it, -EBADF, 5, sys(vmsplice, r, one(scratch, 5), 1, 0));
 RETURNS(copy_file_range_to_it, -EINVAL, -EINVAL, sys(copy_file_range, file(), NULL, w, NULL, 5, 0));
 RETURNS(copy_file_range_from_it, -EINVAL, -EINVAL,
 	sys(copy_file_range, r, NULL, file(), NULL, 5, 0));

@@ -463,16 +463,4 @@ TEST_F(pipe, a_file_open_neither_way_is_not_seen_to_leave)
 	EXPECT_EQ(EAGAIN, errno);
 }
 
-/* Even a peer that is refused must not look like one that came and left. */
-TEST_F(pipe, an_open_with_o_direct_is_refused_and_is_no_peer)
-{
-	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
-	char byte;
-
-	EXPECT_EQ(-1, open(MINI_PIPE, O_WRONLY | O_DIRECT));
-	EXPECT_EQ(EINVAL, errno);
-	EXPECT_EQ(-1, read(reader, &byte, 1));
-	EXPECT_EQ(EAGAIN, errno);
-}
-
 TEST_HARNESS_MAIN
