@@ -454,6 +454,26 @@ TEST_F(splice, is_interrupted_while_it_waits_for_room)
 	expect_from(_metadata, &self->pipe, self->way.out, 10);
 }
 
+/* Who splices into a pipe(2) need not be: it returns with what went in at once. */
+TEST_F(splice, tells_what_went_in_when_it_is_interrupted)
+{
+	ssize_t len = capacity_of(self->pipe.r, variant->kind) - PAGE;
+	struct flow flow = { .from = self->way.out, .to = self->pipe.w, .len = 3 * PAGE };
+	struct child child;
+
+	put_on(_metadata, &self->pipe, len);
+	put_pattern(big_buffer(), self->pipe.in, 3 * PAGE);
+	ASSERT_EQ(3 * PAGE, write(self->way.in, big_buffer(), 3 * PAGE));
+	child = start_heir(_metadata, splice_once, &flow);
+	if (variant->kind != PIPE_2) {
+		ASSERT_ASLEEP_IN(splice, &child);
+		kill(child.pid, SIGUSR1);
+	}
+	EXPECT_EQ(PAGE, result_of(_metadata, &child).ret);
+	expect_from(_metadata, &self->pipe, self->pipe.r, len + PAGE);
+	expect_from(_metadata, &self->pipe, self->way.out, 2 * PAGE);
+}
+
 TEST_F(splice, is_restarted)
 {
 	struct flow flow = {
