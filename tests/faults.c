@@ -346,6 +346,45 @@ TEST_F(faults, a_broken_pipe_is_told_whatever_fails)
 	EXPECT_LT(2, nth);
 }
 
+/* From the first to the second. */
+static ssize_t splice_some(const void *arg)
+{
+	const int *fds = arg;
+
+	return splice(fds[0], NULL, fds[1], NULL, 5 * page_size(), 0);
+}
+
+/* Whole pages, which the ring wants others for, and parts of pages, which are copied. */
+TEST_F(faults, a_splice_that_finds_no_memory_leaves_what_it_does_not_take)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	ssize_t len = 3 * page_size() + 200;
+	struct outcome outcome;
+	int failures = 0;
+	int nth = 1;
+	int way[2];
+
+	ASSERT_EQ(0, pipe2(way, O_NONBLOCK));
+	do {
+		ssize_t taken;
+
+		put_in(_metadata, fd, 100 + len);
+		take(_metadata, fd, 100);
+		outcome = fail(_metadata, self->fail_nth, nth, splice_some, (int[]){ fd, way[1] });
+		expect_clean(_metadata, nth, &outcome);
+		taken = outcome.ret < 0 ? 0 : outcome.ret;
+		if (outcome.fault == NONE)
+			EXPECT_EQ(len, taken);
+		failures += taken < len;
+		EXPECT_EQ(taken, drain_pipe(_metadata, way[0]));
+		EXPECT_TRUE(is_pattern(big_buffer(), 100, taken));
+		EXPECT_EQ(len - taken, drain_pipe(_metadata, fd));
+		EXPECT_TRUE(is_pattern(big_buffer(), 100 + taken, len - taken));
+		nth++;
+	} while (outcome.fault != NONE);
+	EXPECT_LT(0, failures);
+}
+
 /* Bytes: the faults are in the copies. */
 
 FIXTURE(bytes)
