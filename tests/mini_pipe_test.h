@@ -29,6 +29,14 @@
 /* What the name of a private pipe begins with; its number and a bracket follow. */
 #define PRIVATE_PIPE "mini_pipe:["
 
+/* Where the helpers open the pipe; a fixture may choose another one than the device. */
+static inline char *pipe_path(void)
+{
+	static char path[64] = MINI_PIPE;
+
+	return path;
+}
+
 /* How long to wait for what must happen; a slow emulator needs a fraction of it. */
 #define PATIENCE_MS 10000
 
@@ -426,7 +434,7 @@ static inline int open_for(const struct job *job, int end)
 	handle(SIGUSR1, do_nothing, job->restart ? SA_RESTART : 0);
 	if (job->sigpipe_kills)
 		signal(SIGPIPE, SIG_DFL);
-	fd = open(MINI_PIPE, end | job->flags);
+	fd = open(pipe_path(), end | job->flags);
 	if (fd < 0)
 		_exit(KSFT_FAIL);
 	return fd;
@@ -461,7 +469,7 @@ struct watch {
 static inline void watch_with_poll(int report_to, const void *arg)
 {
 	const struct watch *watch = arg;
-	struct pollfd pollfd = { .fd = open(MINI_PIPE, watch->end), .events = watch->events };
+	struct pollfd pollfd = { .fd = open(pipe_path(), watch->end), .events = watch->events };
 	int ready = ppoll(&pollfd, 1, NULL, NULL);
 
 	report(report_to, ready == 1 ? pollfd.revents : -1);
@@ -515,7 +523,7 @@ static inline void queue_writers(struct __test_metadata *_metadata, struct child
 /* Opens and closes one end, as a peer that comes and goes. */
 static inline void touch(struct __test_metadata *_metadata, int end)
 {
-	int fd = open(MINI_PIPE, end);
+	int fd = open(pipe_path(), end);
 
 	ASSERT_LE(0, fd);
 	close(fd);
@@ -525,14 +533,24 @@ static inline void touch(struct __test_metadata *_metadata, int end)
 
 static inline int open_pipe(struct __test_metadata *_metadata, int flags)
 {
-	int fd = open(MINI_PIPE, flags | O_CLOEXEC);
+	int fd = open(pipe_path(), flags | O_CLOEXEC);
 
 	ASSERT_LE(0, fd)
 	{
-		TH_LOG("cannot open %s: %s (sudo insmod mini_pipe.ko ?)", MINI_PIPE,
+		TH_LOG("cannot open %s: %s (sudo insmod mini_pipe.ko ?)", pipe_path(),
 		       strerror(errno));
 	}
 	return fd;
+}
+
+/* Turns a flag of fcntl's F_SETFL on or off. */
+static inline void set_flag(struct __test_metadata *_metadata, int fd, int flag, bool on)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	ASSERT_LE(0, flags);
+	flags = on ? flags | flag : flags & ~flag;
+	ASSERT_EQ(0, fcntl(fd, F_SETFL, flags));
 }
 
 static inline short poll_now(int fd, short events)

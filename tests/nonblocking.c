@@ -2,15 +2,6 @@
 /* O_NONBLOCK: what fits, at once, or EAGAIN. */
 #include "pipe_fixture.h"
 
-static void set_nonblocking(struct __test_metadata *_metadata, int fd, bool on)
-{
-	int flags = fcntl(fd, F_GETFL);
-
-	ASSERT_LE(0, flags);
-	flags = on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
-	ASSERT_EQ(0, fcntl(fd, F_SETFL, flags));
-}
-
 TEST_F(pipe, reading_an_empty_pipe_gives_eagain)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
@@ -132,7 +123,7 @@ TEST_F(pipe, fcntl_makes_a_waiting_file_a_nonblocking_one)
 	int fd = open_pipe(_metadata, O_RDWR);
 	char byte;
 
-	set_nonblocking(_metadata, fd, true);
+	set_flag(_metadata, fd, O_NONBLOCK, true);
 	EXPECT_EQ(-1, read(fd, &byte, 1));
 	EXPECT_EQ(EAGAIN, errno);
 	fill_pipe(_metadata, fd);
@@ -152,7 +143,7 @@ TEST_F(pipe, fcntl_makes_a_nonblocking_file_a_waiting_one)
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct child reader;
 
-	set_nonblocking(_metadata, fd, false);
+	set_flag(_metadata, fd, O_NONBLOCK, false);
 	reader = start_heir(_metadata, read_the_inherited, &fd);
 	ASSERT_ASLEEP_IN(read, &reader);
 	ASSERT_EQ(1, write(fd, "x", 1));
