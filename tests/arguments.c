@@ -5,7 +5,6 @@
  * the same in words; make check compares the two.
  */
 #include <linux/fs.h>
-#include <linux/io_uring.h>
 #include <linux/openat2.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
@@ -13,8 +12,7 @@
 #include <sys/socket.h>
 #include <sys/statfs.h>
 #include "../uapi/mini_pipe.h"
-#include "mini_pipe_test.h"
-#include "../uapi/mini_pipe.h"
+#include "uring.h"
 
 /* Newer than many a libc. */
 #define RWF_NOAPPEND_ 0x20
@@ -340,28 +338,21 @@ static int epoll_of(int fd)
 /* One operation of io_uring, made when this returns. The offset -1 is the file's position. */
 static long make_uring(int op, int fd, void *buf, unsigned int len, long offset, int flags)
 {
-	struct io_uring_params params = { .flags = IORING_SETUP_NO_SQARRAY };
-	int ring = sys(io_uring_setup, 1, &params);
-	struct io_uring_sqe *sqe;
-	struct io_uring_cqe *cqe;
-	char *map;
+	struct completion completion;
+	struct uring ring;
 
-	if (ring < 0) {
+	if (!uring_open(&ring)) {
 		errno = EPERM;
 		return -1;
 	}
-	sqe = mmap(NULL, PIPE_BUF, PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQES);
-	map = mmap(NULL, PIPE_BUF, PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQ_RING);
-	cqe = (struct io_uring_cqe *)(map + params.cq_off.cqes);
-	*sqe = (struct io_uring_sqe){
+	uring_put(&ring, (struct io_uring_sqe){
 		.opcode = op, .fd = fd, .addr = (unsigned long)buf, .len = len, .off = offset,
 		.rw_flags = flags,
-	};
-	*(unsigned int *)(map + params.sq_off.tail) = 1;
-	if (sys(io_uring_enter, ring, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) != 1)
+	});
+	if (uring_enter(&ring, 1) != 1 || !uring_take(&ring, &completion))
 		return -1;
-	errno = -cqe->res;
-	return cqe->res < 0 ? -1 : cqe->res;
+	errno = -completion.res;
+	return completion.res < 0 ? -1 : completion.res;
 }
 
 #define uring(op, ...) make_uring(IORING_OP_##op, __VA_ARGS__)

@@ -1,0 +1,628 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Calls that must not wait, whatever the file's flags are: those of io_uring, which waits by
+ * itself, and preadv2 and pwritev2 with RWF_NOWAIT. All of it is the same on a pipe(2).
+ */
+#include <dirent.h>
+#include "same_fixture.h"
+#include "uring.h"
+
+static struct uring open_ring(struct __test_metadata *_metadata)
+{
+	struct uring ring;
+
+	ASSERT_TRUE(uring_open(&ring))
+	{
+		TH_LOG("this machine does not have or allow io_uring: %s", strerror(errno));
+	}
+	return ring;
+}
+
+/* A call on this end waits from now on, unless something else keeps it from that. */
+static void let_wait(struct __test_metadata *_metadata, int fd)
+{
+	set_flag(_metadata, fd, O_NONBLOCK, false);
+}
+
+static struct io_uring_sqe reading(int fd, void *buf, unsigned int len)
+{
+	return (struct io_uring_sqe){
+		.opcode = IORING_OP_READ, .fd = fd, .addr = (unsigned long)buf, .len = len,
+		.off = -1,
+	};
+}
+
+static struct io_uring_sqe writing(int fd, const void *buf, unsigned int len)
+{
+	struct io_uring_sqe sqe = reading(fd, (void *)buf, len);
+
+	sqe.opcode = IORING_OP_WRITE;
+	return sqe;
+}
+
+static struct io_uring_sqe polling(int fd, unsigned int events)
+{
+	return (struct io_uring_sqe){
+		.opcode = IORING_OP_POLL_ADD, .fd = fd, .poll32_events = events,
+	};
+}
+
+/* All that have that opcode. */
+static struct io_uring_sqe cancelling(int opcode)
+{
+	return (struct io_uring_sqe){
+		.opcode = IORING_OP_ASYNC_CANCEL, .addr = opcode,
+		.cancel_flags = IORING_ASYNC_CANCEL_ALL,
+	};
+}
+
+static struct io_uring_sqe nothing(void)
+{
+	return (struct io_uring_sqe){ .opcode = IORING_OP_NOP };
+}
+
+/* The next one starts when this one is complete, and not at all if it fails. */
+static struct io_uring_sqe linked(struct io_uring_sqe sqe)
+{
+	sqe.flags |= IOSQE_IO_LINK;
+	return sqe;
+}
+
+/* Hands over one operation, without waiting for it. */
+static void submit(struct __test_metadata *_metadata, struct uring *ring, struct io_uring_sqe sqe)
+{
+	uring_put(ring, sqe);
+	ASSERT_EQ(1, uring_enter(ring, 0));
+}
+
+/* Whether one is complete, and if so, takes it. */
+static bool is_complete(struct uring *ring)
+{
+	struct completion completion;
+
+	uring_enter(ring, 0);
+	return uring_take(ring, &completion);
+}
+
+static struct completion next_completion(struct __test_metadata *_metadata, struct uring *ring)
+{
+	struct completion completion = {};
+
+	uring_enter(ring, 1);
+	ASSERT_TRUE(uring_take(ring, &completion))
+	{
+		TH_LOG("nothing completes");
+	}
+	return completion;
+}
+
+/* The next one that completes is of that kind, as IORING_OP_ has it, and has that result. */
+#define EXPECT_COMPLETION(ring, op_, result)							\
+	do {											\
+		struct completion completion_ = next_completion(_metadata, ring);		\
+												\
+		EXPECT_EQ(IORING_OP_##op_, completion_.op);					\
+		EXPECT_EQ(result, completion_.res);						\
+	} while (0)
+
+/* One operation, and what was linked to it, has been cancelled; they complete in any order. */
+static void expect_cancelled(struct __test_metadata *_metadata, struct uring *ring, int count)
+{
+	for (int i = 0; i < count + 1; i++) {
+		struct completion completion = next_completion(_metadata, ring);
+
+		EXPECT_EQ(completion.op == IORING_OP_ASYNC_CANCEL ? 1 : -ECANCELED, completion.res);
+	}
+}
+
+/* A worker of io_uring is a thread of the process that it works for. */
+static int threads(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	struct dirent *task;
+	int count = 0;
+
+	while ((task = readdir(tasks)))
+		count += task->d_name[0] != '.';
+	closedir(tasks);
+	return count;
+}
+
+/* Reading and writing */
+
+TEST_F(same, bytes_and_room_that_are_there_are_taken_at_once)
+{
+	struct uring ring = open_ring(_metadata);
+
+	let_wait(_metadata, self->r);
+	let_wait(_metadata, self->w);
+	submit(_metadata, &ring, writing(self->w, "abc", 3));
+	EXPECT_COMPLETION(&ring, WRITE, 3);
+	submit(_metadata, &ring, reading(self->r, big_buffer(), 10));
+	EXPECT_COMPLETION(&ring, READ, 3);
+	EXPECT_EQ(0, memcmp(big_buffer(), "abc", 3));
+}
+
+TEST_F(same, registered_buffers_do_as_well)
+{
+	struct iovec buffer = { map_pages(_metadata, 3, PROT_READ | PROT_WRITE), 3 * page_size() };
+	unsigned char *bytes = buffer.iov_base;
+	struct uring ring = open_ring(_metadata);
+	const ssize_t len = page_size() + 100;
+	struct io_uring_sqe sqe;
+
+	ASSERT_EQ(0, syscall(__NR_io_uring_register, ring.fd, IORING_REGISTER_BUFFERS, &buffer, 1));
+	put_pattern(bytes, 0, len);
+	sqe = writing(self->w, bytes, len);
+	sqe.opcode = IORING_OP_WRITE_FIXED;
+	submit(_metadata, &ring, sqe);
+	EXPECT_COMPLETION(&ring, WRITE_FIXED, len);
+	sqe = reading(self->r, bytes + page_size() - 50, len);
+	sqe.opcode = IORING_OP_READ_FIXED;
+	submit(_metadata, &ring, sqe);
+	EXPECT_COMPLETION(&ring, READ_FIXED, len);
+	EXPECT_TRUE(is_pattern(bytes + page_size() - 50, 0, len));
+}
+
+TEST_F(same, a_read_waits_in_the_ring_and_its_caller_goes_on)
+{
+	struct uring ring = open_ring(_metadata);
+
+	let_wait(_metadata, self->r);
+	submit(_metadata, &ring, reading(self->r, big_buffer(), 10));
+	EXPECT_FALSE(is_complete(&ring));
+	EXPECT_EQ(3, write(self->w, "abc", 3));
+	EXPECT_COMPLETION(&ring, READ, 3);
+	EXPECT_EQ(0, memcmp(big_buffer(), "abc", 3));
+	EXPECT_EQ(1, threads());
+}
+
+TEST_F(same, a_write_waits_in_the_ring_and_its_caller_goes_on)
+{
+	struct uring ring = open_ring(_metadata);
+
+	fill_pipe(_metadata, self->w);
+	let_wait(_metadata, self->w);
+	submit(_metadata, &ring, writing(self->w, big_buffer(), PIPE_BUF));
+	EXPECT_FALSE(is_complete(&ring));
+	take(_metadata, self->r, PIPE_BUF);
+	EXPECT_COMPLETION(&ring, WRITE, PIPE_BUF);
+	EXPECT_EQ(1, threads());
+}
+
+TEST_F(same, a_file_with_o_nonblock_waits_in_the_ring_all_the_same)
+{
+	struct uring ring = open_ring(_metadata);
+
+	submit(_metadata, &ring, reading(self->r, big_buffer(), 10));
+	EXPECT_FALSE(is_complete(&ring));
+	put_in(_metadata, self->w, 5);
+	EXPECT_COMPLETION(&ring, READ, 5);
+	fill_pipe(_metadata, self->w);
+	submit(_metadata, &ring, writing(self->w, big_buffer(), 5));
+	EXPECT_FALSE(is_complete(&ring));
+	take(_metadata, self->r, PIPE_BUF);
+	EXPECT_COMPLETION(&ring, WRITE, 5);
+}
+
+TEST_F(same, a_file_that_is_both_ends_waits_in_the_ring)
+{
+	int both = open_pipe(_metadata, O_RDWR);
+	struct uring ring = open_ring(_metadata);
+
+	submit(_metadata, &ring, reading(both, big_buffer(), 10));
+	EXPECT_FALSE(is_complete(&ring));
+	put_in(_metadata, self->w, 5);
+	EXPECT_COMPLETION(&ring, READ, 5);
+	fill_pipe(_metadata, self->w);
+	submit(_metadata, &ring, writing(both, big_buffer(), PIPE_BUF));
+	EXPECT_FALSE(is_complete(&ring));
+	take(_metadata, self->r, PIPE_BUF);
+	EXPECT_COMPLETION(&ring, WRITE, PIPE_BUF);
+	EXPECT_EQ(1, threads());
+}
+
+TEST_F(same, a_large_write_puts_in_what_fits)
+{
+	struct uring ring = open_ring(_metadata);
+	ssize_t capacity = fill_pipe(_metadata, self->w);
+
+	take(_metadata, self->r, capacity);
+	let_wait(_metadata, self->w);
+	put_pattern(big_buffer(), 0, capacity + 1);
+	submit(_metadata, &ring, writing(self->w, big_buffer(), capacity + 1));
+	EXPECT_COMPLETION(&ring, WRITE, capacity);
+	EXPECT_EQ(capacity, drain_pipe(_metadata, self->r));
+	EXPECT_TRUE(is_pattern(big_buffer(), 0, capacity));
+}
+
+TEST_F(same, one_write_serves_all_reads_that_wait)
+{
+	unsigned char bytes[3] = {};
+	struct uring ring = open_ring(_metadata);
+
+	for (int i = 0; i < 3; i++)
+		submit(_metadata, &ring, reading(self->r, &bytes[i], 1));
+	EXPECT_FALSE(is_complete(&ring));
+	ASSERT_EQ(3, write(self->w, "aaa", 3));
+	for (int i = 0; i < 3; i++)
+		EXPECT_COMPLETION(&ring, READ, 1);
+	EXPECT_EQ(0, memcmp(bytes, "aaa", 3));
+}
+
+TEST_F(same, a_read_in_the_ring_does_not_cost_a_reader_its_wake_up)
+{
+	struct uring ring = open_ring(_metadata);
+	struct child reader;
+	char byte;
+
+	submit(_metadata, &ring, reading(self->r, &byte, 1));
+	queue_readers(_metadata, &reader, 1);
+	ASSERT_EQ(2, write(self->w, "xy", 2));
+	EXPECT_COMPLETION(&ring, READ, 1);
+	EXPECT_EQ(1, result_of(_metadata, &reader).ret);
+}
+
+TEST_F(same, the_last_writer_leaving_ends_a_read_that_waits)
+{
+	struct uring ring = open_ring(_metadata);
+
+	let_wait(_metadata, self->r);
+	submit(_metadata, &ring, reading(self->r, big_buffer(), 10));
+	EXPECT_FALSE(is_complete(&ring));
+	close(self->w);
+	EXPECT_COMPLETION(&ring, READ, 0);
+	EXPECT_EQ(1, threads());
+}
+
+TEST_F(same, the_last_reader_leaving_ends_a_write_that_waits)
+{
+	struct uring ring = open_ring(_metadata);
+
+	fill_pipe(_metadata, self->w);
+	let_wait(_metadata, self->w);
+	submit(_metadata, &ring, writing(self->w, "x", 1));
+	EXPECT_FALSE(is_complete(&ring));
+	close(self->r);
+	EXPECT_COMPLETION(&ring, WRITE, -EPIPE);
+	EXPECT_EQ(1, sigpipes());
+	EXPECT_EQ(1, threads());
+}
+
+/* RWF_NOWAIT */
+
+TEST_F(same, with_rwf_nowait_a_ring_does_not_wait_either)
+{
+	struct uring ring = open_ring(_metadata);
+	struct io_uring_sqe read = reading(self->r, big_buffer(), 10);
+	struct io_uring_sqe write = writing(self->w, big_buffer(), 10);
+
+	read.rw_flags = RWF_NOWAIT;
+	write.rw_flags = RWF_NOWAIT;
+	let_wait(_metadata, self->r);
+	submit(_metadata, &ring, read);
+	EXPECT_COMPLETION(&ring, READ, -EAGAIN);
+	submit(_metadata, &ring, write);
+	EXPECT_COMPLETION(&ring, WRITE, 10);
+	submit(_metadata, &ring, read);
+	EXPECT_COMPLETION(&ring, READ, 10);
+	fill_pipe(_metadata, self->w);
+	let_wait(_metadata, self->w);
+	submit(_metadata, &ring, write);
+	EXPECT_COMPLETION(&ring, WRITE, -EAGAIN);
+}
+
+static ssize_t read_nowait(int fd, ssize_t len)
+{
+	struct iovec iov = { big_buffer(), len };
+
+	return preadv2(fd, &iov, 1, -1, RWF_NOWAIT);
+}
+
+static ssize_t write_nowait(int fd, ssize_t len)
+{
+	struct iovec iov = { big_buffer(), len };
+
+	return pwritev2(fd, &iov, 1, -1, RWF_NOWAIT);
+}
+
+TEST_F(same, preadv2_with_rwf_nowait_does_not_wait)
+{
+	let_wait(_metadata, self->r);
+	EXPECT_EQ(-1, read_nowait(self->r, 10));
+	EXPECT_EQ(EAGAIN, errno);
+	put_in(_metadata, self->w, 5);
+	EXPECT_EQ(5, read_nowait(self->r, 10));
+	EXPECT_TRUE(is_pattern(big_buffer(), 0, 5));
+	close(self->w);
+	EXPECT_EQ(0, read_nowait(self->r, 10));
+}
+
+TEST_F(same, pwritev2_with_rwf_nowait_does_not_wait)
+{
+	ssize_t capacity = fill_pipe(_metadata, self->w);
+
+	let_wait(_metadata, self->w);
+	EXPECT_EQ(-1, write_nowait(self->w, 1));
+	EXPECT_EQ(EAGAIN, errno);
+	take(_metadata, self->r, PIPE_BUF);
+	EXPECT_EQ(PIPE_BUF, write_nowait(self->w, PIPE_BUF));
+	EXPECT_EQ(capacity, drain_pipe(_metadata, self->r));
+	EXPECT_EQ(capacity, write_nowait(self->w, capacity + 1));
+}
+
+TEST_F(same, a_file_that_is_opened_again_takes_rwf_nowait_but_for_pipe_2)
+{
+	int reader = open_pipe(_metadata, O_RDONLY);
+
+	put_in(_metadata, self->w, 5);
+	if (variant->kind == PIPE_2) {
+		EXPECT_EQ(-1, read_nowait(reader, 10));
+		EXPECT_EQ(EOPNOTSUPP, errno);
+	} else {
+		EXPECT_EQ(5, read_nowait(reader, 10));
+	}
+}
+
+/* poll */
+
+TEST_F(same, a_poll_waits_in_the_ring)
+{
+	struct uring ring = open_ring(_metadata);
+
+	submit(_metadata, &ring, polling(self->r, POLLIN | POLLRDNORM));
+	EXPECT_FALSE(is_complete(&ring));
+	put_in(_metadata, self->w, 1);
+	EXPECT_COMPLETION(&ring, POLL_ADD, POLLIN | POLLRDNORM);
+	/* What is there already is told at once. */
+	submit(_metadata, &ring, polling(self->r, POLLIN));
+	EXPECT_COMPLETION(&ring, POLL_ADD, POLLIN);
+	fill_pipe(_metadata, self->w);
+	submit(_metadata, &ring, polling(self->w, POLLOUT));
+	EXPECT_FALSE(is_complete(&ring));
+	drain_pipe(_metadata, self->r);
+	EXPECT_COMPLETION(&ring, POLL_ADD, POLLOUT);
+}
+
+TEST_F(same, a_poll_in_the_ring_is_told_of_the_hangup)
+{
+	struct uring ring = open_ring(_metadata);
+
+	submit(_metadata, &ring, polling(self->r, POLLIN));
+	EXPECT_FALSE(is_complete(&ring));
+	close(self->w);
+	EXPECT_COMPLETION(&ring, POLL_ADD, POLLHUP);
+}
+
+TEST_F(same, a_poll_in_the_ring_is_told_of_the_error)
+{
+	struct uring ring = open_ring(_metadata);
+
+	fill_pipe(_metadata, self->w);
+	submit(_metadata, &ring, polling(self->w, POLLOUT));
+	EXPECT_FALSE(is_complete(&ring));
+	close(self->r);
+	EXPECT_COMPLETION(&ring, POLL_ADD, POLLERR);
+}
+
+TEST_F(same, a_multishot_poll_tells_of_each_write_once)
+{
+	struct io_uring_sqe poll = polling(self->r, POLLIN);
+	struct uring ring = open_ring(_metadata);
+	struct completion completion;
+
+	poll.len = IORING_POLL_ADD_MULTI;
+	submit(_metadata, &ring, poll);
+	for (int i = 0; i < 3; i++) {
+		EXPECT_FALSE(is_complete(&ring));
+		put_in(_metadata, self->w, 1);
+		completion = next_completion(_metadata, &ring);
+		EXPECT_EQ(POLLIN, completion.res);
+		EXPECT_EQ(IORING_CQE_F_MORE, completion.flags);
+	}
+	take(_metadata, self->r, 3);
+	EXPECT_FALSE(is_complete(&ring));
+	close(self->w);
+	EXPECT_COMPLETION(&ring, POLL_ADD, POLLHUP);
+	submit(_metadata, &ring, cancelling(IORING_OP_POLL_ADD));
+	expect_cancelled(_metadata, &ring, 1);
+}
+
+/* Buffers that a multishot read chooses from, of so many bytes each. */
+#define BUFFERS 4
+#define BUFFER_LEN 8
+
+static unsigned char *provide_buffers(struct __test_metadata *_metadata, struct uring *ring)
+{
+	unsigned char *map = map_pages(_metadata, 2, PROT_READ | PROT_WRITE);
+	struct io_uring_buf_ring *buffers = (struct io_uring_buf_ring *)map;
+	struct io_uring_buf_reg reg = {
+		.ring_addr = (unsigned long)map, .ring_entries = BUFFERS,
+	};
+	unsigned char *bytes = map + page_size();
+
+	ASSERT_EQ(0, syscall(__NR_io_uring_register, ring->fd, IORING_REGISTER_PBUF_RING, &reg, 1));
+	for (int i = 0; i < BUFFERS; i++) {
+		buffers->bufs[i].addr = (unsigned long)(bytes + i * BUFFER_LEN);
+		buffers->bufs[i].len = BUFFER_LEN;
+		buffers->bufs[i].bid = i;
+	}
+	__atomic_store_n(&buffers->tail, BUFFERS, __ATOMIC_RELEASE);
+	return bytes;
+}
+
+TEST_F(same, a_multishot_read_gets_each_write_until_the_end_of_file)
+{
+	struct io_uring_sqe read = {
+		.opcode = IORING_OP_READ_MULTISHOT, .flags = IOSQE_BUFFER_SELECT,
+		.fd = self->r, .off = -1,
+	};
+	struct uring ring = open_ring(_metadata);
+	unsigned char *buffers = provide_buffers(_metadata, &ring);
+	struct completion completion;
+	int buffer;
+
+	let_wait(_metadata, self->r);
+	submit(_metadata, &ring, read);
+	for (int len = 1; len < BUFFERS; len++) {
+		EXPECT_FALSE(is_complete(&ring));
+		put_in(_metadata, self->w, len);
+		completion = next_completion(_metadata, &ring);
+		EXPECT_EQ(len, completion.res);
+		EXPECT_TRUE(completion.flags & IORING_CQE_F_MORE);
+		buffer = completion.flags >> IORING_CQE_BUFFER_SHIFT;
+		EXPECT_TRUE(is_pattern(buffers + buffer * BUFFER_LEN, 0, len));
+	}
+	close(self->w);
+	completion = next_completion(_metadata, &ring);
+	EXPECT_EQ(0, completion.res);
+	EXPECT_FALSE(completion.flags & IORING_CQE_F_MORE);
+	EXPECT_EQ(1, threads());
+}
+
+/* Links */
+
+TEST_F(same, a_linked_read_gets_what_the_write_before_it_put_in)
+{
+	struct uring ring = open_ring(_metadata);
+
+	uring_put(&ring, linked(writing(self->w, "abc", 3)));
+	uring_put(&ring, reading(self->r, big_buffer(), 10));
+	EXPECT_EQ(2, uring_enter(&ring, 2));
+	EXPECT_COMPLETION(&ring, WRITE, 3);
+	EXPECT_COMPLETION(&ring, READ, 3);
+	EXPECT_EQ(0, memcmp(big_buffer(), "abc", 3));
+}
+
+TEST_F(same, what_is_linked_to_a_read_that_waits_comes_after_it)
+{
+	struct uring ring = open_ring(_metadata);
+
+	uring_put(&ring, linked(reading(self->r, big_buffer(), 5)));
+	uring_put(&ring, nothing());
+	EXPECT_EQ(2, uring_enter(&ring, 0));
+	EXPECT_FALSE(is_complete(&ring));
+	put_in(_metadata, self->w, 5);
+	EXPECT_COMPLETION(&ring, READ, 5);
+	EXPECT_COMPLETION(&ring, NOP, 0);
+}
+
+TEST_F(same, a_read_that_was_given_up_in_time_takes_no_byte)
+{
+	struct __kernel_timespec a_moment = { .tv_nsec = 1000000 };
+	struct io_uring_sqe timeout = {
+		.opcode = IORING_OP_LINK_TIMEOUT, .addr = (unsigned long)&a_moment, .len = 1,
+	};
+	struct uring ring = open_ring(_metadata);
+
+	let_wait(_metadata, self->r);
+	uring_put(&ring, linked(reading(self->r, big_buffer(), 10)));
+	uring_put(&ring, timeout);
+	EXPECT_EQ(2, uring_enter(&ring, 2));
+	for (int i = 0; i < 2; i++) {
+		struct completion completion = next_completion(_metadata, &ring);
+
+		EXPECT_EQ(completion.op == IORING_OP_READ ? -ECANCELED : -ETIME, completion.res);
+	}
+	put_in(_metadata, self->w, 5);
+	EXPECT_FALSE(is_complete(&ring));
+	take(_metadata, self->r, 5);
+}
+
+/* Cancelling */
+
+TEST_F(same, a_read_that_was_cancelled_takes_no_byte)
+{
+	struct uring ring = open_ring(_metadata);
+
+	let_wait(_metadata, self->r);
+	uring_put(&ring, linked(reading(self->r, big_buffer(), 10)));
+	uring_put(&ring, nothing());
+	EXPECT_EQ(2, uring_enter(&ring, 0));
+	submit(_metadata, &ring, cancelling(IORING_OP_READ));
+	expect_cancelled(_metadata, &ring, 2);
+	put_in(_metadata, self->w, 5);
+	EXPECT_FALSE(is_complete(&ring));
+	take(_metadata, self->r, 5);
+	EXPECT_TRUE(is_pattern(big_buffer(), 0, 5));
+}
+
+TEST_F(same, a_write_that_was_cancelled_puts_nothing_in)
+{
+	ssize_t capacity = fill_pipe(_metadata, self->w);
+	struct uring ring = open_ring(_metadata);
+
+	let_wait(_metadata, self->w);
+	submit(_metadata, &ring, writing(self->w, big_buffer(), PIPE_BUF));
+	submit(_metadata, &ring, cancelling(IORING_OP_WRITE));
+	expect_cancelled(_metadata, &ring, 1);
+	EXPECT_EQ(capacity, drain_pipe(_metadata, self->r));
+	EXPECT_FALSE(is_complete(&ring));
+}
+
+static void write_byte_by_byte(int report_to, const void *arg)
+{
+	int fd = open(pipe_path(), O_WRONLY);
+	ssize_t i, len = *(const ssize_t *)arg;
+
+	put_pattern(big_buffer(), 0, len);
+	for (i = 0; i < len && write(fd, big_buffer() + i, 1) == 1; i++)
+		;
+	report(report_to, i);
+}
+
+/* Each read is cancelled while bytes may come; nobody knows which of the two is faster. */
+TEST_F(same, a_read_that_is_cancelled_while_bytes_come_loses_none)
+{
+	const ssize_t len = 500;
+	struct uring ring = open_ring(_metadata);
+	struct child writer = start_child(_metadata, write_byte_by_byte, &len);
+	ssize_t before, taken = 0;
+	struct completion completion;
+	bool all_in;
+
+	let_wait(_metadata, self->r);
+	do {
+		all_in = has_reported(&writer);
+		before = taken;
+		submit(_metadata, &ring, reading(self->r, big_buffer() + taken, 1));
+		submit(_metadata, &ring, cancelling(IORING_OP_READ));
+		for (int i = 0; i < 2; i++) {
+			completion = next_completion(_metadata, &ring);
+			if (completion.op != IORING_OP_READ)
+				continue;
+			ASSERT_TRUE(completion.res == 1 || completion.res == -ECANCELED);
+			taken += completion.res == 1;
+		}
+	} while (!all_in || taken > before);
+	EXPECT_EQ(len, result_of(_metadata, &writer).ret);
+	EXPECT_EQ(len, taken);
+	EXPECT_TRUE(is_pattern(big_buffer(), 0, taken));
+}
+
+static void leave_a_read_in_a_ring(int report_to, const void *arg __maybe_unused)
+{
+	struct uring ring;
+
+	if (!uring_open(&ring))
+		_exit(KSFT_FAIL);
+	uring_put(&ring, reading(open(pipe_path(), O_RDONLY), big_buffer(), 10));
+	report(report_to, uring_enter(&ring, 0));
+}
+
+TEST_F(same, a_process_that_is_killed_leaves_no_read_behind)
+{
+	struct child child = start_child(_metadata, leave_a_read_in_a_ring, NULL);
+	struct pollfd broken = { .fd = self->w };
+
+	EXPECT_EQ(1, result_of(_metadata, &child).ret);
+	dismiss(_metadata, &child);
+	put_in(_metadata, self->w, 5);
+	take(_metadata, self->r, 5);
+	close(self->r);
+	/* The ring, which had the file open, is taken down after the process. */
+	EXPECT_EQ(1, poll(&broken, 1, PATIENCE_MS));
+	EXPECT_EQ(POLLERR, broken.revents);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* io_uring by its own system calls: a small ring, filled and emptied by hand. */
+#ifndef URING_H
+#define URING_H
+
+#include <linux/io_uring.h>
+#include <linux/time_types.h>
+#include "mini_pipe_test.h"
+
+/* So many operations may be handed over at once, and twice as many be complete. */
+#define URING_ENTRIES 8
+
+struct uring {
+	int fd;
+	struct io_uring_sqe *sqes;
+	struct io_uring_cqe *cqes;
+	atomic_uint *sq_head;
+	atomic_uint *sq_tail;
+	atomic_uint *cq_head;
+	atomic_uint *cq_tail;
+};
+
+/* How an operation ended. */
+struct completion {
+	int op;		/* its opcode */
+	int res;
+	unsigned int flags;
+};
+
+static inline bool uring_open(struct uring *ring)
+{
+	struct io_uring_params params = { .flags = IORING_SETUP_NO_SQARRAY };
+	char *rings;
+
+	ring->fd = syscall(__NR_io_uring_setup, URING_ENTRIES, &params);
+	if (ring->fd < 0)
+		return false;
+	/* So few entries fit into a page each. */
+	ring->sqes = mmap(NULL, PIPE_BUF, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd,
+			  IORING_OFF_SQES);
+	rings = mmap(NULL, PIPE_BUF, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd,
+		     IORING_OFF_SQ_RING);
+	ring->cqes = (struct io_uring_cqe *)(rings + params.cq_off.cqes);
+	ring->sq_head = (atomic_uint *)(rings + params.sq_off.head);
+	ring->sq_tail = (atomic_uint *)(rings + params.sq_off.tail);
+	ring->cq_head = (atomic_uint *)(rings + params.cq_off.head);
+	ring->cq_tail = (atomic_uint *)(rings + params.cq_off.tail);
+	return true;
+}
+
+/* Adds an operation, to be handed over with the next uring_enter(). Its opcode names it. */
+static inline void uring_put(struct uring *ring, struct io_uring_sqe sqe)
+{
+	unsigned int tail = *ring->sq_tail;
+
+	sqe.user_data = sqe.opcode;
+	ring->sqes[tail % URING_ENTRIES] = sqe;
+	*ring->sq_tail = tail + 1;
+}
+
+/*
+ * Hands over what was added, and returns when so many completions are there, or when the time is
+ * up. Returns how many operations were handed over, or -1.
+ */
+static inline int uring_enter(struct uring *ring, unsigned int completions)
+{
+	struct __kernel_timespec time = { .tv_sec = PATIENCE_MS / 1000 };
+	struct io_uring_getevents_arg arg = { .ts = (unsigned long)&time };
+
+	return syscall(__NR_io_uring_enter, ring->fd, *ring->sq_tail - *ring->sq_head, completions,
+		       IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, &arg, sizeof(arg));
+}
+
+/* Takes the next completion, if there is one. */
+static inline bool uring_take(struct uring *ring, struct completion *completion)
+{
+	unsigned int head = *ring->cq_head;
+	const struct io_uring_cqe *cqe = &ring->cqes[head % (2 * URING_ENTRIES)];
+
+	if (head == *ring->cq_tail)
+		return false;
+	*completion = (struct completion){ cqe->user_data, cqe->res, cqe->flags };
+	*ring->cq_head = head + 1;
+	return true;
+}
+
+#endif
