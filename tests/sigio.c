@@ -460,4 +460,51 @@ TEST_F(same, a_file_that_is_opened_with_o_async_is_told_nothing)
 	EXPECT_SILENCE();
 }
 
+/* A pipe whose writes wait for their reader: while one does, others are turned away. */
+
+FIXTURE(rendezvous)
+{
+	int r;
+	int w;
+	struct child writer;
+};
+
+FIXTURE_SETUP(rendezvous)
+{
+	set_the_stage(_metadata);
+	make_pipe(_metadata, PRIVATE, O_NONBLOCK, &self->r, &self->w);
+	ASSERT_EQ(0, ioctl(self->r, MINI_PIPE_IOC_SET_POLICY, MINI_PIPE_RENDEZVOUS));
+	sprintf(pipe_path(), "/proc/%d/fd/%d", getpid(), self->r);
+	self->writer = start_writer(_metadata, 1, 'w');
+	ASSERT_ASLEEP_IN(write, &self->writer);
+	listen_to(_metadata, self->w);
+	ASSERT_EQ(-1, write(self->w, "x", 1));
+	EXPECT_SILENCE();
+}
+
+FIXTURE_TEARDOWN(rendezvous)
+{
+	clear_the_stage(_metadata);
+}
+
+/* The read signals, too, but whoever writes at that signal may find the other one still there. */
+TEST_F(rendezvous, the_end_of_anothers_turn_signals_a_writer_beside_the_read)
+{
+	take(_metadata, self->r, 1);
+	EXPECT_EQ(1, result_of(_metadata, &self->writer).ret);
+	for (int i = 0; i < 2; i++)
+		expect_room_at(_metadata, self->w);
+	EXPECT_SILENCE();
+	EXPECT_EQ(1, write(self->w, "x", 1));
+}
+
+TEST_F(rendezvous, a_turn_that_was_interrupted_signals_a_writer)
+{
+	kill(self->writer.pid, SIGUSR1);
+	EXPECT_EQ(EINTR, result_of(_metadata, &self->writer).err);
+	expect_room_at(_metadata, self->w);
+	EXPECT_SILENCE();
+	EXPECT_EQ(1, write(self->w, "x", 1));
+}
+
 TEST_HARNESS_MAIN

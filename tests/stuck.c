@@ -6,6 +6,7 @@
 #include <linux/userfaultfd.h>
 #include "ioctls.h"
 #include "pipe_fixture.h"
+#include "uring.h"
 
 /*
  * Memory that faults for as long as the test likes, with userfaultfd: the stuck child registers
@@ -522,6 +523,99 @@ TEST_F(settings, a_rendezvous_is_not_over_before_a_stuck_reader_is)
 	release(_metadata, &stuck);
 	EXPECT_EQ(10, result_of(_metadata, &stuck.child).ret);
 	EXPECT_EQ(10, result_of(_metadata, &writer).ret);
+}
+
+/* Who was turned away hears of it by a signal, too, if it asked for one. */
+
+static void ask_for_sigio(struct __test_metadata *_metadata, int fd)
+{
+	sigset_t sigio;
+
+	sigemptyset(&sigio);
+	sigaddset(&sigio, SIGIO);
+	sigprocmask(SIG_BLOCK, &sigio, NULL);
+	ASSERT_EQ(0, fcntl(fd, F_SETOWN, getpid()));
+	set_flag(_metadata, fd, O_ASYNC, true);
+}
+
+/* Whether the signal is there, which it then is no more. */
+static bool heard_sigio(void)
+{
+	struct timespec now = {};
+	sigset_t sigio;
+
+	sigemptyset(&sigio);
+	sigaddset(&sigio, SIGIO);
+	return sigtimedwait(&sigio, NULL, &now) == SIGIO;
+}
+
+TEST_F(pipe, bytes_behind_those_of_a_stuck_reader_signal_after_it)
+{
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
+	struct stuck stuck;
+
+	if (!holds(_metadata, self->capacity, PIPE_BUF + 1))
+		return;
+	put_in(_metadata, writer, PIPE_BUF + 1);
+	if (!start_stuck(_metadata, &stuck, O_RDONLY, 1))
+		return;
+	ask_for_sigio(_metadata, reader);
+	EXPECT_EQ(-1, read(reader, big_buffer(), 1));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_FALSE(heard_sigio());
+	release(_metadata, &stuck);
+	EXPECT_EQ(PIPE_BUF, result_of(_metadata, &stuck.child).ret);
+	EXPECT_TRUE(heard_sigio());
+	take(_metadata, reader, 1);
+}
+
+TEST_F(pipe, room_beside_that_of_a_stuck_writer_signals_after_it)
+{
+	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
+	struct stuck stuck;
+
+	if (!holds(_metadata, self->capacity, 2 * PIPE_BUF))
+		return;
+	if (!start_stuck(_metadata, &stuck, O_WRONLY, 1))
+		return;
+	ask_for_sigio(_metadata, writer);
+	EXPECT_EQ(-1, write(writer, "x", 1));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_FALSE(heard_sigio());
+	release(_metadata, &stuck);
+	EXPECT_EQ(PIPE_BUF, result_of(_metadata, &stuck.child).ret);
+	EXPECT_TRUE(heard_sigio());
+	EXPECT_EQ(1, write(writer, "x", 1));
+}
+
+/* A ring waits for a stuck reader; whoever handed it the read goes on. */
+TEST_F(pipe, a_read_in_a_ring_gets_the_bytes_behind_those_of_a_stuck_reader)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	int reader = open_pipe(_metadata, O_RDONLY);
+	struct completion completion;
+	struct stuck stuck;
+	struct uring ring;
+
+	if (!holds(_metadata, self->capacity, PIPE_BUF + 1))
+		return;
+	if (!uring_open(&ring))
+		SKIP(return, "needs io_uring: %s", strerror(errno));
+	put_in(_metadata, fd, PIPE_BUF + 1);
+	if (!start_stuck(_metadata, &stuck, O_RDONLY, 1))
+		return;
+	uring_put(&ring, (struct io_uring_sqe){
+		.opcode = IORING_OP_READ, .fd = reader, .addr = (unsigned long)big_buffer(),
+		.len = 10, .off = -1,
+	});
+	EXPECT_EQ(1, uring_enter(&ring, 0));
+	EXPECT_FALSE(uring_take(&ring, &completion));
+	release(_metadata, &stuck);
+	EXPECT_EQ(PIPE_BUF, result_of(_metadata, &stuck.child).ret);
+	uring_enter(&ring, 1);
+	ASSERT_TRUE(uring_take(&ring, &completion));
+	EXPECT_EQ(1, completion.res);
 }
 
 /*
