@@ -471,14 +471,18 @@ impl Pipe {
         }
         drop(guard);
 
+        // On its own side, those that the lease turned away.
+        let signal_writers = reading || writers != Wake::Nobody;
+        let signal_readers = !reading || readers != Wake::Nobody;
         self.writers.wake(writers);
         self.readers.wake(readers);
         if turn {
             self.turn.notify_one();
         }
-        if reading {
+        if signal_writers {
             self.writers.subscribers.send(Band::Out);
-        } else {
+        }
+        if signal_readers {
             self.readers.subscribers.send(Band::In);
         }
         moved

@@ -88,7 +88,11 @@ impl Pipe {
             .waiting_writers
             .concerned(room..=state.ring.room(), true);
         drop(guard);
+        let signal = writers != Wake::Nobody;
         self.writers.wake(writers);
+        if signal {
+            self.writers.subscribers.send(Band::Out);
+        }
         taken_back
     }
 }
