@@ -480,7 +480,7 @@ INSERTS(writev_from_overlapping_elements, 451, 451,
 REMOVES(preadv2_with_rwf_hipri, 5, 5, reads_with(r, RWF_HIPRI));
 REMOVES(preadv2_with_rwf_dsync, 5, 5, reads_with(r, RWF_DSYNC));
 REMOVES(preadv2_with_rwf_sync, 5, 5, reads_with(r, RWF_SYNC));
-REMOVES(preadv2_with_rwf_nowait, -EOPNOTSUPP, 5, reads_with(r, RWF_NOWAIT));
+REMOVES(preadv2_with_rwf_nowait, 5, 5, reads_with(r, RWF_NOWAIT));
 REMOVES(preadv2_with_rwf_append, 5, 5, reads_with(r, RWF_APPEND));
 REMOVES(preadv2_with_rwf_noappend, 5, 5, reads_with(r, RWF_NOAPPEND_));
 RETURNS(preadv2_with_rwf_atomic, -EOPNOTSUPP, -EOPNOTSUPP, reads_with(r, RWF_ATOMIC_));
@@ -492,7 +492,7 @@ RETURNS(preadv2_at_minus_two, -EINVAL, -EINVAL, sys(preadv2, r, one(scratch, 5),
 INSERTS(pwritev2_with_rwf_hipri, 5, 5, writes_with(w, RWF_HIPRI));
 INSERTS(pwritev2_with_rwf_dsync, 5, 5, writes_with(w, RWF_DSYNC));
 INSERTS(pwritev2_with_rwf_sync, 5, 5, writes_with(w, RWF_SYNC));
-INSERTS(pwritev2_with_rwf_nowait, -EOPNOTSUPP, 5, writes_with(w, RWF_NOWAIT));
+INSERTS(pwritev2_with_rwf_nowait, 5, 5, writes_with(w, RWF_NOWAIT));
 INSERTS(pwritev2_with_rwf_append, 5, 5, writes_with(w, RWF_APPEND));
 INSERTS(pwritev2_with_rwf_noappend, 5, 5, writes_with(w, RWF_NOAPPEND_));
 RETURNS(pwritev2_with_rwf_append_and_noappend, -EINVAL, -EINVAL,
@@ -534,7 +534,7 @@ RETURNS(ioctl_zero, -ENOTTY, -ENOTTY, sys(ioctl, r, 0, NULL));
 RETURNS(ioctl_fs_ioc_getflags, -ENOTTY, -ENOTTY, sys(ioctl, r, FS_IOC_GETFLAGS, scratch));
 RETURNS(ioctl_fionbio, 0, 0, sets_on(r, FIONBIO, 1));
 RETURNS(ioctl_fionbio_from_null, -EFAULT, -EFAULT, sys(ioctl, r, FIONBIO, NULL));
-RETURNS(ioctl_fioasync, -ENOTTY, 0, sets_on(r, FIOASYNC, 1));
+RETURNS(ioctl_fioasync, 0, 0, sets_on(r, FIOASYNC, 1));
 RETURNS(ioctl_fioclex, 0, 0, sys(ioctl, r, FIOCLEX, 0));
 
 /* The ioctls of uapi/mini_pipe.h, which a pipe(2) does not have */
@@ -578,7 +578,7 @@ RETURNS(fcntl_f_getpipe_sz, -EBADF, 65536, sys(fcntl, r, F_GETPIPE_SZ, 0));
 RETURNS(fcntl_f_setpipe_sz, -EBADF, 8192, sys(fcntl, r, F_SETPIPE_SZ, 8192));
 RETURNS(fcntl_o_direct, 0, 0, sys(fcntl, r, F_SETFL, O_DIRECT | O_NONBLOCK));
 RETURNS(fcntl_o_async, 0, 0, sys(fcntl, r, F_SETFL, O_ASYNC | O_NONBLOCK));
-RETURNS(fcntl_o_async_stays, 0, O_ASYNC, has_flag_after(r, O_ASYNC, O_ASYNC));
+RETURNS(fcntl_o_async_stays, O_ASYNC, O_ASYNC, has_flag_after(r, O_ASYNC, O_ASYNC));
 RETURNS(fcntl_o_append, 0, 0, sys(fcntl, w, F_SETFL, O_APPEND | O_NONBLOCK));
 RETURNS(fcntl_o_wronly_on_a_reader, 0, 0, has_flag_after(r, O_WRONLY, O_ACCMODE));
 RETURNS(fcntl_f_setlk_shared, 0, 0, locks(r, F_SETLK, F_RDLCK));
@@ -689,7 +689,7 @@ RETURNS(uring_read_into_the_kernel, -EFAULT, -EFAULT, uring(READ, r, KERNEL, 5, 
 RETURNS(uring_read_nothing, 0, 0, uring(READ, r, NULL, 0, -1, 0));
 REMOVES(uring_read_uint_max, 10, 10, uring(READ, r, scratch, UINT_MAX, -1, 0));
 RETURNS(uring_read_from_the_writing_end, -EBADF, -EBADF, uring(READ, w, scratch, 5, -1, 0));
-REMOVES(uring_read_with_rwf_nowait, -EOPNOTSUPP, 5, uring(READ, r, scratch, 5, -1, RWF_NOWAIT));
+REMOVES(uring_read_with_rwf_nowait, 5, 5, uring(READ, r, scratch, 5, -1, RWF_NOWAIT));
 RETURNS(uring_read_with_unknown_flags, -EOPNOTSUPP, -EOPNOTSUPP,
 	uring(READ, r, scratch, 5, -1, RWF_UNKNOWN));
 RETURNS(uring_readv_of_1025_elements, -EINVAL, -EINVAL,
