@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The two sides of the differential test, a call as it is made on either of them, and what came of
+ * it.
+ */
+#ifndef DIFFERENTIAL_CALLS_H
+#define DIFFERENTIAL_CALLS_H
+
+#include <sched.h>
+#include <sys/ioctl.h>
+#include "../uapi/mini_pipe.h"
+#include "mini_pipe_test.h"
+
+#define PAGE 4096
+
+/* Of a read or a write. */
+#define LONGEST (32 * PAGE)
+
+enum op {
+	/* May sleep. */
+	READ,
+	WRITE,
+	WAIT,
+	/* Never sleep. */
+	POLL,
+	BYTES,
+	OPEN,
+	DUP,
+	CLOSE,
+	FLAGS,
+	RESIZE,
+	INTERRUPT,
+	FORK,
+	BURY,
+	OPS
+};
+
+struct call {
+	enum op op;
+	bool vector;		/* readv or writev */
+	int fd;			/* or whom to interrupt */
+	int to;			/* the number for a new descriptor */
+	long arg;		/* bytes, flags, events, or a signal */
+	const unsigned char *from;
+};
+
+struct outcome {
+	long ret;
+	int err;
+	int sigpipes;
+};
+
+/* A way to have a pipe. */
+struct side {
+	const char *name;
+	int (*make)(int *fds, int flags, long bytes);
+	long (*resize)(int fd, long bytes);
+	/* Faults put in on purpose: what becomes of a call, and of what came of it. */
+	void (*before)(struct call *call);
+	void (*after)(const struct call *call, struct outcome *outcome);
+};
+
+/* pipe(2) */
+
+static inline long set_pipe_size(int fd, long bytes)
+{
+	return fcntl(fd, F_SETPIPE_SZ, bytes);
+}
+
+static inline int make_pipe(int *fds, int flags, long bytes)
+{
+	if (pipe2(fds, flags))
+		return -1;
+	return set_pipe_size(fds[0], bytes) == bytes ? 0 : -1;
+}
+
+/* A private mini_pipe */
+
+/* As F_SETPIPE_SZ rounds, which mini_pipe does not. */
+static inline long as_pipe_size(long bytes)
+{
+	long size = PAGE;
+
+	while (size < bytes)
+		size *= 2;
+	return size;
+}
+
+static inline long set_mini_pipe_size(int fd, long bytes)
+{
+	return ioctl(fd, MINI_PIPE_IOC_SET_CAPACITY, as_pipe_size(bytes));
+}
+
+static inline int make_mini_pipe(int *fds, int flags, long bytes)
+{
+	struct mini_pipe_pair pair = { .flags = flags, .capacity = bytes };
+	static int device = -1;
+
+	if (device < 0)
+		device = open(MINI_PIPE, O_ACCMODE | O_CLOEXEC);
+	if (device < 0 || ioctl(device, MINI_PIPE_IOC_PAIR, &pair))
+		return -1;
+	fds[0] = pair.read_fd;
+	fds[1] = pair.write_fd;
+	return 0;
+}
+
+/* What either side can be asked. */
+
+static inline long read_or_readv(const struct call *call, unsigned char *to)
+{
+	size_t part = call->arg / 3;
+	const struct iovec parts[] = { { to, part }, { to + part, call->arg - part } };
+
+	return call->vector ? readv(call->fd, parts, 2) : read(call->fd, to, call->arg);
+}
+
+static inline long write_or_writev(const struct call *call)
+{
+	unsigned char *from = (unsigned char *)call->from;
+	size_t part = call->arg / 3;
+	const struct iovec parts[] = { { from, part }, { from + part, call->arg - part } };
+
+	return call->vector ? writev(call->fd, parts, 2) : write(call->fd, from, call->arg);
+}
+
+static inline long poll_within(const struct call *call, int ms)
+{
+	struct pollfd pollfd = { .fd = call->fd, .events = call->arg };
+	int ready;
+
+	do {
+		ready = poll(&pollfd, 1, ms);
+	} while (ready < 0 && errno == EINTR && !ms);
+	return ready < 0 ? -1 : pollfd.revents;
+}
+
+static inline long count_bytes(int fd)
+{
+	int bytes = -1;
+
+	return ioctl(fd, FIONREAD, &bytes) ? -1 : bytes;
+}
+
+/* Gives a descriptor another number. */
+static inline int renumber(int fd, int to)
+{
+	int ret = fd < 0 ? -1 : dup3(fd, to, O_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	return ret < 0 ? -1 : 0;
+}
+
+/* Opens the same pipe once more. */
+static inline long reopen(const struct call *call)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", call->fd);
+	return renumber(open(path, call->arg | O_CLOEXEC), call->to);
+}
+
+static inline long set_flags(const struct call *call)
+{
+	if (fcntl(call->fd, F_SETFL, call->arg))
+		return -1;
+	return fcntl(call->fd, F_GETFL) & (O_ACCMODE | O_NONBLOCK | O_DIRECT);
+}
+
+/* A child with copies of all descriptors, which it keeps until it is buried. */
+static pid_t heir;
+
+static inline int keep(void *nothing __maybe_unused)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	return pause();
+}
+
+/* As fork does, but for the memory: copying that would take longer than all the rest. */
+static inline long give_birth(void)
+{
+	static char stack[16384];
+
+	if (!heir)
+		heir = clone(keep, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL);
+	return heir < 0 ? -1 : 0;
+}
+
+static inline void wait_for(pid_t pid)
+{
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+static inline long bury(void)
+{
+	if (heir) {
+		kill(heir, SIGKILL);
+		wait_for(heir);
+	}
+	heir = 0;
+	return 0;
+}
+
+static inline long make_call(const struct side *side, const struct call *call, unsigned char *to)
+{
+	switch (call->op) {
+	case READ:
+		return read_or_readv(call, to);
+	case WRITE:
+		return write_or_writev(call);
+	case WAIT:
+		return poll_within(call, -1);
+	case POLL:
+		return poll_within(call, 0);
+	case BYTES:
+		return count_bytes(call->fd);
+	case OPEN:
+		return reopen(call);
+	case DUP:
+		return dup3(call->fd, call->to, O_CLOEXEC) < 0 ? -1 : 0;
+	case CLOSE:
+		return close(call->fd);
+	case FLAGS:
+		return set_flags(call);
+	case RESIZE:
+		return side->resize(call->fd, call->arg);
+	case INTERRUPT:
+		return kill(call->fd, call->arg);
+	case FORK:
+		return give_birth();
+	default:
+		return bury();
+	}
+}
+
+/* Caught in the call that is just returning: who gets one has no time for others before. */
+static int sigpipes_caught;
+
+static inline void catch_sigpipe(int sig __maybe_unused)
+{
+	sigpipes_caught++;
+}
+
+static inline struct outcome outcome_of(const struct side *side, struct call call,
+					unsigned char *to)
+{
+	struct outcome outcome;
+
+	if (side->before)
+		side->before(&call);
+	outcome.ret = make_call(side, &call, to);
+	outcome.err = outcome.ret < 0 ? errno : 0;
+	outcome.sigpipes = sigpipes_caught;
+	sigpipes_caught = 0;
+	if (side->after)
+		side->after(&call, &outcome);
+	return outcome;
+}
+
+#endif
