@@ -22,8 +22,8 @@ packages=(
 	clang lld llvm
 	# The checks, and the model's.
 	shellcheck perl spin
-	# The virtual machine, and a load for it.
-	qemu-system-x86 busybox-static stress-ng
+	# The virtual machine, and loads for it.
+	qemu-system-x86 busybox-static stress-ng rt-tests
 )
 
 # As root, and as an ordinary user in a user namespace, which maps the user's subordinate ids.
