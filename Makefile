@@ -28,6 +28,7 @@ help:
 	@echo '  make demo     sets up what is missing, boots a virtual machine, shows the pipe at work'
 	@echo '  make test     the same set-up, then the whole test suite; ends with "N passed, N failed"'
 	@echo '  make test-debug   the same, and more, on a kernel that watches (KASAN, lockdep, kmemleak, faults)'
+	@echo '  make test-dropin  programs made for pipe(2) on mini_pipes: shells, make, stress-ng, hackbench'
 	@echo '  make          builds mini_pipe.ko for the running kernel if it can, else for the virtual machine'
 	@echo '  make KDIR=DIR builds mini_pipe.ko for the kernel whose build directory is DIR'
 	@echo '  make modules_install KDIR=DIR   installs that'
@@ -76,7 +77,7 @@ $(VM_MODULE): setup
 
 tests: setup
 	@$(TOOLBOX) make -s -j$(shell nproc) -C tests O=$(CURDIR)/$(TESTS) \
-		KSELFTEST=$(VM_KERNEL)/source/tools/testing/selftests
+		KSELFTEST=$(VM_KERNEL)/source/tools/testing/selftests all dropin
 
 demo: $(VM_MODULE) tests
 	@LOAD=no RUN='sh demo' ADD='scripts/demo $(TESTS)/assignment' scripts/vm.sh
@@ -89,6 +90,9 @@ verify: setup
 
 test-debug:
 	@$(MAKE) -s test KERNEL=debug
+
+test-dropin: $(VM_MODULE) tests
+	@scripts/dropin.sh $(TESTS)
 
 soak: $(VM_MODULE) tests
 	@scripts/soak.sh $(TESTS)
@@ -113,4 +117,4 @@ clean:
 distclean: clean
 	@scripts/toolbox.sh remove
 
-.PHONY: help all module modules_install setup tests demo test verify test-debug soak mutants logs vm check clean distclean $(VM_MODULE)
+.PHONY: help all module modules_install setup tests demo test verify test-debug test-dropin soak mutants logs vm check clean distclean $(VM_MODULE)
