@@ -6,9 +6,7 @@
 #ifndef KINDS_H
 #define KINDS_H
 
-#include <sys/ioctl.h>
-#include "mini_pipe_test.h"
-#include "../uapi/mini_pipe.h"
+#include "ioctls.h"
 
 enum kind {
 	DEVICE,
@@ -19,13 +17,10 @@ enum kind {
 static inline void make_private(struct __test_metadata *_metadata, int flags, int capacity,
 				int *r, int *w)
 {
-	struct mini_pipe_pair pair = { .flags = flags | O_CLOEXEC, .capacity = capacity };
-	int device = open_pipe(_metadata, O_ACCMODE);
+	struct ends ends = private_pipe(_metadata, flags, capacity);
 
-	ASSERT_EQ(0, ioctl(device, MINI_PIPE_IOC_PAIR, &pair));
-	close(device);
-	*r = pair.read_fd;
-	*w = pair.write_fd;
+	*r = ends.r;
+	*w = ends.w;
 }
 
 static inline void make_pipe(struct __test_metadata *_metadata, enum kind kind, int flags,
@@ -49,15 +44,6 @@ static inline void make_pipe(struct __test_metadata *_metadata, enum kind kind, 
 	}
 }
 
-/* Another open file of the same pipe, which has flags of its own. */
-static inline int open_again(int fd, int flags)
-{
-	char path[32];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return open(path, flags | O_CLOEXEC);
-}
-
 /* -1 with errno, if not. */
 static inline ssize_t resize(int fd, enum kind kind, ssize_t capacity)
 {
@@ -65,17 +51,9 @@ static inline ssize_t resize(int fd, enum kind kind, ssize_t capacity)
 				ioctl(fd, MINI_PIPE_IOC_SET_CAPACITY, capacity);
 }
 
-static inline ssize_t capacity_of(int fd, enum kind kind)
+static inline ssize_t capacity_of_kind(int fd, enum kind kind)
 {
 	return kind == PIPE_2 ? fcntl(fd, F_GETPIPE_SZ) : ioctl(fd, MINI_PIPE_IOC_GET_CAPACITY);
-}
-
-/* How many bytes wait for a reader. */
-static inline ssize_t bytes_in(int fd)
-{
-	int count;
-
-	return ioctl(fd, FIONREAD, &count) ? -1 : count;
 }
 
 static inline void expect_eagain(struct __test_metadata *_metadata, ssize_t ret)
@@ -86,7 +64,7 @@ static inline void expect_eagain(struct __test_metadata *_metadata, ssize_t ret)
 
 /* The usual jobs, on the pipe of a descriptor that the test has open */
 
-struct end_job {
+struct kind_job {
 	int fd;
 	int flags;		/* of the child's own open file */
 	ssize_t len;
@@ -114,7 +92,7 @@ static inline void keep_only(int report_to, int fd, int other)
 
 static inline void read_end(int report_to, const void *arg)
 {
-	const struct end_job *job = arg;
+	const struct kind_job *job = arg;
 	int fd = open_own(job->fd, O_RDONLY, job->flags);
 
 	keep_only(report_to, fd, fd);
@@ -123,7 +101,7 @@ static inline void read_end(int report_to, const void *arg)
 
 static inline void write_end(int report_to, const void *arg)
 {
-	const struct end_job *job = arg;
+	const struct kind_job *job = arg;
 	int fd = open_own(job->fd, O_WRONLY, job->flags);
 
 	keep_only(report_to, fd, fd);
@@ -136,7 +114,7 @@ static inline void write_end(int report_to, const void *arg)
 
 static inline void poll_end(int report_to, const void *arg)
 {
-	const struct end_job *job = arg;
+	const struct kind_job *job = arg;
 	int mode = job->events & POLLIN ? O_RDONLY : O_WRONLY;
 	struct pollfd pollfd = {
 		.fd = open_own(job->fd, mode, 0), .events = job->events,
@@ -150,7 +128,7 @@ static inline void poll_end(int report_to, const void *arg)
 
 static inline struct child start_reading(struct __test_metadata *_metadata, int fd, ssize_t len)
 {
-	struct end_job job = { .fd = fd, .len = len };
+	struct kind_job job = { .fd = fd, .len = len };
 	struct child child = start_heir(_metadata, read_end, &job);
 
 	ASSERT_ASLEEP_IN(read, &child);
@@ -160,7 +138,7 @@ static inline struct child start_reading(struct __test_metadata *_metadata, int 
 static inline struct child start_writing(struct __test_metadata *_metadata, int fd, int flags,
 					 unsigned char fill, ssize_t len)
 {
-	struct end_job job = { .fd = fd, .flags = flags, .fill = fill, .len = len };
+	struct kind_job job = { .fd = fd, .flags = flags, .fill = fill, .len = len };
 	struct child child = start_heir(_metadata, write_end, &job);
 
 	ASSERT_ASLEEP_IN(write, &child);
@@ -169,7 +147,7 @@ static inline struct child start_writing(struct __test_metadata *_metadata, int 
 
 static inline struct child start_polling(struct __test_metadata *_metadata, int fd, short events)
 {
-	struct end_job job = { .fd = fd, .events = events };
+	struct kind_job job = { .fd = fd, .events = events };
 	struct child child = start_heir(_metadata, poll_end, &job);
 
 	ASSERT_ASLEEP_IN(ppoll, &child);

@@ -2,7 +2,6 @@
 /*
  * The module's life and its parameters.
  */
-#include "ioctls.h"
 #include "kinds.h"
 #include "module_fixture.h"
 

@@ -28,7 +28,7 @@ static ssize_t slots_of(int fd, enum kind kind)
 {
 	ssize_t slots = 1;
 
-	while (slots * (ssize_t)page_size() < capacity_of(fd, kind))
+	while (slots * (ssize_t)page_size() < capacity_of_kind(fd, kind))
 		slots *= 2;
 	return slots;
 }
@@ -38,7 +38,7 @@ static bool suits(struct __test_metadata *_metadata, int fd, enum kind kind)
 {
 	ssize_t slots = slots_of(fd, kind);
 
-	return holds(_metadata, capacity_of(fd, kind), (slots < 8 ? 8 : slots) * page_size());
+	return holds(_metadata, capacity_of_kind(fd, kind), (slots < 8 ? 8 : slots) * page_size());
 }
 
 FIXTURE_SETUP(packets)
@@ -378,7 +378,7 @@ static ssize_t size_of(int writer, int packet)
 
 static void write_many(int report_to, const void *arg)
 {
-	const struct end_job *job = arg;
+	const struct kind_job *job = arg;
 	int fd = open_own(job->fd, O_WRONLY, O_DIRECT);
 
 	for (int i = 0; i < EACH; i++) {
@@ -396,7 +396,7 @@ TEST_F(packets, of_several_writers_never_mix)
 	int seen[WRITERS] = {};
 
 	for (int i = 0; i < WRITERS; i++) {
-		struct end_job job = { .fd = self->w, .fill = 'a' + i };
+		struct kind_job job = { .fd = self->w, .fill = 'a' + i };
 
 		writers[i] = start_heir(_metadata, write_many, &job);
 	}
@@ -677,7 +677,7 @@ TEST_F(packets_in_a_pipe, keep_it_from_shrinking_below_them)
 	ASSERT_EQ(1, put(self->w, 'b', 1));
 	EXPECT_EQ(-1, resize(self->w, variant->kind, 2 * PIPE_BUF));
 	EXPECT_EQ(EBUSY, errno);
-	EXPECT_EQ(16 * PIPE_BUF, capacity_of(self->w, variant->kind));
+	EXPECT_EQ(16 * PIPE_BUF, capacity_of_kind(self->w, variant->kind));
 	EXPECT_EQ(4 * PIPE_BUF, resize(self->w, variant->kind, 4 * PIPE_BUF));
 	ASSERT_EQ(1, put(self->w, 'c', 1));
 	expect_eagain(_metadata, put(self->w, 'd', 1));

@@ -20,7 +20,7 @@ struct way {
 };
 
 /* The pipe itself. */
-struct ends {
+struct tested {
 	int r;
 	int w;
 	size_t in;	/* how many bytes of the pattern went into it */
@@ -32,7 +32,7 @@ struct ends {
 /* All ends are non-blocking. */
 FIXTURE(splice)
 {
-	struct ends pipe;
+	struct tested pipe;
 	struct way way;
 };
 
@@ -58,7 +58,7 @@ FIXTURE_SETUP(splice)
 	set_the_stage(_metadata);
 	make_pipe(_metadata, variant->kind, O_NONBLOCK, &self->pipe.r, &self->pipe.w);
 	self->way = make_way(_metadata);
-	if (!holds(_metadata, capacity_of(self->pipe.r, variant->kind), 12 * PAGE))
+	if (!holds(_metadata, capacity_of_kind(self->pipe.r, variant->kind), 12 * PAGE))
 		return;
 }
 
@@ -68,7 +68,7 @@ FIXTURE_TEARDOWN(splice)
 }
 
 /* Into the pipe, by write. */
-static void put_on(struct __test_metadata *_metadata, struct ends *pipe, ssize_t len)
+static void put_on(struct __test_metadata *_metadata, struct tested *pipe, ssize_t len)
 {
 	put_pattern(big_buffer(), pipe->in, len);
 	ASSERT_EQ(len, write(pipe->w, big_buffer(), len));
@@ -76,7 +76,7 @@ static void put_on(struct __test_metadata *_metadata, struct ends *pipe, ssize_t
 }
 
 /* What came out goes on where it left off, wherever it is read from. */
-static void expect_from(struct __test_metadata *_metadata, struct ends *pipe, int fd, ssize_t len)
+static void expect_from(struct __test_metadata *_metadata, struct tested *pipe, int fd, ssize_t len)
 {
 	ssize_t n = read(fd, big_buffer(), BIG);
 
@@ -119,7 +119,7 @@ static unsigned char *map_pattern(struct __test_metadata *_metadata, size_t from
 /* Each size, at each place */
 
 /* Leads to the next place with other bytes, and returns the next size; 0 after the last. */
-static ssize_t next_size(struct __test_metadata *_metadata, struct ends *pipe)
+static ssize_t next_size(struct __test_metadata *_metadata, struct tested *pipe)
 {
 	size_t size = pipe->cases % ARRAY_SIZE(sizes);
 	size_t place = pipe->cases / ARRAY_SIZE(sizes);
@@ -133,7 +133,7 @@ static ssize_t next_size(struct __test_metadata *_metadata, struct ends *pipe)
 }
 
 /* Takes out the other bytes, now that what is to begin at the place is in. */
-static void come_to_place(struct __test_metadata *_metadata, struct ends *pipe)
+static void come_to_place(struct __test_metadata *_metadata, struct tested *pipe)
 {
 	ASSERT_EQ(pipe->before, read(pipe->r, big_buffer(), pipe->before));
 	pipe->out += pipe->before;
@@ -329,7 +329,7 @@ static struct child start_splice(struct __test_metadata *_metadata, const struct
 
 TEST_F(splice, takes_out_more_than_the_pipe_holds)
 {
-	ssize_t len = smaller(3 * capacity_of(self->pipe.r, variant->kind) + 3, BIG);
+	ssize_t len = smaller(3 * capacity_of_kind(self->pipe.r, variant->kind) + 3, BIG);
 	struct child writer = start_writing(_metadata, self->pipe.w, 0, 0, len);
 
 	while ((ssize_t)self->pipe.out < len) {
@@ -345,7 +345,7 @@ TEST_F(splice, takes_out_more_than_the_pipe_holds)
 
 TEST_F(splice, brings_in_more_than_the_pipe_holds)
 {
-	ssize_t len = smaller(3 * capacity_of(self->pipe.r, variant->kind) + 3, BIG);
+	ssize_t len = smaller(3 * capacity_of_kind(self->pipe.r, variant->kind) + 3, BIG);
 	struct flow flow = {
 		.from = make_file(_metadata, 0, len), .to = self->pipe.w, .len = len,
 	};
@@ -401,7 +401,7 @@ TEST_F(splice, waits_for_bytes)
 }
 
 /* Fills the pipe, and puts some more on the way to it; returns how many bytes it is full of. */
-static ssize_t fill_up(struct __test_metadata *_metadata, struct ends *pipe, int way, ssize_t more)
+static ssize_t fill_up(struct __test_metadata *_metadata, struct tested *pipe, int way, ssize_t more)
 {
 	ssize_t len = fill_pipe(_metadata, pipe->w);
 
@@ -457,7 +457,7 @@ TEST_F(splice, is_interrupted_while_it_waits_for_room)
 /* Who splices into a pipe(2) need not be: it returns with what went in at once. */
 TEST_F(splice, tells_what_went_in_when_it_is_interrupted)
 {
-	ssize_t len = capacity_of(self->pipe.r, variant->kind) - PAGE;
+	ssize_t len = capacity_of_kind(self->pipe.r, variant->kind) - PAGE;
 	struct flow flow = { .from = self->way.out, .to = self->pipe.w, .len = 3 * PAGE };
 	struct child child;
 
@@ -513,7 +513,7 @@ TEST_F(splice, wakes_those_who_wait_for_bytes)
 TEST_F(splice, leaves_the_way_to_others_while_it_waits_for_bytes)
 {
 	struct flow flow = { .from = self->pipe.r, .to = self->way.in, .len = 100 };
-	struct end_job other = { .fd = self->way.out, .len = 10 };
+	struct kind_job other = { .fd = self->way.out, .len = 10 };
 	struct child child, reader;
 
 	ASSERT_EQ(3, write(self->way.in, "abc", 3));
@@ -725,7 +725,7 @@ TEST_F(splice, leaves_the_bytes_to_others_while_it_waits_for_the_way)
 
 TEST_F(splice, brings_in_what_has_room)
 {
-	ssize_t len = capacity_of(self->pipe.r, variant->kind) - 2 * PAGE;
+	ssize_t len = capacity_of_kind(self->pipe.r, variant->kind) - 2 * PAGE;
 	int file = make_file(_metadata, len, 5 * PAGE);
 
 	put_on(_metadata, &self->pipe, len);
@@ -738,7 +738,7 @@ TEST_F(splice, brings_in_what_has_room)
 
 TEST_F(splice, leaves_on_the_way_what_has_no_room)
 {
-	ssize_t len = capacity_of(self->pipe.r, variant->kind) - 2 * PAGE;
+	ssize_t len = capacity_of_kind(self->pipe.r, variant->kind) - 2 * PAGE;
 
 	put_on(_metadata, &self->pipe, len);
 	put_pattern(big_buffer(), self->pipe.in, 5 * PAGE);
@@ -751,7 +751,7 @@ TEST_F(splice, leaves_on_the_way_what_has_no_room)
 /* What is out stays as it was, whatever becomes of the pipe */
 
 /* Writes something else all over the ring, and takes it out again. */
-static void use_again(struct __test_metadata *_metadata, struct ends *pipe)
+static void use_again(struct __test_metadata *_metadata, struct tested *pipe)
 {
 	ssize_t n;
 
@@ -816,7 +816,7 @@ TEST_F(splice, takes_pages_out_that_outlive_the_pipe)
 
 TEST_F(splice, leaves_a_pipe_that_holds_as_much_as_before)
 {
-	ssize_t capacity = capacity_of(self->pipe.r, variant->kind);
+	ssize_t capacity = capacity_of_kind(self->pipe.r, variant->kind);
 
 	for (int round = 0; round < 10; round++) {
 		self->pipe.out = self->pipe.in;
