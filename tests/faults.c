@@ -12,6 +12,7 @@
 #include <sys/mount.h>
 #include <sys/select.h>
 #include <sys/stat.h>
+#include "ioctls.h"
 #include "module_fixture.h"
 
 #define DEBUGFS "/sys/kernel/debug"
@@ -320,6 +321,74 @@ TEST_F(faults, a_reader_that_cannot_open_has_not_come_and_left)
 	fails_to_come(_metadata, self->fail_nth, O_RDONLY, O_WRONLY, POLLERR);
 }
 
+/* Both descriptors, or neither, and nothing behind them. */
+static ssize_t make_both_ends(const void *arg)
+{
+	struct mini_pipe_pair *pair = (void *)arg;
+
+	return ioctl(pair->read_fd, MINI_PIPE_IOC_PAIR, pair);
+}
+
+TEST_F(faults, a_private_pipe_that_cannot_be_made_is_not_there)
+{
+	int device = open_neither(_metadata);
+	int next = next_descriptor();
+	int files = open_files();
+	struct outcome outcome;
+	int failures = 0;
+	int nth = 1;
+
+	do {
+		struct mini_pipe_pair pair = { .flags = O_NONBLOCK, .read_fd = device };
+
+		outcome = fail(_metadata, self->fail_nth, nth, make_both_ends, &pair);
+		expect_clean(_metadata, nth, &outcome);
+		if (outcome.ret == 0) {
+			put_in(_metadata, pair.write_fd, 10);
+			EXPECT_EQ(10, drain_pipe(_metadata, pair.read_fd));
+			close(pair.read_fd);
+			close(pair.write_fd);
+		}
+		EXPECT_EQ(next, next_descriptor());
+		EXPECT_EQ(files, open_files());
+		failures += outcome.ret < 0;
+		nth++;
+	} while (outcome.fault != NONE);
+	/* At least one for each of its pages. */
+	EXPECT_LT(16, failures);
+}
+
+/* A pipe is resized as a whole, or stays as it is. */
+
+#define LARGER 131072
+
+static ssize_t make_larger(const void *fd)
+{
+	return set_capacity(*(const int *)fd, LARGER);
+}
+
+TEST_F(faults, a_pipe_that_cannot_be_resized_stays_as_it_is)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	int capacity = capacity_of(fd);
+	struct outcome outcome;
+	int failures = 0;
+	int nth = 1;
+
+	do {
+		put_in(_metadata, fd, 5000);
+		outcome = fail(_metadata, self->fail_nth, nth, make_larger, &fd);
+		expect_clean(_metadata, nth, &outcome);
+		EXPECT_EQ(outcome.ret < 0 ? capacity : LARGER, capacity_of(fd));
+		EXPECT_EQ(5000, drain_pipe(_metadata, fd));
+		EXPECT_TRUE(is_pattern(big_buffer(), 0, 5000));
+		ASSERT_EQ(capacity, set_capacity(fd, capacity));
+		failures += outcome.ret < 0;
+		nth++;
+	} while (outcome.fault != NONE);
+	EXPECT_LT(32, failures);
+}
+
 /* A signal needs memory, but this one comes without as well. */
 TEST_F(faults, a_broken_pipe_is_told_whatever_fails)
 {
@@ -549,14 +618,41 @@ static ssize_t add_to_epoll(const void *arg)
 	return close_after(epoll, epoll_wait(epoll, &event, 1, 0));
 }
 
-static ssize_t read_parameter(const void *arg __maybe_unused)
+static ssize_t read_whole(const char *path)
 {
-	int fd = open("/sys/module/mini_pipe/parameters/capacity", O_RDONLY | O_CLOEXEC);
-	char text[32];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char text[4096];
 
 	if (fd < 0)
 		return fd;
 	return close_after(fd, read(fd, text, sizeof(text)));
+}
+
+static ssize_t read_parameter(const void *arg __maybe_unused)
+{
+	return read_whole("/sys/module/mini_pipe/parameters/capacity");
+}
+
+static ssize_t read_policy(const void *arg __maybe_unused)
+{
+	return read_whole("/sys/module/mini_pipe/parameters/policy");
+}
+
+static ssize_t read_fdinfo(const void *arg)
+{
+	const struct files *files = arg;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", files->fd);
+	return read_whole(path) > 0 ? 0 : -1;
+}
+
+static ssize_t ask_for_bytes(const void *arg)
+{
+	const struct files *files = arg;
+	int bytes;
+
+	return ioctl(files->fd, FIONREAD, &bytes);
 }
 
 FIXTURE(a_call)
@@ -575,6 +671,9 @@ FIXTURE_VARIANT_ADD(a_call, of_poll) { .call = poll_many, .ret = 0, };
 FIXTURE_VARIANT_ADD(a_call, of_select) { .call = select_many, .ret = 0, };
 FIXTURE_VARIANT_ADD(a_call, of_epoll) { .call = add_to_epoll, .ret = 1, };
 FIXTURE_VARIANT_ADD(a_call, of_the_parameter) { .call = read_parameter, .ret = 6, };
+FIXTURE_VARIANT_ADD(a_call, of_the_policy) { .call = read_policy, .ret = 9, };
+FIXTURE_VARIANT_ADD(a_call, of_fdinfo) { .call = read_fdinfo, .ret = 0, };
+FIXTURE_VARIANT_ADD(a_call, of_fionread) { .call = ask_for_bytes, .ret = 0, };
 
 FIXTURE_SETUP(a_call)
 {

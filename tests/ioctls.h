@@ -83,6 +83,26 @@ static inline struct ends private_pipe(struct __test_metadata *_metadata, unsign
 	return ends;
 }
 
+/* How many files of the device and of private pipes are open. */
+static inline int open_files(void)
+{
+	char text[16] = "";
+	int fd = open("/sys/module/mini_pipe/refcnt", O_RDONLY | O_CLOEXEC);
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+
+	close(fd);
+	return n > 0 ? atoi(text) : -1;
+}
+
+/* The number that the next descriptor gets: all below it are in use. */
+static inline int next_descriptor(void)
+{
+	int fd = open("/dev/null", O_RDONLY);
+
+	close(fd);
+	return fd;
+}
+
 /* The same end once more: an open file of its own, which blocks. */
 static inline int open_again(int fd, int flags)
 {

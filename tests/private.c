@@ -13,27 +13,7 @@
 
 #define MOST 1048576
 
-/* How many files of the device and of private pipes are open. */
-static int open_files(void)
-{
-	char text[16] = "";
-	int fd = open("/sys/module/mini_pipe/refcnt", O_RDONLY | O_CLOEXEC);
-	ssize_t n = read(fd, text, sizeof(text) - 1);
-
-	close(fd);
-	return n > 0 ? atoi(text) : -1;
-}
-
-/* The number that the next descriptor gets: all below it are in use. */
-static int next_descriptor(void)
-{
-	int fd = open("/dev/null", O_RDONLY);
-
-	close(fd);
-	return fd;
-}
-
-/* From now on, so many more can be had; with ALL, as many as may be. */
+/* From now on, so many more descriptors can be had; with ALL, as many as may be. */
 #define ALL -1
 
 static void allow_descriptors(struct __test_metadata *_metadata, int more)
