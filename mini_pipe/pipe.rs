@@ -165,6 +165,10 @@ impl Pipe {
         if end_of_file {
             state.waiting_writers.forget_pollers();
         }
+        if state.ends.is_complete() && state.ends.no_readers() && state.ends.no_writers() {
+            // Who opens it again, by a path that was kept, finds none of these.
+            state.ring.take_back(usize::MAX);
+        }
         let readers = state.waiting_readers.all_if(end_of_file);
         let writers = state.waiting_writers.all_if(broken);
         drop(state);

@@ -420,6 +420,26 @@ TEST_F(ends, that_were_opened_again_have_flags_of_their_own)
 	EXPECT_EQ(0, fcntl(self->ends.r, F_GETFL) & O_DIRECT);
 }
 
+/* A path to it is no end of it. */
+TEST_F(ends, are_gone_though_somebody_has_a_path_to_them)
+{
+	int path = open_again(self->ends.r, O_PATH);
+	int both;
+
+	ASSERT_LE(0, path);
+	put_in(_metadata, self->ends.w, 3);
+	close(self->ends.r);
+	EXPECT_EQ(-1, write(self->ends.w, "x", 1));
+	EXPECT_EQ(EPIPE, errno);
+	close(self->ends.w);
+	both = open_again(path, O_RDWR | O_NONBLOCK);
+	ASSERT_LE(0, both);
+	EXPECT_EQ(-1, read(both, big_buffer(), 1));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_EQ(1, write(both, "x", 1));
+	EXPECT_EQ(1, read(both, big_buffer(), 100));
+}
+
 static void open_as_a_stranger(int report_to, const void *arg)
 {
 	const struct ends *ends = arg;
@@ -741,6 +761,21 @@ TEST_F(module, is_in_use_while_a_private_pipe_is_open_once_more)
 	put_in(_metadata, again, 3);
 	EXPECT_EQ(3, drain_pipe(_metadata, again));
 	close(again);
+	EXPECT_EQ(0, unload());
+}
+
+TEST_F(module, is_in_use_while_there_is_a_path_to_a_private_pipe)
+{
+	struct ends ends;
+	int path;
+
+	load_with(_metadata, "");
+	ends = private_pipe(_metadata, O_NONBLOCK, 0);
+	path = open_again(ends.r, O_PATH);
+	close(ends.r);
+	close(ends.w);
+	expect_in_use(_metadata);
+	close(path);
 	EXPECT_EQ(0, unload());
 }
 
