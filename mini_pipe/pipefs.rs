@@ -228,8 +228,8 @@ unsafe extern "C" fn init(context: *mut bindings::fs_context) -> c_int {
 ///
 /// `inode` must be one of this file system's, and not be used again.
 unsafe extern "C" fn evict(inode: *mut bindings::inode) {
-    // SAFETY: By the safety requirements. Nobody uses the inode's reference to its pipe again, if it
-    // got one, nor its pin: who puts the inode still has the mount.
+    // SAFETY: By the safety requirements. Nobody uses the inode's reference to its pipe again, if
+    // it got one, nor its pin: who puts the inode still has the mount.
     unsafe {
         bindings::truncate_inode_pages_final(&raw mut (*inode).i_data);
         bindings::clear_inode(inode);

@@ -497,7 +497,7 @@ TEST_F(same, an_epoll_outlives_the_pipe_it_watched)
 	close(self->r);
 	close(self->w);
 	EXPECT_EQ(0, epoll_now(epoll));
-	strcpy(pipe_path(), MINI_PIPE);
+	sprintf(pipe_path(), "%s", MINI_PIPE);
 	make_pipe(_metadata, variant->kind, O_NONBLOCK, &r, &w);
 	EXPECT_EQ(0, epoll_now(epoll));
 	ASSERT_EQ(0, set_event(epoll, EPOLL_CTL_ADD, r, EPOLLIN | EPOLLET));
