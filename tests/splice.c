@@ -402,7 +402,7 @@ TEST_F(splice, waits_for_bytes)
 
 /* Fills the pipe, and puts some more on the way to it; returns how many bytes it is full of. */
 static ssize_t fill_up(struct __test_metadata *_metadata, struct tested *pipe, int way,
-			   ssize_t more)
+		       ssize_t more)
 {
 	ssize_t len = fill_pipe(_metadata, pipe->w);
 
