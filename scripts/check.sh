@@ -69,6 +69,7 @@ check clippy "$scripts/kernel.sh" kbuild M="$top" MO="$top/$build" CLIPPY=1 KRUS
 check mutants mutants_apply
 check calls calls_agree
 check uapi uapi_is_fixed
+check mandoc "${toolbox[@]}" mandoc -Tlint -W warning man/mini_pipe.4
 check checkpatch "${toolbox[@]}" "$source/scripts/checkpatch.pl" --strict --no-tree --terse \
 	--summary-file -f "${sources[@]}"
 check shellcheck "${toolbox[@]}" shellcheck -x "${shell[@]}"

@@ -23,7 +23,7 @@ packages=(
 	# The checks, and the model's.
 	shellcheck perl spin
 	# The virtual machine, and loads for it.
-	qemu-system-x86 busybox-static stress-ng rt-tests
+	qemu-system-x86 busybox-static stress-ng rt-tests mandoc
 )
 
 # As root, and as an ordinary user in a user namespace, which maps the user's subordinate ids.
