@@ -11,15 +11,18 @@
 subjects=(preload programs)
 files=("$top"/tests/{run.sh,jobserver.mk} "$1"/{mini_pipe_preload.so,pipe_bench})
 results=$top/build/dropin.results
+each=2
 patience=240
+# What a watching kernel does takes several times as long.
 if [[ ${KERNEL-} == debug ]]; then
 	subjects+=(kmemleak)
-	patience=600
+	each=10
+	patience=900
 fi
 
 export LOG=${LOG:-$top/build/dropin.log} TIMEOUT=${TIMEOUT:-$patience}
 export TOOLS="dash bash tar gzip make stress-ng hackbench"
-RUN="export LD_PRELOAD=/root/mini_pipe_preload.so
+RUN="export EACH=$each LD_PRELOAD=/root/mini_pipe_preload.so
 	sh run.sh ${subjects[*]/#/./}; echo '# all done'" \
 	ADD="${files[*]} ${subjects[*]/#/$1/}" "$scripts/vm.sh" | tee "$results" || true
 exec "$scripts/toolbox.sh" run python3 scripts/ktap.py "$results" "$LOG" "${subjects[@]}"

@@ -18,7 +18,7 @@ left right:
 %.job:
 	@touch $*.running
 	@ls *.running | wc -l
-	@until [ -e met ]; do [ $$(ls *.running | wc -l) -lt 4 ] || touch met; done
+	@until [ -e met ]; do [ $$(ls *.running | wc -l) -lt 4 ] || touch met; sleep 0.1; done
 	@rm $*.running
 
 .PHONY: all left right
