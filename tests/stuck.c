@@ -618,6 +618,28 @@ TEST_F(pipe, a_read_in_a_ring_gets_the_bytes_behind_those_of_a_stuck_reader)
 	EXPECT_EQ(1, completion.res);
 }
 
+/* It wants a slot of its own, in a pipe of another size, too. */
+TEST_F(pipe, a_packet_stuck_on_its_way_in_stays_one)
+{
+	struct ends ends = private_pipe(_metadata, O_NONBLOCK | O_DIRECT, 4 * PIPE_BUF);
+	struct stuck stuck;
+
+	ASSERT_EQ(1, write(ends.w, "a", 1));
+	ASSERT_EQ(1, write(ends.w, "b", 1));
+	if (!start_stuck_in(_metadata, &stuck, ends.w, O_WRONLY, 1))
+		return;
+	EXPECT_EQ(8 * PIPE_BUF, set_capacity(ends.w, 8 * PIPE_BUF));
+	EXPECT_EQ(-1, set_capacity(ends.w, 2 * PIPE_BUF));
+	EXPECT_EQ(EBUSY, errno);
+	release(_metadata, &stuck);
+	EXPECT_EQ(stuck.len, result_of(_metadata, &stuck.child).ret);
+	take(_metadata, ends.r, 1);
+	take(_metadata, ends.r, 1);
+	EXPECT_EQ(stuck.len, bytes_in(ends.r));
+	take(_metadata, ends.r, 1);
+	EXPECT_EQ(0, bytes_in(ends.r));
+}
+
 /*
  * What a stuck process, at either end, does to everybody else: here, and in a pipe of pipe(2).
  */
