@@ -75,9 +75,10 @@ impl Packets {
         }
     }
 
-    /// Takes all of `others`, if there are slots for them. Returns whether there are.
-    pub(crate) fn take_over(&mut self, others: &mut Self) -> bool {
-        let fit = others.count <= self.slots.len() - self.count;
+    /// Takes all of `others`, if there are slots for them and for so many that are still coming.
+    /// Returns whether there are.
+    pub(crate) fn take_over(&mut self, others: &mut Self, coming: usize) -> bool {
+        let fit = others.count + coming <= self.slots.len() - self.count;
         while let (true, Some(span)) = (fit, others.first()) {
             self.push(span);
             others.pop();
@@ -176,9 +177,10 @@ mod tests {
         let mut many = Packets::new(3, GFP_KERNEL)?;
         many.push(span(0, 1));
         many.push(span(1, 2));
-        assert!(!few.take_over(&mut many));
+        assert!(!few.take_over(&mut many, 0));
         many.pop();
-        assert!(few.take_over(&mut many));
+        assert!(!few.take_over(&mut many, 1));
+        assert!(few.take_over(&mut many, 0));
         assert!(few.first() == Some(span(1, 2)) && many.first().is_none());
         Ok(())
     }

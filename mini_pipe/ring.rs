@@ -326,7 +326,9 @@ impl Ring {
         if !self.indices.resize(capacity) {
             return Err(EBUSY);
         }
-        if !storage.packets.take_over(&mut self.storage.packets) {
+        // What is about to come in may be a packet.
+        let coming = usize::from(self.indices.is_writing());
+        if !storage.packets.take_over(&mut self.storage.packets, coming) {
             self.indices.resize(before);
             return Err(EBUSY);
         }
