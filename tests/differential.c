@@ -635,7 +635,7 @@ FIXTURE_TEARDOWN(game)
 	fflush(stdout);
 }
 
-TEST_F_TIMEOUT(game, a_mini_pipe_does_as_a_pipe_2, 600)
+TEST_F_TIMEOUT(game, a_mini_pipe_does_as_a_pipe_2, 300)
 {
 	static const int errors[] = { EAGAIN, EBADF, EBUSY, EINTR, EPIPE };
 	unsigned long seed = setting("SEED", any_seed());
@@ -662,7 +662,7 @@ TEST_F_TIMEOUT(game, a_mini_pipe_does_as_a_pipe_2, 600)
 
 TEST_F(game, two_pipe_2s_do_the_same)
 {
-	play_all(_metadata, &pipe_2, &pipe_2, 1, 500);
+	play_all(_metadata, &pipe_2, &pipe_2, 1, usual_sequences() / 40);
 	EXPECT_FALSE(tally->differs);
 }
 

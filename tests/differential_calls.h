@@ -7,9 +7,7 @@
 #define DIFFERENTIAL_CALLS_H
 
 #include <sched.h>
-#include <sys/ioctl.h>
-#include "../uapi/mini_pipe.h"
-#include "mini_pipe_test.h"
+#include "ioctls.h"
 
 #define PAGE 4096
 
@@ -88,20 +86,20 @@ static inline long as_pipe_size(long bytes)
 
 static inline long set_mini_pipe_size(int fd, long bytes)
 {
-	return ioctl(fd, MINI_PIPE_IOC_SET_CAPACITY, as_pipe_size(bytes));
+	return set_capacity(fd, as_pipe_size(bytes));
 }
 
 static inline int make_mini_pipe(int *fds, int flags, long bytes)
 {
-	struct mini_pipe_pair pair = { .flags = flags, .capacity = bytes };
 	static int device = -1;
+	struct ends ends;
 
 	if (device < 0)
 		device = open(MINI_PIPE, O_ACCMODE | O_CLOEXEC);
-	if (device < 0 || ioctl(device, MINI_PIPE_IOC_PAIR, &pair))
+	if (device < 0 || make_pair(device, &ends, flags, bytes))
 		return -1;
-	fds[0] = pair.read_fd;
-	fds[1] = pair.write_fd;
+	fds[0] = ends.r;
+	fds[1] = ends.w;
 	return 0;
 }
 
@@ -124,6 +122,7 @@ static inline long write_or_writev(const struct call *call)
 	return call->vector ? writev(call->fd, parts, 2) : write(call->fd, from, call->arg);
 }
 
+/* A poll that does not wait cannot be interrupted, but by the master's own alarm. */
 static inline long poll_within(const struct call *call, int ms)
 {
 	struct pollfd pollfd = { .fd = call->fd, .events = call->arg };
@@ -135,13 +134,6 @@ static inline long poll_within(const struct call *call, int ms)
 	return ready < 0 ? -1 : pollfd.revents;
 }
 
-static inline long count_bytes(int fd)
-{
-	int bytes = -1;
-
-	return ioctl(fd, FIONREAD, &bytes) ? -1 : bytes;
-}
-
 /* Gives a descriptor another number. */
 static inline int renumber(int fd, int to)
 {
@@ -150,15 +142,6 @@ static inline int renumber(int fd, int to)
 	if (fd >= 0)
 		close(fd);
 	return ret < 0 ? -1 : 0;
-}
-
-/* Opens the same pipe once more. */
-static inline long reopen(const struct call *call)
-{
-	char path[32];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", call->fd);
-	return renumber(open(path, call->arg | O_CLOEXEC), call->to);
 }
 
 static inline long set_flags(const struct call *call)
@@ -181,10 +164,15 @@ static inline int keep(void *nothing __maybe_unused)
 static inline long give_birth(void)
 {
 	static char stack[16384];
+	pid_t pid;
 
-	if (!heir)
-		heir = clone(keep, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL);
-	return heir < 0 ? -1 : 0;
+	if (heir)
+		return 0;
+	pid = clone(keep, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL);
+	if (pid < 0)
+		return -1;
+	heir = pid;
+	return 0;
 }
 
 static inline void wait_for(pid_t pid)
@@ -215,9 +203,9 @@ static inline long make_call(const struct side *side, const struct call *call, u
 	case POLL:
 		return poll_within(call, 0);
 	case BYTES:
-		return count_bytes(call->fd);
+		return bytes_in(call->fd);
 	case OPEN:
-		return reopen(call);
+		return renumber(open_again(call->fd, call->arg), call->to);
 	case DUP:
 		return dup3(call->fd, call->to, O_CLOEXEC) < 0 ? -1 : 0;
 	case CLOSE:

@@ -109,7 +109,7 @@ static inline int slots_for(long bytes)
 /* Looks into the pipe: what is known of its bytes is forgotten with them. */
 static inline long bytes_within(int slot)
 {
-	long bytes = count_bytes(fd_of(slot, 0));
+	long bytes = bytes_in(fd_of(slot, 0));
 
 	if (!bytes || stage.game == PAGES)
 		stage.slots_taken = slots_for(bytes);
