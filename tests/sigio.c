@@ -7,6 +7,7 @@
  * that there is none.
  */
 #include <pthread.h>
+#include <sys/sendfile.h>
 #include "same_fixture.h"
 
 /* These queue: each of them is there, with all it says. */
@@ -125,6 +126,24 @@ TEST_F(same, a_call_of_0_bytes_signals_nobody)
 	listen_to(_metadata, self->w);
 	EXPECT_EQ(0, write(self->w, "", 0));
 	EXPECT_EQ(0, read(self->r, big_buffer(), 0));
+	EXPECT_SILENCE();
+}
+
+TEST_F(same, sendfile_signals_as_a_write_and_splice_as_a_read)
+{
+	int file = memfd_create("file", MFD_CLOEXEC);
+	off_t start = 0;
+	int aside[2];
+
+	ASSERT_EQ(0, pipe2(aside, O_CLOEXEC));
+	ASSERT_EQ(3, write(file, "xyz", 3));
+	listen_to(_metadata, self->r);
+	ASSERT_EQ(3, sendfile(self->w, file, &start, 3));
+	expect_bytes_at(_metadata, self->r);
+	EXPECT_SILENCE();
+	listen_to(_metadata, self->w);
+	ASSERT_EQ(3, splice(self->r, NULL, aside[1], NULL, 3, 0));
+	expect_room_at(_metadata, self->w);
 	EXPECT_SILENCE();
 }
 
