@@ -237,8 +237,7 @@ TEST_F(pipe, wakes_a_writer_by_the_byte_it_grows)
 	struct child writer;
 
 	fill_pipe(_metadata, self->ends.w);
-	writer = start_writer_at(_metadata, &self->ends, 1, 'w');
-	ASSERT_ASLEEP_IN(write, &writer);
+	writer = start_writing(_metadata, self->ends.w, 0, 'w', 1);
 	ASSERT_EQ(self->capacity + 1, set_capacity(self->ends.r, self->capacity + 1));
 	EXPECT_EQ(1, result_of(_metadata, &writer).ret);
 	EXPECT_EQ(self->capacity + 1, drain_pipe(_metadata, self->ends.r));
@@ -251,8 +250,7 @@ TEST_F(pipe, leaves_a_writer_asleep_whose_bytes_do_not_fit_yet)
 	struct child writer;
 
 	fill_pipe(_metadata, self->ends.w);
-	writer = start_writer_at(_metadata, &self->ends, PIPE_BUF, 'w');
-	ASSERT_ASLEEP_IN(write, &writer);
+	writer = start_writing(_metadata, self->ends.w, 0, 'w', PIPE_BUF);
 	ASSERT_EQ(self->capacity + PIPE_BUF - 1,
 		  set_capacity(self->ends.r, self->capacity + PIPE_BUF - 1));
 	ASSERT_ASLEEP_IN(write, &writer);
@@ -268,12 +266,9 @@ TEST_F(pipe, wakes_all_writers_whose_bytes_fit_when_it_grows)
 	struct child writers[8], large;
 
 	fill_pipe(_metadata, self->ends.w);
-	large = start_writer_at(_metadata, &self->ends, PIPE_BUF, 'l');
-	ASSERT_ASLEEP_IN(write, &large);
-	for (int i = 0; i < 8; i++) {
-		writers[i] = start_writer_at(_metadata, &self->ends, 10, 'a' + i);
-		ASSERT_ASLEEP_IN(write, &writers[i]);
-	}
+	large = start_writing(_metadata, self->ends.w, 0, 'l', PIPE_BUF);
+	for (int i = 0; i < 8; i++)
+		writers[i] = start_writing(_metadata, self->ends.w, 0, 'a' + i, 10);
 	ASSERT_EQ(self->capacity + 80, set_capacity(self->ends.r, self->capacity + 80));
 	for (int i = 0; i < 8; i++)
 		EXPECT_EQ(10, result_of(_metadata, &writers[i]).ret);
@@ -282,9 +277,8 @@ TEST_F(pipe, wakes_all_writers_whose_bytes_fit_when_it_grows)
 
 TEST_F(pipe, lets_a_large_write_go_on_when_it_grows)
 {
-	struct child writer = start_writer_at(_metadata, &self->ends, self->capacity + 100, 'w');
+	struct child writer = start_writing(_metadata, self->ends.w, 0, 'w', self->capacity + 100);
 
-	ASSERT_ASLEEP_IN(write, &writer);
 	ASSERT_EQ(self->capacity + 99, set_capacity(self->ends.r, self->capacity + 99));
 	ASSERT_ASLEEP_IN(write, &writer);
 	EXPECT_EQ(self->capacity + 99, bytes_in(self->ends.r));
@@ -292,21 +286,12 @@ TEST_F(pipe, lets_a_large_write_go_on_when_it_grows)
 	EXPECT_EQ(self->capacity + 100, result_of(_metadata, &writer).ret);
 }
 
-static void poll_for_room(int report_to, const void *arg)
-{
-	struct pollfd pollfd = { .fd = *(const int *)arg, .events = POLLOUT };
-	int ready = ppoll(&pollfd, 1, NULL, NULL);
-
-	report(report_to, ready == 1 ? pollfd.revents : -1);
-}
-
 TEST_F(pipe, wakes_a_sleeping_poll_when_it_grows)
 {
 	struct child poller;
 
 	fill_pipe(_metadata, self->ends.w);
-	poller = start_heir(_metadata, poll_for_room, &self->ends.w);
-	ASSERT_ASLEEP_IN(ppoll, &poller);
+	poller = start_polling(_metadata, self->ends.w, POLLOUT);
 	ASSERT_EQ(self->capacity + PIPE_BUF - 1,
 		  set_capacity(self->ends.r, self->capacity + PIPE_BUF - 1));
 	ASSERT_ASLEEP_IN(ppoll, &poller);
@@ -322,17 +307,15 @@ TEST_F(pipe, takes_a_write_in_pieces_that_it_shrank_under)
 
 	ASSERT_EQ(PIPE_BUF, set_capacity(self->ends.w, PIPE_BUF));
 	put_in(_metadata, self->ends.w, 1);
-	writer = start_writer_at(_metadata, &self->ends, PIPE_BUF, 'w');
-	ASSERT_ASLEEP_IN(write, &writer);
+	writer = start_writing(_metadata, self->ends.w, 0, 'w', PIPE_BUF);
 	ASSERT_EQ(100, set_capacity(self->ends.r, 100));
 	for (ssize_t left = PIPE_BUF + 1; left > 0;) {
-		ssize_t len = smaller(left, 100);
-		struct pollfd in = { .fd = self->ends.r, .events = POLLIN };
+		ssize_t n;
 
-		ASSERT_EQ(1, poll(&in, 1, PATIENCE_MS));
-		len = read(self->ends.r, big_buffer(), len);
-		ASSERT_LT(0, len);
-		left -= len;
+		await(_metadata, self->ends.r, POLLIN);
+		n = read(self->ends.r, big_buffer(), left);
+		ASSERT_LT(0, n);
+		left -= n;
 	}
 	EXPECT_EQ(PIPE_BUF, result_of(_metadata, &writer).ret);
 	EXPECT_EQ(0, bytes_in(self->ends.r));
@@ -345,8 +328,7 @@ TEST_F(pipe, wakes_a_writer_by_a_byte_of_room_once_it_shrank)
 
 	put_in(_metadata, self->ends.w, 100);
 	ASSERT_EQ(100, set_capacity(self->ends.w, 100));
-	writer = start_writer_at(_metadata, &self->ends, 1, 'w');
-	ASSERT_ASLEEP_IN(write, &writer);
+	writer = start_writing(_metadata, self->ends.w, 0, 'w', 1);
 	take(_metadata, self->ends.r, 1);
 	EXPECT_EQ(1, result_of(_metadata, &writer).ret);
 }
@@ -357,8 +339,7 @@ TEST_F(pipe, wakes_a_writer_that_slept_before_it_shrank_by_a_byte_of_room)
 
 	ASSERT_EQ(PIPE_BUF, set_capacity(self->ends.w, PIPE_BUF));
 	put_in(_metadata, self->ends.w, 100);
-	writer = start_writer_at(_metadata, &self->ends, PIPE_BUF, 'w');
-	ASSERT_ASLEEP_IN(write, &writer);
+	writer = start_writing(_metadata, self->ends.w, 0, 'w', PIPE_BUF);
 	ASSERT_EQ(100, set_capacity(self->ends.w, 100));
 	ASSERT_ASLEEP_IN(write, &writer);
 	take(_metadata, self->ends.r, 1);
@@ -373,8 +354,7 @@ TEST_F(pipe, is_as_patient_as_a_large_one_once_it_grew)
 	ASSERT_EQ(1, set_capacity(self->ends.w, 1));
 	ASSERT_EQ(self->capacity, set_capacity(self->ends.w, self->capacity));
 	fill_pipe(_metadata, self->ends.w);
-	writer = start_writer_at(_metadata, &self->ends, PIPE_BUF, 'w');
-	ASSERT_ASLEEP_IN(write, &writer);
+	writer = start_writing(_metadata, self->ends.w, 0, 'w', PIPE_BUF);
 	EXPECT_EQ(0, poll_now(self->ends.w, POLLOUT));
 	take(_metadata, self->ends.r, PIPE_BUF - 1);
 	EXPECT_EQ(0, poll_now(self->ends.w, POLLOUT));
@@ -385,10 +365,9 @@ TEST_F(pipe, is_as_patient_as_a_large_one_once_it_grew)
 
 TEST_F(pipe, lets_a_reader_sleep_on_and_serves_it_after)
 {
-	struct child reader = start_reader_at(_metadata, &self->ends, 10);
+	struct child reader = start_reading(_metadata, self->ends.r, 10);
 	struct result result;
 
-	ASSERT_ASLEEP_IN(read, &reader);
 	ASSERT_EQ(MOST, set_capacity(self->ends.w, MOST));
 	ASSERT_ASLEEP_IN(read, &reader);
 	ASSERT_EQ(1, set_capacity(self->ends.w, 1));
@@ -410,10 +389,19 @@ struct work {
 	int id;
 };
 
+/* Only at that end, by a file of its own. */
+static int sit_down(int report_to, const struct ends *ends, int end)
+{
+	int fd = open_own(end == O_RDONLY ? ends->r : ends->w, end, 0);
+
+	keep_only(report_to, fd, fd);
+	return fd;
+}
+
 static void write_the_stream(int report_to, const void *arg)
 {
 	const struct work *work = arg;
-	int fd = sit_down(&work->ends, O_WRONLY);
+	int fd = sit_down(report_to, &work->ends, O_WRONLY);
 	ssize_t n, done = 0;
 
 	do {
@@ -426,7 +414,7 @@ static void write_the_stream(int report_to, const void *arg)
 static void read_the_stream(int report_to, const void *arg)
 {
 	const struct work *work = arg;
-	int fd = sit_down(&work->ends, O_RDONLY);
+	int fd = sit_down(report_to, &work->ends, O_RDONLY);
 	ssize_t n, done = 0;
 
 	do {
@@ -439,10 +427,10 @@ static void read_the_stream(int report_to, const void *arg)
 }
 
 /* Small ones as often as large ones. It sits where it is no writer, so that there is an end. */
-static void resize_without_end(int report_to __maybe_unused, const void *arg)
+static void resize_without_end(int report_to, const void *arg)
 {
 	const struct work *work = arg;
-	int fd = sit_down(&work->ends, O_RDONLY);
+	int fd = sit_down(report_to, &work->ends, O_RDONLY);
 	unsigned int random = work->id;
 
 	for (;;) {
@@ -503,7 +491,7 @@ TEST_F(pipe, brings_a_stream_in_order_while_others_resize_it)
 static void write_a_letter(int report_to, const void *arg)
 {
 	const struct work *work = arg;
-	int fd = sit_down(&work->ends, O_WRONLY);
+	int fd = sit_down(report_to, &work->ends, O_WRONLY);
 	ssize_t n, done = 0;
 
 	memset(big_buffer(), 'a' + work->id, 9000);
@@ -519,7 +507,7 @@ static void write_a_letter(int report_to, const void *arg)
 static void count_the_letters(int report_to, const void *arg)
 {
 	const struct work *work = arg;
-	int fd = sit_down(&work->ends, O_RDONLY);
+	int fd = sit_down(report_to, &work->ends, O_RDONLY);
 	ssize_t n, letters[CROWD] = { 0 };
 
 	do {
@@ -595,8 +583,8 @@ TEST_F(device, keeps_the_bytes_that_nobody_has_open_when_it_is_resized)
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, 300));
 }
 
-static void resize(struct __test_metadata *_metadata, struct stream *stream, size_t from,
-		   size_t to, size_t distance, size_t held)
+static void resize_around(struct __test_metadata *_metadata, struct stream *stream, size_t from,
+			  size_t to, size_t distance, size_t held)
 {
 	ASSERT_EQ((int)from, set_capacity(stream->ends.w, from));
 	advance(_metadata, stream, from, from > 1 ? distance : 0);
@@ -623,9 +611,9 @@ TEST_F(device, keeps_its_bytes_in_order_from_each_capacity_to_each)
 		size_t distances[] = { 0, 1, 4095, 4097, from - 1, 2 * from - 1 };
 
 		for (size_t j = 0; j < ARRAY_SIZE(distances); j++) {
-			resize(_metadata, &stream, from, to, distances[j], 1);
-			resize(_metadata, &stream, from, to, distances[j], (fits + 1) / 2);
-			resize(_metadata, &stream, from, to, distances[j], fits);
+			resize_around(_metadata, &stream, from, to, distances[j], 1);
+			resize_around(_metadata, &stream, from, to, distances[j], (fits + 1) / 2);
+			resize_around(_metadata, &stream, from, to, distances[j], fits);
 		}
 	}
 }

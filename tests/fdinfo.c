@@ -200,8 +200,7 @@ TEST_F(pipe, counts_no_bytes_that_were_taken_back)
 	struct child writer;
 
 	ASSERT_EQ(0, set_policy(self->ends.w, MINI_PIPE_RENDEZVOUS));
-	writer = start_writer_at(_metadata, &self->ends, 10, 'w');
-	ASSERT_ASLEEP_IN(write, &writer);
+	writer = start_writing(_metadata, self->ends.w, 0, 'w', 10);
 	take(_metadata, self->ends.r, 4);
 	dismiss(_metadata, &writer);
 	EXPECT_NUMBER(in + 4, "bytes-in");
@@ -215,8 +214,7 @@ TEST_F(pipe, counts_the_sleeps_of_readers_and_what_woke_them)
 	struct child readers[3];
 
 	for (int i = 0; i < 3; i++) {
-		readers[i] = start_reader_at(_metadata, &self->ends, 1);
-		ASSERT_ASLEEP_IN(read, &readers[i]);
+		readers[i] = start_reading(_metadata, self->ends.r, 1);
 		EXPECT_NUMBER(sleeps + i + 1, "reader-sleeps");
 	}
 	EXPECT_NUMBER(wakeups, "reader-wakeups");
@@ -236,8 +234,7 @@ TEST_F(pipe, counts_the_sleeps_of_writers_and_what_woke_them)
 
 	fill_pipe(_metadata, self->ends.w);
 	for (int i = 0; i < 3; i++) {
-		writers[i] = start_writer_at(_metadata, &self->ends, PIPE_BUF, 'w');
-		ASSERT_ASLEEP_IN(write, &writers[i]);
+		writers[i] = start_writing(_metadata, self->ends.w, 0, 'w', PIPE_BUF);
 		EXPECT_NUMBER(sleeps + i + 1, "writer-sleeps");
 	}
 	EXPECT_NUMBER(wakeups, "writer-wakeups");

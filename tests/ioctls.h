@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the tests ask of a pipe with ioctl, and pipes that a test has both ends of. */
+/* What the tests ask of a pipe with ioctl, and private pipes. */
 #ifndef IOCTLS_H
 #define IOCTLS_H
 
@@ -103,66 +103,13 @@ static inline int next_descriptor(void)
 	return fd;
 }
 
-/* The same end once more: an open file of its own, which blocks. */
+/* Another open file of the same pipe, which has flags of its own. */
 static inline int open_again(int fd, int flags)
 {
 	char path[32];
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	return open(path, flags | O_CLOEXEC);
-}
-
-/* A child at one end of a pipe that the test has. */
-struct end_job {
-	struct ends ends;
-	ssize_t len;
-	unsigned char fill;	/* a writer's byte */
-};
-
-/* Only at that end, by a file of its own. */
-static inline int sit_down(const struct ends *ends, int end)
-{
-	int fd = open_again(end == O_RDONLY ? ends->r : ends->w, end);
-
-	if (fd < 0)
-		_exit(KSFT_FAIL);
-	close(ends->r);
-	close(ends->w);
-	return fd;
-}
-
-static inline void read_at_end(int report_to, const void *arg)
-{
-	const struct end_job *job = arg;
-	int fd = sit_down(&job->ends, O_RDONLY);
-
-	report(report_to, read(fd, big_buffer(), job->len));
-}
-
-static inline void write_at_end(int report_to, const void *arg)
-{
-	const struct end_job *job = arg;
-	int fd = sit_down(&job->ends, O_WRONLY);
-
-	memset(big_buffer(), job->fill, job->len);
-	report(report_to, write(fd, big_buffer(), job->len));
-}
-
-static inline struct child start_reader_at(struct __test_metadata *_metadata,
-					   const struct ends *ends, ssize_t len)
-{
-	struct end_job job = { .ends = *ends, .len = len };
-
-	return start_heir(_metadata, read_at_end, &job);
-}
-
-static inline struct child start_writer_at(struct __test_metadata *_metadata,
-					   const struct ends *ends, ssize_t len,
-					   unsigned char fill)
-{
-	struct end_job job = { .ends = *ends, .len = len, .fill = fill };
-
-	return start_heir(_metadata, write_at_end, &job);
 }
 
 #endif /* IOCTLS_H */

@@ -47,13 +47,12 @@ static inline void make_pipe(struct __test_metadata *_metadata, enum kind kind, 
 /* -1 with errno, if not. */
 static inline ssize_t resize(int fd, enum kind kind, ssize_t capacity)
 {
-	return kind == PIPE_2 ? fcntl(fd, F_SETPIPE_SZ, capacity) :
-				ioctl(fd, MINI_PIPE_IOC_SET_CAPACITY, capacity);
+	return kind == PIPE_2 ? fcntl(fd, F_SETPIPE_SZ, capacity) : set_capacity(fd, capacity);
 }
 
 static inline ssize_t capacity_of_kind(int fd, enum kind kind)
 {
-	return kind == PIPE_2 ? fcntl(fd, F_GETPIPE_SZ) : ioctl(fd, MINI_PIPE_IOC_GET_CAPACITY);
+	return kind == PIPE_2 ? fcntl(fd, F_GETPIPE_SZ) : capacity_of(fd);
 }
 
 static inline void expect_eagain(struct __test_metadata *_metadata, ssize_t ret)

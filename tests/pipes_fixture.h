@@ -3,7 +3,7 @@
 #ifndef PIPES_FIXTURE_H
 #define PIPES_FIXTURE_H
 
-#include "ioctls.h"
+#include "kinds.h"
 
 /* Starts on an empty pipe that only the test has open: two ends that do not block. */
 FIXTURE(pipe)
@@ -16,23 +16,17 @@ FIXTURE(pipe)
 
 FIXTURE_VARIANT(pipe)
 {
-	bool is_private;
+	enum kind kind;
 };
 
-FIXTURE_VARIANT_ADD(pipe, the_device) { .is_private = false, };
-FIXTURE_VARIANT_ADD(pipe, a_private_pipe) { .is_private = true, };
+FIXTURE_VARIANT_ADD(pipe, the_device) { .kind = DEVICE, };
+FIXTURE_VARIANT_ADD(pipe, a_private_pipe) { .kind = PRIVATE, };
 
 FIXTURE_SETUP(pipe)
 {
 	self->device_capacity = set_the_stage(_metadata);
 	self->device = open_neither(_metadata);
-	if (variant->is_private)
-		self->ends = private_pipe(_metadata, O_NONBLOCK, 0);
-	else
-		self->ends = (struct ends) {
-			open_pipe(_metadata, O_RDONLY | O_NONBLOCK),
-			open_pipe(_metadata, O_WRONLY | O_NONBLOCK),
-		};
+	make_pipe(_metadata, variant->kind, O_NONBLOCK, &self->ends.r, &self->ends.w);
 	self->capacity = capacity_of(self->ends.r);
 }
 

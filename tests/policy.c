@@ -3,7 +3,7 @@
  * The writing policy, and rendezvous: a write returns when its last byte has been taken, and what
  * it says was taken, was; nothing else of it is left in the pipe. module.c has the parameter.
  */
-#include "ioctls.h"
+#include "kinds.h"
 
 /* The policy itself */
 
@@ -131,8 +131,7 @@ TEST_F(policy, of_a_private_pipe_may_be_rendezvous_too)
 	struct child writer;
 
 	ASSERT_EQ(0, set_policy(ends.w, MINI_PIPE_RENDEZVOUS));
-	writer = start_writer_at(_metadata, &ends, 10, 'w');
-	ASSERT_ASLEEP_IN(write, &writer);
+	writer = start_writing(_metadata, ends.w, 0, 'w', 10);
 	take(_metadata, ends.r, 9);
 	ASSERT_ASLEEP_IN(write, &writer);
 	take(_metadata, ends.r, 1);
@@ -324,10 +323,9 @@ static void expect_all_letters(struct __test_metadata *_metadata, int reader, un
 			       ssize_t len)
 {
 	while (len > 0) {
-		struct pollfd in = { .fd = reader, .events = POLLIN };
 		ssize_t n;
 
-		ASSERT_EQ(1, poll(&in, 1, PATIENCE_MS));
+		await(_metadata, reader, POLLIN);
 		n = read(reader, big_buffer(), len);
 		ASSERT_LT(0, n);
 		for (ssize_t i = 0; i < n; i++)
@@ -357,10 +355,9 @@ TEST_F(rendezvous, eight_writers_each_have_their_turn)
 
 	queue_writers(_metadata, writers, 8, 10);
 	for (int i = 0; i < 8; i++) {
-		struct pollfd in = { .fd = reader, .events = POLLIN };
 		int which;
 
-		ASSERT_EQ(1, poll(&in, 1, PATIENCE_MS));
+		await(_metadata, reader, POLLIN);
 		take(_metadata, reader, 10);
 		which = big_buffer()[0] - 'a';
 		ASSERT_TRUE(which >= 0 && which < 8 && !seen[which]);

@@ -7,7 +7,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include "ioctls.h"
+#include "kinds.h"
 #include "module_fixture.h"
 #include "people.h"
 
@@ -35,19 +35,19 @@ FIXTURE(ends)
 
 FIXTURE_VARIANT(ends)
 {
-	bool is_private;
+	enum kind kind;
 	const char *name;	/* in /proc/PID/fd, up to its number */
 };
 
-FIXTURE_VARIANT_ADD(ends, of_a_private_pipe) { .is_private = true, .name = PRIVATE_PIPE, };
-FIXTURE_VARIANT_ADD(ends, of_a_pipe_2) { .is_private = false, .name = "pipe:[", };
+FIXTURE_VARIANT_ADD(ends, of_a_private_pipe) { .kind = PRIVATE, .name = PRIVATE_PIPE, };
+FIXTURE_VARIANT_ADD(ends, of_a_pipe_2) { .kind = PIPE_2, .name = "pipe:[", };
 
-static int make(bool is_private, int device, struct ends *ends, int flags)
+static int make(enum kind kind, int device, struct ends *ends, int flags)
 {
 	int fds[2] = { -1, -1 };
 	int ret;
 
-	if (is_private)
+	if (kind == PRIVATE)
 		return make_pair(device, ends, flags, 0);
 	ret = pipe2(fds, flags);
 	*ends = (struct ends){ fds[0], fds[1] };
@@ -58,7 +58,7 @@ FIXTURE_SETUP(ends)
 {
 	set_the_stage(_metadata);
 	self->device = open_neither(_metadata);
-	ASSERT_EQ(0, make(variant->is_private, self->device, &self->ends, O_NONBLOCK));
+	ASSERT_EQ(0, make(variant->kind, self->device, &self->ends, O_NONBLOCK));
 }
 
 FIXTURE_TEARDOWN(ends)
@@ -71,7 +71,7 @@ TEST_F(ends, are_the_first_two_descriptors_that_are_free)
 	int next = next_descriptor();
 	struct ends ends;
 
-	ASSERT_EQ(0, make(variant->is_private, self->device, &ends, 0));
+	ASSERT_EQ(0, make(variant->kind, self->device, &ends, 0));
 	EXPECT_EQ(next, ends.r);
 	EXPECT_EQ(next + 1, ends.w);
 }
@@ -101,7 +101,7 @@ TEST_F(ends, have_the_flags_that_were_asked_for)
 		int direct = flag_sets[i] & O_DIRECT;
 		struct ends ends;
 
-		ASSERT_EQ(0, make(variant->is_private, self->device, &ends, flag_sets[i]));
+		ASSERT_EQ(0, make(variant->kind, self->device, &ends, flag_sets[i]));
 		EXPECT_EQ(cloexec, fcntl(ends.r, F_GETFD));
 		EXPECT_EQ(cloexec, fcntl(ends.w, F_GETFD));
 		EXPECT_EQ(nonblock, fcntl(ends.r, F_GETFL) & (O_NONBLOCK | O_DIRECT));
@@ -126,7 +126,7 @@ TEST_F(ends, of_two_pipes_do_not_meet)
 {
 	struct ends other;
 
-	ASSERT_EQ(0, make(variant->is_private, self->device, &other, O_NONBLOCK));
+	ASSERT_EQ(0, make(variant->kind, self->device, &other, O_NONBLOCK));
 	put_in(_metadata, self->ends.w, 3);
 	EXPECT_EQ(-1, read(other.r, big_buffer(), 1));
 	EXPECT_EQ(EAGAIN, errno);
@@ -173,9 +173,8 @@ TEST_F(ends, know_a_broken_pipe_that_is_full)
 
 TEST_F(ends, keep_a_reader_waiting_until_the_last_writer_leaves)
 {
-	struct child reader = start_reader_at(_metadata, &self->ends, 1);
+	struct child reader = start_reading(_metadata, self->ends.r, 1);
 
-	ASSERT_ASLEEP_IN(read, &reader);
 	close(self->ends.r);
 	ASSERT_ASLEEP_IN(read, &reader);
 	close(self->ends.w);
@@ -188,8 +187,7 @@ TEST_F(ends, keep_a_writer_waiting_until_the_last_reader_leaves)
 	struct result result;
 
 	fill_pipe(_metadata, self->ends.w);
-	writer = start_writer_at(_metadata, &self->ends, 1, 'w');
-	ASSERT_ASLEEP_IN(write, &writer);
+	writer = start_writing(_metadata, self->ends.w, 0, 'w', 1);
 	close(self->ends.r);
 	result = result_of(_metadata, &writer);
 	EXPECT_EQ(-1, result.ret);
@@ -330,7 +328,7 @@ TEST_F(ends, have_one_name_and_no_other_pipe_has_it)
 	EXPECT_EQ(stat.st_ino, strtoul(r + len, &end, 10));
 	EXPECT_STREQ("]", end);
 	for (int i = 0; i < 50; i++) {
-		ASSERT_EQ(0, make(variant->is_private, self->device, &ends, 0));
+		ASSERT_EQ(0, make(variant->kind, self->device, &ends, 0));
 		name_of(ends.r, other, sizeof(other));
 		EXPECT_STRNE(r, other);
 	}
@@ -341,7 +339,7 @@ TEST_F(ends, are_one_inode_and_no_other_pipe_is_it)
 	struct stat r, w, other;
 	struct ends ends;
 
-	ASSERT_EQ(0, make(variant->is_private, self->device, &ends, 0));
+	ASSERT_EQ(0, make(variant->kind, self->device, &ends, 0));
 	ASSERT_EQ(0, fstat(self->ends.r, &r));
 	ASSERT_EQ(0, fstat(self->ends.w, &w));
 	ASSERT_EQ(0, fstat(ends.r, &other));
@@ -471,7 +469,7 @@ TEST_F(ends, are_not_made_by_halves)
 
 	for (int left = 0; left < 2; left++) {
 		allow_descriptors(_metadata, left);
-		EXPECT_EQ(-1, make(variant->is_private, self->device, &ends, 0));
+		EXPECT_EQ(-1, make(variant->kind, self->device, &ends, 0));
 		EXPECT_EQ(EMFILE, errno);
 		EXPECT_EQ(-1, ends.r);
 		EXPECT_EQ(-1, ends.w);
@@ -480,7 +478,7 @@ TEST_F(ends, are_not_made_by_halves)
 		EXPECT_EQ(files, open_files());
 	}
 	allow_descriptors(_metadata, 2);
-	EXPECT_EQ(0, make(variant->is_private, self->device, &ends, 0));
+	EXPECT_EQ(0, make(variant->kind, self->device, &ends, 0));
 }
 
 /* Private pipes alone */
