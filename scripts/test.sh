@@ -12,7 +12,7 @@ programs=$1
 mapfile -t expected < <(subjects)
 results=$top/build/results
 repeat=${REPEAT:-1}
-patience=$((120 + 60 * repeat))
+patience=$((120 + 240 * repeat))
 # What a watching kernel does takes several times as long.
 [[ ${KERNEL-} != debug ]] || patience=$((patience * 5))
 export LOG=${LOG:-$top/build/test.log} TIMEOUT=${TIMEOUT:-$patience}
