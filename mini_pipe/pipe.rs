@@ -224,8 +224,17 @@ impl Pipe {
         target: &mut Target,
         most: usize,
     ) -> Result<usize> {
-        // Who waits here must not keep others from what is in the target.
-        let Some(lease) = target.unlocked(|| self.lease_bytes(seat, call, most))? else {
+        let lease = loop {
+            match self.lease_bytes(seat, &call.without_waiting(), most) {
+                // Who waits here must not keep others from what is in the target; nor, by a lease,
+                // from what is in here, while it waits for the target's lock.
+                Err(EAGAIN) if !call.is_nonblocking() => {
+                    target.unlocked(|| self.wait_to_splice(seat))?;
+                }
+                lease => break lease?,
+            }
+        };
+        let Some(lease) = lease else {
             return Ok(0);
         };
         let mut fresh = KVec::new();
@@ -424,6 +433,30 @@ impl Pipe {
         };
         self.end_lease(Leaseholder::Writer, |ring| ring.put(lease, put));
         (put, fault)
+    }
+
+    /// Waits until there are bytes, or no writers.
+    ///
+    /// # Errors
+    ///
+    /// `ERESTARTSYS`: a signal came.
+    fn wait_to_splice(&self, seat: &Seat) -> Result {
+        let mut interrupted = false;
+        let mut state = self.state.lock();
+        loop {
+            let indices = state.ring.indices();
+            let bytes = indices.bytes() > 0 && !indices.is_reading();
+            if bytes || (indices.is_empty() && state.ends.writers(seat) == Peer::Left) {
+                drop(state);
+                // Another one may come first, for this one has nothing yet.
+                self.readers.wake(Wake::One);
+                return Ok(());
+            }
+            if interrupted {
+                return Err(ERESTARTSYS);
+            }
+            interrupted = self.wait_for_bytes(&mut state);
+        }
     }
 
     /// Sleeps until bytes may have come or a signal has. Returns whether a signal is pending.
