@@ -22,6 +22,9 @@ PLAN = re.compile(r"(?:1\.\.|running )(\d+)(?: tests?)?$")
 KTAP = re.compile(r"(not )?ok \d+ (?:- )?([^#]*?)\s*(# SKIP.*)?$")
 LIBTEST = re.compile(r"test (\S+) \.\.\. (ok|FAILED|ignored)$")
 
+# From where a program's choices come: the last one is what to play again.
+SEED = re.compile(r"# (SEED=.*)$")
+
 # What the module says when it is loaded: from there on the log is about it.
 LOADED = "mini_pipe: /dev/mini_pipe: capacity"
 
@@ -42,10 +45,13 @@ class Subject:
         self.planned = 0
         self.passed = 0
         self.failures = []
+        self.seed = ""
 
     def read(self, line):
         """Takes in one line of what the program printed."""
-        if match := PLAN.match(line):
+        if match := SEED.match(line):
+            self.seed = "  " + match[1]
+        elif match := PLAN.match(line):
             self.planned += int(match[1])
         elif match := KTAP.match(line):
             self.add(match[2], not match[1], match[3])
@@ -119,7 +125,8 @@ def main():
     subjects, done = read_subjects(results, expected)
     subjects.append(read_log(log, done))
     for subject in subjects:
-        print(f"{subject.name:12} {subject.passed:4} passed, {len(subject.failures):2} failed")
+        counts = f"{subject.passed:4} passed, {len(subject.failures):2} failed"
+        print(f"{subject.name:12} {counts}{subject.seed}")
         for test in subject.failures:
             print(f"    FAILED   {test}")
     passed = sum(subject.passed for subject in subjects)

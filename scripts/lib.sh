@@ -77,7 +77,8 @@ subjects() {
 run_suite() {
 	local names
 	mapfile -t names < <(subjects)
-	RUN="for i in \$(seq $2); do sh run.sh ${names[*]/#/tests/}; done; echo '# all done'" \
+	RUN="export SEED=${SEED-} SEQUENCES=${SEQUENCES-}
+		for i in \$(seq $2); do sh run.sh ${names[*]/#/tests/}; done; echo '# all done'" \
 		ADD="$top/tests/run.sh $1" "$scripts/vm.sh"
 }
 

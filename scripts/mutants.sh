@@ -28,7 +28,8 @@ build() {
 
 # Prints what failed on the module in $1.
 failures() {
-	MODULE=$1/mini_pipe.ko LOG=$1/log TIMEOUT=900 run_suite "$programs" 1 >"$1/results" 2>&1 || true
+	SEQUENCES=${SEQUENCES:-2000} MODULE=$1/mini_pipe.ko LOG=$1/log TIMEOUT=900 \
+		run_suite "$programs" 1 >"$1/results" 2>&1 || true
 	"$scripts/toolbox.sh" run python3 scripts/ktap.py "$1/results" "$1/log" "${expected[@]}" |
 		sed -n 's/^    FAILED   //p'
 }
