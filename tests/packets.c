@@ -553,6 +553,25 @@ TEST_F(packets, are_spliced_one_by_one)
 	EXPECT_TRUE(is_all(big_buffer() + 5 + PIPE_BUF, 'c', 10));
 }
 
+/* Though it lies in two pages of the ring. */
+TEST_F(packets, are_spliced_whole_into_the_last_slot)
+{
+	int r, w;
+
+	make_pipe(_metadata, PIPE_2, O_NONBLOCK, &r, &w);
+	fill_pipe(_metadata, w);
+	take(_metadata, r, PIPE_BUF);
+	ASSERT_EQ(PIPE_BUF - 100, put(self->w, 'a', PIPE_BUF - 100));
+	put_pattern(big_buffer(), 0, 1000);
+	ASSERT_EQ(1000, write(self->w, big_buffer(), 1000));
+	expect_next(_metadata, self->r, 'a', PIPE_BUF - 100);
+	EXPECT_EQ(1000, splice(self->r, NULL, w, NULL, ENOUGH, 0));
+	expect_empty(_metadata, self->r);
+	take(_metadata, r, 15 * PIPE_BUF);
+	EXPECT_EQ(1000, read(r, big_buffer(), ENOUGH));
+	EXPECT_TRUE(is_pattern(big_buffer(), 0, 1000));
+}
+
 /* A meant difference: between pipe(2)s, they would be what they were before. */
 TEST_F(packets, are_what_is_spliced_in)
 {
@@ -792,6 +811,37 @@ TEST_F(packets_in_a_small_pipe, keep_it_from_shrinking_below_their_bytes)
 	EXPECT_EQ(2 * PIPE_BUF + 1, resize(self->w, PRIVATE, 2 * PIPE_BUF + 1));
 	for (int i = 0; i < 3; i++)
 		expect_next(_metadata, self->r, 'a' + i, 1000);
+}
+
+/* Where a write waits for its reader, what a packet's reader discards is taken as well. */
+TEST_F(packets_in_a_small_pipe, are_taken_from_a_rendezvous_whatever_becomes_of_their_rest)
+{
+	struct child writer;
+
+	ASSERT_EQ(0, set_policy(self->w, MINI_PIPE_RENDEZVOUS));
+	writer = start_writing(_metadata, self->w, O_DIRECT, 'a', 100);
+	EXPECT_EQ(10, read(self->r, big_buffer(), 10));
+	EXPECT_EQ(100, result_of(_metadata, &writer).ret);
+	expect_empty(_metadata, self->r);
+}
+
+TEST_F(packets_in_a_small_pipe, that_nobody_took_from_a_rendezvous_are_taken_back)
+{
+	struct child writer;
+
+	ASSERT_EQ(0, set_policy(self->w, MINI_PIPE_RENDEZVOUS));
+	writer = start_writing(_metadata, self->w, O_DIRECT, 'a', 300);
+	expect_next(_metadata, self->r, 'a', 128);
+	await(_metadata, self->r, POLLIN);
+	ASSERT_ASLEEP_IN(write, &writer);
+	kill(writer.pid, SIGUSR1);
+	EXPECT_EQ(128, result_of(_metadata, &writer).ret);
+	expect_empty(_metadata, self->r);
+	/* Its slot is free. */
+	EXPECT_EQ(POLLOUT, poll_now(self->w, POLLOUT));
+	EXPECT_EQ(5, put(self->w, 'b', 5));
+	EXPECT_EQ(3, read(self->r, big_buffer(), 3));
+	expect_empty(_metadata, self->r);
 }
 
 TEST_HARNESS_MAIN
