@@ -570,6 +570,29 @@ TEST_F(splice, keeps_others_off_the_way_while_it_waits_for_room)
 	EXPECT_EQ(1, result_of(_metadata, &writer).ret);
 }
 
+/* A meant difference: there is no such pipe(2). */
+TEST_F(splice, meets_its_reader_or_writer_in_a_rendezvous)
+{
+	struct flow flow = { .from = self->way.out, .to = self->pipe.w, .len = 10 };
+	struct child child;
+
+	if (variant->kind == PIPE_2)
+		return;
+	ASSERT_EQ(0, set_policy(self->pipe.w, MINI_PIPE_RENDEZVOUS));
+	put_pattern(big_buffer(), 0, 10);
+	ASSERT_EQ(10, write(self->way.in, big_buffer(), 10));
+	child = start_splice(_metadata, &flow);
+	expect_from(_metadata, &self->pipe, self->pipe.r, 10);
+	EXPECT_EQ(10, result_of(_metadata, &child).ret);
+
+	self->pipe.out = 0;
+	child = start_writing(_metadata, self->pipe.w, 0, 0, 3 * PAGE);
+	move(_metadata, self->pipe.r, self->way.in, 3 * PAGE);
+	EXPECT_EQ(3 * PAGE, result_of(_metadata, &child).ret);
+	expect_from(_metadata, &self->pipe, self->way.out, 3 * PAGE);
+	EXPECT_EQ(0, set_policy(self->pipe.w, MINI_PIPE_BUFFERED));
+}
+
 /* Ends */
 
 TEST_F(splice, meets_the_end_after_the_bytes)
