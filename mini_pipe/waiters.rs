@@ -67,8 +67,13 @@ impl Waiters {
     /// Somebody is about to sleep; `kept_out` says whether for the end of a lease of this side.
     pub(crate) fn fall_asleep(&mut self, kept_out: bool) {
         self.asleep += 1;
-        self.sleeps += 1;
+        self.count_sleep();
         self.kept_out += usize::from(kept_out);
+    }
+
+    /// Somebody is about to sleep, here or until its own bytes have been taken.
+    pub(crate) fn count_sleep(&mut self) {
+        self.sleeps += 1;
     }
 
     /// Somebody sleeps no more, for whatever reason. `kept_out` is what it fell asleep with.

@@ -246,6 +246,23 @@ TEST_F(pipe, counts_the_sleeps_of_writers_and_what_woke_them)
 	EXPECT_NUMBER(sleeps + 3, "writer-sleeps");
 }
 
+/* For its last byte to be taken, and for its turn. */
+TEST_F(pipe, counts_the_sleeps_of_writers_that_wait_for_their_reader)
+{
+	long sleeps = number_of(_metadata, self->ends.r, "writer-sleeps");
+	struct child writers[2];
+
+	ASSERT_EQ(0, set_policy(self->ends.w, MINI_PIPE_RENDEZVOUS));
+	writers[0] = start_writing(_metadata, self->ends.w, 0, 'a', 10);
+	EXPECT_NUMBER(sleeps + 1, "writer-sleeps");
+	writers[1] = start_writing(_metadata, self->ends.w, 0, 'b', 10);
+	EXPECT_NUMBER(sleeps + 2, "writer-sleeps");
+	take(_metadata, self->ends.r, 10);
+	EXPECT_EQ(10, result_of(_metadata, &writers[0]).ret);
+	ASSERT_ASLEEP_IN(write, &writers[1]);
+	EXPECT_NUMBER(sleeps + 3, "writer-sleeps");
+}
+
 TEST_F(pipe, counts_no_sleeps_of_those_that_do_not_wait)
 {
 	long readers = number_of(_metadata, self->ends.r, "reader-sleeps");

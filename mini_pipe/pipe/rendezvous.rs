@@ -66,6 +66,7 @@ impl Pipe {
             if interrupted {
                 break ERESTARTSYS;
             }
+            state.waiting_writers.count_sleep();
             interrupted = self.turn.wait_interruptible(&mut state);
         };
 
