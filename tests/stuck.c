@@ -629,6 +629,37 @@ TEST_F(pipe, a_read_in_a_ring_gets_the_bytes_behind_those_of_a_stuck_reader)
 	EXPECT_EQ(1, completion.res);
 }
 
+static void splice_once(int report_to, const void *way)
+{
+	int fd = open(MINI_PIPE, O_RDONLY);
+
+	report(report_to, splice(fd, NULL, *(const int *)way, NULL, 100, 0));
+}
+
+/* It was the first in line, and is woken for them, but cannot take them yet. */
+TEST_F(pipe, a_splice_into_a_pipe_2_with_a_stuck_reader_leaves_the_bytes_to_others)
+{
+	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
+	struct child splicer, reader;
+	struct stuck stuck;
+	int way[2];
+
+	ASSERT_EQ(0, pipe(way));
+	ASSERT_EQ(1, write(way[1], "x", 1));
+	splicer = start_heir(_metadata, splice_once, &way[1]);
+	ASSERT_ASLEEP_IN(splice, &splicer);
+	queue_readers(_metadata, &reader, 1);
+	if (!start_stuck_in(_metadata, &stuck, way[0], O_RDONLY, 1))
+		return;
+	ASSERT_EQ(1, write(writer, "a", 1));
+	EXPECT_EQ(1, result_of(_metadata, &reader).ret);
+	release(_metadata, &stuck);
+	EXPECT_EQ(1, result_of(_metadata, &stuck.child).ret);
+	ASSERT_ASLEEP_IN(splice, &splicer);
+	ASSERT_EQ(2, write(writer, "bc", 2));
+	EXPECT_EQ(2, result_of(_metadata, &splicer).ret);
+}
+
 /* It wants a slot of its own, in a pipe of another size, too. */
 TEST_F(pipe, a_packet_stuck_on_its_way_in_stays_one)
 {
