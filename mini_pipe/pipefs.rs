@@ -131,7 +131,7 @@ pub(crate) fn new_file(
     // SAFETY: The mount is pinned, and so is its super block.
     let inode = unsafe { bindings::new_inode((*mount).mnt_sb) };
     if inode.is_null() {
-        return Err(ENFILE);
+        return Err(ENOMEM);
     }
     // SAFETY: Nobody else knows of the inode yet. What `i_private` and `pin` stand for is now the
     // inode's, and `evict` undoes it.
