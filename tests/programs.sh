@@ -85,12 +85,12 @@ yes | head -n 1
 share() (
 	mkdir jobs
 	cd jobs || exit
-	timeout 60 make -j4 --jobserver-style=pipe -f ../jobserver.mk >../shared 2>&1 || exit
-	cat ../shared
-	[ "$(grep -c '^mini_pipe:\[[0-9]*\]$' ../shared)" = 4 ] &&
-		[ "$(grep '^mini_pipe' ../shared | sort -u | wc -l)" = 1 ] &&
-		[ "$(grep -c '^[1-4]$' ../shared)" = 8 ] &&
-		[ "$(grep -v '^mini_pipe' ../shared | sort -n | tail -n 1)" = 4 ]
+	timeout 60 make -j4 --jobserver-style=pipe -f ../jobserver.mk >../said 2>&1 || exit
+	cat ../said
+	[ "$(grep -c '^mini_pipe:\[[0-9]*\]$' ../said)" = 4 ] &&
+		[ "$(grep '^mini_pipe' ../said | sort -u | wc -l)" = 1 ] &&
+		[ "$(grep -c '^[1-4]$' ../said)" = 8 ] &&
+		[ "$(grep -v '^mini_pipe' ../said | sort -n | tail -n 1)" = 4 ]
 )
 
 # load NAME OPTION...: one of stress-ng's loads, twice; each has to come round.
