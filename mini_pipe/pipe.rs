@@ -403,8 +403,7 @@ impl Pipe {
             if let Some(lease) = state.ring.lease_bytes(most) {
                 return Ok(Some(lease));
             }
-            // Bytes on lease to another reader may come back.
-            if state.ring.indices().is_empty() && state.ends.writers(seat) == Peer::Left {
+            if state.is_at_end(seat) {
                 return Ok(None);
             }
             if call.is_nonblocking() {
@@ -446,7 +445,7 @@ impl Pipe {
         loop {
             let indices = state.ring.indices();
             let bytes = indices.bytes() > 0 && !indices.is_reading();
-            if bytes || (indices.is_empty() && state.ends.writers(seat) == Peer::Left) {
+            if bytes || state.is_at_end(seat) {
                 drop(state);
                 // Another one may come first, for this one has nothing yet.
                 self.readers.wake(Wake::One);
@@ -527,6 +526,12 @@ impl Pipe {
 }
 
 impl State {
+    /// Whether the reader at `seat` is at the end of file. Bytes on lease to another one may come
+    /// back, so not then.
+    fn is_at_end(&self, seat: &Seat) -> bool {
+        self.ring.indices().is_empty() && self.ends.writers(seat) == Peer::Left
+    }
+
     /// Turns a reader away that will not sleep, if another one holds a lease: it is told when that
     /// ends.
     fn refuse_reader(&mut self) -> bool {

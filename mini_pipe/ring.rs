@@ -59,15 +59,12 @@ impl Pages {
     fn copy_to(&self, others: &Self, span: Span) {
         for_each_piece(span, |index, offset, len| {
             if let (Some(from), Some(to)) = (self.at(index), others.at(index)) {
-                // SAFETY: Both are valid pages with `offset + len` bytes. The caller owns the ring;
-                // nobody writes to bytes that are in it, and nobody else knows of `others`' yet, or
-                // of those that a writer's lease is about to bring.
-                unsafe {
-                    let to = bindings::kmap_local_page((*to.get()).as_ptr());
-                    // It cannot fail: `offset + len` is at most a page.
-                    let _ = (*from.get()).read_raw(to.cast::<u8>().add(offset), offset, len);
-                    bindings::kunmap_local(to);
-                }
+                // SAFETY: The caller owns the ring, so neither page is replaced; nobody writes to
+                // bytes that are in it, and nobody else knows of `others`' yet, or of those that a
+                // writer's lease is about to bring.
+                let copied = unsafe { copy_part(&*from.get(), offset, &*to.get(), offset, len) };
+                // It cannot fail: `offset + len` is at most a page.
+                let _ = copied;
             }
             len
         });
@@ -89,6 +86,31 @@ fn for_each_piece(span: Span, mut work: impl FnMut(usize, usize, usize) -> usize
         }
     }
     done
+}
+
+/// Copies `len` bytes from one page to another, each from its own offset on.
+///
+/// # Errors
+///
+/// `EINVAL` if they do not lie within `to`.
+///
+/// # Safety
+///
+/// They must lie within `from`. Nobody may write to them there, or use those in `to`, meanwhile.
+pub(crate) unsafe fn copy_part(
+    from: &Page,
+    offset: usize,
+    to: &Page,
+    at: usize,
+    len: usize,
+) -> Result {
+    // SAFETY: `from` is mapped while this copies; the rest is by the safety requirements.
+    unsafe {
+        let bytes = bindings::kmap_local_page(from.as_ptr());
+        let result = to.write_raw(bytes.cast::<u8>().add(offset), at, len);
+        bindings::kunmap_local(bytes);
+        result
+    }
 }
 
 /// Whether `kept` is what a lease on `pages` needs; it needs it no more.

@@ -2,7 +2,10 @@
 
 //! `splice(2)` from a mini_pipe into a `pipe(2)`: whole pages go as they are, parts are copied.
 
-use crate::ring::BytesLease;
+use crate::ring::{
+    copy_part,
+    BytesLease, //
+};
 use kernel::{
     bindings,
     error::to_result,
@@ -98,7 +101,9 @@ impl Target {
             parcels.add_packet(lease)?;
         } else {
             lease.for_each_piece(|page, offset, len| {
-                let added = if len == PAGE_SIZE {
+                let added = if parcels.count == MOST {
+                    Err(EAGAIN)
+                } else if len == PAGE_SIZE {
                     parcels.add_whole(page, fresh)
                 } else {
                     parcels.add_copy(page, offset, len)
@@ -136,9 +141,6 @@ impl Default for Parcels {
 impl Parcels {
     /// Adds a page that stays where it is, too, until `fresh` takes its place.
     fn add_whole(&mut self, page: &Page, fresh: &mut KVec<Page>) -> Result {
-        if self.count == MOST {
-            return Err(EAGAIN);
-        }
         fresh.push(Page::alloc_page(GFP_KERNEL_ACCOUNT)?, GFP_KERNEL)?;
         let page = page.as_ptr();
         // SAFETY: The page is valid, and its references are only counted atomically: this is
@@ -151,11 +153,10 @@ impl Parcels {
 
     /// Adds a copy of a part of a page.
     fn add_copy(&mut self, page: &Page, offset: usize, len: usize) -> Result {
-        if self.count == MOST {
-            return Err(EAGAIN);
-        }
         let copy = Page::alloc_page(GFP_KERNEL_ACCOUNT)?;
-        copy_part(page, offset, &copy, offset, len)?;
+        // SAFETY: A piece of a lease lies in its page, nobody writes to leased bytes, and nobody
+        // knows of the copy yet.
+        unsafe { copy_part(page, offset, &copy, offset, len) }?;
         self.add(into_reference(copy), offset, len);
         Ok(())
     }
@@ -164,15 +165,15 @@ impl Parcels {
     fn add_packet(&mut self, lease: &BytesLease) -> Result {
         let copy = Page::alloc_page(GFP_KERNEL_ACCOUNT)?;
         let mut done = 0;
-        lease.for_each_piece(
-            |page, offset, len| match copy_part(page, offset, &copy, done, len) {
-                Ok(()) => {
-                    done += len;
-                    len
-                }
-                Err(_) => 0,
-            },
-        );
+        lease.for_each_piece(|page, offset, len| {
+            // SAFETY: As in `add_copy`.
+            let copied = unsafe { copy_part(page, offset, &copy, done, len) };
+            if copied.is_err() {
+                return 0;
+            }
+            done += len;
+            len
+        });
         self.add(into_reference(copy), 0, done);
         Ok(())
     }
@@ -220,19 +221,6 @@ impl Parcels {
 unsafe extern "C" fn release(spd: *mut SplicePipeDesc, index: c_uint) {
     // SAFETY: By the safety requirements, this is a reference that nobody else has or uses.
     unsafe { bindings::__free_pages(*(*spd).pages.add(index as usize), 0) };
-}
-
-/// Copies `len` bytes, which both pages have from their offset on.
-fn copy_part(from: &Page, offset: usize, to: &Page, at: usize, len: usize) -> Result {
-    // SAFETY: Both pages are valid and mapped while this copies. Nobody writes to leased bytes, nor
-    // knows of a fresh page yet. `write_raw` checks that `at + len` is in the page, and so is
-    // `offset + len`, since a piece of a lease lies in one page.
-    unsafe {
-        let bytes = bindings::kmap_local_page(from.as_ptr());
-        let result = to.write_raw(bytes.cast::<u8>().add(offset), at, len);
-        bindings::kunmap_local(bytes);
-        result
-    }
 }
 
 /// The reference to the page that `page` is.

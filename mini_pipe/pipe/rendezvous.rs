@@ -24,19 +24,15 @@ impl Pipe {
     ) -> Result<usize> {
         let mut interrupted = false;
         while state.is_writing() {
-            if state.ends.readers(seat) == Peer::Left || interrupted {
-                break;
+            if state.ends.readers(seat) == Peer::Left {
+                drop(state);
+                call.raise_sigpipe();
+                return Err(EPIPE);
             }
-            interrupted = self.wait_for_room(&mut state);
-        }
-        if state.is_writing() {
-            let left = state.ends.readers(seat) == Peer::Left;
-            drop(state);
-            if !left {
+            if interrupted {
                 return Err(ERESTARTSYS);
             }
-            call.raise_sigpipe();
-            return Err(EPIPE);
+            interrupted = self.wait_for_room(&mut state);
         }
 
         let whole = from.len();
