@@ -287,13 +287,7 @@ TEST_F(pipe, the_last_reader_leaving_wakes_every_sleeping_writer)
 	fill_pipe(_metadata, filler);
 	queue_writers(_metadata, writers, 4, 1);
 	close(reader);
-	for (int i = 0; i < 4; i++) {
-		struct result result = result_of(_metadata, &writers[i]);
-
-		EXPECT_EQ(-1, result.ret);
-		EXPECT_EQ(EPIPE, result.err);
-		EXPECT_EQ(1, result.sigpipes);
-	}
+	expect_broken(_metadata, writers, 4);
 }
 
 TEST_F(pipe, a_reader_that_comes_and_goes_silently_breaks_a_sleeping_writer)

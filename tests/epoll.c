@@ -353,30 +353,27 @@ static void move_when_told(int report_to, const void *arg)
 	report(report_to, n);
 }
 
-TEST_F(same, each_write_reaches_one_of_the_exclusive_epolls)
+static void each_write_reaches_one(struct __test_metadata *_metadata, int w, uint32_t events)
 {
-	struct epoll_watch watch = { O_RDONLY, EPOLLIN | EPOLLEXCLUSIVE, 1 };
+	struct epoll_watch watch = { O_RDONLY, events, 1 };
 	struct child pollers[WATCHERS];
 
 	start_epolls(_metadata, pollers, WATCHERS, move_when_told, &watch);
 	for (int i = 0; i < WATCHERS; i++) {
-		write_byte(_metadata, self->w);
+		write_byte(_metadata, w);
 		EXPECT_EQ(1, next_result(_metadata, pollers).ret);
 		expect_the_rest_asleep(_metadata, pollers);
 	}
 }
 
+TEST_F(same, each_write_reaches_one_of_the_exclusive_epolls)
+{
+	each_write_reaches_one(_metadata, self->w, EPOLLIN | EPOLLEXCLUSIVE);
+}
+
 TEST_F(same, each_write_reaches_one_of_the_exclusive_epolls_for_edges)
 {
-	struct epoll_watch watch = { O_RDONLY, EPOLLIN | EPOLLET | EPOLLEXCLUSIVE, 1 };
-	struct child pollers[WATCHERS];
-
-	start_epolls(_metadata, pollers, WATCHERS, move_when_told, &watch);
-	for (int i = 0; i < WATCHERS; i++) {
-		write_byte(_metadata, self->w);
-		EXPECT_EQ(1, next_result(_metadata, pollers).ret);
-		expect_the_rest_asleep(_metadata, pollers);
-	}
+	each_write_reaches_one(_metadata, self->w, EPOLLIN | EPOLLET | EPOLLEXCLUSIVE);
 }
 
 TEST_F(same, room_reaches_one_of_the_exclusive_epolls)

@@ -331,15 +331,23 @@ static inline bool names_a_pipe(const char *target)
 	       strncmp(target, "pipe:[", 6) == 0;
 }
 
-static inline bool fd_is_a_pipe(pid_t pid, unsigned long fd)
+/* What /proc/PID/fd has for that descriptor. */
+static inline void name_of(pid_t pid, unsigned long fd, char *name, size_t size)
 {
-	char path[64], target[64];
+	char path[64];
 	ssize_t len;
 
 	snprintf(path, sizeof(path), "/proc/%d/fd/%lu", pid, fd);
-	len = readlink(path, target, sizeof(target) - 1);
-	target[len > 0 ? len : 0] = '\0';
-	return names_a_pipe(target);
+	len = readlink(path, name, size - 1);
+	name[len > 0 ? len : 0] = '\0';
+}
+
+static inline bool fd_is_a_pipe(pid_t pid, unsigned long fd)
+{
+	char name[64];
+
+	name_of(pid, fd, name, sizeof(name));
+	return names_a_pipe(name);
 }
 
 /* These wait for a set of files, so their first argument is no descriptor. */
@@ -517,6 +525,19 @@ static inline void queue_writers(struct __test_metadata *_metadata, struct child
 	for (int i = 0; i < count; i++) {
 		writers[i] = start_writer(_metadata, len, 'a' + i);
 		ASSERT_ASLEEP_IN(write, &writers[i]);
+	}
+}
+
+/* Each of them has lost its last reader, and has been told. */
+static inline void expect_broken(struct __test_metadata *_metadata, struct child *writers,
+				 int count)
+{
+	for (int i = 0; i < count; i++) {
+		struct result result = result_of(_metadata, &writers[i]);
+
+		EXPECT_EQ(-1, result.ret);
+		EXPECT_EQ(EPIPE, result.err);
+		EXPECT_EQ(1, result.sigpipes);
 	}
 }
 

@@ -699,13 +699,7 @@ TEST_F(rendezvous, the_last_reader_leaving_breaks_every_write)
 
 	queue_writers(_metadata, writers, 4, 10);
 	close(reader);
-	for (int i = 0; i < 4; i++) {
-		struct result result = result_of(_metadata, &writers[i]);
-
-		EXPECT_EQ(-1, result.ret);
-		EXPECT_EQ(EPIPE, result.err);
-		EXPECT_EQ(1, result.sigpipes);
-	}
+	expect_broken(_metadata, writers, 4);
 	EXPECT_EQ(0, bytes_in(self->fd));
 }
 

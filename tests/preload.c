@@ -10,7 +10,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include "kselftest_harness.h"
+#include "mini_pipe_test.h"
 
 /* A call, and what it left in errno if it failed. */
 struct outcome {
@@ -31,16 +31,6 @@ struct outcome {
 	EXPECT_EQ(_theirs.ret, _ours.ret);			\
 	EXPECT_EQ(_theirs.err, _ours.err);			\
 } while (0)
-
-static void name_of(int fd, char *name, size_t size)
-{
-	char path[64];
-	ssize_t len;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	len = readlink(path, name, size - 1);
-	name[len > 0 ? len : 0] = '\0';
-}
 
 static int a_file(struct __test_metadata *_metadata)
 {
@@ -81,8 +71,8 @@ TEST_F(pipes, ours_is_a_private_mini_pipe)
 {
 	char read_end[64], write_end[64];
 
-	name_of(self->ours[0], read_end, sizeof(read_end));
-	name_of(self->ours[1], write_end, sizeof(write_end));
+	name_of(getpid(), self->ours[0], read_end, sizeof(read_end));
+	name_of(getpid(), self->ours[1], write_end, sizeof(write_end));
 	EXPECT_EQ(0, strncmp(read_end, "mini_pipe:[", 11))
 	{
 		TH_LOG("it is %s", read_end);
