@@ -15,15 +15,17 @@
 //! - `ends`: who has the pipe open, and what an empty or a full ring therefore means.
 //! - `signals`: who of a side gets a signal.
 //! - `ring`: the pages, the leases on them and the copies.
+//! - `user`: the caller's memory that they are copied to and from.
 //! - `indices`: where the bytes of the ring are; plain arithmetic.
 //! - `packets`: which of them are packets.
 //! - `splice`: whole pages on their way into a pipe(2).
 //! - `policy`, `limits`, `params`, `uapi`: when a write returns; what users may have; the module's
 //!   parameters; the numbers of the ioctls.
 //!
-//! A read goes through them like this: `chrdev` hands the call to `file`, that to `pipe`, which
-//! takes its mutex, leases bytes from the `ring`, drops the mutex, copies, takes it again, gives
-//! the lease back, drops it and wakes whom that concerns, as `waiters` has it.
+//! A long read goes through them like this: `chrdev` hands the call to `file`, that to `pipe`,
+//! which takes its mutex, leases bytes from the `ring`, drops the mutex, copies, takes it again,
+//! gives the lease back, drops it and wakes whom that concerns, as `waiters` has it. A short one is
+//! copied at once, if that can be done without sleeping.
 
 #[path = "mini_pipe/chrdev.rs"]
 mod chrdev;
@@ -55,6 +57,8 @@ mod signals;
 mod splice;
 #[path = "mini_pipe/uapi.rs"]
 mod uapi;
+#[path = "mini_pipe/user.rs"]
+mod user;
 #[path = "mini_pipe/waiters.rs"]
 mod waiters;
 

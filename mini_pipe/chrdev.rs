@@ -7,6 +7,11 @@
 
 use crate::{
     splice::Target,
+    user::{
+        Buffer,
+        Destination,
+        Source, //
+    },
     waiters::Interest, //
 };
 use core::{
@@ -42,7 +47,8 @@ use kernel::{
     types::{
         ForeignOwnable,
         Opaque, //
-    }, //
+    },
+    uaccess::UserPtr, //
 };
 
 // `bindgen` does not see through the casts in the C headers' definitions of these.
@@ -116,6 +122,13 @@ impl Call {
         }
     }
 
+    fn from_file(file: &File) -> Self {
+        Self {
+            file: file.flags(),
+            call: 0,
+        }
+    }
+
     fn from_splice(file: &File, flags: c_uint) -> Self {
         Self {
             file: file.flags(),
@@ -137,10 +150,10 @@ pub(crate) trait CharDevice: Sized + Send + Sync + 'static {
     fn open(shared: &Self::Shared, file: &File) -> Self;
 
     /// `read(2)` and its kin. May sleep.
-    fn read(&self, call: &Call, to: &mut IovIterDest<'_>) -> Result<usize>;
+    fn read(&self, call: &Call, to: &mut impl Destination) -> Result<usize>;
 
     /// `write(2)` and its kin. May sleep.
-    fn write(&self, call: &Call, from: &mut IovIterSource<'_>) -> Result<usize>;
+    fn write(&self, call: &Call, from: &mut impl Source) -> Result<usize>;
 
     /// `splice(2)` into a `pipe(2)`, of at most `most` bytes, at least 1. May sleep.
     fn splice(&self, call: &Call, target: &mut Target, most: usize) -> Result<usize>;
@@ -241,6 +254,8 @@ pub(crate) struct Operations<T>(PhantomData<T>);
 impl<T: CharDevice> Operations<T> {
     /// The kernel crate's table, with what it does not know of.
     pub(crate) const TABLE: bindings::file_operations = bindings::file_operations {
+        read: Some(Self::read),
+        write: Some(Self::write),
         poll: Some(Self::poll),
         fasync: Some(Self::fasync),
         splice_read: Some(Self::splice_read),
@@ -250,6 +265,40 @@ impl<T: CharDevice> Operations<T> {
         // SAFETY: `into_raw` sets `fops` to a static table that can be read.
         ..unsafe { ptr::read(MiscDeviceOptions { name: c"" }.into_raw::<Self>().fops) }
     };
+
+    /// `read(2)` itself, which is worth a shorter way than `read_iter`.
+    ///
+    /// # Safety
+    ///
+    /// `file` must be a valid, open file of a device with these operations.
+    unsafe extern "C" fn read(
+        file: *mut bindings::file,
+        at: *mut c_char,
+        len: usize,
+        _position: *mut bindings::loff_t,
+    ) -> isize {
+        // SAFETY: By the safety requirements.
+        let (me, file) = unsafe { Self::parts(file) };
+        let mut to = Buffer::new(UserPtr::from_ptr(at.cast()), len);
+        count_or_errno(me.read(&Call::from_file(file), &mut to))
+    }
+
+    /// `write(2)` itself, as [`Operations::read`].
+    ///
+    /// # Safety
+    ///
+    /// `file` must be a valid, open file of a device with these operations.
+    unsafe extern "C" fn write(
+        file: *mut bindings::file,
+        at: *const c_char,
+        len: usize,
+        _position: *mut bindings::loff_t,
+    ) -> isize {
+        // SAFETY: By the safety requirements.
+        let (me, file) = unsafe { Self::parts(file) };
+        let mut from = Buffer::new(UserPtr::from_ptr(at.cast_mut().cast()), len);
+        count_or_errno(me.write(&Call::from_file(file), &mut from))
+    }
 
     /// # Safety
     ///
@@ -303,11 +352,7 @@ impl<T: CharDevice> Operations<T> {
         if len == 0 {
             return 0;
         }
-        match me.splice(&Call::from_splice(file, flags), &mut target, len) {
-            // No ring holds more than `isize::MAX` bytes.
-            Ok(count) => count as isize,
-            Err(error) => error.to_errno() as isize,
-        }
+        count_or_errno(me.splice(&Call::from_splice(file, flags), &mut target, len))
     }
 
     /// # Safety
@@ -323,6 +368,15 @@ impl<T: CharDevice> Operations<T> {
                 File::from_raw_file(file),
             )
         }
+    }
+}
+
+/// What a call returns to the kernel.
+fn count_or_errno(result: Result<usize>) -> isize {
+    match result {
+        // No call moves more than `isize::MAX` bytes.
+        Ok(count) => count as isize,
+        Err(error) => error.to_errno() as isize,
     }
 }
 

@@ -13,6 +13,10 @@ use crate::{
     private,
     splice::Target,
     uapi,
+    user::{
+        Destination,
+        Source, //
+    },
     waiters::Interest, //
 };
 use kernel::{
@@ -25,10 +29,6 @@ use kernel::{
             O_WRONLY, //
         },
         File, //
-    },
-    iov::{
-        IovIterDest,
-        IovIterSource, //
     },
     prelude::*,
     seq_file::SeqFile,
@@ -64,12 +64,12 @@ impl CharDevice for PipeFile {
     }
 
     #[inline(always)]
-    fn read(&self, call: &Call, to: &mut IovIterDest<'_>) -> Result<usize> {
+    fn read(&self, call: &Call, to: &mut impl Destination) -> Result<usize> {
         self.pipe.read(&self.seat, call, to)
     }
 
     #[inline(always)]
-    fn write(&self, call: &Call, from: &mut IovIterSource<'_>) -> Result<usize> {
+    fn write(&self, call: &Call, from: &mut impl Source) -> Result<usize> {
         self.pipe.write(&self.seat, call, from)
     }
 

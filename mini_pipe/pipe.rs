@@ -5,8 +5,8 @@
 //!
 //! Three habits keep it honest:
 //!
-//! - User memory is only touched under a lease, never under the mutex; no memory is allocated
-//!   there, either.
+//! - User memory is only touched under a lease, not under the mutex, unless the copy is short and
+//!   cannot sleep; no memory is allocated there, either.
 //! - Whoever wakes up looks at the ring first and at its signals second: a wake-up reaches one
 //!   sleeper, and must not die with it while others sleep on.
 //! - Wake-ups are sent after the mutex is dropped, by whoever made the change.
@@ -32,6 +32,10 @@ use crate::{
         Subscribers, //
     },
     splice::Target,
+    user::{
+        Destination,
+        Source, //
+    },
     waiters::{
         Interest,
         Waiters,
@@ -41,12 +45,9 @@ use crate::{
 use kernel::{
     bindings,
     fs::File,
-    iov::{
-        IovIterDest,
-        IovIterSource, //
-    },
     new_condvar,
     new_mutex,
+    page::PAGE_SIZE,
     prelude::*,
     static_lock_class,
     sync::{
@@ -70,6 +71,14 @@ mod settings;
 
 /// Writes of at most so many bytes go in as a whole, as POSIX has it; see `pipe(7)`.
 const PIPE_BUF: usize = bindings::PIPE_BUF as usize;
+
+/// At most so many bytes are copied under the mutex, if that can be done without sleeping: then it
+/// is locked once, not twice. More are leased, so that both sides copy at the same time.
+const AT_ONCE: usize = PAGE_SIZE;
+
+/// A long copy is made in pieces of so many bytes: the other side begins with the first while the
+/// second is being copied.
+const PIECE: usize = 4 * PAGE_SIZE;
 
 /// A pipe that any number of files may have open.
 #[pin_data]
@@ -105,11 +114,21 @@ struct State {
     bytes_out: u64,
 }
 
-/// Whose lease it is that ends.
+/// Who moves bytes.
 #[derive(PartialEq, Eq)]
 enum Leaseholder {
     Reader,
     Writer,
+}
+
+/// Whom a change concerns, and how they are told.
+struct News {
+    readers: Wake,
+    writers: Wake,
+    signal_readers: bool,
+    signal_writers: bool,
+    /// The writer whose turn it is looks whether its bytes are gone.
+    turn: bool,
 }
 
 impl Pipe {
@@ -195,16 +214,29 @@ impl Pipe {
     /// - `ERESTARTSYS`: a signal came while it waited.
     /// - `EFAULT`: not one byte could be stored in `to`. Those that could not stay in the pipe.
     #[inline(always)]
-    pub(crate) fn read(&self, seat: &Seat, call: &Call, to: &mut IovIterDest<'_>) -> Result<usize> {
+    pub(crate) fn read(
+        &self,
+        seat: &Seat,
+        call: &Call,
+        to: &mut impl Destination,
+    ) -> Result<usize> {
         if to.is_empty() {
             return Ok(0);
         }
-        let Some(lease) = self.lease_bytes(seat, call, to.len())? else {
-            return Ok(0);
-        };
-        let copied = lease.copy_to(to);
-        let taken = self.end_lease(Leaseholder::Reader, |ring| ring.take(lease, copied));
-        some_or(taken, EFAULT)
+        let mut state = self.state.lock();
+        if to.len() <= AT_ONCE {
+            let before = state.levels();
+            if let Some(taken) = state.ring.try_take(to) {
+                let news = state.news(before, Leaseholder::Reader, taken, true);
+                drop(state);
+                self.tell(news);
+                return Ok(taken);
+            }
+        }
+        match self.lease_bytes(state, seat, call, to.len().min(PIECE))? {
+            Some(lease) => some_or(self.drain(lease, to), EFAULT),
+            None => Ok(0),
+        }
     }
 
     /// Moves at most `most` bytes, at least 1, out of the pipe into `target`, as `splice(2)`, and
@@ -225,7 +257,7 @@ impl Pipe {
         most: usize,
     ) -> Result<usize> {
         let lease = loop {
-            match self.lease_bytes(seat, &call.without_waiting(), most) {
+            match self.lease_bytes(self.state.lock(), seat, &call.without_waiting(), most) {
                 // Who waits here must not keep others from what is in the target; nor, by a lease,
                 // from what is in here, while it waits for the target's lock.
                 Err(EAGAIN) if !call.is_nonblocking() => {
@@ -240,9 +272,12 @@ impl Pipe {
         let mut fresh = KVec::new();
         let given = target.give(&lease, &mut fresh);
         let count = given.unwrap_or(0);
-        self.end_lease(Leaseholder::Reader, |ring| {
-            ring.take_pages(lease, count, &mut fresh)
-        });
+        let mut state = self.state.lock();
+        let before = state.levels();
+        let taken = state.ring.take_pages(lease, count, &mut fresh);
+        let news = state.news(before, Leaseholder::Reader, taken, true);
+        drop(state);
+        self.tell(news);
         given
     }
 
@@ -267,7 +302,7 @@ impl Pipe {
         &self,
         seat: &Seat,
         call: &Call,
-        from: &mut IovIterSource<'_>,
+        from: &mut impl Source,
     ) -> Result<usize> {
         let mut written = 0;
         let mut interrupted = false;
@@ -285,9 +320,18 @@ impl Pipe {
                 call.raise_sigpipe();
                 return some_or(written, EPIPE);
             }
+            if whole <= AT_ONCE && !state.turn && !call.writes_packets() {
+                let before = state.levels();
+                if let Some(put) = state.ring.try_put(from) {
+                    let news = state.news(before, Leaseholder::Writer, put, true);
+                    drop(state);
+                    self.tell(news);
+                    return Ok(put);
+                }
+            }
             if let Some(lease) = state.lease_room(call, whole, from.len()) {
                 drop(state);
-                let (put, fault) = self.fill(lease, from);
+                let (put, fault) = self.fill(lease, call, whole, from);
                 written += put;
                 if fault {
                     return some_or(written, EFAULT);
@@ -395,10 +439,14 @@ impl Pipe {
     /// # Errors
     ///
     /// `EAGAIN` and `ERESTARTSYS`, as [`Pipe::read`].
-    #[inline(always)]
-    fn lease_bytes(&self, seat: &Seat, call: &Call, most: usize) -> Result<Option<BytesLease>> {
+    fn lease_bytes<'a>(
+        &'a self,
+        mut state: Guard<'a, State, MutexBackend>,
+        seat: &Seat,
+        call: &Call,
+        most: usize,
+    ) -> Result<Option<BytesLease>> {
         let mut interrupted = false;
-        let mut state = self.state.lock();
         loop {
             if let Some(lease) = state.ring.lease_bytes(most) {
                 return Ok(Some(lease));
@@ -417,21 +465,74 @@ impl Pipe {
         }
     }
 
-    /// Fills leased room from `from` and ends the lease. Returns how many bytes went in, and
-    /// whether `from` could not be read to the lease's end. Room that was leased for no less goes
-    /// unused then.
-    #[inline(always)]
-    fn fill(&self, lease: RoomLease, from: &mut IovIterSource<'_>) -> (usize, bool) {
-        let leased = lease.len();
-        let copied = lease.copy_from(from);
-        let fault = copied < leased;
-        let put = if fault && lease.is_indivisible() {
-            0
-        } else {
-            copied
-        };
-        self.end_lease(Leaseholder::Writer, |ring| ring.put(lease, put));
-        (put, fault)
+    /// Copies leased bytes to `to` and ends the lease, and goes on with what is there then, in the
+    /// same way. Returns how many bytes came out: none if not one of them could be stored.
+    fn drain(&self, mut lease: BytesLease, to: &mut impl Destination) -> usize {
+        let mut drained = 0;
+        loop {
+            let leased = lease.len();
+            let whole = lease.is_packet();
+            let copied = lease.copy_to(to);
+
+            let mut state = self.state.lock();
+            let before = state.levels();
+            let taken = state.ring.take(lease, copied);
+            let more = if whole || copied < leased || to.is_empty() {
+                None
+            } else {
+                state.ring.lease_stream(to.len().min(PIECE))
+            };
+            let news = state.news(before, Leaseholder::Reader, taken, more.is_none());
+            drop(state);
+            self.tell(news);
+
+            drained += taken;
+            match more {
+                Some(next) => lease = next,
+                None => return drained,
+            }
+        }
+    }
+
+    /// Fills leased room from `from` and ends the lease, and goes on with the room that is there
+    /// then, in the same way. Returns how many bytes went in, and whether `from` could not be read
+    /// to a lease's end. Room that was leased for no less goes unused then.
+    fn fill(
+        &self,
+        mut lease: RoomLease,
+        call: &Call,
+        whole: usize,
+        from: &mut impl Source,
+    ) -> (usize, bool) {
+        let mut filled = 0;
+        loop {
+            let leased = lease.len();
+            let copied = lease.copy_from(from);
+            let fault = copied < leased;
+            let put = if fault && lease.is_indivisible() {
+                0
+            } else {
+                copied
+            };
+
+            let mut state = self.state.lock();
+            let before = state.levels();
+            state.ring.put(lease, put);
+            let more = if fault || from.is_empty() {
+                None
+            } else {
+                state.lease_room(call, whole, from.len())
+            };
+            let news = state.news(before, Leaseholder::Writer, put, more.is_none());
+            drop(state);
+            self.tell(news);
+
+            filled += put;
+            match more {
+                Some(next) => lease = next,
+                None => return (filled, fault),
+            }
+        }
     }
 
     /// Waits until there are bytes, or no writers.
@@ -477,55 +578,68 @@ impl Pipe {
         signal
     }
 
-    /// Ends a lease with `give_back`, which returns how many bytes went in or out, and so does
-    /// this. Wakes whom that concerns: on the other side, since there may be more for it now, and
-    /// on the leaseholder's own, which the lease kept out.
+    /// Wakes and signals whom a change concerns. The mutex is not held.
     #[inline(always)]
-    fn end_lease(&self, holder: Leaseholder, give_back: impl FnOnce(&mut Ring) -> usize) -> usize {
-        let mut guard = self.state.lock();
-        let state = &mut *guard;
-        let (bytes, room) = (state.ring.indices().bytes(), state.ring.room());
-        let moved = give_back(&mut state.ring);
-
-        let reading = holder == Leaseholder::Reader;
-        let indices = state.ring.indices();
-        let mut readers = state
-            .waiting_readers
-            .concerned(bytes..=indices.bytes(), reading);
-        let writers = state
-            .waiting_writers
-            .concerned(room..=state.ring.room(), !reading);
-        if reading && indices.is_empty() && state.ends.no_writers() {
-            // End of file, which this lease hid from those it kept out.
-            readers = Wake::Everybody;
-        }
-        let turn = state.turn;
-        if reading {
-            state.bytes_out = state.bytes_out.wrapping_add(moved as u64);
-        } else {
-            state.bytes_in = state.bytes_in.wrapping_add(moved as u64);
-        }
-        drop(guard);
-
-        // On its own side, those that the lease turned away.
-        let signal_writers = reading || writers != Wake::Nobody;
-        let signal_readers = !reading || readers != Wake::Nobody;
-        self.writers.wake(writers);
-        self.readers.wake(readers);
-        if turn {
+    fn tell(&self, news: News) {
+        self.writers.wake(news.writers);
+        self.readers.wake(news.readers);
+        if news.turn {
             self.turn.notify_one();
         }
-        if signal_writers {
+        if news.signal_writers {
             self.writers.subscribers.send(Band::Out);
         }
-        if signal_readers {
+        if news.signal_readers {
             self.readers.subscribers.send(Band::In);
         }
-        moved
     }
 }
 
 impl State {
+    /// What the waiters wait for: how many bytes a reader finds, and room for how many a writer.
+    #[inline(always)]
+    fn levels(&self) -> (usize, usize) {
+        (self.ring.indices().bytes(), self.ring.room())
+    }
+
+    /// Counts `moved` bytes that `holder` has moved, and tells whom it concerns that the levels were
+    /// `before`: on the other side, since there may be more for it now, and on the holder's own,
+    /// which its lease kept out until it `ended`.
+    #[inline(always)]
+    fn news(
+        &mut self,
+        before: (usize, usize),
+        holder: Leaseholder,
+        moved: usize,
+        ended: bool,
+    ) -> News {
+        let reading = holder == Leaseholder::Reader;
+        let (bytes, room) = self.levels();
+        let mut readers = self
+            .waiting_readers
+            .concerned(before.0..=bytes, ended && reading);
+        let writers = self
+            .waiting_writers
+            .concerned(before.1..=room, ended && !reading);
+        if reading && self.ring.indices().is_empty() && self.ends.no_writers() {
+            // End of file, which a lease hid from those it kept out.
+            readers = Wake::Everybody;
+        }
+        if reading {
+            self.bytes_out = self.bytes_out.wrapping_add(moved as u64);
+        } else {
+            self.bytes_in = self.bytes_in.wrapping_add(moved as u64);
+        }
+        News {
+            // On its own side, those that the lease turned away.
+            signal_writers: reading || writers != Wake::Nobody,
+            signal_readers: !reading || readers != Wake::Nobody,
+            readers,
+            writers,
+            turn: self.turn,
+        }
+    }
+
     /// Whether the reader at `seat` is at the end of file. Bytes on lease to another one may come
     /// back, so not then.
     fn is_at_end(&self, seat: &Seat) -> bool {
@@ -566,7 +680,7 @@ impl State {
         }
         let limit = self.atomic_limit();
         let packet = call.writes_packets();
-        let most = if packet { rest.min(limit) } else { rest };
+        let most = rest.min(if packet { limit } else { PIECE });
         let least = if packet || whole <= limit { most } else { 1 };
         self.ring.lease_room(least, most, packet)
     }

@@ -19,7 +19,12 @@ use crate::{
         Charge,
         Payer, //
     },
-    packets::Packets, //
+    packets::Packets,
+    user::{
+        Destination,
+        Source,
+        UserMemory, //
+    }, //
 };
 use core::{
     cell::UnsafeCell,
@@ -28,10 +33,6 @@ use core::{
 };
 use kernel::{
     bindings,
-    iov::{
-        IovIterDest,
-        IovIterSource, //
-    },
     page::{
         Page,
         PAGE_SIZE, //
@@ -104,13 +105,21 @@ pub(crate) unsafe fn copy_part(
     at: usize,
     len: usize,
 ) -> Result {
-    // SAFETY: `from` is mapped while this copies; the rest is by the safety requirements.
-    unsafe {
-        let bytes = bindings::kmap_local_page(from.as_ptr());
-        let result = to.write_raw(bytes.cast::<u8>().add(offset), at, len);
-        bindings::kunmap_local(bytes);
-        result
-    }
+    with_bytes(from, |bytes| {
+        // SAFETY: By the safety requirements.
+        unsafe { to.write_raw(bytes.add(offset), at, len) }
+    })
+}
+
+/// Calls `work` with the address of the bytes of `page`, which are mapped as long as that lasts.
+#[inline(always)]
+fn with_bytes<T>(page: &Page, work: impl FnOnce(*mut u8) -> T) -> T {
+    // SAFETY: `page` is a valid page.
+    let bytes = unsafe { bindings::kmap_local_page(page.as_ptr()) };
+    let result = work(bytes.cast());
+    // SAFETY: It was mapped above, and what was mapped since has been unmapped.
+    unsafe { bindings::kunmap_local(bytes) };
+    result
 }
 
 /// Whether `kept` is what a lease on `pages` needs; it needs it no more.
@@ -228,6 +237,15 @@ impl Ring {
         })
     }
 
+    /// Leases bytes as [`Ring::lease_bytes`], but not those of a packet.
+    pub(crate) fn lease_stream(&mut self, most: usize) -> Option<BytesLease> {
+        let start = self.indices.contents().start;
+        if self.storage.packets.first().is_some_and(|first| first.start == start) {
+            return None;
+        }
+        self.lease_bytes(most)
+    }
+
     /// Leases room for at most `most` bytes to a writer, for a `packet` or not; [`None`] when there
     /// is less than `least`, and while another writer holds a lease.
     #[inline(always)]
@@ -246,6 +264,33 @@ impl Ring {
             indivisible: least == most,
             packet,
         })
+    }
+
+    /// Moves the oldest bytes to `to`, as many as fit, without a lease or sleep. Returns how many;
+    /// [`None`] if there are none, another reader holds a lease, or it takes a lease.
+    #[inline(always)]
+    pub(crate) fn try_take(&mut self, to: &mut impl Destination) -> Option<usize> {
+        if self.storage.packets.first().is_some() {
+            return None;
+        }
+        let span = self.indices.lease_bytes(to.len())?;
+        let copied = self.extent(span).try_copy(to);
+        self.indices.take(if copied { span.len } else { 0 });
+        copied.then_some(span.len)
+    }
+
+    /// Moves all bytes of `from` into the ring, without a lease or sleep. Returns how many;
+    /// [`None`] if there is no room for them, another writer holds a lease, or it takes a lease.
+    #[inline(always)]
+    pub(crate) fn try_put(&mut self, from: &mut impl Source) -> Option<usize> {
+        if self.storage.packets.is_full() {
+            return None;
+        }
+        let len = from.len();
+        let span = self.indices.lease_room(len, len)?;
+        let copied = self.extent(span).try_copy(from);
+        self.indices.put(if copied { span.len } else { 0 });
+        copied.then_some(span.len)
     }
 
     /// Ends a reader's lease; the first `taken` bytes of it leave the ring. A packet leaves as a
@@ -408,18 +453,55 @@ impl Extent {
         self.pages == Arc::as_ptr(pages)
     }
 
-    /// Calls `copy` with page, offset in it and length, for each piece of the span that lies in one
-    /// page, until one copies less than its piece. Returns how many bytes were copied in all.
-    fn for_each_piece(&self, mut copy: impl FnMut(&Page, usize, usize) -> usize) -> usize {
+    /// Calls `work` with page, offset in it and length, for each piece of the span that lies in one
+    /// page, until one does less than its piece. Returns how many bytes were done in all.
+    #[inline(always)]
+    fn for_each_piece(&self, mut work: impl FnMut(&Page, usize, usize) -> usize) -> usize {
         // SAFETY: By the type invariants, the pages are valid while the lease is out, and it is out
         // for as long as `self` exists.
         let pages = unsafe { &*self.pages };
         for_each_piece(self.span, |index, offset, len| {
             pages.at(index).map_or(0, |cell| {
                 // SAFETY: By the type invariants, this page is not replaced.
-                copy(unsafe { &*cell.get() }, offset, len)
+                work(unsafe { &*cell.get() }, offset, len)
             })
         })
+    }
+
+    /// Copies the bytes of the span between here and `user`, in order. Returns how many were
+    /// copied.
+    #[inline(always)]
+    fn copy(&self, user: &mut impl UserMemory) -> usize {
+        self.for_each_piece(|page, offset, len| {
+            with_bytes(page, |bytes| {
+                // SAFETY: `offset + len` lies within the page, and by the type invariants nobody
+                // else touches these bytes meanwhile.
+                unsafe { user.copy(bytes.add(offset), len) }
+            })
+        })
+    }
+
+    /// Copies as [`Extent::copy`], but without sleeping, and all bytes or none. Returns whether it
+    /// did.
+    #[inline(always)]
+    fn try_copy(&self, user: &mut impl UserMemory) -> bool {
+        let mut done = 0;
+        self.for_each_piece(|page, offset, len| {
+            let copied = with_bytes(page, |bytes| {
+                // SAFETY: As in `copy`.
+                unsafe { user.try_copy(done, bytes.add(offset), len) }
+            });
+            if !copied {
+                return 0;
+            }
+            done += len;
+            len
+        });
+        let all = done == self.span.len;
+        if all {
+            user.advance(done);
+        }
+        all
     }
 }
 
@@ -434,15 +516,16 @@ pub(crate) struct BytesLease {
 }
 
 impl BytesLease {
+    /// How many bytes are leased.
+    pub(crate) fn len(&self) -> usize {
+        self.extent.span.len
+    }
+
     /// Copies the leased bytes to `to`, in order, and returns how many were copied: fewer than were
     /// leased only if the memory behind `to` faulted. May sleep.
-    pub(crate) fn copy_to(&self, to: &mut IovIterDest<'_>) -> usize {
-        self.extent.for_each_piece(|page, offset, len| {
-            // SAFETY: `page` is a valid page, `offset + len` lies within it, `to` is a valid
-            // iterator by its type invariants, and by those of `Extent` nobody writes to these
-            // bytes meanwhile.
-            unsafe { bindings::copy_page_to_iter(page.as_ptr(), offset, len, to.as_raw()) }
-        })
+    #[inline(always)]
+    pub(crate) fn copy_to(&self, to: &mut impl Destination) -> usize {
+        self.extent.copy(to)
     }
 
     /// Calls `give` with page, offset in it and length, for each piece of the leased bytes that
@@ -489,13 +572,9 @@ impl RoomLease {
 
     /// Fills the leased room from `from`, in order, and returns how many bytes were copied: fewer
     /// than were leased only if the memory behind `from` faulted or ended. May sleep.
-    pub(crate) fn copy_from(&self, from: &mut IovIterSource<'_>) -> usize {
-        self.extent.for_each_piece(|page, offset, len| {
-            // SAFETY: `page` is a valid page, `offset + len` lies within it, `from` is a valid
-            // iterator by its type invariants, and by those of `Extent` nobody touches these bytes
-            // meanwhile.
-            unsafe { bindings::copy_page_from_iter(page.as_ptr(), offset, len, from.as_raw()) }
-        })
+    #[inline(always)]
+    pub(crate) fn copy_from(&self, from: &mut impl Source) -> usize {
+        self.extent.copy(from)
     }
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct Waiters {
     kept_out: usize,
     /// Somebody who does not sleep was turned away by a lease of its own side.
     refused: bool,
+    /// Somebody polls.
+    polled: bool,
     /// Somebody polls edge-triggered: every rise is news to it.
     edges: bool,
     /// Somebody polls exclusively, perhaps for the other side only, and the kernel crate's wake-ups
@@ -59,6 +61,7 @@ impl Waiters {
             wakeups: 0,
             kept_out: 0,
             refused: false,
+            polled: false,
             edges: false,
             exclusive: false,
         }
@@ -104,19 +107,25 @@ impl Waiters {
 
     /// Somebody polls.
     pub(crate) fn poll(&mut self, interest: Interest) {
+        self.polled = true;
         self.edges |= interest.edges;
         self.exclusive |= interest.exclusive;
     }
 
     /// Nobody is left who could poll.
     pub(crate) fn forget_pollers(&mut self) {
+        self.polled = false;
         self.edges = false;
         self.exclusive = false;
     }
 
     /// Whom it concerns that the level went from `change.start()` to `change.end()`. `returned`
     /// says that a lease of this very side has just ended.
+    #[inline(always)]
     pub(crate) fn concerned(&mut self, change: RangeInclusive<usize>, returned: bool) -> Wake {
+        if self.asleep == 0 && !self.polled && !self.refused {
+            return Wake::Nobody;
+        }
         let whom = self.whom(change, returned);
         if whom != Wake::Nobody {
             self.wakeups += 1;

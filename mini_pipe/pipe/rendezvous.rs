@@ -20,7 +20,7 @@ impl Pipe {
         mut state: Guard<'a, State, MutexBackend>,
         seat: &Seat,
         call: &Call,
-        from: &mut IovIterSource<'_>,
+        from: &mut impl Source,
     ) -> Result<usize> {
         let mut interrupted = false;
         while state.is_writing() {
@@ -53,7 +53,7 @@ impl Pipe {
             state.turn = true;
             if let Some(lease) = lease {
                 drop(state);
-                let (more, unreadable) = self.fill(lease, from);
+                let (more, unreadable) = self.fill(lease, call, whole, from);
                 put += more;
                 fault = unreadable;
                 state = self.state.lock();
