@@ -83,12 +83,14 @@ impl Indices {
 
     /// How many bytes wait for a reader. Those on lease count as gone.
     pub(crate) fn bytes(&self) -> usize {
-        self.len() - self.reading
+        // By the invariants this does not wrap.
+        self.len().wrapping_sub(self.reading)
     }
 
     /// How many bytes a writer finds room for. Room on lease counts as gone.
     pub(crate) fn room(&self) -> usize {
-        self.capacity - self.len() - self.writing
+        // By the invariants this does not wrap.
+        self.capacity.wrapping_sub(self.len()).wrapping_sub(self.writing)
     }
 
     /// Whether a reader holds a lease.
@@ -101,51 +103,76 @@ impl Indices {
         self.writing != 0
     }
 
-    /// Leases to a reader the oldest bytes, at most `most`. [`None`] when there are none, and while
-    /// another reader holds a lease.
-    pub(crate) fn lease_bytes(&mut self, most: usize) -> Option<Span> {
+    /// The oldest bytes, at most `most`. [`None`] when there are none, and while a reader holds a
+    /// lease.
+    pub(crate) fn oldest(&self, most: usize) -> Option<Span> {
         let len = self.len().min(most);
         if self.is_reading() || len == 0 {
             return None;
         }
-        // INVARIANT: `len` is at most what is there.
-        self.reading = len;
         Some(Span {
             start: self.tail,
             len,
         })
     }
 
-    /// Leases to a writer room for at most `most` bytes. [`None`] when there is less than `least`,
-    /// or nothing at all, and while another writer holds a lease.
-    pub(crate) fn lease_room(&mut self, least: usize, most: usize) -> Option<Span> {
+    /// Room for at most `most` bytes. [`None`] when there is less than `least`, or nothing at all,
+    /// and while a writer holds a lease.
+    pub(crate) fn vacant(&self, least: usize, most: usize) -> Option<Span> {
         let room = self.room();
         let len = room.min(most);
         if self.is_writing() || room < least || len == 0 {
             return None;
         }
-        // INVARIANT: `len` is at most the room there is.
-        self.writing = len;
         Some(Span {
             start: self.head,
             len,
         })
     }
 
+    /// Leases to a reader what [`Indices::oldest`] finds.
+    pub(crate) fn lease_bytes(&mut self, most: usize) -> Option<Span> {
+        let span = self.oldest(most)?;
+        // INVARIANT: They are there.
+        self.reading = span.len;
+        Some(span)
+    }
+
+    /// Leases to a writer what [`Indices::vacant`] finds.
+    pub(crate) fn lease_room(&mut self, least: usize, most: usize) -> Option<Span> {
+        let span = self.vacant(least, most)?;
+        // INVARIANT: It is room that is there.
+        self.writing = span.len;
+        Some(span)
+    }
+
     /// Ends the reader's lease: the first `taken` bytes of it leave the ring, the rest stay.
     pub(crate) fn take(&mut self, taken: usize) {
-        // INVARIANT: At most the bytes of the lease leave, which were there.
-        self.tail = self.tail.wrapping_add(taken.min(self.reading));
+        let taken = taken.min(self.reading);
         self.reading = 0;
-        self.rewind();
+        self.remove(taken);
     }
 
     /// Ends the writer's lease: the first `put` bytes of it are in the ring, the rest is room
     /// again.
     pub(crate) fn put(&mut self, put: usize) {
-        // INVARIANT: At most the room of the lease is filled, which was there.
-        self.head = self.head.wrapping_add(put.min(self.writing));
+        let put = put.min(self.writing);
         self.writing = 0;
+        self.add(put);
+    }
+
+    /// The oldest `len` bytes leave the ring: no more than [`Indices::oldest`] has just found.
+    pub(crate) fn remove(&mut self, len: usize) {
+        // INVARIANT: They were there.
+        self.tail = self.tail.wrapping_add(len);
+        self.rewind();
+    }
+
+    /// The first `len` bytes of the room are in the ring: no more than [`Indices::vacant`] has just
+    /// found.
+    pub(crate) fn add(&mut self, len: usize) {
+        // INVARIANT: There was room for them.
+        self.head = self.head.wrapping_add(len);
         self.rewind();
     }
 

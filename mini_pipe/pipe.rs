@@ -72,10 +72,6 @@ mod settings;
 /// Writes of at most so many bytes go in as a whole, as POSIX has it; see `pipe(7)`.
 const PIPE_BUF: usize = bindings::PIPE_BUF as usize;
 
-/// At most so many bytes are copied under the mutex, if that can be done without sleeping: then it
-/// is locked once, not twice. More are leased, so that both sides copy at the same time.
-const AT_ONCE: usize = PAGE_SIZE;
-
 /// A long copy is made in pieces of so many bytes: the other side begins with the first while the
 /// second is being copied.
 const PIECE: usize = 4 * PAGE_SIZE;
@@ -220,21 +216,39 @@ impl Pipe {
         call: &Call,
         to: &mut impl Destination,
     ) -> Result<usize> {
-        if to.is_empty() {
-            return Ok(0);
-        }
         let mut state = self.state.lock();
-        if to.len() <= AT_ONCE {
-            let before = state.levels();
+        if state.is_quiet() {
             if let Some(taken) = state.ring.try_take(to) {
-                let news = state.news(before, Leaseholder::Reader, taken, true);
+                state.bytes_out = state.bytes_out.wrapping_add(taken as u64);
                 drop(state);
-                self.tell(news);
+                self.writers.subscribers.send(Band::Out);
                 return Ok(taken);
             }
         }
+        self.read_with_care(state, seat, call, to)
+    }
+
+    /// Goes on with [`Pipe::read`] where somebody waits, or it has to wait, or to copy much.
+    #[cold]
+    fn read_with_care<'a>(
+        &'a self,
+        mut state: Guard<'a, State, MutexBackend>,
+        seat: &Seat,
+        call: &Call,
+        to: &mut impl Destination,
+    ) -> Result<usize> {
+        if to.is_empty() {
+            return Ok(0);
+        }
+        let before = state.levels();
+        if let Some(taken) = state.ring.try_take(to) {
+            let news = state.news(before, Leaseholder::Reader, taken, true);
+            drop(state);
+            self.tell(news);
+            return Ok(taken);
+        }
         match self.lease_bytes(state, seat, call, to.len().min(PIECE))? {
-            Some(lease) => some_or(self.drain(lease, to), EFAULT),
+            Some((lease, rest)) => some_or(self.drain(lease, rest, to), EFAULT),
             None => Ok(0),
         }
     }
@@ -266,7 +280,7 @@ impl Pipe {
                 lease => break lease?,
             }
         };
-        let Some(lease) = lease else {
+        let Some((lease, _)) = lease else {
             return Ok(0);
         };
         let mut fresh = KVec::new();
@@ -304,13 +318,34 @@ impl Pipe {
         call: &Call,
         from: &mut impl Source,
     ) -> Result<usize> {
+        let mut state = self.state.lock();
+        if state.is_quiet() && state.takes_writes_of(call) && state.ends.readers(seat) == Peer::Open
+        {
+            if let Some(put) = state.ring.try_put(from) {
+                state.bytes_in = state.bytes_in.wrapping_add(put as u64);
+                drop(state);
+                self.readers.subscribers.send(Band::In);
+                return Ok(put);
+            }
+        }
+        self.write_with_care(state, seat, call, from)
+    }
+
+    /// Goes on with [`Pipe::write`] where somebody waits, or it has to wait, or to copy much.
+    #[cold]
+    fn write_with_care<'a>(
+        &'a self,
+        mut state: Guard<'a, State, MutexBackend>,
+        seat: &Seat,
+        call: &Call,
+        from: &mut impl Source,
+    ) -> Result<usize> {
         let mut written = 0;
         let mut interrupted = false;
         let whole = from.len();
         if whole == 0 {
             return Ok(0);
         }
-        let mut state = self.state.lock();
         if state.policy == Policy::Rendezvous && !call.is_nonblocking() {
             return self.write_in_turn(state, seat, call, from);
         }
@@ -320,13 +355,13 @@ impl Pipe {
                 call.raise_sigpipe();
                 return some_or(written, EPIPE);
             }
-            if whole <= AT_ONCE && !state.turn && !call.writes_packets() {
+            if state.takes_writes_of(call) {
                 let before = state.levels();
                 if let Some(put) = state.ring.try_put(from) {
                     let news = state.news(before, Leaseholder::Writer, put, true);
                     drop(state);
                     self.tell(news);
-                    return Ok(put);
+                    return Ok(written + put);
                 }
             }
             if let Some(lease) = state.lease_room(call, whole, from.len()) {
@@ -434,7 +469,8 @@ impl Pipe {
     }
 
     /// Leases at most `most` bytes to a reader, at least 1, which waits for them if need be. May
-    /// sleep. [`None`] is end of file.
+    /// sleep. [`None`] is end of file. Also returns how many more the reader may take in one call:
+    /// what is there now, but any number while a writer is bringing more.
     ///
     /// # Errors
     ///
@@ -445,11 +481,17 @@ impl Pipe {
         seat: &Seat,
         call: &Call,
         most: usize,
-    ) -> Result<Option<BytesLease>> {
+    ) -> Result<Option<(BytesLease, usize)>> {
         let mut interrupted = false;
         loop {
             if let Some(lease) = state.ring.lease_bytes(most) {
-                return Ok(Some(lease));
+                let indices = state.ring.indices();
+                let rest = if indices.is_writing() {
+                    usize::MAX
+                } else {
+                    indices.bytes()
+                };
+                return Ok(Some((lease, rest)));
             }
             if state.is_at_end(seat) {
                 return Ok(None);
@@ -465,9 +507,10 @@ impl Pipe {
         }
     }
 
-    /// Copies leased bytes to `to` and ends the lease, and goes on with what is there then, in the
-    /// same way. Returns how many bytes came out: none if not one of them could be stored.
-    fn drain(&self, mut lease: BytesLease, to: &mut impl Destination) -> usize {
+    /// Copies leased bytes to `to` and ends the lease, and goes on in the same way with at most
+    /// `rest` more that are there then. Returns how many bytes came out: none if not one of them
+    /// could be stored.
+    fn drain(&self, mut lease: BytesLease, mut rest: usize, to: &mut impl Destination) -> usize {
         let mut drained = 0;
         loop {
             let leased = lease.len();
@@ -480,7 +523,7 @@ impl Pipe {
             let more = if whole || copied < leased || to.is_empty() {
                 None
             } else {
-                state.ring.lease_stream(to.len().min(PIECE))
+                state.ring.lease_stream(to.len().min(rest).min(PIECE))
             };
             let news = state.news(before, Leaseholder::Reader, taken, more.is_none());
             drop(state);
@@ -488,7 +531,10 @@ impl Pipe {
 
             drained += taken;
             match more {
-                Some(next) => lease = next,
+                Some(next) => {
+                    rest -= next.len();
+                    lease = next;
+                }
                 None => return drained,
             }
         }
@@ -669,6 +715,18 @@ impl State {
     /// Whether a writer keeps the others out.
     fn is_writing(&self) -> bool {
         self.turn || self.ring.indices().is_writing()
+    }
+
+    /// Whether nobody waits for a change.
+    #[inline(always)]
+    fn is_quiet(&self) -> bool {
+        self.waiting_readers.is_nobody() && self.waiting_writers.is_nobody() && !self.turn
+    }
+
+    /// Whether what `call` writes just goes in: it is no packet, and it is nobody else's turn.
+    #[inline(always)]
+    fn takes_writes_of(&self, call: &Call) -> bool {
+        !self.turn && self.policy == Policy::Buffered && !call.writes_packets()
     }
 
     /// Leases room to a writer for the last `rest` of `whole` bytes, or for some of them, unless

@@ -267,30 +267,50 @@ impl Ring {
     }
 
     /// Moves the oldest bytes to `to`, as many as fit, without a lease or sleep. Returns how many;
-    /// [`None`] if there are none, another reader holds a lease, or it takes a lease.
+    /// [`None`] if there are none, another reader holds a lease, or it takes a lease: for packets,
+    /// for bytes of more than one page, and if `to` cannot be reached without sleeping.
     #[inline(always)]
     pub(crate) fn try_take(&mut self, to: &mut impl Destination) -> Option<usize> {
         if self.storage.packets.first().is_some() {
             return None;
         }
-        let span = self.indices.lease_bytes(to.len())?;
-        let copied = self.extent(span).try_copy(to);
-        self.indices.take(if copied { span.len } else { 0 });
-        copied.then_some(span.len)
+        let span = self.indices.oldest(to.len())?;
+        self.try_copy(span, to)?;
+        self.indices.remove(span.len);
+        Some(span.len)
     }
 
     /// Moves all bytes of `from` into the ring, without a lease or sleep. Returns how many;
-    /// [`None`] if there is no room for them, another writer holds a lease, or it takes a lease.
+    /// [`None`] if there is no room for them, another writer holds a lease, or it takes a lease, as
+    /// in [`Ring::try_take`].
     #[inline(always)]
     pub(crate) fn try_put(&mut self, from: &mut impl Source) -> Option<usize> {
         if self.storage.packets.is_full() {
             return None;
         }
         let len = from.len();
-        let span = self.indices.lease_room(len, len)?;
-        let copied = self.extent(span).try_copy(from);
-        self.indices.put(if copied { span.len } else { 0 });
-        copied.then_some(span.len)
+        let span = self.indices.vacant(len, len)?;
+        self.try_copy(span, from)?;
+        self.indices.add(len);
+        Some(len)
+    }
+
+    /// Copies the bytes of a span that nobody has on lease between here and `user`, without
+    /// sleeping; [`None`] if that cannot be, or they are not in one page.
+    #[inline(always)]
+    fn try_copy(&mut self, span: Span, user: &mut impl UserMemory) -> Option<()> {
+        let offset = span.start % PAGE_SIZE;
+        if offset + span.len > PAGE_SIZE {
+            return None;
+        }
+        let cell = self.storage.pages.at(span.start)?;
+        // SAFETY: The caller owns the ring, so the page is not replaced meanwhile.
+        let copied = with_bytes(unsafe { &*cell.get() }, |bytes| {
+            // SAFETY: `offset + len` lies within the page, and while the caller owns the ring,
+            // nobody leases these bytes.
+            unsafe { user.try_copy(bytes.add(offset), span.len) }
+        });
+        copied.then(|| user.advance(span.len))
     }
 
     /// Ends a reader's lease; the first `taken` bytes of it leave the ring. A packet leaves as a
@@ -479,29 +499,6 @@ impl Extent {
                 unsafe { user.copy(bytes.add(offset), len) }
             })
         })
-    }
-
-    /// Copies as [`Extent::copy`], but without sleeping, and all bytes or none. Returns whether it
-    /// did.
-    #[inline(always)]
-    fn try_copy(&self, user: &mut impl UserMemory) -> bool {
-        let mut done = 0;
-        self.for_each_piece(|page, offset, len| {
-            let copied = with_bytes(page, |bytes| {
-                // SAFETY: As in `copy`.
-                unsafe { user.try_copy(done, bytes.add(offset), len) }
-            });
-            if !copied {
-                return 0;
-            }
-            done += len;
-            len
-        });
-        let all = done == self.span.len;
-        if all {
-            user.advance(done);
-        }
-        all
     }
 }
 

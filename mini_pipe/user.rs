@@ -34,13 +34,13 @@ pub(crate) trait UserMemory {
     /// unused meanwhile, by the direction of this memory.
     unsafe fn copy(&mut self, bytes: *mut u8, len: usize) -> usize;
 
-    /// Copies without sleeping, and for a try, which [`UserMemory::advance`] makes good: `len`
-    /// bytes that come `skip` bytes after the next one. Returns whether all of them were copied.
+    /// Copies the next `len` bytes as [`UserMemory::copy`], but without sleeping, and stays where
+    /// it is: [`UserMemory::advance`] goes on. Returns whether all of them were copied.
     ///
     /// # Safety
     ///
     /// As [`UserMemory::copy`].
-    unsafe fn try_copy(&self, _skip: usize, _bytes: *mut u8, _len: usize) -> bool {
+    unsafe fn try_copy(&self, _bytes: *mut u8, _len: usize) -> bool {
         false
     }
 
@@ -97,10 +97,9 @@ impl<const DESTINATION: bool> UserMemory for Buffer<DESTINATION> {
     }
 
     #[inline(always)]
-    unsafe fn try_copy(&self, skip: usize, bytes: *mut u8, len: usize) -> bool {
-        let at = self.at.wrapping_byte_add(skip);
+    unsafe fn try_copy(&self, bytes: *mut u8, len: usize) -> bool {
         // SAFETY: By the safety requirements.
-        without_faults(|| unsafe { Self::copied(at, bytes, len) }) == len
+        without_faults(|| unsafe { Self::copied(self.at, bytes, len) }) == len
     }
 
     #[inline(always)]

@@ -85,6 +85,12 @@ impl Waiters {
         self.kept_out -= usize::from(kept_out);
     }
 
+    /// Whether no change concerns anybody.
+    #[inline(always)]
+    pub(crate) fn is_nobody(&self) -> bool {
+        self.asleep == 0 && !self.polled && !self.refused
+    }
+
     /// Whether somebody sleeps.
     pub(crate) fn is_anybody_asleep(&self) -> bool {
         self.asleep > 0
@@ -123,7 +129,7 @@ impl Waiters {
     /// says that a lease of this very side has just ended.
     #[inline(always)]
     pub(crate) fn concerned(&mut self, change: RangeInclusive<usize>, returned: bool) -> Wake {
-        if self.asleep == 0 && !self.polled && !self.refused {
+        if self.is_nobody() {
             return Wake::Nobody;
         }
         let whom = self.whom(change, returned);
