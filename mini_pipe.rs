@@ -14,7 +14,8 @@
 //! - `waiters`: who of a side waits, and whom a change concerns.
 //! - `ends`: who has the pipe open, and what an empty or a full ring therefore means.
 //! - `signals`: who of a side gets a signal.
-//! - `ring`: the pages, the leases on them and the copies.
+//! - `ring`: bytes in pages, the leases on them and the copies.
+//! - `pages`: where the pages come from: in blocks of neighbours.
 //! - `user`: the caller's memory that they are copied to and from.
 //! - `indices`: where the bytes of the ring are; plain arithmetic.
 //! - `packets`: which of them are packets.
@@ -39,6 +40,8 @@ mod indices;
 mod limits;
 #[path = "mini_pipe/packets.rs"]
 mod packets;
+#[path = "mini_pipe/pages.rs"]
+mod pages;
 #[path = "mini_pipe/params.rs"]
 mod params;
 #[path = "mini_pipe/pipe.rs"]

@@ -20,6 +20,11 @@ use crate::{
         Payer, //
     },
     packets::Packets,
+    pages::{
+        self,
+        copy_part,
+        Page, //
+    },
     user::{
         Destination,
         Source,
@@ -32,11 +37,7 @@ use core::{
     ptr, //
 };
 use kernel::{
-    bindings,
-    page::{
-        Page,
-        PAGE_SIZE, //
-    },
+    page::PAGE_SIZE,
     prelude::*,
     sync::Arc, //
 };
@@ -56,6 +57,49 @@ impl Pages {
         self.0.get(index / PAGE_SIZE & self.0.len().wrapping_sub(1))
     }
 
+    /// Calls `work` with page, offset in it and length, for each piece of `span` that lies in one
+    /// page and its neighbours, until one does less than its piece. Returns how many bytes were
+    /// done in all.
+    ///
+    /// # Safety
+    ///
+    /// No page that holds bytes of `span` may be replaced meanwhile.
+    #[inline(always)]
+    unsafe fn for_each_run(
+        &self,
+        span: Span,
+        mut work: impl FnMut(&Page, usize, usize) -> usize,
+    ) -> usize {
+        let mut done = 0;
+        while done < span.len {
+            let index = span.start.wrapping_add(done);
+            let Some(first) = self.at(index) else {
+                break;
+            };
+            // SAFETY: By the safety requirements.
+            let first = unsafe { &*first.get() };
+            let (offset, rest) = (index % PAGE_SIZE, span.len - done);
+            let mut last = first;
+            let mut len = PAGE_SIZE - offset;
+            while let Some(next) = self.at(index.wrapping_add(len)).filter(|_| len < rest) {
+                // SAFETY: As above.
+                let next = unsafe { &*next.get() };
+                if !last.is_followed_by(next) {
+                    break;
+                }
+                last = next;
+                len += PAGE_SIZE;
+            }
+            let len = len.min(rest);
+            let progress = work(first, offset, len);
+            done += progress;
+            if progress < len {
+                break;
+            }
+        }
+        done
+    }
+
     /// Copies the bytes of `span` to the same place in `others`.
     fn copy_to(&self, others: &Self, span: Span) {
         for_each_piece(span, |index, offset, len| {
@@ -63,9 +107,7 @@ impl Pages {
                 // SAFETY: The caller owns the ring, so neither page is replaced; nobody writes to
                 // bytes that are in it, and nobody else knows of `others`' yet, or of those that a
                 // writer's lease is about to bring.
-                let copied = unsafe { copy_part(&*from.get(), offset, &*to.get(), offset, len) };
-                // It cannot fail: `offset + len` is at most a page.
-                let _ = copied;
+                unsafe { copy_part(&*from.get(), offset, &*to.get(), offset, len) };
             }
             len
         });
@@ -87,39 +129,6 @@ fn for_each_piece(span: Span, mut work: impl FnMut(usize, usize, usize) -> usize
         }
     }
     done
-}
-
-/// Copies `len` bytes from one page to another, each from its own offset on.
-///
-/// # Errors
-///
-/// `EINVAL` if they do not lie within `to`.
-///
-/// # Safety
-///
-/// They must lie within `from`. Nobody may write to them there, or use those in `to`, meanwhile.
-pub(crate) unsafe fn copy_part(
-    from: &Page,
-    offset: usize,
-    to: &Page,
-    at: usize,
-    len: usize,
-) -> Result {
-    with_bytes(from, |bytes| {
-        // SAFETY: By the safety requirements.
-        unsafe { to.write_raw(bytes.add(offset), at, len) }
-    })
-}
-
-/// Calls `work` with the address of the bytes of `page`, which are mapped as long as that lasts.
-#[inline(always)]
-fn with_bytes<T>(page: &Page, work: impl FnOnce(*mut u8) -> T) -> T {
-    // SAFETY: `page` is a valid page.
-    let bytes = unsafe { bindings::kmap_local_page(page.as_ptr()) };
-    let result = work(bytes.cast());
-    // SAFETY: It was mapped above, and what was mapped since has been unmapped.
-    unsafe { bindings::kunmap_local(bytes) };
-    result
 }
 
 /// Whether `kept` is what a lease on `pages` needs; it needs it no more.
@@ -150,18 +159,12 @@ impl Storage {
     ///
     /// `ENOMEM` if there are not enough pages.
     pub(crate) fn new(capacity: usize, charge: Option<Charge>) -> Result<Self> {
-        let flags = match charge {
-            Some(_) => GFP_KERNEL_ACCOUNT,
-            None => GFP_KERNEL,
-        };
+        let accounted = charge.is_some();
+        let flags = pages::flags(accounted);
         let count = pages_for(capacity);
-        let mut pages = KVVec::with_capacity(count, flags)?;
-        for _ in 0..count {
-            pages.push(UnsafeCell::new(Page::alloc_page(flags)?), flags)?;
-        }
         Ok(Self {
             capacity,
-            pages: Arc::new(Pages(pages), flags)?,
+            pages: Arc::new(Pages(pages::blocks(count, accounted)?), flags)?,
             packets: Packets::new(count, flags)?,
             charge,
         })
@@ -305,7 +308,7 @@ impl Ring {
         }
         let cell = self.storage.pages.at(span.start)?;
         // SAFETY: The caller owns the ring, so the page is not replaced meanwhile.
-        let copied = with_bytes(unsafe { &*cell.get() }, |bytes| {
+        let copied = unsafe { &*cell.get() }.with_bytes(|bytes| {
             // SAFETY: `offset + len` lies within the page, and while the caller owns the ring,
             // nobody leases these bytes.
             unsafe { user.try_copy(bytes.add(offset), span.len) }
@@ -492,13 +495,15 @@ impl Extent {
     /// copied.
     #[inline(always)]
     fn copy(&self, user: &mut impl UserMemory) -> usize {
-        self.for_each_piece(|page, offset, len| {
-            with_bytes(page, |bytes| {
-                // SAFETY: `offset + len` lies within the page, and by the type invariants nobody
-                // else touches these bytes meanwhile.
-                unsafe { user.copy(bytes.add(offset), len) }
+        // SAFETY: By the type invariants, the pages are valid while the lease is out, and it is out
+        // for as long as `self` exists; those of the span are not replaced.
+        unsafe {
+            (*self.pages).for_each_run(self.span, |page, offset, len| {
+                // The piece lies within the page and its neighbours, and by the type invariants
+                // nobody else touches these bytes meanwhile.
+                page.with_bytes(|bytes| user.copy(bytes.add(offset), len))
             })
-        })
+        }
     }
 }
 
@@ -586,7 +591,14 @@ impl Drop for RoomLease {
 #[kunit_tests(mini_pipe_ring)]
 mod tests {
     use super::*;
-    use kernel::types::Opaque;
+    use kernel::{
+        bindings,
+        iov::{
+            IovIterDest,
+            IovIterSource, //
+        },
+        types::Opaque, //
+    };
 
     fn ring(capacity: usize) -> Result<Ring> {
         Ok(Ring::new(Storage::new(capacity, None)?))
@@ -840,7 +852,7 @@ mod tests {
         take(&mut ring, &mut pattern(0, 100)?);
         let mut fresh = KVec::new();
         for _ in 0..2 {
-            fresh.push(Page::alloc_page(GFP_KERNEL)?, GFP_KERNEL)?;
+            fresh.push(Page::new(false)?, GFP_KERNEL)?;
         }
         let before = fresh[0].as_ptr();
         let mut whole = 0;

@@ -2,17 +2,17 @@
 
 //! `splice(2)` from a mini_pipe into a `pipe(2)`: whole pages go as they are, parts are copied.
 
-use crate::ring::{
-    copy_part,
-    BytesLease, //
+use crate::{
+    pages::{
+        copy_part,
+        Page, //
+    },
+    ring::BytesLease, //
 };
 use kernel::{
     bindings,
     error::to_result,
-    page::{
-        Page,
-        PAGE_SIZE, //
-    },
+    page::PAGE_SIZE,
     prelude::*,
     sync::atomic::{
         Atomic,
@@ -141,7 +141,7 @@ impl Default for Parcels {
 impl Parcels {
     /// Adds a page that stays where it is, too, until `fresh` takes its place.
     fn add_whole(&mut self, page: &Page, fresh: &mut KVec<Page>) -> Result {
-        fresh.push(Page::alloc_page(GFP_KERNEL_ACCOUNT)?, GFP_KERNEL)?;
+        fresh.push(Page::new(true)?, GFP_KERNEL)?;
         let page = page.as_ptr();
         // SAFETY: The page is valid, and its references are only counted atomically: this is
         // `get_page()`, which `bindgen` does not see.
@@ -153,24 +153,24 @@ impl Parcels {
 
     /// Adds a copy of a part of a page.
     fn add_copy(&mut self, page: &Page, offset: usize, len: usize) -> Result {
-        let copy = Page::alloc_page(GFP_KERNEL_ACCOUNT)?;
+        let copy = Page::new(true)?;
         // SAFETY: A piece of a lease lies in its page, nobody writes to leased bytes, and nobody
         // knows of the copy yet.
-        unsafe { copy_part(page, offset, &copy, offset, len) }?;
+        unsafe { copy_part(page, offset, &copy, offset, len) };
         self.add(into_reference(copy), offset, len);
         Ok(())
     }
 
     /// Adds a copy of a packet, as one.
     fn add_packet(&mut self, lease: &BytesLease) -> Result {
-        let copy = Page::alloc_page(GFP_KERNEL_ACCOUNT)?;
+        let copy = Page::new(true)?;
         let mut done = 0;
         lease.for_each_piece(|page, offset, len| {
-            // SAFETY: As in `add_copy`.
-            let copied = unsafe { copy_part(page, offset, &copy, done, len) };
-            if copied.is_err() {
+            if len > PAGE_SIZE - done {
                 return 0;
             }
+            // SAFETY: As in `add_copy`; there is room for it.
+            unsafe { copy_part(page, offset, &copy, done, len) };
             done += len;
             len
         });

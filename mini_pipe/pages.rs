@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Pages of one's own, in blocks of neighbours where the kernel has such: what lies in neighbours is
+//! copied in one go.
+//!
+//! The kernel crate's `Page` comes alone, and from nowhere else.
+
+use core::{
+    cell::UnsafeCell,
+    ptr::NonNull, //
+};
+use kernel::{
+    alloc::Flags,
+    bindings,
+    prelude::*, //
+};
+
+/// A block has at most so many pages: two to this power.
+const BLOCK_ORDER: u32 = 4;
+
+/// Only so do neighbours among the `struct page`s have bytes that are neighbours in one mapping.
+const MAPPED_TOGETHER: bool = cfg!(any(CONFIG_SPARSEMEM_VMEMMAP, CONFIG_FLATMEM))
+    && !cfg!(CONFIG_DEBUG_KMAP_LOCAL_FORCE_MAP);
+
+/// A page.
+///
+/// # Invariants
+///
+/// This is a page that nobody else frees, and not one of high memory.
+pub(crate) struct Page(NonNull<bindings::page>);
+
+// SAFETY: A page can be freed by any thread.
+unsafe impl Send for Page {}
+// SAFETY: A shared `Page` gives its address away, and no more.
+unsafe impl Sync for Page {}
+
+impl Page {
+    /// A page, which the caller's memory cgroup pays for if it is `accounted`. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(accounted: bool) -> Result<Self> {
+        // INVARIANT: It has just been allocated for this.
+        Ok(Self(allocate(accounted, 0, 0).ok_or(ENOMEM)?))
+    }
+
+    /// The kernel's name for it.
+    pub(crate) fn as_ptr(&self) -> *mut bindings::page {
+        self.0.as_ptr()
+    }
+
+    /// Whether `next` lies behind this one in memory, and [`Page::with_bytes`] reaches there, too.
+    pub(crate) fn is_followed_by(&self, next: &Self) -> bool {
+        MAPPED_TOGETHER && self.as_ptr().wrapping_add(1) == next.as_ptr()
+    }
+
+    /// Calls `work` with the address of the page's bytes, which is good as long as that lasts.
+    #[inline(always)]
+    pub(crate) fn with_bytes<T>(&self, work: impl FnOnce(*mut u8) -> T) -> T {
+        // SAFETY: By the type invariants, this is a page.
+        let bytes = unsafe { bindings::kmap_local_page(self.as_ptr()) };
+        let result = work(bytes.cast());
+        // SAFETY: It was mapped above, and what was mapped since has been unmapped.
+        unsafe { bindings::kunmap_local(bytes) };
+        result
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants, nobody else frees it.
+        unsafe { bindings::__free_pages(self.as_ptr(), 0) };
+    }
+}
+
+/// `count` pages, a power of two, as [`Page::new`] makes them. Each run of `1 << BLOCK_ORDER` of
+/// them, or all if there are no more, are neighbours where the kernel has such. May sleep.
+///
+/// # Errors
+///
+/// `ENOMEM`.
+pub(crate) fn blocks(count: usize, accounted: bool) -> Result<KVVec<UnsafeCell<Page>>> {
+    let order = count.ilog2().min(BLOCK_ORDER);
+    let mut pages = KVVec::with_capacity(count, flags(accounted))?;
+    while pages.len() < count {
+        match block(accounted, order) {
+            Some(first) => {
+                for nth in 0..1 << order {
+                    // INVARIANT: The block has just been allocated, and split.
+                    // SAFETY: The block has so many pages.
+                    let page = Page(unsafe { first.add(nth) });
+                    pages.push(UnsafeCell::new(page), flags(accounted))?;
+                }
+            }
+            None => {
+                for _ in 0..1 << order {
+                    pages.push(UnsafeCell::new(Page::new(accounted)?), flags(accounted))?;
+                }
+            }
+        }
+    }
+    Ok(pages)
+}
+
+/// How memory is allocated that the caller's memory cgroup pays for, or not.
+pub(crate) fn flags(accounted: bool) -> Flags {
+    if accounted {
+        GFP_KERNEL_ACCOUNT
+    } else {
+        GFP_KERNEL
+    }
+}
+
+/// A block of pages, each of which is to be freed by itself. The kernel does not try hard to find
+/// one: it can be done without.
+fn block(accounted: bool, order: u32) -> Option<NonNull<bindings::page>> {
+    let lightly = 1 << bindings::___GFP_NORETRY_BIT | bindings::__GFP_NOWARN;
+    let first = allocate(accounted, lightly, order)?;
+    // SAFETY: These pages have just been allocated together.
+    unsafe { bindings::split_page(first.as_ptr(), order) };
+    Some(first)
+}
+
+fn allocate(
+    accounted: bool,
+    flags: bindings::gfp_t,
+    order: u32,
+) -> Option<NonNull<bindings::page>> {
+    let memory = if accounted {
+        bindings::GFP_KERNEL_ACCOUNT
+    } else {
+        bindings::GFP_KERNEL
+    };
+    // SAFETY: It may sleep here. Neither of these flags brings high memory.
+    NonNull::new(unsafe { bindings::alloc_pages(memory | flags, order) })
+}
+
+/// Copies `len` bytes from one page to another, each from its own offset on.
+///
+/// # Safety
+///
+/// They must lie within both pages, one page or its neighbours. Nobody may write to them in `from`,
+/// or use those in `to`, meanwhile.
+pub(crate) unsafe fn copy_part(from: &Page, offset: usize, to: &Page, at: usize, len: usize) {
+    from.with_bytes(|from| {
+        to.with_bytes(|to| {
+            // SAFETY: By the safety requirements; these are two pages, so they do not overlap.
+            unsafe { to.add(at).copy_from_nonoverlapping(from.add(offset), len) }
+        })
+    });
+}
