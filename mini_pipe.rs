@@ -12,6 +12,7 @@
 //!   - `rendezvous`: writes that wait for their reader.
 //!   - `settings`: what one can ask of a pipe, and change.
 //! - `waiters`: who of a side waits, and whom a change concerns.
+//! - `watch`: waiting awake, before it is worth to sleep.
 //! - `ends`: who has the pipe open, and what an empty or a full ring therefore means.
 //! - `signals`: who of a side gets a signal.
 //! - `ring`: bytes in pages, the leases on them and the copies.
@@ -64,6 +65,8 @@ mod uapi;
 mod user;
 #[path = "mini_pipe/waiters.rs"]
 mod waiters;
+#[path = "mini_pipe/watch.rs"]
+mod watch;
 
 use chrdev::Registration;
 use ends::Ends;

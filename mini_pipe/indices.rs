@@ -146,6 +146,22 @@ impl Indices {
         Some(span)
     }
 
+    /// The first `taken` bytes of the reader's lease, not all of them, leave the ring; it keeps the
+    /// rest.
+    pub(crate) fn take_part(&mut self, taken: usize) {
+        // INVARIANT: They were there, and on lease.
+        self.tail = self.tail.wrapping_add(taken);
+        self.reading = self.reading.wrapping_sub(taken);
+    }
+
+    /// The first `put` bytes of the writer's lease, not all of them, are in the ring; it keeps the
+    /// rest.
+    pub(crate) fn put_part(&mut self, put: usize) {
+        // INVARIANT: They were room on lease.
+        self.head = self.head.wrapping_add(put);
+        self.writing = self.writing.wrapping_sub(put);
+    }
+
     /// Ends the reader's lease: the first `taken` bytes of it leave the ring, the rest stay.
     pub(crate) fn take(&mut self, taken: usize) {
         let taken = taken.min(self.reading);

@@ -12,6 +12,7 @@ use core::{
 use kernel::{
     alloc::Flags,
     bindings,
+    page::PAGE_SIZE,
     prelude::*, //
 };
 
@@ -42,17 +43,12 @@ impl Page {
     /// `ENOMEM`.
     pub(crate) fn new(accounted: bool) -> Result<Self> {
         // INVARIANT: It has just been allocated for this.
-        Ok(Self(allocate(accounted, 0, 0).ok_or(ENOMEM)?))
+        Ok(Self(alloc_pages(accounted, 0, 0).ok_or(ENOMEM)?))
     }
 
     /// The kernel's name for it.
     pub(crate) fn as_ptr(&self) -> *mut bindings::page {
         self.0.as_ptr()
-    }
-
-    /// Whether `next` lies behind this one in memory, and [`Page::with_bytes`] reaches there, too.
-    pub(crate) fn is_followed_by(&self, next: &Self) -> bool {
-        MAPPED_TOGETHER && self.as_ptr().wrapping_add(1) == next.as_ptr()
     }
 
     /// Calls `work` with the address of the page's bytes, which is good as long as that lasts.
@@ -74,33 +70,32 @@ impl Drop for Page {
     }
 }
 
-/// `count` pages, a power of two, as [`Page::new`] makes them. Each run of `1 << BLOCK_ORDER` of
-/// them, or all if there are no more, are neighbours where the kernel has such. May sleep.
+/// `count` pages, a power of two, as [`Page::new`] makes them. Also returns how many bytes, a power
+/// of two, are in neighbours: [`Page::with_bytes`] of the first of them is good for all. May sleep.
 ///
 /// # Errors
 ///
 /// `ENOMEM`.
-pub(crate) fn blocks(count: usize, accounted: bool) -> Result<KVVec<UnsafeCell<Page>>> {
-    let order = count.ilog2().min(BLOCK_ORDER);
+pub(crate) fn allocate(count: usize, accounted: bool) -> Result<(KVVec<UnsafeCell<Page>>, usize)> {
     let mut pages = KVVec::with_capacity(count, flags(accounted))?;
+    let order = count.ilog2().min(BLOCK_ORDER);
+    let mut unit = PAGE_SIZE << order;
     while pages.len() < count {
-        match block(accounted, order) {
-            Some(first) => {
-                for nth in 0..1 << order {
-                    // INVARIANT: The block has just been allocated, and split.
-                    // SAFETY: The block has so many pages.
-                    let page = Page(unsafe { first.add(nth) });
-                    pages.push(UnsafeCell::new(page), flags(accounted))?;
-                }
-            }
-            None => {
-                for _ in 0..1 << order {
-                    pages.push(UnsafeCell::new(Page::new(accounted)?), flags(accounted))?;
-                }
-            }
+        let block = block(accounted, order);
+        if block.is_none() || !MAPPED_TOGETHER {
+            unit = PAGE_SIZE;
+        }
+        for nth in 0..1 << order {
+            let page = match block {
+                // INVARIANT: The block has just been allocated, and split.
+                // SAFETY: It has so many pages.
+                Some(first) => Page(unsafe { first.add(nth) }),
+                None => Page::new(accounted)?,
+            };
+            pages.push(UnsafeCell::new(page), flags(accounted))?;
         }
     }
-    Ok(pages)
+    Ok((pages, unit))
 }
 
 /// How memory is allocated that the caller's memory cgroup pays for, or not.
@@ -116,13 +111,13 @@ pub(crate) fn flags(accounted: bool) -> Flags {
 /// one: it can be done without.
 fn block(accounted: bool, order: u32) -> Option<NonNull<bindings::page>> {
     let lightly = 1 << bindings::___GFP_NORETRY_BIT | bindings::__GFP_NOWARN;
-    let first = allocate(accounted, lightly, order)?;
+    let first = alloc_pages(accounted, lightly, order)?;
     // SAFETY: These pages have just been allocated together.
     unsafe { bindings::split_page(first.as_ptr(), order) };
     Some(first)
 }
 
-fn allocate(
+fn alloc_pages(
     accounted: bool,
     flags: bindings::gfp_t,
     order: u32,
@@ -140,7 +135,7 @@ fn allocate(
 ///
 /// # Safety
 ///
-/// They must lie within both pages, one page or its neighbours. Nobody may write to them in `from`,
+/// They must lie within both pages. Nobody may write to them in `from`,
 /// or use those in `to`, meanwhile.
 pub(crate) unsafe fn copy_part(from: &Page, offset: usize, to: &Page, at: usize, len: usize) {
     from.with_bytes(|from| {

@@ -40,7 +40,8 @@ use crate::{
         Interest,
         Waiters,
         Wake, //
-    }, //
+    },
+    watch::Watch, //
 };
 use kernel::{
     bindings,
@@ -61,6 +62,10 @@ use kernel::{
         },
         CondVar,
         Mutex, //
+    },
+    time::{
+        Instant,
+        Monotonic, //
     }, //
 };
 
@@ -72,8 +77,8 @@ mod settings;
 /// Writes of at most so many bytes go in as a whole, as POSIX has it; see `pipe(7)`.
 const PIPE_BUF: usize = bindings::PIPE_BUF as usize;
 
-/// A long copy is made in pieces of so many bytes: the other side begins with the first while the
-/// second is being copied.
+/// A long copy is made in pieces of so many bytes: if the other side waits awake, it gets the first
+/// while the second is being copied.
 const PIECE: usize = 4 * PAGE_SIZE;
 
 /// A pipe that any number of files may have open.
@@ -93,6 +98,8 @@ struct Side {
     /// They sleep here and are polled for. In a box, which is freed when nobody can be looking at
     /// it any more, without whoever closes the pipe waiting for that.
     queue: PollCondVarBox,
+    /// They wait awake.
+    watch: Watch,
     /// They get a signal.
     subscribers: Subscribers,
 }
@@ -108,6 +115,15 @@ struct State {
     /// Bytes that have ever gone in, and come out.
     bytes_in: u64,
     bytes_out: u64,
+}
+
+/// How the waiting of one call goes.
+#[derive(Default)]
+struct Wait {
+    /// When it began to wait, if it has waited awake, and sleeps if it finds nothing now.
+    since: Option<Instant<Monotonic>>,
+    /// A signal came while it slept.
+    interrupted: bool,
 }
 
 /// Who moves bytes.
@@ -148,10 +164,12 @@ impl Pipe {
             }, "mini_pipe"),
             readers: Side {
                 queue: PollCondVarBox::new(c"mini_pipe_readers", static_lock_class!())?,
+                watch: Watch::new(),
                 subscribers: Subscribers::new(),
             },
             writers: Side {
                 queue: PollCondVarBox::new(c"mini_pipe_writers", static_lock_class!())?,
+                watch: Watch::new(),
                 subscribers: Subscribers::new(),
             },
             turn <- new_condvar!("mini_pipe_turn"),
@@ -188,6 +206,8 @@ impl Pipe {
         let writers = state.waiting_writers.all_if(broken);
         drop(state);
 
+        self.readers.watch.tell();
+        self.writers.watch.tell();
         self.readers.wake(readers);
         self.writers.wake(writers);
         if end_of_file {
@@ -221,6 +241,7 @@ impl Pipe {
             if let Some(taken) = state.ring.try_take(to) {
                 state.bytes_out = state.bytes_out.wrapping_add(taken as u64);
                 drop(state);
+                self.writers.watch.tell();
                 self.writers.subscribers.send(Band::Out);
                 return Ok(taken);
             }
@@ -247,7 +268,7 @@ impl Pipe {
             self.tell(news);
             return Ok(taken);
         }
-        match self.lease_bytes(state, seat, call, to.len().min(PIECE))? {
+        match self.lease_bytes(state, seat, call, to.len())? {
             Some((lease, rest)) => some_or(self.drain(lease, rest, to), EFAULT),
             None => Ok(0),
         }
@@ -324,6 +345,7 @@ impl Pipe {
             if let Some(put) = state.ring.try_put(from) {
                 state.bytes_in = state.bytes_in.wrapping_add(put as u64);
                 drop(state);
+                self.readers.watch.tell();
                 self.readers.subscribers.send(Band::In);
                 return Ok(put);
             }
@@ -341,7 +363,7 @@ impl Pipe {
         from: &mut impl Source,
     ) -> Result<usize> {
         let mut written = 0;
-        let mut interrupted = false;
+        let mut wait = Wait::default();
         let whole = from.len();
         if whole == 0 {
             return Ok(0);
@@ -381,10 +403,10 @@ impl Pipe {
                 state.refuse_writer();
                 return some_or(written, EAGAIN);
             }
-            if interrupted {
+            if wait.interrupted {
                 return some_or(written, ERESTARTSYS);
             }
-            interrupted = self.wait_for_room(&mut state);
+            state = self.wait_for_room(state, &mut wait);
         }
     }
 
@@ -482,7 +504,7 @@ impl Pipe {
         call: &Call,
         most: usize,
     ) -> Result<Option<(BytesLease, usize)>> {
-        let mut interrupted = false;
+        let mut wait = Wait::default();
         loop {
             if let Some(lease) = state.ring.lease_bytes(most) {
                 let indices = state.ring.indices();
@@ -500,10 +522,10 @@ impl Pipe {
                 state.refuse_reader();
                 return Err(EAGAIN);
             }
-            if interrupted {
+            if wait.interrupted {
                 return Err(ERESTARTSYS);
             }
-            interrupted = self.wait_for_bytes(&mut state);
+            state = self.wait_for_bytes(state, &mut wait);
         }
     }
 
@@ -513,28 +535,28 @@ impl Pipe {
     fn drain(&self, mut lease: BytesLease, mut rest: usize, to: &mut impl Destination) -> usize {
         let mut drained = 0;
         loop {
-            let leased = lease.len();
-            let whole = lease.is_packet();
-            let copied = lease.copy_to(to);
-
+            let (copied, fault) = in_pieces(lease.len(), &self.writers.watch, |skip, len| {
+                lease.copy_to(skip, len, to)
+            });
             let mut state = self.state.lock();
             let before = state.levels();
-            let taken = state.ring.take(lease, copied);
-            let more = if whole || copied < leased || to.is_empty() {
-                None
+            let (taken, next) = if copied < lease.len() && !fault {
+                (state.ring.take_part(&mut lease, copied), Some(lease))
             } else {
-                state.ring.lease_stream(to.len().min(rest).min(PIECE))
+                let alone = fault || lease.is_packet();
+                let taken = state.ring.take(lease, copied);
+                let most = if alone { 0 } else { to.len().min(rest) };
+                let next = state.ring.lease_stream(most);
+                rest -= next.as_ref().map_or(0, BytesLease::len);
+                (taken, next)
             };
-            let news = state.news(before, Leaseholder::Reader, taken, more.is_none());
+            let news = state.news(before, Leaseholder::Reader, taken, next.is_none());
             drop(state);
             self.tell(news);
 
             drained += taken;
-            match more {
-                Some(next) => {
-                    rest -= next.len();
-                    lease = next;
-                }
+            match next {
+                Some(next) => lease = next,
                 None => return drained,
             }
         }
@@ -552,29 +574,29 @@ impl Pipe {
     ) -> (usize, bool) {
         let mut filled = 0;
         loop {
-            let leased = lease.len();
-            let copied = lease.copy_from(from);
-            let fault = copied < leased;
-            let put = if fault && lease.is_indivisible() {
-                0
-            } else {
-                copied
-            };
-
+            let (copied, fault) = in_pieces(lease.len(), &self.readers.watch, |skip, len| {
+                lease.copy_from(skip, len, from)
+            });
             let mut state = self.state.lock();
             let before = state.levels();
-            state.ring.put(lease, put);
-            let more = if fault || from.is_empty() {
-                None
+            let (put, next) = if copied < lease.len() && !fault {
+                (state.ring.put_part(&mut lease, copied), Some(lease))
             } else {
-                state.lease_room(call, whole, from.len())
+                let unused = fault && lease.is_indivisible();
+                let put = state.ring.put(lease, if unused { 0 } else { copied });
+                let next = if fault || from.is_empty() {
+                    None
+                } else {
+                    state.lease_room(call, whole, from.len())
+                };
+                (put, next)
             };
-            let news = state.news(before, Leaseholder::Writer, put, more.is_none());
+            let news = state.news(before, Leaseholder::Writer, put, next.is_none());
             drop(state);
             self.tell(news);
 
             filled += put;
-            match more {
+            match next {
                 Some(next) => lease = next,
                 None => return (filled, fault),
             }
@@ -587,7 +609,7 @@ impl Pipe {
     ///
     /// `ERESTARTSYS`: a signal came.
     fn wait_to_splice(&self, seat: &Seat) -> Result {
-        let mut interrupted = false;
+        let mut wait = Wait::default();
         let mut state = self.state.lock();
         loop {
             let indices = state.ring.indices();
@@ -598,35 +620,65 @@ impl Pipe {
                 self.readers.wake(Wake::One);
                 return Ok(());
             }
-            if interrupted {
+            if wait.interrupted {
                 return Err(ERESTARTSYS);
             }
-            interrupted = self.wait_for_bytes(&mut state);
+            state = self.wait_for_bytes(state, &mut wait);
         }
     }
 
-    /// Sleeps until bytes may have come or a signal has. Returns whether a signal is pending.
-    fn wait_for_bytes(&self, state: &mut Guard<'_, State, MutexBackend>) -> bool {
+    /// Waits until bytes may have come or a signal has.
+    fn wait_for_bytes<'a>(
+        &'a self,
+        state: Guard<'a, State, MutexBackend>,
+        wait: &mut Wait,
+    ) -> Guard<'a, State, MutexBackend> {
         let kept_out = state.ring.indices().is_reading();
-        state.waiting_readers.fall_asleep(kept_out);
-        let signal = self.readers.queue.wait_interruptible(state);
-        state.waiting_readers.wake_up(kept_out);
-        signal
+        self.wait(&self.readers, |state| &mut state.waiting_readers, state, kept_out, wait)
     }
 
-    /// Sleeps until there may be enough room or a signal has come. Returns whether a signal is
-    /// pending.
-    fn wait_for_room(&self, state: &mut Guard<'_, State, MutexBackend>) -> bool {
+    /// Waits until there may be enough room or a signal has come.
+    fn wait_for_room<'a>(
+        &'a self,
+        state: Guard<'a, State, MutexBackend>,
+        wait: &mut Wait,
+    ) -> Guard<'a, State, MutexBackend> {
         let kept_out = state.is_writing();
-        state.waiting_writers.fall_asleep(kept_out);
-        let signal = self.writers.queue.wait_interruptible(state);
-        state.waiting_writers.wake_up(kept_out);
-        signal
+        self.wait(&self.writers, |state| &mut state.waiting_writers, state, kept_out, wait)
+    }
+
+    /// Waits for a change that concerns `side`: first awake, if that may be worth it, and once more
+    /// asleep. `kept_out` says whether for the end of a lease of that side.
+    fn wait<'a>(
+        &'a self,
+        side: &'a Side,
+        waiters: impl Fn(&mut State) -> &mut Waiters,
+        mut state: Guard<'a, State, MutexBackend>,
+        kept_out: bool,
+        wait: &mut Wait,
+    ) -> Guard<'a, State, MutexBackend> {
+        if wait.since.is_none() {
+            wait.since = side.watch.begin();
+            if let Some(since) = wait.since.filter(|_| side.watch.announce()) {
+                drop(state);
+                side.watch.watch(since);
+                return self.state.lock();
+            }
+        }
+        waiters(&mut state).fall_asleep(kept_out);
+        wait.interrupted = side.queue.wait_interruptible(&mut state);
+        waiters(&mut state).wake_up(kept_out);
+        if let Some(since) = wait.since.take() {
+            side.watch.end(since);
+        }
+        state
     }
 
     /// Wakes and signals whom a change concerns. The mutex is not held.
     #[inline(always)]
     fn tell(&self, news: News) {
+        self.writers.watch.tell();
+        self.readers.watch.tell();
         self.writers.wake(news.writers);
         self.readers.wake(news.readers);
         if news.turn {
@@ -738,7 +790,7 @@ impl State {
         }
         let limit = self.atomic_limit();
         let packet = call.writes_packets();
-        let most = rest.min(if packet { limit } else { PIECE });
+        let most = if packet { rest.min(limit) } else { rest };
         let least = if packet || whole <= limit { most } else { 1 };
         self.ring.lease_room(least, most, packet)
     }
@@ -764,6 +816,27 @@ impl Side {
 /// Where a writer that sleeps finds its room: where [`PIPE_BUF`] bytes fit, if they ever do.
 fn enough_room(capacity: usize) -> Option<usize> {
     Some(PIPE_BUF).filter(|room| *room <= capacity)
+}
+
+/// Copies `len` bytes in pieces, by a function that is given how many are done and how many come,
+/// and returns how many of those it copied: to the end, or until one of them falls short or
+/// somebody watches for those that are done. Returns how many these are, and whether one fell
+/// short.
+#[inline(always)]
+fn in_pieces(
+    len: usize,
+    watch: &Watch,
+    mut copy: impl FnMut(usize, usize) -> usize,
+) -> (usize, bool) {
+    let mut done = 0;
+    loop {
+        let piece = (len - done).min(PIECE);
+        let copied = copy(done, piece);
+        done += copied;
+        if copied < piece || done == len || watch.is_watched() {
+            return (done, copied < piece);
+        }
+    }
 }
 
 /// The count if there is one, else the error: what was moved is never hidden behind an error.

@@ -57,52 +57,9 @@ impl Pages {
         self.0.get(index / PAGE_SIZE & self.0.len().wrapping_sub(1))
     }
 
-    /// Calls `work` with page, offset in it and length, for each piece of `span` that lies in one
-    /// page and its neighbours, until one does less than its piece. Returns how many bytes were
-    /// done in all.
-    ///
-    /// # Safety
-    ///
-    /// No page that holds bytes of `span` may be replaced meanwhile.
-    #[inline(always)]
-    unsafe fn for_each_run(
-        &self,
-        span: Span,
-        mut work: impl FnMut(&Page, usize, usize) -> usize,
-    ) -> usize {
-        let mut done = 0;
-        while done < span.len {
-            let index = span.start.wrapping_add(done);
-            let Some(first) = self.at(index) else {
-                break;
-            };
-            // SAFETY: By the safety requirements.
-            let first = unsafe { &*first.get() };
-            let (offset, rest) = (index % PAGE_SIZE, span.len - done);
-            let mut last = first;
-            let mut len = PAGE_SIZE - offset;
-            while let Some(next) = self.at(index.wrapping_add(len)).filter(|_| len < rest) {
-                // SAFETY: As above.
-                let next = unsafe { &*next.get() };
-                if !last.is_followed_by(next) {
-                    break;
-                }
-                last = next;
-                len += PAGE_SIZE;
-            }
-            let len = len.min(rest);
-            let progress = work(first, offset, len);
-            done += progress;
-            if progress < len {
-                break;
-            }
-        }
-        done
-    }
-
     /// Copies the bytes of `span` to the same place in `others`.
     fn copy_to(&self, others: &Self, span: Span) {
-        for_each_piece(span, |index, offset, len| {
+        for_each_piece(span, PAGE_SIZE, |index, offset, len| {
             if let (Some(from), Some(to)) = (self.at(index), others.at(index)) {
                 // SAFETY: The caller owns the ring, so neither page is replaced; nobody writes to
                 // bytes that are in it, and nobody else knows of `others`' yet, or of those that a
@@ -114,14 +71,21 @@ impl Pages {
     }
 }
 
-/// Calls `work` with index, offset in a page and length, for each piece of `span` that lies in one
-/// page, until one does less than its piece. Returns how many bytes were done in all.
-fn for_each_piece(span: Span, mut work: impl FnMut(usize, usize, usize) -> usize) -> usize {
+/// Calls `work` with index, offset in a unit and length, for each piece of `span` that lies in one
+/// unit of so many bytes, until one does less than its piece. Returns how many bytes were done in
+/// all.
+#[inline(always)]
+fn for_each_piece(
+    span: Span,
+    unit: usize,
+    mut work: impl FnMut(usize, usize, usize) -> usize,
+) -> usize {
     let mut done = 0;
     while done < span.len {
         let index = span.start.wrapping_add(done);
-        let offset = index % PAGE_SIZE;
-        let len = (PAGE_SIZE - offset).min(span.len - done);
+        // A power of two, so this is the remainder.
+        let offset = index & unit.wrapping_sub(1);
+        let len = (unit - offset).min(span.len - done);
         let progress = work(index, offset, len);
         done += progress;
         if progress < len {
@@ -129,12 +93,6 @@ fn for_each_piece(span: Span, mut work: impl FnMut(usize, usize, usize) -> usize
         }
     }
     done
-}
-
-/// Whether `kept` is what a lease on `pages` needs; it needs it no more.
-#[cold]
-fn was_kept(pages: *const Pages, kept: &mut Option<Arc<Pages>>) -> bool {
-    kept.take_if(|kept| Arc::as_ptr(kept) == pages).is_some()
 }
 
 /// How many pages a ring of `capacity` bytes has.
@@ -146,6 +104,9 @@ pub(crate) fn pages_for(capacity: usize) -> usize {
 pub(crate) struct Storage {
     capacity: usize,
     pages: Arc<Pages>,
+    /// Pages that hold so many bytes, a power of two, are neighbours in memory: those are copied in
+    /// one go.
+    unit: usize,
     packets: Packets,
     /// Who pays for the pages, if not the system.
     charge: Option<Charge>,
@@ -162,9 +123,11 @@ impl Storage {
         let accounted = charge.is_some();
         let flags = pages::flags(accounted);
         let count = pages_for(capacity);
+        let (pages, unit) = pages::allocate(count, accounted)?;
         Ok(Self {
             capacity,
-            pages: Arc::new(Pages(pages::blocks(count, accounted)?), flags)?,
+            pages: Arc::new(Pages(pages), flags)?,
+            unit,
             packets: Packets::new(count, flags)?,
             charge,
         })
@@ -322,9 +285,8 @@ impl Ring {
     #[inline(always)]
     pub(crate) fn take(&mut self, lease: BytesLease, taken: usize) -> usize {
         let mut got = taken;
-        if lease.extent.is_of(&self.storage.pages)
-            || was_kept(lease.extent.pages, &mut self.reader_keeps)
-        {
+        if self.is_ours(&lease.extent, &self.reader_keeps) {
+            self.reader_keeps = None;
             let mut gone = taken;
             if lease.packet {
                 let whole = taken == lease.extent.span.len;
@@ -339,6 +301,29 @@ impl Ring {
         got
     }
 
+    /// The first `taken` bytes of a reader's lease, but not all, and not those of a packet, leave the
+    /// ring; the lease goes on with the rest. Returns how many that were.
+    pub(crate) fn take_part(&mut self, lease: &mut BytesLease, taken: usize) -> usize {
+        if !self.is_ours(&lease.extent, &self.reader_keeps) {
+            return 0;
+        }
+        self.indices.take_part(taken);
+        lease.extent.begin_later(taken);
+        taken
+    }
+
+    /// The first `put` bytes of a writer's lease, but not all, and not of a packet, are now in the
+    /// ring; the lease goes on with the rest. Returns how many that were.
+    pub(crate) fn put_part(&mut self, lease: &mut RoomLease, put: usize) -> usize {
+        if !self.is_ours(&lease.extent, &self.writer_keeps) {
+            return 0;
+        }
+        self.bring_over(&lease.extent, put);
+        self.indices.put_part(put);
+        lease.extent.begin_later(put);
+        put
+    }
+
     /// Ends a reader's lease as [`Ring::take`] does, after the whole pages among its first `taken`
     /// bytes have found another user. The ring has those in `fresh` instead, which gets the others,
     /// for the caller to drop.
@@ -351,13 +336,16 @@ impl Ring {
         if lease.extent.is_of(&self.storage.pages) {
             let mut fresh = fresh.iter_mut();
             let start = lease.extent.span.start;
-            for_each_piece(Span { start, len: taken }, |index, _, len| {
+            let taken = Span { start, len: taken };
+            for_each_piece(taken, PAGE_SIZE, |index, _, len| {
                 if len == PAGE_SIZE {
                     if let (Some(cell), Some(page)) = (self.storage.pages.at(index), fresh.next()) {
                         // SAFETY: All bytes of this page are on the lease that ends here, so nobody
                         // else uses the cell: a writer's lease is for other pages, and whoever
                         // resizes the ring owns it, as the caller does.
                         unsafe { ptr::swap(cell.get(), page) };
+                        // It is nobody's neighbour.
+                        self.storage.unit = PAGE_SIZE;
                     }
                 }
                 len
@@ -371,9 +359,9 @@ impl Ring {
     #[inline(always)]
     pub(crate) fn put(&mut self, lease: RoomLease, put: usize) -> usize {
         let start = lease.extent.span.start;
-        if lease.extent.is_of(&self.storage.pages)
-            || self.bring_over(lease.extent.pages, start, put)
-        {
+        if self.is_ours(&lease.extent, &self.writer_keeps) {
+            self.bring_over(&lease.extent, put);
+            self.writer_keeps = None;
             if lease.packet && put > 0 {
                 self.storage.packets.push(Span { start, len: put });
             }
@@ -383,18 +371,20 @@ impl Ring {
         put
     }
 
-    /// Brings the `put` bytes of a writer's lease from `start` on over from `pages`, if the ring
-    /// has kept those for it. Returns whether it has.
-    #[cold]
-    fn bring_over(&mut self, pages: *const Pages, start: usize, put: usize) -> bool {
-        if let Some(kept) = self
-            .writer_keeps
-            .as_ref()
-            .filter(|kept| Arc::as_ptr(kept) == pages)
-        {
+    /// Whether a lease is this ring's: on the pages that it has now, or `kept` for it.
+    #[inline(always)]
+    fn is_ours(&self, extent: &Extent, kept: &Option<Arc<Pages>>) -> bool {
+        extent.is_of(&self.storage.pages) || kept.as_ref().is_some_and(|kept| extent.is_of(kept))
+    }
+
+    /// Brings the first `put` bytes of a writer's lease over from the pages that were kept for it,
+    /// if it has such.
+    #[inline(always)]
+    fn bring_over(&self, extent: &Extent, put: usize) {
+        if let Some(kept) = &self.writer_keeps {
+            let start = extent.span.start;
             kept.copy_to(&self.storage.pages, Span { start, len: put });
         }
-        was_kept(pages, &mut self.writer_keeps)
     }
 
     /// Takes the newest bytes out again, at most `most` and none that is on lease to a reader. Not
@@ -441,6 +431,7 @@ impl Ring {
         // `Indices` never leases a byte twice.
         Extent {
             pages: Arc::as_ptr(&self.storage.pages),
+            unit: self.storage.unit,
             span,
         }
     }
@@ -467,6 +458,8 @@ impl Drop for Ring {
 ///   side, and the spans of the two sides do not overlap (see [`Indices`]).
 struct Extent {
     pages: *const Pages,
+    /// As that of the storage; no page of the span has been replaced since.
+    unit: usize,
     span: Span,
 }
 
@@ -483,7 +476,7 @@ impl Extent {
         // SAFETY: By the type invariants, the pages are valid while the lease is out, and it is out
         // for as long as `self` exists.
         let pages = unsafe { &*self.pages };
-        for_each_piece(self.span, |index, offset, len| {
+        for_each_piece(self.span, PAGE_SIZE, |index, offset, len| {
             pages.at(index).map_or(0, |cell| {
                 // SAFETY: By the type invariants, this page is not replaced.
                 work(unsafe { &*cell.get() }, offset, len)
@@ -491,19 +484,33 @@ impl Extent {
         })
     }
 
-    /// Copies the bytes of the span between here and `user`, in order. Returns how many were
-    /// copied.
+    /// The first `len` bytes are on lease no more.
+    fn begin_later(&mut self, len: usize) {
+        self.span.start = self.span.start.wrapping_add(len);
+        self.span.len = self.span.len.saturating_sub(len);
+    }
+
+    /// Copies `len` bytes of the span between here and `user`, in order: those that come `skip`
+    /// bytes after the first. Returns how many were copied.
     #[inline(always)]
-    fn copy(&self, user: &mut impl UserMemory) -> usize {
+    fn copy(&self, skip: usize, len: usize, user: &mut impl UserMemory) -> usize {
         // SAFETY: By the type invariants, the pages are valid while the lease is out, and it is out
-        // for as long as `self` exists; those of the span are not replaced.
-        unsafe {
-            (*self.pages).for_each_run(self.span, |page, offset, len| {
-                // The piece lies within the page and its neighbours, and by the type invariants
-                // nobody else touches these bytes meanwhile.
-                page.with_bytes(|bytes| user.copy(bytes.add(offset), len))
+        // for as long as `self` exists.
+        let pages = unsafe { &*self.pages };
+        let part = Span {
+            start: self.span.start.wrapping_add(skip),
+            len: len.min(self.span.len.saturating_sub(skip)),
+        };
+        for_each_piece(part, self.unit, |index, offset, len| {
+            pages.at(index).map_or(0, |cell| {
+                // SAFETY: By the type invariants, this page is not replaced.
+                unsafe { &*cell.get() }.with_bytes(|bytes| {
+                    // SAFETY: The piece lies within the page and its neighbours, and by the type
+                    // invariants nobody else touches these bytes meanwhile.
+                    unsafe { user.copy(bytes.add(offset % PAGE_SIZE), len) }
+                })
             })
-        }
+        })
     }
 }
 
@@ -523,11 +530,12 @@ impl BytesLease {
         self.extent.span.len
     }
 
-    /// Copies the leased bytes to `to`, in order, and returns how many were copied: fewer than were
-    /// leased only if the memory behind `to` faulted. May sleep.
+    /// Copies `len` of the leased bytes to `to`, those that come `skip` bytes after the first.
+    /// Returns how many were copied: fewer only if the memory behind `to` faulted, or there are
+    /// fewer. May sleep.
     #[inline(always)]
-    pub(crate) fn copy_to(&self, to: &mut impl Destination) -> usize {
-        self.extent.copy(to)
+    pub(crate) fn copy_to(&self, skip: usize, len: usize, to: &mut impl Destination) -> usize {
+        self.extent.copy(skip, len, to)
     }
 
     /// Calls `give` with page, offset in it and length, for each piece of the leased bytes that
@@ -572,11 +580,12 @@ impl RoomLease {
         self.indivisible
     }
 
-    /// Fills the leased room from `from`, in order, and returns how many bytes were copied: fewer
-    /// than were leased only if the memory behind `from` faulted or ended. May sleep.
+    /// Fills `len` bytes of the leased room from `from`, those that come `skip` bytes after the
+    /// first. Returns how many were copied: fewer only if the memory behind `from` faulted or
+    /// ended, or there are fewer. May sleep.
     #[inline(always)]
-    pub(crate) fn copy_from(&self, from: &mut impl Source) -> usize {
-        self.extent.copy(from)
+    pub(crate) fn copy_from(&self, skip: usize, len: usize, from: &mut impl Source) -> usize {
+        self.extent.copy(skip, len, from)
     }
 }
 
@@ -624,14 +633,14 @@ mod tests {
     fn copy_from(lease: &RoomLease, bytes: &mut [u8]) -> usize {
         with_iter(bytes, bindings::ITER_SOURCE, |iter| {
             // SAFETY: `iter` is a valid source of `bytes`, and nobody else has it.
-            lease.copy_from(unsafe { IovIterSource::from_raw(iter) })
+            lease.copy_from(0, usize::MAX, unsafe { IovIterSource::from_raw(iter) })
         })
     }
 
     fn copy_to(lease: &BytesLease, bytes: &mut [u8]) -> usize {
         with_iter(bytes, bindings::ITER_DEST, |iter| {
             // SAFETY: `iter` is a valid destination in `bytes`, and nobody else has it.
-            lease.copy_to(unsafe { IovIterDest::from_raw(iter) })
+            lease.copy_to(0, usize::MAX, unsafe { IovIterDest::from_raw(iter) })
         })
     }
 

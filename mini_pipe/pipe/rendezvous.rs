@@ -22,18 +22,19 @@ impl Pipe {
         call: &Call,
         from: &mut impl Source,
     ) -> Result<usize> {
-        let mut interrupted = false;
+        let mut wait = Wait::default();
         while state.is_writing() {
             if state.ends.readers(seat) == Peer::Left {
                 drop(state);
                 call.raise_sigpipe();
                 return Err(EPIPE);
             }
-            if interrupted {
+            if wait.interrupted {
                 return Err(ERESTARTSYS);
             }
-            interrupted = self.wait_for_room(&mut state);
+            state = self.wait_for_room(state, &mut wait);
         }
+        let mut interrupted = wait.interrupted;
 
         let whole = from.len();
         let mut put = 0;
@@ -86,6 +87,7 @@ impl Pipe {
             .concerned(room..=state.ring.room(), true);
         drop(guard);
         let signal = writers != Wake::Nobody;
+        self.writers.watch.tell();
         self.writers.wake(writers);
         if signal {
             self.writers.subscribers.send(Band::Out);

@@ -65,6 +65,7 @@ impl Pipe {
         state.waiting_writers.set_ready(enough_room(capacity));
         let writers = state.waiting_writers.all_if(true);
         drop(state);
+        self.writers.watch.tell();
         self.writers.wake(writers);
         self.turn.notify_one();
         Ok(())

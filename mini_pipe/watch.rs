@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Waiting awake: where there are several processors, the other side may be done before this one
+//! has fallen asleep.
+//!
+//! It is a try, and never the whole wait: who watched looks at the pipe once more before it sleeps,
+//! so nothing is lost if a change is not seen here.
+
+use kernel::{
+    bindings,
+    processor::cpu_relax,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    },
+    task::Task,
+    time::{
+        Delta,
+        Instant,
+        Monotonic, //
+    }, //
+};
+
+/// As long as falling asleep and being woken may take: who watches no longer loses, at worst, as
+/// much again.
+const PATIENCE: Delta = Delta::from_micros(50);
+
+/// The watchers of one side.
+pub(crate) struct Watch {
+    /// Somebody watches, and has been told nothing yet.
+    watched: Atomic<bool>,
+    /// The last wait was a short one, so the next is likely to be.
+    worthwhile: Atomic<bool>,
+}
+
+impl Watch {
+    /// Nobody yet.
+    pub(crate) const fn new() -> Self {
+        Self {
+            watched: Atomic::new(false),
+            worthwhile: Atomic::new(true),
+        }
+    }
+
+    /// Whether somebody watches.
+    #[inline(always)]
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watched.load(Relaxed)
+    }
+
+    /// Something has changed for those who watch.
+    #[inline(always)]
+    pub(crate) fn tell(&self) {
+        if self.is_watched() {
+            self.watched.store(false, Relaxed);
+        }
+    }
+
+    /// A wait begins. Returns when, if it may be worth to [`Watch::watch`] first: not on one
+    /// processor, and not if the last one would have taken too long.
+    pub(crate) fn begin(&self) -> Option<Instant<Monotonic>> {
+        // SAFETY: It is a count that always can be read.
+        let processors = unsafe { bindings::__num_online_cpus.counter };
+        (processors > 1).then(Instant::now)
+    }
+
+    /// Announces that somebody is going to watch. Under the mutex, so that no change after that goes
+    /// untold.
+    pub(crate) fn announce(&self) -> bool {
+        let worthwhile = self.worthwhile.load(Relaxed);
+        if worthwhile {
+            self.watched.store(true, Relaxed);
+        }
+        worthwhile
+    }
+
+    /// Watches until something has changed, somebody else is to run here, or it has been enough.
+    pub(crate) fn watch(&self, since: Instant<Monotonic>) {
+        while self.is_watched() && !is_due_elsewhere() && since.elapsed() < PATIENCE {
+            cpu_relax();
+        }
+    }
+
+    /// The wait that began then is over.
+    pub(crate) fn end(&self, since: Instant<Monotonic>) {
+        self.worthwhile.store(since.elapsed() < PATIENCE, Relaxed);
+    }
+}
+
+/// Whether the current task should let another one run: `need_resched()`, which is inline C that
+/// the kernel crate has no helper for.
+fn is_due_elsewhere() -> bool {
+    // SAFETY: The current task is valid while it runs this; its flags change under it.
+    let flags = unsafe { (&raw const (*Task::current_raw()).thread_info.flags).read_volatile() };
+    flags & (1 << bindings::TIF_NEED_RESCHED | 1 << bindings::TIF_NEED_RESCHED_LAZY) != 0
+}
