@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The floor, /dev/mini_pipe_plain: a write copies into a flat buffer, a read copies out of it.
+ *
+ * No pipe can cost less. There is no lock, and no state: a read gets whatever is in the buffer.
+ */
+
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+static unsigned int capacity = 65536;
+module_param(capacity, uint, 0444);
+MODULE_PARM_DESC(capacity, "how many bytes a read or a write can copy");
+
+static char *buffer;
+
+static ssize_t plain_read(struct file *file, char __user *to, size_t count, loff_t *pos)
+{
+	count = min(count, capacity);
+	return copy_to_user(to, buffer, count) ? -EFAULT : count;
+}
+
+static ssize_t plain_write(struct file *file, const char __user *from, size_t count, loff_t *pos)
+{
+	count = min(count, capacity);
+	return copy_from_user(buffer, from, count) ? -EFAULT : count;
+}
+
+static const struct file_operations plain_fops = {
+	.owner = THIS_MODULE,
+	.open = stream_open,
+	.read = plain_read,
+	.write = plain_write,
+};
+
+static struct miscdevice plain_misc = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "mini_pipe_plain",
+	.fops = &plain_fops,
+};
+
+static int __init plain_init(void)
+{
+	int err;
+
+	/* In zeroes, for a read may come before any write. */
+	buffer = kvzalloc(capacity, GFP_KERNEL);
+	if (!buffer)
+		return -ENOMEM;
+	err = misc_register(&plain_misc);
+	if (err)
+		kvfree(buffer);
+	return err;
+}
+
+static void __exit plain_exit(void)
+{
+	misc_deregister(&plain_misc);
+	kvfree(buffer);
+}
+
+module_init(plain_init);
+module_exit(plain_exit);
+
+MODULE_AUTHOR("The founders of mini_pipe");
+MODULE_DESCRIPTION("One plain copy for a write, one for a read: the floor of every pipe");
+MODULE_LICENSE("GPL");
