@@ -76,6 +76,10 @@ setup:
 $(VM_MODULE): setup
 	@$(KBUILD) MO=$(CURDIR)/$(VM_BUILD) modules
 
+# The modules that mini_pipe is compared with.
+bench-modules: setup
+	@scripts/kernel.sh kbuild M=$(CURDIR)/bench MO=$(CURDIR)/$(VM_BUILD)/bench modules
+
 tests: setup
 	@$(TOOLBOX) make -s -j$(shell nproc) -C tests O=$(CURDIR)/$(TESTS) \
 		KSELFTEST=$(VM_KERNEL)/source/tools/testing/selftests all dropin
@@ -118,4 +122,4 @@ clean:
 distclean: clean
 	@scripts/toolbox.sh remove
 
-.PHONY: help all module modules_install setup tests demo test verify test-debug test-dropin soak mutants logs vm check clean distclean $(VM_MODULE)
+.PHONY: help all module modules_install setup bench-modules tests demo test verify test-debug test-dropin soak mutants logs vm check clean distclean $(VM_MODULE)

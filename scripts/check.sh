@@ -57,6 +57,11 @@ uapi_is_fixed() {
 		compiles tests/uapi.c 'c -std=c23' 'c -std=c23 -m32' 'c++ -std=c++11' 'c++ -std=c++11 -m32'
 }
 
+# The C modules, with the warnings that kbuild leaves out otherwise.
+bench_is_clean() {
+	"$scripts/kernel.sh" kbuild M="$top/bench" MO="$top/$build/bench" W=1 KCFLAGS=-Werror modules
+}
+
 # mandoc has nothing to say, but that the toolbox has none of the other manuals.
 manual_is_clean() {
 	local said
@@ -74,6 +79,7 @@ check rustfmt "${toolbox[@]}" rustfmt --check --config-path "$source/.rustfmt.to
 rm -rf "$build"
 mkdir -p "$build"
 check clippy "$scripts/kernel.sh" kbuild M="$top" MO="$top/$build" CLIPPY=1 KRUSTFLAGS=-Dwarnings mini_pipe.o
+check bench bench_is_clean
 check mutants mutants_apply
 check calls calls_agree
 check uapi uapi_is_fixed
