@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * mini_pipe beside pipe(2) and others: what a message costs, and how many bytes go through.
+ *
+ *   bench [-t MS] [-r RUNS] [-c NAME,...] LOAD[=N,...]...
+ *
+ * LOAD is pair, stream, roundtrip, crowd, sleepers or epoll; N its sizes, or its numbers of tasks.
+ * Each of them is measured RUNS times for each contender (or only for those named), one contender
+ * after the other; one measurement takes about MS milliseconds.
+ *
+ * Each measurement is a line of JSON on standard output; standard error tells how far it is. Needs
+ * root, /dev/mini_pipe, and for some contenders the modules of this folder. Messages of more than
+ * 65536 bytes in one task need these to be loaded with a capacity of as much.
+ */
+#include <termios.h>
+#include "bench.h"
+#include "contenders.h"
+#include "crew.h"
+#include "loads.h"
+
+struct load {
+	const char *name;
+	unsigned long (*measure)(const struct setting *setting);
+	bool has_floors;
+	bool is_rate;		/* in MB/s, else what a message costs in ns */
+	size_t size;		/* 0: its numbers are sizes, else those of tasks */
+	const char *numbers;
+};
+
+static const struct load loads[] = {
+	{ "pair", pair, true, false, 0, "1,64,512,4096,16384,65536" },
+	{ "stream", stream, false, true, 0, "1,64,512,4096,16384,65536,1048576" },
+	{ "roundtrip", roundtrip, false, false, 0, "1" },
+	{ "crowd", crowd, false, true, 4096, "1,2,4,8,16" },
+	{ "sleepers", sleepers, false, false, 1, "1,2,4,8,16,32,64" },
+	{ "epoll", epoll, false, false, 1, "1,16" },
+};
+
+static unsigned long budget_ns = 50000000;
+static int runs = 5;
+static const char *only;
+
+static bool is_named(const char *names, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *at = names; (at = strstr(at, name)); at += len)
+		if ((at == names || at[-1] == ',') && (!at[len] || at[len] == ','))
+			return true;
+	return false;
+}
+
+static bool takes_part(const struct contender *contender, const struct load *load,
+		       const struct setting *setting)
+{
+	if (access(contender->path, F_OK) || (only && !is_named(only, contender->name)))
+		return false;
+	switch (contender->kind) {
+	case ONE_PIPE:
+		return load->measure != epoll || setting->tasks == 1;
+	case PIPE:
+		return true;
+	case FLOOR:
+		return load->has_floors;
+	case SYSCALL:
+		return load->has_floors && setting->size == 1;
+	}
+	return false;
+}
+
+/* The serial line has sent all of it before the next measurement. */
+static void end_line(void)
+{
+	putchar('\n');
+	fflush(stdout);
+	tcdrain(STDOUT_FILENO);
+}
+
+static void print_value(const struct load *load, const char *suffix, const struct setting *setting,
+			int run, double value, const char *unit)
+{
+	printf("{\"load\":\"%s%s\",\"size\":%zu,", load->name, suffix, setting->size);
+	if (load->size)
+		printf("\"tasks\":%d,", setting->tasks);
+	printf("\"contender\":\"%s\",\"run\":%d,\"value\":%.1f,\"unit\":\"%s\"}",
+	       setting->contender->name, run, value, unit);
+	end_line();
+}
+
+static void print_measured(const struct load *load, const struct setting *setting, int run,
+			   unsigned long time)
+{
+	if (load->is_rate)
+		print_value(load, "", setting, run,
+			    1e3 * setting->size * setting->count * setting->tasks / time, "MB/s");
+	else
+		print_value(load, "", setting, run, (double)time / setting->count, "ns");
+	if (load->measure == crowd)
+		print_value(load, "-p99", setting, run, percentile_99(setting), "ns");
+}
+
+/* So many messages, a power of two, that they take about as long as is wanted. */
+static unsigned long enough(const struct load *load, struct setting *setting)
+{
+	unsigned long most = MOST_WRITES / setting->tasks;
+
+	setting->count = 1;
+	while (load->measure(setting) < budget_ns / 2 && 2 * setting->count <= most)
+		setting->count *= 2;
+	return setting->count;
+}
+
+static void measure(const struct load *load, int number)
+{
+	unsigned long counts[ARRAY_SIZE(contenders)] = { 0 };
+	struct setting setting = {
+		.size = load->size ?: (size_t)number,
+		.tasks = load->size ? number : 1,
+	};
+
+	for (int run = 0; run < runs; run++) {
+		for (size_t i = 0; i < ARRAY_SIZE(contenders); i++) {
+			setting.contender = &contenders[i];
+			if (!takes_part(&contenders[i], load, &setting))
+				continue;
+			if (!counts[i])
+				counts[i] = enough(load, &setting);
+			setting.count = counts[i];
+			print_measured(load, &setting, run, load->measure(&setting));
+		}
+	}
+}
+
+/* How long the processors together have had nothing to do, in hundredths of a second. */
+static long idle_time(void)
+{
+	double up, idle;
+	FILE *uptime = fopen("/proc/uptime", "r");
+
+	if (!uptime || fscanf(uptime, "%lf %lf", &up, &idle) != 2)
+		die("/proc/uptime");
+	fclose(uptime);
+	return idle * 100;
+}
+
+/* A kernel that has just booted still tests itself in the background, for seconds. */
+static void wait_for_quiet(void)
+{
+	long enough_idle = 95 * sysconf(_SC_NPROCESSORS_ONLN);
+
+	for (int i = 0; i < 60; i++) {
+		long before = idle_time();
+
+		sleep(1);
+		if (idle_time() - before >= enough_idle)
+			return;
+	}
+	fputs("bench: somebody else is at work here; the figures will show it\n", stderr);
+}
+
+/* Measures load with each of the numbers in the list, and tells before. */
+static void run(const struct load *load, const char *numbers)
+{
+	char *rest;
+
+	do {
+		int number = strtoul(numbers, &rest, 10);
+		const char *what = load->size ? "tasks" : "bytes";
+
+		if (number < 1 || (*rest && *rest != ',') || (load->size && number > 64) ||
+		    (load->measure == epoll && number > PIPES) || number > (int)BIG) {
+			fprintf(stderr, "bench: %s cannot have %s\n", load->name, numbers);
+			exit(2);
+		}
+		fprintf(stderr, "%s, %d %s\n", load->name, number, what);
+		measure(load, number);
+		numbers = rest + 1;
+	} while (*rest);
+}
+
+static void explain(void)
+{
+	fputs("usage: bench [-t MS] [-r RUNS] [-c NAME,...] LOAD[=N,...]...\n",
+	      stderr);
+	exit(2);
+}
+
+int main(int argc, char **argv)
+{
+	int option;
+
+	while ((option = getopt(argc, argv, "t:r:c:")) > 0) {
+		switch (option) {
+		case 't':
+			budget_ns = atof(optarg) * 1e6;
+			break;
+		case 'r':
+			runs = atoi(optarg);
+			break;
+		case 'c':
+			only = optarg;
+			break;
+		default:
+			explain();
+		}
+	}
+	share();
+	memset(buffer, 1, sizeof(buffer));
+	wait_for_quiet();
+	for (char **word = argv + optind; *word; word++) {
+		char *numbers = strchr(*word, '=');
+		size_t i = 0;
+
+		if (numbers)
+			*numbers++ = '\0';
+		while (i < ARRAY_SIZE(loads) && strcmp(loads[i].name, *word))
+			i++;
+		if (i == ARRAY_SIZE(loads))
+			explain();
+		run(&loads[i], numbers ?: loads[i].numbers);
+	}
+	return 0;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What all of the benchmark shares: a clock, a way to give up, whole reads and writes. */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <errno.h>
+#include <stdalign.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <stdnoreturn.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+
+/* As much as any pipe holds here, and what the instruments' own sizes end with. */
+#define BIG 1048576UL
+#define PIPES 16
+
+struct contender;
+
+/* One thing to measure. */
+struct setting {
+	const struct contender *contender;
+	size_t size;		/* bytes of a message */
+	int tasks;		/* writers, sleepers or pipes, as the load has it */
+	unsigned long count;	/* messages, of each writer */
+};
+
+/* Each task has its own, and aligned like those of programs that care. */
+static alignas(4096) unsigned char buffer[BIG];
+
+/* A task tells of its end here; -1 in who starts them. */
+static int done_fd = -1;
+
+static inline unsigned long now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000UL + now.tv_nsec;
+}
+
+static inline noreturn void die(const char *what)
+{
+	fprintf(stderr, "bench: %s: %s\n", what, strerror(errno));
+	/* Nobody waits for the others of its crew then. */
+	if (done_fd >= 0 && write(done_fd, "!", 1) != 1)
+		perror("bench: no end");
+	exit(1);
+}
+
+static inline int check(int ret, const char *what)
+{
+	if (ret < 0)
+		die(what);
+	return ret;
+}
+
+static inline void write_all(int fd, size_t size)
+{
+	for (size_t written = 0; written < size;) {
+		ssize_t n = write(fd, buffer + written, size - written);
+
+		if (n <= 0)
+			die("write");
+		written += n;
+	}
+}
+
+static inline void read_all(int fd, size_t size)
+{
+	for (size_t taken = 0; taken < size;) {
+		ssize_t n = read(fd, buffer + taken, size - taken);
+
+		if (n <= 0)
+			die("read");
+		taken += n;
+	}
+}
+
+#endif

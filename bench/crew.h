@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Processes that start together, and are ended when one of them says that all is done. */
+#ifndef CREW_H
+#define CREW_H
+
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include "bench.h"
+#include "contenders.h"
+
+#define MOST_TASKS 65
+#define MOST_WRITES 1048576
+
+/* What the tasks of a measurement share. */
+struct shared {
+	unsigned long start;
+	unsigned long end;
+	atomic_int joined;
+	/* What the readers have taken: bytes, or messages. */
+	atomic_ulong taken;
+	/* Apart from that, for it is the writers'. */
+	alignas(128) unsigned int durations[MOST_WRITES];
+};
+
+static struct shared *shared;
+
+/* What task number does. When it returns, the task waits for the others' end. */
+typedef void (*role_fn)(const struct setting *setting, const struct channel *channels,
+			int number);
+
+static inline void share(void)
+{
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		      -1, 0);
+	if (shared == MAP_FAILED)
+		die("mmap");
+}
+
+/* For the task that knows: what was to be measured is over. */
+static inline void finish(void)
+{
+	shared->end = now_ns();
+	if (write(done_fd, "", 1) != 1)
+		die("done");
+}
+
+/*
+ * Plays the roles, and returns how long that took: from the opening of the gate, or from when a
+ * task says so, to the end.
+ */
+static inline unsigned long play(const struct setting *setting, const struct channel *channels,
+				 int tasks, role_fn role)
+{
+	int ready[2], gate[2], done[2];
+	pid_t pids[MOST_TASKS];
+	char byte;
+
+	check(pipe(ready), "pipe");
+	check(pipe(gate), "pipe");
+	check(pipe(done), "pipe");
+	atomic_store(&shared->taken, 0);
+	atomic_store(&shared->joined, 0);
+	for (int i = 0; i < tasks; i++) {
+		pids[i] = check(fork(), "fork");
+		if (pids[i])
+			continue;
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		done_fd = done[1];
+		close(gate[1]);
+		memset(buffer, i, setting->size);
+		if (write(ready[1], "", 1) != 1 || read(gate[0], &byte, 1))
+			die("gate");
+		role(setting, channels, i);
+		for (;;)
+			pause();
+	}
+	for (int i = 0; i < tasks; i++)
+		if (read(ready[0], &byte, 1) != 1)
+			die("ready");
+	shared->start = now_ns();
+	close(gate[1]);
+	if (read(done[0], &byte, 1) != 1 || byte)
+		exit(1);
+	for (int i = 0; i < tasks; i++)
+		kill(pids[i], SIGKILL);
+	for (int i = 0; i < tasks; i++)
+		waitpid(pids[i], NULL, 0);
+	close(gate[0]);
+	for (int i = 0; i < 2; i++) {
+		close(ready[i]);
+		close(done[i]);
+	}
+	return shared->end - shared->start;
+}
+
+#endif

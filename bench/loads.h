@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What they run under. Each load measures one setting: it returns how many nanoseconds its messages
+ * took, without what it needed to begin and to end.
+ */
+#ifndef LOADS_H
+#define LOADS_H
+
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include "bench.h"
+#include "contenders.h"
+#include "crew.h"
+
+static inline void open_channels(const struct setting *setting, struct channel *channels,
+				 int count, size_t capacity)
+{
+	const struct contender *contender = setting->contender;
+
+	for (int i = 0; i < count; i++)
+		contender->open(&channels[i], contender->path, i, capacity);
+}
+
+static inline void close_channels(const struct channel *channels, int count)
+{
+	for (int i = 0; i < count; i++)
+		close_channel(&channels[i]);
+}
+
+/* Two calls, like all that follow, that do nothing. */
+static inline void call_twice(void)
+{
+	syscall(SYS_getppid);
+	syscall(SYS_getppid);
+}
+
+static inline void pass(const struct channel *channel, size_t size)
+{
+	write_all(channel->write_fd, size);
+	if (channel->read_fd >= 0)
+		read_all(channel->read_fd, size);
+}
+
+/* One task writes a message and reads it. */
+static inline unsigned long pair(const struct setting *setting)
+{
+	size_t capacity = setting->size > USUAL_CAPACITY ? setting->size : USUAL_CAPACITY;
+	struct channel channel;
+	unsigned long start, end;
+
+	open_channels(setting, &channel, 1, capacity);
+	if (setting->contender->kind == SYSCALL) {
+		start = now_ns();
+		for (unsigned long i = 0; i < setting->count; i++)
+			call_twice();
+		end = now_ns();
+	} else {
+		/* The first one brings the pages. */
+		pass(&channel, setting->size);
+		start = now_ns();
+		for (unsigned long i = 0; i < setting->count; i++)
+			pass(&channel, setting->size);
+		end = now_ns();
+	}
+	close_channels(&channel, 1);
+	return end - start;
+}
+
+static inline void write_messages(const struct setting *setting, int fd)
+{
+	for (unsigned long i = 0; i < setting->count; i++)
+		write_all(fd, setting->size);
+}
+
+/* Takes what comes, as one of several who do. */
+static inline void read_messages(const struct setting *setting, int fd)
+{
+	unsigned long total = setting->size * setting->count * setting->tasks;
+	unsigned long taken;
+
+	do {
+		ssize_t n = read(fd, buffer, setting->size);
+
+		if (n <= 0)
+			die("read");
+		taken = atomic_fetch_add(&shared->taken, n) + n;
+	} while (taken < total);
+	finish();
+}
+
+static inline void stream_role(const struct setting *setting, const struct channel *channel,
+			       int number)
+{
+	if (number)
+		read_messages(setting, channel->read_fd);
+	else
+		write_messages(setting, channel->write_fd);
+}
+
+static inline unsigned long stream(const struct setting *setting)
+{
+	struct channel channel;
+	unsigned long time;
+
+	open_channels(setting, &channel, 1, USUAL_CAPACITY);
+	time = play(setting, &channel, 2, stream_role);
+	close_channels(&channel, 1);
+	return time;
+}
+
+static inline void roundtrip_role(const struct setting *setting, const struct channel *channels,
+				  int number)
+{
+	for (unsigned long i = 0; i < setting->count; i++) {
+		if (number)
+			read_all(channels[0].read_fd, setting->size);
+		write_all(channels[number].write_fd, setting->size);
+		if (!number)
+			read_all(channels[1].read_fd, setting->size);
+	}
+	if (!number)
+		finish();
+}
+
+/* Two tasks, two pipes, one message. */
+static inline unsigned long roundtrip(const struct setting *setting)
+{
+	struct channel channels[2];
+	unsigned long time;
+
+	open_channels(setting, channels, 2, USUAL_CAPACITY);
+	time = play(setting, channels, 2, roundtrip_role);
+	close_channels(channels, 2);
+	return time;
+}
+
+static inline void write_timed(const struct setting *setting, int fd, unsigned int *durations)
+{
+	for (unsigned long i = 0; i < setting->count; i++) {
+		unsigned long start = now_ns();
+
+		write_all(fd, setting->size);
+		durations[i] = now_ns() - start;
+	}
+}
+
+static inline void crowd_role(const struct setting *setting, const struct channel *channel,
+			      int number)
+{
+	if (number >= setting->tasks)
+		read_messages(setting, channel->read_fd);
+	else
+		write_timed(setting, channel->write_fd,
+			    shared->durations + number * setting->count);
+}
+
+/* As many readers as writers. How long each write took is left in shared. */
+static inline unsigned long crowd(const struct setting *setting)
+{
+	struct channel channel;
+	unsigned long time;
+
+	open_channels(setting, &channel, 1, USUAL_CAPACITY);
+	time = play(setting, &channel, 2 * setting->tasks, crowd_role);
+	close_channels(&channel, 1);
+	return time;
+}
+
+static inline int compare_durations(const void *a, const void *b)
+{
+	const unsigned int *left = a, *right = b;
+
+	return (*left > *right) - (*left < *right);
+}
+
+/* Of how long the writes of the crowd took: 99 of 100 were no longer. */
+static inline unsigned int percentile_99(const struct setting *setting)
+{
+	size_t writes = setting->count * setting->tasks;
+
+	qsort(shared->durations, writes, sizeof(*shared->durations), compare_durations);
+	return shared->durations[(writes * 99 + 99) / 100 - 1];
+}
+
+/* Tasks on one processor, all but the first of which come before whatever else runs there. */
+static inline void line_up(int number)
+{
+	struct sched_param param = { .sched_priority = 1 };
+	cpu_set_t first;
+
+	CPU_ZERO(&first);
+	CPU_SET(0, &first);
+	check(sched_setaffinity(0, sizeof(first), &first), "sched_setaffinity");
+	if (number)
+		check(sched_setscheduler(0, SCHED_FIFO, &param), "sched_setscheduler");
+	atomic_fetch_add(&shared->joined, 1);
+}
+
+/*
+ * The readers outrank the writer: it runs only when all of them sleep. So each byte has been taken,
+ * and its reader sleeps again, when its write returns, or a moment later.
+ */
+static inline void sleepers_role(const struct setting *setting, const struct channel *channel,
+				 int number)
+{
+	line_up(number);
+	if (number)
+		for (;;) {
+			read_all(channel->read_fd, 1);
+			atomic_fetch_add(&shared->taken, 1);
+		}
+	while (atomic_load(&shared->joined) <= setting->tasks)
+		sched_yield();
+	shared->start = now_ns();
+	write_messages(setting, channel->write_fd);
+	if (atomic_load(&shared->taken) != setting->count) {
+		errno = EPROTO;
+		die("the sleepers have not had all");
+	}
+	finish();
+}
+
+/* Many readers asleep on one pipe, and a message for one of them. */
+static inline unsigned long sleepers(const struct setting *setting)
+{
+	struct channel channel;
+	unsigned long time;
+
+	open_channels(setting, &channel, 1, USUAL_CAPACITY);
+	time = play(setting, &channel, 1 + setting->tasks, sleepers_role);
+	close_channels(&channel, 1);
+	return time;
+}
+
+/* One task: a message for one pipe after the other, each found with epoll_wait(2) and read. */
+static inline unsigned long epoll(const struct setting *setting)
+{
+	struct channel channels[PIPES];
+	unsigned long start, end;
+	int epoll_fd = check(epoll_create1(0), "epoll_create1");
+
+	open_channels(setting, channels, setting->tasks, USUAL_CAPACITY);
+	for (int i = 0; i < setting->tasks; i++) {
+		struct epoll_event event = { .events = EPOLLIN, .data.fd = channels[i].read_fd };
+
+		check(epoll_ctl(epoll_fd, EPOLL_CTL_ADD, channels[i].read_fd, &event),
+		      "epoll_ctl");
+	}
+	start = now_ns();
+	for (unsigned long i = 0; i < setting->count; i++) {
+		struct epoll_event event;
+
+		write_all(channels[i % setting->tasks].write_fd, setting->size);
+		if (epoll_wait(epoll_fd, &event, 1, -1) != 1)
+			die("epoll_wait");
+		read_all(event.data.fd, setting->size);
+	}
+	end = now_ns();
+	close(epoll_fd);
+	close_channels(channels, setting->tasks);
+	return end - start;
+}
+
+#endif
