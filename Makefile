@@ -20,7 +20,7 @@ KBUILD := scripts/kernel.sh kbuild M=$(CURDIR)
 
 # A $ in a command is the command's, not make's.
 override RUN := $(value RUN)
-export ADD CPUS DURATION KERNEL LOAD LOG MUTANTS REPEAT RUN RUNS SEED SEQUENCES TIMEOUT TOOLS
+export ADD CPUS DURATION KERNEL LOAD LOG MUTANTS QUICK RECORD REPEAT RUN RUNS SEED SEQUENCES TIMEOUT TOOLS
 
 help:
 	@echo 'mini_pipe: a pipe as a misc character device, in Rust'
@@ -80,6 +80,9 @@ $(VM_MODULE): setup
 bench-modules: setup
 	@scripts/kernel.sh kbuild M=$(CURDIR)/bench MO=$(CURDIR)/$(VM_BUILD)/bench modules
 
+# What the benchmark needs of this kernel's.
+bench-parts: $(VM_MODULE) bench-modules
+
 tests: setup
 	@$(TOOLBOX) make -s -j$(shell nproc) -C tests O=$(CURDIR)/$(TESTS) \
 		KSELFTEST=$(VM_KERNEL)/source/tools/testing/selftests all dropin
@@ -98,6 +101,12 @@ test-debug:
 
 test-dropin: $(VM_MODULE) tests
 	@scripts/dropin.sh $(TESTS)
+
+bench guard: bench-parts
+	@$(TOOLBOX) make -s -C tests O=$(CURDIR)/$(TESTS) \
+		KSELFTEST=$(VM_KERNEL)/source/tools/testing/selftests dropin
+	@$(TOOLBOX) make -s -C bench O=$(CURDIR)/build/bench
+	@scripts/bench.sh $(patsubst bench,run,$@)
 
 soak: $(VM_MODULE) tests
 	@scripts/soak.sh $(TESTS)
@@ -122,4 +131,4 @@ clean:
 distclean: clean
 	@scripts/toolbox.sh remove
 
-.PHONY: help all module modules_install setup bench-modules tests demo test verify test-debug test-dropin soak mutants logs vm check clean distclean $(VM_MODULE)
+.PHONY: help all module modules_install setup bench-modules bench-parts tests bench guard demo test verify test-debug test-dropin soak mutants logs vm check clean distclean $(VM_MODULE)

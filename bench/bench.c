@@ -25,15 +25,16 @@ struct load {
 	bool is_rate;		/* in MB/s, else what a message costs in ns */
 	size_t size;		/* 0: its numbers are sizes, else those of tasks */
 	const char *numbers;
+	int most;
 };
 
 static const struct load loads[] = {
-	{ "pair", pair, true, false, 0, "1,64,512,4096,16384,65536" },
-	{ "stream", stream, false, true, 0, "1,64,512,4096,16384,65536,1048576" },
-	{ "roundtrip", roundtrip, false, false, 0, "1" },
-	{ "crowd", crowd, false, true, 4096, "1,2,4,8,16" },
-	{ "sleepers", sleepers, false, false, 1, "1,2,4,8,16,32,64" },
-	{ "epoll", epoll, false, false, 1, "1,16" },
+	{ "pair", pair, true, false, 0, "1,64,512,4096,16384,65536", BIG },
+	{ "stream", stream, false, true, 0, "1,64,512,4096,16384,65536,1048576", BIG },
+	{ "roundtrip", roundtrip, false, false, 0, "1", BIG },
+	{ "crowd", crowd, false, true, 4096, "1,2,4,8,16", 32 },
+	{ "sleepers", sleepers, false, false, 1, "1,2,4,8,16,32,64", 64 },
+	{ "epoll", epoll, false, false, 1, "1,16", PIPES },
 };
 
 static unsigned long budget_ns = 50000000;
@@ -158,36 +159,62 @@ static void wait_for_quiet(void)
 	fputs("bench: somebody else is at work here; the figures will show it\n", stderr);
 }
 
-/* Measures load with each of the numbers in the list, and tells before. */
-static void run(const struct load *load, const char *numbers)
+/* Measures load with each of the numbers in the list, and tells before how far it is. */
+static void run(const struct load *load, const char *numbers, int *settings_left)
 {
 	char *rest;
 
 	do {
 		int number = strtoul(numbers, &rest, 10);
-		const char *what = load->size ? "tasks" : "bytes";
 
-		if (number < 1 || (*rest && *rest != ',') || (load->size && number > 64) ||
-		    (load->measure == epoll && number > PIPES) || number > (int)BIG) {
+		if (number < 1 || number > load->most || (*rest && *rest != ',')) {
 			fprintf(stderr, "bench: %s cannot have %s\n", load->name, numbers);
 			exit(2);
 		}
-		fprintf(stderr, "%s, %d %s\n", load->name, number, what);
+		fprintf(stderr, "%s, %d %s; %d more\n", load->name, number,
+			load->size ? "tasks" : "bytes", --*settings_left);
 		measure(load, number);
 		numbers = rest + 1;
 	} while (*rest);
 }
 
-static void explain(void)
+static noreturn void explain(void)
 {
 	fputs("usage: bench [-t MS] [-r RUNS] [-c NAME,...] LOAD[=N,...]...\n",
 	      stderr);
 	exit(2);
 }
 
+/* Of an argument LOAD or LOAD=N,... */
+static const struct load *load_named(const char *word)
+{
+	size_t len = strcspn(word, "=");
+
+	for (size_t i = 0; i < ARRAY_SIZE(loads); i++)
+		if (!strncmp(loads[i].name, word, len) && !loads[i].name[len])
+			return &loads[i];
+	explain();
+}
+
+static const char *numbers_of(const char *word)
+{
+	const char *numbers = strchr(word, '=');
+
+	return numbers ? numbers + 1 : load_named(word)->numbers;
+}
+
+static int count_settings(const char *word)
+{
+	int count = 1;
+
+	for (const char *at = numbers_of(word); (at = strchr(at, ',')); at++)
+		count++;
+	return count;
+}
+
 int main(int argc, char **argv)
 {
-	int option;
+	int option, settings = 0;
 
 	while ((option = getopt(argc, argv, "t:r:c:")) > 0) {
 		switch (option) {
@@ -207,17 +234,9 @@ int main(int argc, char **argv)
 	share();
 	memset(buffer, 1, sizeof(buffer));
 	wait_for_quiet();
-	for (char **word = argv + optind; *word; word++) {
-		char *numbers = strchr(*word, '=');
-		size_t i = 0;
-
-		if (numbers)
-			*numbers++ = '\0';
-		while (i < ARRAY_SIZE(loads) && strcmp(loads[i].name, *word))
-			i++;
-		if (i == ARRAY_SIZE(loads))
-			explain();
-		run(&loads[i], numbers ?: loads[i].numbers);
-	}
+	for (char **word = argv + optind; *word; word++)
+		settings += count_settings(*word);
+	for (char **word = argv + optind; *word; word++)
+		run(load_named(*word), numbers_of(*word), &settings);
 	return 0;
 }

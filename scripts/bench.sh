@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The benchmark: mini_pipe beside pipe(2) and others, in machines of several kinds, the instruments:
+#
+#   icount   one processor, whose clock counts its instructions: exact, on a loaded host, too
+#   tcg      two processors, emulated
+#   um       two processors at this one's own speed: ARCH=um
+#   kvm      the same, where KVM works
+#
+#   bench.sh run     all of them; leaves tables and charts in bench/. With QUICK=1, less of everything
+#                    in at most 3 minutes, um only if its kernel is there, and all is left in build/bench
+#   bench.sh guard   fails if a message costs more instructions than recorded; RECORD=1 records them
+
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+out=$top/build/bench
+programs=("$top"/bench/{run,pipe_bench}.sh "$out/bench" "$top"/build/tests/{pipe_bench,mini_pipe_preload.so})
+
+# What is measured: how often, for how many milliseconds, and which loads.
+if [[ -n ${QUICK-} ]]; then
+	one_task='-r 3 -t 10 pair=1,512,4096,65536 roundtrip sleepers=1,64 epoll=1'
+	largest='-r 3 -t 10 pair=1048576'
+	two_tasks='-r 3 -t 100 stream=1,4096,65536,1048576 crowd=1,16'
+	bulk='-r 3 -t 100 stream=65536,1048576 crowd=16'
+	times=1
+else
+	one_task='-r 7 -t 40 pair roundtrip sleepers epoll'
+	largest='-r 7 -t 40 pair=1048576'
+	two_tasks='-r 11 -t 400 stream crowd roundtrip'
+	bulk='-r 11 -t 400 stream=4096,16384,65536,1048576 crowd'
+	times=5
+fi
+guarded='-r 3 -t 10 -c mini_pipe,private pair=1,64,512,4096,65536 roundtrip sleepers=1,64'
+
+# As many bytes as the pipes hold limit a task that is alone with its messages.
+usual='sh run.sh 65536'
+large='sh run.sh 1048576'
+
+kernel() {
+	"$scripts/kernel.sh" path
+}
+
+# measure NAME COMMAND: in the machine that vm.sh is set for; measurements go to a file, the rest is
+# progress.
+measure() {
+	local name=$1 begun=$SECONDS line modules
+	modules=("$top/build/$(basename "$(kernel)")"/bench/*.ko)
+	RUN=$2 ADD="${programs[*]} ${modules[*]}" LOG=$out/$name.log TIMEOUT=3600 "$scripts/vm.sh" |
+		while IFS= read -r line; do
+			case $line in
+			"{"*) echo "$line" >&3 ;;
+			*) printf '%-6s %4d s  %s\n' "$name" $((SECONDS - begun)) "$line" ;;
+			esac
+		done 3>"$out/$name.jsonl"
+}
+
+icount() {
+	ICOUNT=1 measure icount "$1 && $2"
+}
+
+# In the kernel of User-Mode Linux, which is set up and built for on demand.
+um() (
+	export KERNEL=um
+	[[ -z ${QUICK-} || -d $(kernel) ]] || exit 0
+	make -s -C "$top" bench-parts
+	measure um "$usual $bulk"
+)
+
+kvm() {
+	if ACCEL=kvm RUN=true "$scripts/vm.sh" >/dev/null 2>&1; then
+		ACCEL=kvm measure kvm "$usual $one_task && $large $largest && $usual $two_tasks &&
+			sh pipe_bench.sh $times"
+	fi
+}
+
+run() {
+	local results=$top/bench
+	[[ -z ${QUICK-} ]] || results=$out
+	rm -f "$out"/*.jsonl
+	icount "$usual $one_task" "$large $largest"
+	ACCEL=tcg measure tcg "$usual $two_tasks && sh pipe_bench.sh $times"
+	um
+	kvm
+	"$scripts/toolbox.sh" run python3 bench/report.py "$results" "$out"/*.jsonl
+}
+
+guard() {
+	ICOUNT=1 measure guard "$usual $guarded"
+	"$scripts/toolbox.sh" run python3 bench/guard.py ${RECORD:+--record} \
+		"$(cat "$(kernel)/release")" bench/recorded.json "$out/guard.jsonl"
+}
+
+cd "$top"
+mkdir -p "$out"
+case ${1-} in
+run | guard) "$1" ;;
+*) die "usage: bench.sh run | guard" ;;
+esac
