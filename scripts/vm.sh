@@ -11,6 +11,7 @@
 #   LOAD='capacity=128' or LOAD=no   with what it is loaded before the command, or not at all
 #   TIMEOUT=seconds  the machine is ended then, whatever it does; 120 for a command, none for a shell
 #   ICOUNT=1         one processor, whose clock counts its instructions: a nanosecond each
+#   ACCEL=kvm or tcg with what QEMU runs it; KVM where that works if not said
 #   LOG=file         where the kernel's log goes
 
 # shellcheck source=scripts/lib.sh
@@ -88,7 +89,13 @@ kvm_works() {
 
 boot() {
 	local accel=("${tcg[@]}") stdio=stdio,id=user
-	if [[ -z ${ICOUNT-} ]] && kvm_works; then accel=("${kvm[@]}"); fi
+	if [[ -z ${ICOUNT-} && ${ACCEL-} != tcg ]]; then
+		if kvm_works; then
+			accel=("${kvm[@]}")
+		elif [[ ${ACCEL-} == kvm ]]; then
+			die "KVM does not work here"
+		fi
+	fi
 	[[ -n $run ]] || stdio+=,mux=on,signal=off
 	# The first serial line is the kernel's, for the log; the second the user's.
 	qemu "$timeout" "${machine[@]}" "${accel[@]}" -initrd "$work/initrd" \
