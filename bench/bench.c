@@ -83,7 +83,7 @@ static void print_value(const struct load *load, const char *suffix, const struc
 	printf("{\"load\":\"%s%s\",\"size\":%zu,", load->name, suffix, setting->size);
 	if (load->size)
 		printf("\"tasks\":%d,", setting->tasks);
-	printf("\"contender\":\"%s\",\"run\":%d,\"value\":%.1f,\"unit\":\"%s\"}",
+	printf("\"contender\":\"%s\",\"run\":%d,\"value\":%.3f,\"unit\":\"%s\"}",
 	       setting->contender->name, run, value, unit);
 	end_line();
 }
@@ -100,13 +100,17 @@ static void print_measured(const struct load *load, const struct setting *settin
 		print_value(load, "-p99", setting, run, percentile_99(setting), "ns");
 }
 
-/* So many messages, a power of two, that they take about as long as is wanted. */
+/*
+ * So many messages, a power of two, that they take about as long as is wanted: twice, since once may
+ * be for another reason.
+ */
 static unsigned long enough(const struct load *load, struct setting *setting)
 {
 	unsigned long most = MOST_WRITES / setting->tasks;
 
 	setting->count = 1;
-	while (load->measure(setting) < budget_ns / 2 && 2 * setting->count <= most)
+	while (2 * setting->count <= most &&
+	       (load->measure(setting) < budget_ns / 2 || load->measure(setting) < budget_ns / 2))
 		setting->count *= 2;
 	return setting->count;
 }

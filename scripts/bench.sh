@@ -47,7 +47,9 @@ kernel() {
 measure() {
 	local name=$1 begun=$SECONDS line modules
 	modules=("$top/build/$(basename "$(kernel)")"/bench/*.ko)
-	RUN=$2 ADD="${programs[*]} ${modules[*]}" LOG=$out/$name.log TIMEOUT=3600 "$scripts/vm.sh" |
+	# A tool brings the libraries that pipe_bench was built with.
+	RUN=$2 ADD="${programs[*]} ${modules[*]}" TOOLS=dash LOG=$out/$name.log TIMEOUT=3600 \
+		"$scripts/vm.sh" |
 		while IFS= read -r line; do
 			case $line in
 			"{"*) echo "$line" >&3 ;;
