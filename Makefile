@@ -44,7 +44,7 @@ help:
 	@echo
 	@echo 'Settings, on the command line:'
 	@echo '  KERNEL=REL    another of the distribution'\''s kernels for the virtual machine, like 7.3.4+deb13-rt-amd64,'
-	@echo '                or the one that watches: debug'
+	@echo '                or the one that watches: debug; or one at the processor'\''s own speed: um (User-Mode Linux)'
 	@echo '  LOAD="capacity=128"   how the module is loaded there; LOAD=no: not at all'
 	@echo '  TIMEOUT=n     the machine ends after n seconds (120 for a command, never for a shell)'
 	@echo '  CPUS=n        how many processors the machine has (2)'

@@ -4,12 +4,13 @@
 # The kernel directory: a kernel for the virtual machine, and what a Rust module for it is built
 # against. Mostly it is a stock kernel of the distribution. Debian's headers package lacks the Rust
 # metadata, so they are made again: the same source, configuration and compiler give the same symbol
-# names. KERNEL=debug is one that watches, built from the same source with .config.debug.
+# names. KERNEL=debug is one that watches, built from the same source with .config.debug; KERNEL=um one
+# that is a program (ARCH=um) and runs at the processor's own speed, with .config.um.
 #
 #   kernel.sh make      makes it, if it is not there, for the release KERNEL or the one that is tested
 #   kernel.sh path      prints where it is, or will be:
 #                         source/   the source, ready for `make M=...`: its KDIR
-#                         vmlinuz   the image to boot
+#                         vmlinuz   the image to boot; of um, linux: the program to run
 #                         release   a file that names the kernel
 #   kernel.sh kbuild ARGUMENT...   runs its make in source/, as it was made
 
@@ -19,11 +20,16 @@
 # What the project is tested with. If the archive has it no more, the newest of its flavour is taken.
 tested=7.3.4+deb13-cloud-amd64
 name=${KERNEL:-$tested}
-if [[ $name == debug ]]; then
+wanted=$name
+settings=()
+case $name in
+debug) wanted=$tested ;;
+um)
 	wanted=$tested
-else
-	wanted=$name
-fi
+	# Its Rust is position independent, and its loader knows no module that is; its C is like this.
+	settings=(ARCH=um RUSTFLAGS_MODULE='-Crelocation-model=static -Ccode-model=large')
+	;;
+esac
 flavour=${wanted#*+}
 
 toolbox=$scripts/toolbox.sh
@@ -103,14 +109,42 @@ build() {
 	make_in "$new" -s kernelrelease >"$new/release"
 }
 
+options_um() {
+	grep -hE '^(# )?CONFIG_' "$top/.config.fragment" "$top/.config.um"
+}
+
+configure_um() {
+	local missing
+	options_um >"$new/options"
+	make_in "$new" ARCH=um KCONFIG_ALLCONFIG=../options allnoconfig
+	missing=$(options_um | grep '=' | grep -vxFf "$new/source/.config" || true)
+	[[ -z $missing ]] || { echo "lost: $missing"; exit 1; }
+	echo "-mini-pipe-um" >"$new/source/localversion-mini_pipe"
+}
+
+build_um() {
+	make_in "$new" ARCH=um linux modules
+	in_new "mv source/linux linux"
+	make_in "$new" ARCH=um -s kernelrelease >"$new/release"
+}
+
 recipe=(choose_release fetch unpack_source)
-if [[ $name == debug ]]; then
+case $name in
+debug)
+	configured=configure built=build
 	recipe+=(options configure build)
 	asked=$(options)
-else
+	;;
+um)
+	configured=configure_um built=build_um
+	recipe+=(options_um configure_um build_um)
+	asked=$(options_um)
+	;;
+*)
 	recipe+=(take_over)
 	asked=$wanted
-fi
+	;;
+esac
 key=$(key_of "$("$toolbox" key)" "$(declare -f make_in "${recipe[@]}")" "$asked")
 kernel=$cache/kernel-$name-$key
 new=$kernel.new
@@ -127,16 +161,16 @@ make_kernel() {
 	release=$(cat "$new/release" 2>/dev/null || true)
 	[[ -n $release ]] || die "the archive has no kernel $wanted, and none of its flavour"
 	if [[ $release != "$wanted" ]]; then
-		[[ -z ${KERNEL-} || $name == debug ]] ||
+		[[ -z ${KERNEL-} || $name != "$wanted" ]] ||
 			die "the archive has no kernel $KERNEL; the newest of its flavour is $release"
 		echo "  kernel: $tested is not in the archive any more; taking the newest, $release" >&2
 	fi
 	source=linux-source-${release%.*}
-	if [[ $name == debug ]]; then
-		step "debug kernel: the source of $release, fetched (170 MB)" fetch "$source"
-		step "debug kernel: unpacked" unpack_source
-		step "debug kernel: configured" configure
-		step "debug kernel: built" build
+	if [[ $name != "$wanted" ]]; then
+		step "$name kernel: the source of $release, fetched (170 MB)" fetch "$source"
+		step "$name kernel: unpacked" unpack_source
+		step "$name kernel: configured" "$configured"
+		step "$name kernel: built" "$built"
 	else
 		step "kernel: $release and its source, fetched (180 MB)" \
 			fetch "$source" "linux-binary-$release" "linux-headers-$release"
@@ -152,7 +186,7 @@ make) make_kernel ;;
 path) echo "$kernel" ;;
 kbuild)
 	shift
-	make_in "$kernel" -s "$@"
+	make_in "$kernel" -s "${settings[@]}" "$@"
 	;;
 *) die "usage: kernel.sh make | path | kbuild ARGUMENT..." ;;
 esac
