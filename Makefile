@@ -37,6 +37,8 @@ help:
 	@echo '  make check    rustfmt, clippy, checkpatch and shellcheck'
 	@echo '  make verify   checks a model of the waking with Spin, in all its states'
 	@echo '  make soak     many processes at the device for DURATION seconds, every byte accounted for'
+	@echo '  make bench    mini_pipe beside pipe(2) and others, in tables and charts; QUICK=1 for three minutes of it'
+	@echo '  make guard    fails if a message costs more instructions than recorded; RECORD=1 records them'
 	@echo '  make mutants  breaks the module in several ways, and shows which tests notice each'
 	@echo '  make logs     writes tests/logs anew, from a real run'
 	@echo '  make setup    only the set-up: toolbox and kernel, in $${XDG_CACHE_HOME:-~/.cache}/mini_pipe'

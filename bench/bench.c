@@ -101,8 +101,8 @@ static void print_measured(const struct load *load, const struct setting *settin
 }
 
 /*
- * So many messages, a power of two, that they take about as long as is wanted: twice, since once may
- * be for another reason.
+ * So many messages, a power of two, that they take about as long as is wanted: twice, since once
+ * may be for another reason.
  */
 static unsigned long enough(const struct load *load, struct setting *setting)
 {
