@@ -8,28 +8,32 @@
 #   um       two processors at this one's own speed: ARCH=um
 #   kvm      the same, where KVM works
 #
-#   bench.sh run     all of them; leaves tables and charts in bench/. With QUICK=1, less of everything
-#                    in at most 3 minutes, um only if its kernel is there, and all is left in build/bench
+#   bench.sh run     those that INSTRUMENTS names, else all; leaves tables and charts in bench/, from the
+#                    newest runs of all instruments. QUICK=1: less of everything in at most 3 minutes,
+#                    um only if its kernel is there, and all is left in build/bench/quick
 #   bench.sh guard   fails if a message costs more instructions than recorded; RECORD=1 records them
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-out=$top/build/bench
-programs=("$top"/bench/{run,pipe_bench}.sh "$out/bench" "$top"/build/tests/{pipe_bench,mini_pipe_preload.so})
+out=build/bench/runs
+results=bench
+programs=(bench/{run,pipe_bench}.sh build/bench/bench build/tests/{pipe_bench,mini_pipe_preload.so})
 
 # What is measured: how often, for how many milliseconds, and which loads.
 if [[ -n ${QUICK-} ]]; then
+	out=build/bench/quick
+	results=$out
 	one_task='-r 3 -t 10 pair=1,512,4096,65536 roundtrip sleepers=1,64 epoll=1'
 	largest='-r 3 -t 10 pair=1048576'
 	two_tasks='-r 3 -t 100 stream=1,4096,65536,1048576 crowd=1,16'
 	bulk='-r 3 -t 100 stream=65536,1048576 crowd=16'
 	times=1
 else
-	one_task='-r 7 -t 40 pair roundtrip sleepers epoll'
-	largest='-r 7 -t 40 pair=1048576'
-	two_tasks='-r 11 -t 400 stream crowd roundtrip'
-	bulk='-r 11 -t 400 stream=4096,16384,65536,1048576 crowd'
+	one_task='-r 5 -t 20 pair roundtrip sleepers epoll'
+	largest='-r 5 -t 20 pair=1048576'
+	two_tasks='-r 15 -t 200 stream crowd roundtrip'
+	bulk='-r 15 -t 200 stream=4096,16384,65536,1048576 crowd'
 	times=5
 fi
 guarded='-r 3 -t 10 -c mini_pipe,private pair=1,64,512,4096,65536 roundtrip sleepers=1,64'
@@ -46,7 +50,7 @@ kernel() {
 # progress.
 measure() {
 	local name=$1 begun=$SECONDS line modules
-	modules=("$top/build/$(basename "$(kernel)")"/bench/*.ko)
+	modules=("build/$(basename "$(kernel)")"/bench/*.ko)
 	# A tool brings the libraries that pipe_bench was built with.
 	RUN=$2 ADD="${programs[*]} ${modules[*]}" TOOLS=dash LOG=$out/$name.log TIMEOUT=3600 \
 		"$scripts/vm.sh" |
@@ -59,14 +63,18 @@ measure() {
 }
 
 icount() {
-	ICOUNT=1 measure icount "$1 && $2"
+	ICOUNT=1 measure icount "$usual $one_task && $large $largest"
 }
 
-# In the kernel of User-Mode Linux, which is set up and built for on demand.
+tcg() {
+	ACCEL=tcg measure tcg "$usual $two_tasks && sh pipe_bench.sh $times"
+}
+
+# Its kernel is set up and built for on demand.
 um() (
 	export KERNEL=um
 	[[ -z ${QUICK-} || -d $(kernel) ]] || exit 0
-	make -s -C "$top" bench-parts
+	make -s bench-parts
 	measure um "$usual $bulk"
 )
 
@@ -78,17 +86,14 @@ kvm() {
 }
 
 run() {
-	local results=$top/bench
-	[[ -z ${QUICK-} ]] || results=$out
-	rm -f "$out"/*.jsonl
-	icount "$usual $one_task" "$large $largest"
-	ACCEL=tcg measure tcg "$usual $two_tasks && sh pipe_bench.sh $times"
-	um
-	kvm
+	local instrument
+	[[ -n ${INSTRUMENTS-} ]] || rm -f "$out"/*.jsonl
+	for instrument in ${INSTRUMENTS:-icount tcg um kvm}; do "$instrument"; done
 	"$scripts/toolbox.sh" run python3 bench/report.py "$results" "$out"/*.jsonl
 }
 
 guard() {
+	out=build/bench
 	ICOUNT=1 measure guard "$usual $guarded"
 	"$scripts/toolbox.sh" run python3 bench/guard.py ${RECORD:+--record} \
 		"$(cat "$(kernel)/release")" bench/recorded.json "$out/guard.jsonl"
