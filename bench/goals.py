@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What mini_pipe is to reach, and whether it does."""
+
+from typing import NamedTuple
+
+import measured
+
+
+class Goal(NamedTuple):
+    """The ratio of a load: to another contender's, or to its own with another number of tasks."""
+
+    instrument: str
+    load: str | None  # each of them
+    number: int | None
+    to: str | int
+    limit: float  # of what is better when it is more, at least; of others at most
+
+
+GOALS = (
+    Goal("icount", "pair", 1, "pipe", 0.82),
+    Goal("icount", "pair", 4096, "pipe", 0.85),
+    Goal("icount", "pair", 65536, "pipe", 0.48),
+    Goal("icount", "pair", 65536, "copy-two", 1.04),
+    Goal("icount", "roundtrip", 1, "pipe", 0.95),
+    Goal("tcg", "stream", 4096, "pipe", 1.5),
+    Goal("tcg", "stream", 16384, "pipe", 1.5),
+    Goal("tcg", "stream", 65536, "pipe", 1.5),
+    Goal("tcg", "stream", 1048576, "pipe", 1.5),
+    Goal("um", "stream", 65536, "pipe", 1.3),
+    Goal("um", "stream", 1048576, "pipe", 1.3),
+    Goal("tcg", "crowd", 16, "pipe", 1.5),
+    Goal("tcg", "crowd-p99", 16, "pipe", 1),
+    Goal("icount", "sleepers", 64, 1, 1.15),
+    Goal("icount", None, None, "twin", 1.02),
+    *(Goal(instrument, None, None, "circular", 1) for instrument in ("icount", "tcg", "um")),
+)
+
+
+class Verdict(NamedTuple):
+    """A goal, as it is told."""
+
+    what: str
+    wanted: str
+    found: str
+    reached: bool
+
+
+def is_about(goal, row):
+    return (goal.load, goal.number) == (row.setting.load, row.setting.number)
+
+
+def speed_wanted(instrument, row):
+    """How many times as fast as pipe(2) it is to be; None if nothing was said."""
+    for goal in GOALS:
+        if goal.to == "pipe" and goal.instrument == instrument.name and is_about(goal, row):
+            return goal.limit if row.is_rate else 1 / goal.limit
+    return None
+
+
+def settings_of(goal, instruments):
+    """The rows that the goal is about, with the ratio; those that were measured."""
+    for instrument in instruments:
+        if goal.instrument != instrument.name:
+            continue
+        for row in instrument.rows:
+            if goal.load is not None and not is_about(goal, row):
+                continue
+            if isinstance(goal.to, int):
+                other = instrument.find(goal.load, goal.to)
+                found = other and row.ratio_of("mini_pipe", other, "mini_pipe")
+            else:
+                found = row.ratio("mini_pipe", goal.to)
+            if found:
+                yield row, found
+
+
+def margin(goal, row, found):
+    """How far the goal is surpassed: below 1 where it is missed."""
+    return found.median / goal.limit if row.is_rate else goal.limit / found.median
+
+
+def judge(goal, instruments):
+    """The verdict: where there are several settings, on the worst. None if nothing was measured."""
+    seen = list(settings_of(goal, instruments))
+    if not seen:
+        return None
+    margins = [margin(goal, row, found) for row, found in seen]
+    reached = sum(each >= 1 for each in margins)
+    row, found = seen[margins.index(min(margins))]
+    told = f"{found} ({found.low:.2f} to {found.high:.2f})"
+    wanted = f"{'at least' if row.is_rate else 'at most'} {goal.limit:.2f}"
+    if goal.load is None:
+        told = f"{reached} of {len(seen)}; {row.setting}: {told}"
+        wanted = "better" if goal.limit == 1 else wanted
+    to = f"{goal.load} {goal.to}" if isinstance(goal.to, int) else goal.to
+    what = f"{goal.instrument}: {row.setting if goal.load else 'every load'} to {to}"
+    return Verdict(what, wanted, told, reached == len(seen))
+
+
+def verdicts(instruments):
+    found = (judge(goal, instruments) for goal in GOALS)
+    return [verdict for verdict in found if verdict]
