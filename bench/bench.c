@@ -83,7 +83,7 @@ static void print_value(const struct load *load, const char *suffix, const struc
 	printf("{\"load\":\"%s%s\",\"size\":%zu,", load->name, suffix, setting->size);
 	if (load->size)
 		printf("\"tasks\":%d,", setting->tasks);
-	printf("\"contender\":\"%s\",\"run\":%d,\"value\":%.3f,\"unit\":\"%s\"}",
+	printf("\"contender\":\"%s\",\"run\":%d,\"value\":%.6g,\"unit\":\"%s\"}",
 	       setting->contender->name, run, value, unit);
 	end_line();
 }

@@ -2,7 +2,6 @@
 """What was measured: the benchmark's lines, by instrument, load and contender."""
 
 import json
-import pathlib
 import statistics
 from typing import NamedTuple
 
@@ -114,17 +113,13 @@ KINDS = {
 class Instrument:
     """All that one instrument has measured."""
 
-    def __init__(self, file):
-        file = pathlib.Path(file)
-        about = file.with_suffix(".about")
-        self.name = file.stem
-        self.about = KINDS.get(self.name, "")
-        if about.exists():
-            self.about += "; " + about.read_text(encoding="utf-8").strip()
+    def __init__(self, name, runs):
+        self.name = name
+        about = (runs / f"{name}.about").read_text(encoding="utf-8").strip()
+        self.about = f"{KINDS[name]}; {about}"
         rows = {}
-        with open(file, encoding="utf-8") as lines:
-            for line in map(json.loads, lines):
-                self.add(rows, line)
+        for line in (runs / f"{name}.jsonl").read_text(encoding="utf-8").splitlines():
+            self.add(rows, json.loads(line))
         loads = list(dict.fromkeys(setting.load for setting in rows))
         self.rows = sorted(
             rows.values(), key=lambda row: (loads.index(row.setting.load), row.setting.number)
@@ -144,3 +139,9 @@ class Instrument:
             if (row.setting.load, row.setting.number) == (load, number):
                 return row
         return None
+
+
+def instruments(runs):
+    """Those that the folder has something of."""
+    found = (Instrument(name, runs) for name in KINDS if (runs / f"{name}.jsonl").exists())
+    return [instrument for instrument in found if instrument.rows]

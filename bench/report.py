@@ -3,10 +3,10 @@
 """Tells what was measured: a table on the terminal, and in the folder OUT results.json, RESULTS.md
 and its charts.
 
-    report.py OUT LINES...
+    report.py OUT RUNS
 
-Each of the files LINES has the benchmark's lines from one instrument, and is named after it. A file
-beside it that ends in .about, if it is there, has a line about where it ran.
+In the folder RUNS is for each instrument a file NAME.jsonl of the benchmark's lines, and a line in
+NAME.about of where they come from.
 
 A value is the median of the runs; a ratio the median of the ratios to pipe(2) in each run, which
 were made side by side. A ratio is marked "~" when it says nothing: when the middle half of the
@@ -155,11 +155,8 @@ def row_as_json(row):
 
 
 def main():
-    if len(sys.argv) < 3:
-        sys.exit("usage: report.py OUT LINES...")
-    out = pathlib.Path(sys.argv[1])
-    instruments = [measured.Instrument(file) for file in sys.argv[2:]]
-    instruments = [instrument for instrument in instruments if instrument.rows]
+    out, runs = map(pathlib.Path, sys.argv[1:])
+    instruments = measured.instruments(runs)
     verdicts = goals.verdicts(instruments)
     drawn = charts.draw(instruments, out)
     results = json.dumps(as_json(instruments, verdicts), indent=1)

@@ -51,6 +51,8 @@ kernel() {
 measure() {
 	local name=$1 begun=$SECONDS line modules
 	modules=("build/$(basename "$(kernel)")"/bench/*.ko)
+	printf 'Linux %s on %s, %s\n' "$(cat "$(kernel)/release")" \
+		"$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | sort -u)" "$(date -u +%F)" >"$out/$name.about"
 	# A tool brings the libraries that pipe_bench was built with.
 	RUN=$2 ADD="${programs[*]} ${modules[*]}" TOOLS=dash LOG=$out/$name.log TIMEOUT=3600 \
 		"$scripts/vm.sh" |
@@ -89,7 +91,7 @@ run() {
 	local instrument
 	[[ -n ${INSTRUMENTS-} ]] || rm -f "$out"/*.jsonl
 	for instrument in ${INSTRUMENTS:-icount tcg um kvm}; do "$instrument"; done
-	"$scripts/toolbox.sh" run python3 bench/report.py "$results" "$out"/*.jsonl
+	"$scripts/toolbox.sh" run python3 bench/report.py "$results" "$out"
 }
 
 guard() {
