@@ -46,10 +46,18 @@ kernel() {
 	"$scripts/kernel.sh" path
 }
 
+# In a line: which kernel, on which machine, when.
+about() {
+	local model
+	model=$(sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -n 1)
+	echo "Linux $(cat "$(kernel)/release") on $(nproc) of $model, $(date -u +%F)"
+}
+
 # measure NAME COMMAND: in the machine that vm.sh is set for; measurements go to a file, the rest is
 # progress.
 measure() {
 	local name=$1 begun=$SECONDS line modules
+	about >"$out/$name.about"
 	modules=("build/$(basename "$(kernel)")"/bench/*.ko)
 	printf 'Linux %s on %s, %s\n' "$(cat "$(kernel)/release")" \
 		"$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | sort -u)" "$(date -u +%F)" >"$out/$name.about"
@@ -89,7 +97,7 @@ kvm() {
 
 run() {
 	local instrument
-	[[ -n ${INSTRUMENTS-} ]] || rm -f "$out"/*.jsonl
+	[[ -n ${INSTRUMENTS-} ]] || rm -f "$out"/*
 	for instrument in ${INSTRUMENTS:-icount tcg um kvm}; do "$instrument"; done
 	"$scripts/toolbox.sh" run python3 bench/report.py "$results" "$out"
 }
