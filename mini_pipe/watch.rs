@@ -13,13 +13,18 @@ use kernel::{
         Atomic,
         Relaxed, //
     },
-    task::Task,
     time::{
         Delta,
         Instant,
         Monotonic, //
     }, //
 };
+
+unsafe extern "C" {
+    /// Whether nobody else wants to run on this processor. `bindgen` does not see it:
+    /// include/linux/sched/stat.h is not among its headers.
+    safe fn single_task_running() -> bool;
+}
 
 /// As long as falling asleep and being woken may take: who watches no longer loses, at worst, as
 /// much again.
@@ -75,22 +80,16 @@ impl Watch {
     }
 
     /// Watches until something has changed, somebody else is to run here, or it has been enough.
+    /// Then nobody watches any more: others of the side look, too, and may sleep sooner.
     pub(crate) fn watch(&self, since: Instant<Monotonic>) {
-        while self.is_watched() && !is_due_elsewhere() && since.elapsed() < PATIENCE {
+        while self.is_watched() && single_task_running() && since.elapsed() < PATIENCE {
             cpu_relax();
         }
+        self.tell();
     }
 
     /// The wait that began then is over.
     pub(crate) fn end(&self, since: Instant<Monotonic>) {
         self.worthwhile.store(since.elapsed() < PATIENCE, Relaxed);
     }
-}
-
-/// Whether the current task should let another one run: `need_resched()`, which is inline C that
-/// the kernel crate has no helper for.
-fn is_due_elsewhere() -> bool {
-    // SAFETY: The current task is valid while it runs this; its flags change under it.
-    let flags = unsafe { (&raw const (*Task::current_raw()).thread_info.flags).read_volatile() };
-    flags & (1 << bindings::TIF_NEED_RESCHED | 1 << bindings::TIF_NEED_RESCHED_LAZY) != 0
 }
