@@ -163,7 +163,7 @@ def apart(places, least, most):
 def lines(svg, series, x_axis, y_axis, label_x):
     """A line for each contender, with its name where it ends: name to [(x, spread)]."""
     ends = []
-    for name, points in series.items():
+    for name, points in sorted(series.items(), key=lambda item: item[0] == "mini_pipe"):
         strong = name in ("mini_pipe", "pipe")
         places = [(x_axis.at(x), y_axis.at(spread.median)) for x, spread in points]
         svg.path(places, COLOURS[name], 2.5 if strong else 1.5)

@@ -87,7 +87,7 @@ def judge(goal, instruments):
     margins = [margin(goal, row, found) for row, found in seen]
     reached = sum(each >= 1 for each in margins)
     row, found = seen[margins.index(min(margins))]
-    told = f"{found} ({found.low:.2f} to {found.high:.2f})"
+    told = f"{found.median:.2f} ({found.low:.2f} to {found.high:.2f})"
     wanted = f"{'at least' if row.is_rate else 'at most'} {goal.limit:.2f}"
     if goal.load is None:
         told = f"{reached} of {len(seen)}; {row.setting}: {told}"

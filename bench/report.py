@@ -9,8 +9,8 @@ In the folder RUNS is for each instrument a file NAME.jsonl of the benchmark's l
 NAME.about of where they come from.
 
 A value is the median of the runs; a ratio the median of the ratios to pipe(2) in each run, which
-were made side by side. A ratio is marked "~" when it says nothing: when the middle half of the
-ratios is wider than their median's distance from 1.
+were made side by side. A ratio is marked "~" when it says nothing: when the runs differ so much that
+it may as well be 1.
 """
 
 import json
