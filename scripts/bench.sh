@@ -26,8 +26,8 @@ if [[ -n ${QUICK-} ]]; then
 	results=$out
 	one_task='-r 3 -t 10 pair=1,512,4096,65536 roundtrip sleepers=1,64 epoll=1'
 	largest='-r 3 -t 10 pair=1048576'
-	two_tasks='-r 3 -t 100 stream=1,4096,65536,1048576 crowd=1,16'
-	bulk='-r 3 -t 100 stream=65536,1048576 crowd=16'
+	two_tasks='-r 5 -t 60 stream=1,4096,65536,1048576 crowd=1,16'
+	bulk='-r 5 -t 60 stream=65536,1048576 crowd=16'
 	times=1
 else
 	one_task='-r 5 -t 20 pair roundtrip sleepers epoll'
@@ -46,11 +46,12 @@ kernel() {
 	"$scripts/kernel.sh" path
 }
 
-# In a line: which kernel, on which machine, when.
+# In a line: which kernel, on which machine, when, and what else that had to do.
 about() {
 	local model
 	model=$(sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -n 1)
-	echo "Linux $(cat "$(kernel)/release") on $(nproc) of $model, $(date -u +%F)"
+	echo "Linux $(cat "$(kernel)/release") on $(nproc) of $model, $(date -u +%F)," \
+		"with a load average of $(cut -d ' ' -f 1 /proc/loadavg) before"
 }
 
 # measure NAME COMMAND: in the machine that vm.sh is set for; measurements go to a file, the rest is
@@ -59,8 +60,6 @@ measure() {
 	local name=$1 begun=$SECONDS line modules
 	about >"$out/$name.about"
 	modules=("build/$(basename "$(kernel)")"/bench/*.ko)
-	printf 'Linux %s on %s, %s\n' "$(cat "$(kernel)/release")" \
-		"$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | sort -u)" "$(date -u +%F)" >"$out/$name.about"
 	# A tool brings the libraries that pipe_bench was built with.
 	RUN=$2 ADD="${programs[*]} ${modules[*]}" TOOLS=dash LOG=$out/$name.log TIMEOUT=3600 \
 		"$scripts/vm.sh" |
