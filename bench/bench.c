@@ -24,17 +24,18 @@ struct load {
 	bool has_floors;
 	bool is_rate;		/* in MB/s, else what a message costs in ns */
 	size_t size;		/* 0: its numbers are sizes, else those of tasks */
-	const char *numbers;
+	const char *numbers;	/* if not said otherwise */
 	int most;
 };
 
 static const struct load loads[] = {
-	{ "pair", pair, true, false, 0, "1,64,512,4096,16384,65536", BIG },
-	{ "stream", stream, false, true, 0, "1,64,512,4096,16384,65536,1048576", BIG },
-	{ "roundtrip", roundtrip, false, false, 0, "1", BIG },
-	{ "crowd", crowd, false, true, 4096, "1,2,4,8,16", 32 },
-	{ "sleepers", sleepers, false, false, 1, "1,2,4,8,16,32,64", 64 },
-	{ "epoll", epoll, false, false, 1, "1,16", PIPES },
+	{ "pair", pair, .has_floors = true, .numbers = "1,64,512,4096,16384,65536", .most = BIG },
+	{ "stream", stream, .is_rate = true, .numbers = "1,64,512,4096,16384,65536,1048576",
+	  .most = BIG },
+	{ "roundtrip", roundtrip, .numbers = "1", .most = BIG },
+	{ "crowd", crowd, .is_rate = true, .size = 4096, .numbers = "1,2,4,8,16", .most = 32 },
+	{ "sleepers", sleepers, .size = 1, .numbers = "1,2,4,8,16,32,64", .most = 64 },
+	{ "epoll", epoll, .size = 1, .numbers = "1,16", .most = PIPES },
 };
 
 static unsigned long budget_ns = 50000000;
@@ -101,7 +102,7 @@ static void print_measured(const struct load *load, const struct setting *settin
 }
 
 /* How long it takes. What seems long enough is done twice, since once may be for another reason. */
-static unsigned long try(const struct load *load, const struct setting *setting)
+static unsigned long time_of(const struct load *load, const struct setting *setting)
 {
 	unsigned long time = load->measure(setting), again = time;
 
@@ -117,7 +118,7 @@ static unsigned long enough(const struct load *load, struct setting *setting)
 
 	setting->count = 1;
 	for (;;) {
-		time = try(load, setting);
+		time = time_of(load, setting);
 		if (time >= budget_ns / 2 || 16 * setting->count > most)
 			return setting->count;
 		setting->count *= time < budget_ns / 32 ? 16 : 2;
@@ -193,8 +194,7 @@ static void run(const struct load *load, const char *numbers, int *settings_left
 
 static noreturn void explain(void)
 {
-	fputs("usage: bench [-t MS] [-r RUNS] [-c NAME,...] LOAD[=N,...]...\n",
-	      stderr);
+	fputs("usage: bench [-t MS] [-r RUNS] [-c NAME,...] LOAD[=N,...]...\n", stderr);
 	exit(2);
 }
 

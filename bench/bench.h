@@ -15,7 +15,7 @@
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
-/* As much as any pipe holds here, and what the instruments' own sizes end with. */
+/* The largest message, and how many pipes of a kind there are at once. */
 #define BIG 1048576UL
 #define PIPES 16
 
