@@ -89,14 +89,6 @@ impl Call {
         self.file & O_NONBLOCK != 0 || self.call & IOCB_NOWAIT != 0
     }
 
-    /// The same call, but one that must not wait.
-    pub(crate) fn without_waiting(&self) -> Self {
-        Self {
-            call: self.call | IOCB_NOWAIT,
-            ..*self
-        }
-    }
-
     /// Whether the file has each write be a packet: `O_DIRECT`, as in `pipe(2)`.
     pub(crate) fn writes_packets(&self) -> bool {
         self.file & O_DIRECT != 0

@@ -79,7 +79,7 @@ const PIPE_BUF: usize = bindings::PIPE_BUF as usize;
 
 /// A long copy is made in pieces of so many bytes: if the other side waits awake, it gets the first
 /// while the second is being copied.
-const PIECE: usize = 4 * PAGE_SIZE;
+const PIECE: usize = 8 * PAGE_SIZE;
 
 /// A pipe that any number of files may have open.
 #[pin_data]
@@ -237,19 +237,13 @@ impl Pipe {
         to: &mut impl Destination,
     ) -> Result<usize> {
         let mut state = self.state.lock();
-        if state.is_quiet() {
-            if let Some(taken) = state.ring.try_take(to) {
-                state.bytes_out = state.bytes_out.wrapping_add(taken as u64);
-                drop(state);
-                self.writers.watch.tell();
-                self.writers.subscribers.send(Band::Out);
-                return Ok(taken);
-            }
+        match state.ring.try_take(to) {
+            Some(taken) => Ok(self.moved_at_once(state, Leaseholder::Reader, taken)),
+            None => self.read_with_care(state, seat, call, to),
         }
-        self.read_with_care(state, seat, call, to)
     }
 
-    /// Goes on with [`Pipe::read`] where somebody waits, or it has to wait, or to copy much.
+    /// Goes on with [`Pipe::read`] where it has to wait, or to copy much.
     #[cold]
     fn read_with_care<'a>(
         &'a self,
@@ -258,19 +252,19 @@ impl Pipe {
         call: &Call,
         to: &mut impl Destination,
     ) -> Result<usize> {
-        if to.is_empty() {
-            return Ok(0);
-        }
-        let before = state.levels();
-        if let Some(taken) = state.ring.try_take(to) {
-            let news = state.news(before, Leaseholder::Reader, taken, true);
-            drop(state);
-            self.tell(news);
-            return Ok(taken);
-        }
-        match self.lease_bytes(state, seat, call, to.len())? {
-            Some((lease, rest)) => some_or(self.drain(lease, rest, to), EFAULT),
-            None => Ok(0),
+        let mut wait = Wait::default();
+        loop {
+            if let Some((lease, rest)) = state.lease_bytes(to.len()) {
+                drop(state);
+                return some_or(self.drain(lease, rest, to), EFAULT);
+            }
+            if to.is_empty() || state.is_at_end(seat) {
+                return Ok(0);
+            }
+            state = self.wait_for_bytes(state, call, &mut wait)?;
+            if let Some(taken) = state.ring.try_take(to) {
+                return Ok(self.moved_at_once(state, Leaseholder::Reader, taken));
+            }
         }
     }
 
@@ -292,17 +286,21 @@ impl Pipe {
         most: usize,
     ) -> Result<usize> {
         let lease = loop {
-            match self.lease_bytes(self.state.lock(), seat, &call.without_waiting(), most) {
-                // Who waits here must not keep others from what is in the target; nor, by a lease,
-                // from what is in here, while it waits for the target's lock.
-                Err(EAGAIN) if !call.is_nonblocking() => {
-                    target.unlocked(|| self.wait_to_splice(seat))?;
-                }
-                lease => break lease?,
+            let mut state = self.state.lock();
+            if let Some((lease, _)) = state.lease_bytes(most) {
+                break lease;
             }
-        };
-        let Some((lease, _)) = lease else {
-            return Ok(0);
+            if state.is_at_end(seat) {
+                return Ok(0);
+            }
+            if call.is_nonblocking() {
+                state.refuse_reader();
+                return Err(EAGAIN);
+            }
+            drop(state);
+            // Who waits here must not keep others from what is in the target; nor, by a lease, from
+            // what is in here, while it waits for the target's lock.
+            target.unlocked(|| self.wait_to_splice(seat, call))?;
         };
         let mut fresh = KVec::new();
         let given = target.give(&lease, &mut fresh);
@@ -340,20 +338,13 @@ impl Pipe {
         from: &mut impl Source,
     ) -> Result<usize> {
         let mut state = self.state.lock();
-        if state.is_quiet() && state.takes_writes_of(call) && state.ends.readers(seat) == Peer::Open
-        {
-            if let Some(put) = state.ring.try_put(from) {
-                state.bytes_in = state.bytes_in.wrapping_add(put as u64);
-                drop(state);
-                self.readers.watch.tell();
-                self.readers.subscribers.send(Band::In);
-                return Ok(put);
-            }
+        match state.try_write(seat, call, from) {
+            Some(put) => Ok(self.moved_at_once(state, Leaseholder::Writer, put)),
+            None => self.write_with_care(state, seat, call, from),
         }
-        self.write_with_care(state, seat, call, from)
     }
 
-    /// Goes on with [`Pipe::write`] where somebody waits, or it has to wait, or to copy much.
+    /// Goes on with [`Pipe::write`] where it has to wait, or to copy much.
     #[cold]
     fn write_with_care<'a>(
         &'a self,
@@ -377,15 +368,6 @@ impl Pipe {
                 call.raise_sigpipe();
                 return some_or(written, EPIPE);
             }
-            if state.takes_writes_of(call) {
-                let before = state.levels();
-                if let Some(put) = state.ring.try_put(from) {
-                    let news = state.news(before, Leaseholder::Writer, put, true);
-                    drop(state);
-                    self.tell(news);
-                    return Ok(written + put);
-                }
-            }
             if let Some(lease) = state.lease_room(call, whole, from.len()) {
                 drop(state);
                 let (put, fault) = self.fill(lease, call, whole, from);
@@ -399,14 +381,13 @@ impl Pipe {
                 state = self.state.lock();
                 continue;
             }
-            if call.is_nonblocking() {
-                state.refuse_writer();
-                return some_or(written, EAGAIN);
+            match self.wait_for_room(state, call, &mut wait) {
+                Ok(guard) => state = guard,
+                Err(error) => return some_or(written, error),
             }
-            if wait.interrupted {
-                return some_or(written, ERESTARTSYS);
+            if let Some(put) = state.try_write(seat, call, from) {
+                return Ok(written + self.moved_at_once(state, Leaseholder::Writer, put));
             }
-            state = self.wait_for_room(state, &mut wait);
         }
     }
 
@@ -490,48 +471,10 @@ impl Pipe {
         Ok(changed)
     }
 
-    /// Leases at most `most` bytes to a reader, at least 1, which waits for them if need be. May
-    /// sleep. [`None`] is end of file. Also returns how many more the reader may take in one call:
-    /// what is there now, but any number while a writer is bringing more.
-    ///
-    /// # Errors
-    ///
-    /// `EAGAIN` and `ERESTARTSYS`, as [`Pipe::read`].
-    fn lease_bytes<'a>(
-        &'a self,
-        mut state: Guard<'a, State, MutexBackend>,
-        seat: &Seat,
-        call: &Call,
-        most: usize,
-    ) -> Result<Option<(BytesLease, usize)>> {
-        let mut wait = Wait::default();
-        loop {
-            if let Some(lease) = state.ring.lease_bytes(most) {
-                let indices = state.ring.indices();
-                let rest = if indices.is_writing() {
-                    usize::MAX
-                } else {
-                    indices.bytes()
-                };
-                return Ok(Some((lease, rest)));
-            }
-            if state.is_at_end(seat) {
-                return Ok(None);
-            }
-            if call.is_nonblocking() {
-                state.refuse_reader();
-                return Err(EAGAIN);
-            }
-            if wait.interrupted {
-                return Err(ERESTARTSYS);
-            }
-            state = self.wait_for_bytes(state, &mut wait);
-        }
-    }
-
     /// Copies leased bytes to `to` and ends the lease, and goes on in the same way with at most
     /// `rest` more that are there then. Returns how many bytes came out: none if not one of them
     /// could be stored.
+    #[inline(always)]
     fn drain(&self, mut lease: BytesLease, mut rest: usize, to: &mut impl Destination) -> usize {
         let mut drained = 0;
         loop {
@@ -543,10 +486,13 @@ impl Pipe {
             let (taken, next) = if copied < lease.len() && !fault {
                 (state.ring.take_part(&mut lease, copied), Some(lease))
             } else {
-                let alone = fault || lease.is_packet();
+                let last = fault || lease.is_packet() || rest == 0 || to.is_empty();
                 let taken = state.ring.take(lease, copied);
-                let most = if alone { 0 } else { to.len().min(rest) };
-                let next = state.ring.lease_stream(most);
+                let next = if last {
+                    None
+                } else {
+                    state.ring.lease_stream(to.len().min(rest))
+                };
                 rest -= next.as_ref().map_or(0, BytesLease::len);
                 (taken, next)
             };
@@ -565,6 +511,7 @@ impl Pipe {
     /// Fills leased room from `from` and ends the lease, and goes on with the room that is there
     /// then, in the same way. Returns how many bytes went in, and whether `from` could not be read
     /// to a lease's end. Room that was leased for no less goes unused then.
+    #[inline(always)]
     fn fill(
         &self,
         mut lease: RoomLease,
@@ -608,7 +555,7 @@ impl Pipe {
     /// # Errors
     ///
     /// `ERESTARTSYS`: a signal came.
-    fn wait_to_splice(&self, seat: &Seat) -> Result {
+    fn wait_to_splice(&self, seat: &Seat, call: &Call) -> Result {
         let mut wait = Wait::default();
         let mut state = self.state.lock();
         loop {
@@ -620,49 +567,72 @@ impl Pipe {
                 self.readers.wake(Wake::One);
                 return Ok(());
             }
-            if wait.interrupted {
-                return Err(ERESTARTSYS);
-            }
-            state = self.wait_for_bytes(state, &mut wait);
+            state = self.wait_for_bytes(state, call, &mut wait)?;
         }
     }
 
     /// Waits until bytes may have come or a signal has.
+    ///
+    /// # Errors
+    ///
+    /// - `EAGAIN`: the call does not block.
+    /// - `ERESTARTSYS`: a signal had come already when it last waited.
     fn wait_for_bytes<'a>(
         &'a self,
-        state: Guard<'a, State, MutexBackend>,
+        mut state: Guard<'a, State, MutexBackend>,
+        call: &Call,
         wait: &mut Wait,
-    ) -> Guard<'a, State, MutexBackend> {
+    ) -> Result<Guard<'a, State, MutexBackend>> {
+        if call.is_nonblocking() {
+            state.refuse_reader();
+            return Err(EAGAIN);
+        }
         let kept_out = state.ring.indices().is_reading();
-        self.wait(&self.readers, |state| &mut state.waiting_readers, state, kept_out, wait)
+        self.wait(state, &self.readers, |state| &mut state.waiting_readers, kept_out, wait)
     }
 
     /// Waits until there may be enough room or a signal has come.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pipe::wait_for_bytes`].
     fn wait_for_room<'a>(
         &'a self,
-        state: Guard<'a, State, MutexBackend>,
+        mut state: Guard<'a, State, MutexBackend>,
+        call: &Call,
         wait: &mut Wait,
-    ) -> Guard<'a, State, MutexBackend> {
+    ) -> Result<Guard<'a, State, MutexBackend>> {
+        if call.is_nonblocking() {
+            state.refuse_writer();
+            return Err(EAGAIN);
+        }
         let kept_out = state.is_writing();
-        self.wait(&self.writers, |state| &mut state.waiting_writers, state, kept_out, wait)
+        self.wait(state, &self.writers, |state| &mut state.waiting_writers, kept_out, wait)
     }
 
-    /// Waits for a change that concerns `side`: first awake, if that may be worth it, and once more
-    /// asleep. `kept_out` says whether for the end of a lease of that side.
+    /// Waits for a change that concerns `side`: first awake, if that may be worth it, and the next
+    /// time asleep. `kept_out` says whether for the end of a lease of that side.
+    ///
+    /// # Errors
+    ///
+    /// `ERESTARTSYS`: a signal had come already when it last waited.
     fn wait<'a>(
         &'a self,
-        side: &'a Side,
-        waiters: impl Fn(&mut State) -> &mut Waiters,
         mut state: Guard<'a, State, MutexBackend>,
+        side: &Side,
+        waiters: impl Fn(&mut State) -> &mut Waiters,
         kept_out: bool,
         wait: &mut Wait,
-    ) -> Guard<'a, State, MutexBackend> {
+    ) -> Result<Guard<'a, State, MutexBackend>> {
+        if wait.interrupted {
+            return Err(ERESTARTSYS);
+        }
         if wait.since.is_none() {
             wait.since = side.watch.begin();
             if let Some(since) = wait.since.filter(|_| side.watch.announce()) {
                 drop(state);
                 side.watch.watch(since);
-                return self.state.lock();
+                return Ok(self.state.lock());
             }
         }
         waiters(&mut state).fall_asleep(kept_out);
@@ -671,7 +641,49 @@ impl Pipe {
         if let Some(since) = wait.since.take() {
             side.watch.end(since);
         }
-        state
+        Ok(state)
+    }
+
+    /// Tells that `holder` has moved so many bytes without a lease, and returns how many.
+    #[inline(always)]
+    fn moved_at_once<'a>(
+        &'a self,
+        mut state: Guard<'a, State, MutexBackend>,
+        holder: Leaseholder,
+        moved: usize,
+    ) -> usize {
+        if !state.is_quiet() {
+            return self.moved_at_once_with_news(state, holder, moved);
+        }
+        state.count(&holder, moved);
+        drop(state);
+        let (other, band) = match holder {
+            Leaseholder::Reader => (&self.writers, Band::Out),
+            Leaseholder::Writer => (&self.readers, Band::In),
+        };
+        other.watch.tell();
+        other.subscribers.send(band);
+        moved
+    }
+
+    /// Goes on with [`Pipe::moved_at_once`] where somebody waits.
+    #[cold]
+    fn moved_at_once_with_news<'a>(
+        &'a self,
+        mut state: Guard<'a, State, MutexBackend>,
+        holder: Leaseholder,
+        moved: usize,
+    ) -> usize {
+        let (bytes, room) = state.levels();
+        let before = if holder == Leaseholder::Reader {
+            (bytes + moved, room - moved)
+        } else {
+            (bytes - moved, room + moved)
+        };
+        let news = state.news(before, holder, moved, true);
+        drop(state);
+        self.tell(news);
+        moved
     }
 
     /// Wakes and signals whom a change concerns. The mutex is not held.
@@ -700,6 +712,16 @@ impl State {
         (self.ring.indices().bytes(), self.ring.room())
     }
 
+    /// Counts bytes that have gone in or come out.
+    #[inline(always)]
+    fn count(&mut self, holder: &Leaseholder, moved: usize) {
+        let total = match holder {
+            Leaseholder::Reader => &mut self.bytes_out,
+            Leaseholder::Writer => &mut self.bytes_in,
+        };
+        *total = total.wrapping_add(moved as u64);
+    }
+
     /// Counts `moved` bytes that `holder` has moved, and tells whom it concerns that the levels were
     /// `before`: on the other side, since there may be more for it now, and on the holder's own,
     /// which its lease kept out until it `ended`.
@@ -712,6 +734,16 @@ impl State {
         ended: bool,
     ) -> News {
         let reading = holder == Leaseholder::Reader;
+        self.count(&holder, moved);
+        if self.is_quiet() {
+            return News {
+                readers: Wake::Nobody,
+                writers: Wake::Nobody,
+                signal_readers: !reading,
+                signal_writers: reading,
+                turn: false,
+            };
+        }
         let (bytes, room) = self.levels();
         let mut readers = self
             .waiting_readers
@@ -722,11 +754,6 @@ impl State {
         if reading && self.ring.indices().is_empty() && self.ends.no_writers() {
             // End of file, which a lease hid from those it kept out.
             readers = Wake::Everybody;
-        }
-        if reading {
-            self.bytes_out = self.bytes_out.wrapping_add(moved as u64);
-        } else {
-            self.bytes_in = self.bytes_in.wrapping_add(moved as u64);
         }
         News {
             // On its own side, those that the lease turned away.
@@ -775,10 +802,33 @@ impl State {
         self.waiting_readers.is_nobody() && self.waiting_writers.is_nobody() && !self.turn
     }
 
-    /// Whether what `call` writes just goes in: it is no packet, and it is nobody else's turn.
+    /// Leases at most `most` bytes to a reader; [`None`] when there are none, or another one holds a
+    /// lease. Also returns how many more the reader may take in one call: what is there now, but
+    /// any number while a writer is bringing more.
     #[inline(always)]
-    fn takes_writes_of(&self, call: &Call) -> bool {
-        !self.turn && self.policy == Policy::Buffered && !call.writes_packets()
+    fn lease_bytes(&mut self, most: usize) -> Option<(BytesLease, usize)> {
+        let lease = self.ring.lease_bytes(most)?;
+        let indices = self.ring.indices();
+        let rest = if indices.is_writing() {
+            usize::MAX
+        } else {
+            indices.bytes()
+        };
+        Some((lease, rest))
+    }
+
+    /// Writes all of `from` at once, if that can be: [`Ring::try_put`], unless there are no
+    /// readers, it is another one's turn, or a packet.
+    #[inline(always)]
+    fn try_write(&mut self, seat: &Seat, call: &Call, from: &mut impl Source) -> Option<usize> {
+        if self.turn
+            || self.policy != Policy::Buffered
+            || call.writes_packets()
+            || self.ends.readers(seat) == Peer::Left
+        {
+            return None;
+        }
+        self.ring.try_put(from)
     }
 
     /// Leases room to a writer for the last `rest` of `whole` bytes, or for some of them, unless

@@ -28,9 +28,10 @@ unsafe extern "C" {
 
 /// As long as falling asleep and being woken may take: who watches no longer loses, at worst, as
 /// much again.
-const PATIENCE: Delta = Delta::from_micros(50);
+const PATIENCE: Delta = Delta::from_micros(100);
 
-/// The watchers of one side.
+/// The watchers of one side, on a cache line of their own.
+#[repr(align(64))]
 pub(crate) struct Watch {
     /// Somebody watches, and has been told nothing yet.
     watched: Atomic<bool>,

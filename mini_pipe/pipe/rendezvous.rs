@@ -29,10 +29,7 @@ impl Pipe {
                 call.raise_sigpipe();
                 return Err(EPIPE);
             }
-            if wait.interrupted {
-                return Err(ERESTARTSYS);
-            }
-            state = self.wait_for_room(state, &mut wait);
+            state = self.wait_for_room(state, call, &mut wait)?;
         }
         let mut interrupted = wait.interrupted;
 
