@@ -253,12 +253,15 @@ impl Pipe {
         to: &mut impl Destination,
     ) -> Result<usize> {
         let mut wait = Wait::default();
+        if to.is_empty() {
+            return Ok(0);
+        }
         loop {
             if let Some((lease, rest)) = state.lease_bytes(to.len()) {
                 drop(state);
                 return some_or(self.drain(lease, rest, to), EFAULT);
             }
-            if to.is_empty() || state.is_at_end(seat) {
+            if state.is_at_end(seat) {
                 return Ok(0);
             }
             state = self.wait_for_bytes(state, call, &mut wait)?;
