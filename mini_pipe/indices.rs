@@ -90,7 +90,9 @@ impl Indices {
     /// How many bytes a writer finds room for. Room on lease counts as gone.
     pub(crate) fn room(&self) -> usize {
         // By the invariants this does not wrap.
-        self.capacity.wrapping_sub(self.len()).wrapping_sub(self.writing)
+        self.capacity
+            .wrapping_sub(self.len())
+            .wrapping_sub(self.writing)
     }
 
     /// Whether a reader holds a lease.

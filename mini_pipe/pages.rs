@@ -20,8 +20,8 @@ use kernel::{
 const BLOCK_ORDER: u32 = 4;
 
 /// Only so do neighbours among the `struct page`s have bytes that are neighbours in one mapping.
-const MAPPED_TOGETHER: bool = cfg!(any(CONFIG_SPARSEMEM_VMEMMAP, CONFIG_FLATMEM))
-    && !cfg!(CONFIG_DEBUG_KMAP_LOCAL_FORCE_MAP);
+const MAPPED_TOGETHER: bool =
+    cfg!(any(CONFIG_SPARSEMEM_VMEMMAP, CONFIG_FLATMEM)) && !cfg!(CONFIG_DEBUG_KMAP_LOCAL_FORCE_MAP);
 
 /// A page.
 ///

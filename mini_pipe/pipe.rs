@@ -334,12 +334,7 @@ impl Pipe {
     /// - `ERESTARTSYS`: a signal came while it waited.
     /// - `EFAULT`: `from` cannot be read.
     #[inline(always)]
-    pub(crate) fn write(
-        &self,
-        seat: &Seat,
-        call: &Call,
-        from: &mut impl Source,
-    ) -> Result<usize> {
+    pub(crate) fn write(&self, seat: &Seat, call: &Call, from: &mut impl Source) -> Result<usize> {
         let mut state = self.state.lock();
         match state.try_write(seat, call, from) {
             Some(put) => Ok(self.moved_at_once(state, Leaseholder::Writer, put)),
@@ -591,7 +586,13 @@ impl Pipe {
             return Err(EAGAIN);
         }
         let kept_out = state.ring.indices().is_reading();
-        self.wait(state, &self.readers, |state| &mut state.waiting_readers, kept_out, wait)
+        self.wait(
+            state,
+            &self.readers,
+            |state| &mut state.waiting_readers,
+            kept_out,
+            wait,
+        )
     }
 
     /// Waits until there may be enough room or a signal has come.
@@ -610,7 +611,13 @@ impl Pipe {
             return Err(EAGAIN);
         }
         let kept_out = state.is_writing();
-        self.wait(state, &self.writers, |state| &mut state.waiting_writers, kept_out, wait)
+        self.wait(
+            state,
+            &self.writers,
+            |state| &mut state.waiting_writers,
+            kept_out,
+            wait,
+        )
     }
 
     /// Waits for a change that concerns `side`: first awake, if that may be worth it, and the next
@@ -871,10 +878,10 @@ fn enough_room(capacity: usize) -> Option<usize> {
     Some(PIPE_BUF).filter(|room| *room <= capacity)
 }
 
-/// Copies `len` bytes in pieces, by a function that is given how many are done and how many come,
-/// and returns how many of those it copied: to the end, or until one of them falls short or
-/// somebody watches for those that are done. Returns how many these are, and whether one fell
-/// short.
+/// Copies `len` bytes in pieces, by a function that is given how many are done and how many are to
+/// be copied at most, and returns how many of the others it copied: to the end, or until one piece
+/// falls short or somebody watches for what is done. Returns how many bytes that is, and whether
+/// one fell short.
 #[inline(always)]
 fn in_pieces(
     len: usize,
@@ -883,11 +890,11 @@ fn in_pieces(
 ) -> (usize, bool) {
     let mut done = 0;
     loop {
-        let piece = (len - done).min(PIECE);
-        let copied = copy(done, piece);
+        let copied = copy(done, PIECE);
         done += copied;
-        if copied < piece || done == len || watch.is_watched() {
-            return (done, copied < piece);
+        let fault = copied < PIECE && done < len;
+        if fault || done == len || watch.is_watched() {
+            return (done, fault);
         }
     }
 }

@@ -206,7 +206,12 @@ impl Ring {
     /// Leases bytes as [`Ring::lease_bytes`], but not those of a packet.
     pub(crate) fn lease_stream(&mut self, most: usize) -> Option<BytesLease> {
         let start = self.indices.contents().start;
-        if self.storage.packets.first().is_some_and(|first| first.start == start) {
+        if self
+            .storage
+            .packets
+            .first()
+            .is_some_and(|first| first.start == start)
+        {
             return None;
         }
         self.lease_bytes(most)
@@ -285,8 +290,7 @@ impl Ring {
     #[inline(always)]
     pub(crate) fn take(&mut self, lease: BytesLease, taken: usize) -> usize {
         let mut got = taken;
-        if self.is_ours(&lease.extent, &self.reader_keeps) {
-            self.reader_keeps = None;
+        if lease.extent.is_of(&self.storage.pages) || self.is_kept(&lease.extent, true) {
             let mut gone = taken;
             if lease.packet {
                 let whole = taken == lease.extent.span.len;
@@ -304,7 +308,7 @@ impl Ring {
     /// The first `taken` bytes of a reader's lease, but not all, and not those of a packet, leave the
     /// ring; the lease goes on with the rest. Returns how many that were.
     pub(crate) fn take_part(&mut self, lease: &mut BytesLease, taken: usize) -> usize {
-        if !self.is_ours(&lease.extent, &self.reader_keeps) {
+        if !lease.extent.is_of(&self.storage.pages) && !self.is_kept(&lease.extent, false) {
             return 0;
         }
         self.indices.take_part(taken);
@@ -315,10 +319,9 @@ impl Ring {
     /// The first `put` bytes of a writer's lease, but not all, and not of a packet, are now in the
     /// ring; the lease goes on with the rest. Returns how many that were.
     pub(crate) fn put_part(&mut self, lease: &mut RoomLease, put: usize) -> usize {
-        if !self.is_ours(&lease.extent, &self.writer_keeps) {
+        if !lease.extent.is_of(&self.storage.pages) && !self.bring_over(&lease.extent, put, false) {
             return 0;
         }
-        self.bring_over(&lease.extent, put);
         self.indices.put_part(put);
         lease.extent.begin_later(put);
         put
@@ -359,9 +362,7 @@ impl Ring {
     #[inline(always)]
     pub(crate) fn put(&mut self, lease: RoomLease, put: usize) -> usize {
         let start = lease.extent.span.start;
-        if self.is_ours(&lease.extent, &self.writer_keeps) {
-            self.bring_over(&lease.extent, put);
-            self.writer_keeps = None;
+        if lease.extent.is_of(&self.storage.pages) || self.bring_over(&lease.extent, put, true) {
             if lease.packet && put > 0 {
                 self.storage.packets.push(Span { start, len: put });
             }
@@ -371,20 +372,31 @@ impl Ring {
         put
     }
 
-    /// Whether a lease is this ring's: on the pages that it has now, or `kept` for it.
-    #[inline(always)]
-    fn is_ours(&self, extent: &Extent, kept: &Option<Arc<Pages>>) -> bool {
-        extent.is_of(&self.storage.pages) || kept.as_ref().is_some_and(|kept| extent.is_of(kept))
+    /// Whether the ring has kept the pages of a reader's lease; no longer, if that ends.
+    #[cold]
+    fn is_kept(&mut self, extent: &Extent, ends: bool) -> bool {
+        let kept = self.reader_keeps.as_ref();
+        let is_kept = kept.is_some_and(|kept| extent.is_of(kept));
+        if is_kept && ends {
+            self.reader_keeps = None;
+        }
+        is_kept
     }
 
-    /// Brings the first `put` bytes of a writer's lease over from the pages that were kept for it,
-    /// if it has such.
-    #[inline(always)]
-    fn bring_over(&self, extent: &Extent, put: usize) {
-        if let Some(kept) = &self.writer_keeps {
-            let start = extent.span.start;
+    /// Brings the first `put` bytes of a writer's lease over, if the ring has kept its pages; no
+    /// longer, if that ends. Returns whether it has.
+    #[cold]
+    fn bring_over(&mut self, extent: &Extent, put: usize, ends: bool) -> bool {
+        let start = extent.span.start;
+        let kept = self.writer_keeps.take();
+        let is_kept = kept.as_ref().is_some_and(|kept| extent.is_of(kept));
+        if let (true, Some(kept)) = (is_kept, &kept) {
             kept.copy_to(&self.storage.pages, Span { start, len: put });
         }
+        if !is_kept || !ends {
+            self.writer_keeps = kept;
+        }
+        is_kept
     }
 
     /// Takes the newest bytes out again, at most `most` and none that is on lease to a reader. Not
