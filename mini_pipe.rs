@@ -9,6 +9,8 @@
 //! - `pipefs`: what gives a private pipe an inode and a name.
 //! - `file`: one open file, which is an end of a pipe, and what it is asked by ioctl.
 //! - `pipe`: the pipe: read, write and poll, with their sleeping and waking.
+//!   - `transfer`: bytes on their way: at once, or in pieces under leases.
+//!   - `waiting`: waiting, awake or asleep, and telling those who wait.
 //!   - `rendezvous`: writes that wait for their reader.
 //!   - `settings`: what one can ask of a pipe, and change.
 //! - `waiters`: who of a side waits, and whom a change concerns.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Pages of one's own, in blocks of neighbours where the kernel has such: what lies in neighbours is
+//! Pages of one's own, in blocks of neighbours where the kernel has such: what lies in those is
 //! copied in one go.
 //!
 //! The kernel crate's `Page` comes alone, and from nowhere else.

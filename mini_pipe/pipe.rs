@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The pipe: a ring, two ends and two queues behind one mutex; read, write and poll. The writes
-//! that wait for their reader are in `rendezvous`, what one can ask and change in `settings`.
+//! The pipe: a ring, two ends and two queues behind one mutex; read, write and poll. How bytes are
+//! copied is in `transfer`, how calls wait and are told in `waiting`; the writes that wait for their
+//! reader are in `rendezvous`, what one can ask and change in `settings`.
 //!
 //! Three habits keep it honest:
 //!
@@ -48,7 +49,6 @@ use kernel::{
     fs::File,
     new_condvar,
     new_mutex,
-    page::PAGE_SIZE,
     prelude::*,
     static_lock_class,
     sync::{
@@ -62,10 +62,6 @@ use kernel::{
         },
         CondVar,
         Mutex, //
-    },
-    time::{
-        Instant,
-        Monotonic, //
     }, //
 };
 
@@ -73,13 +69,18 @@ use kernel::{
 mod rendezvous;
 #[path = "pipe/settings.rs"]
 mod settings;
+#[path = "pipe/transfer.rs"]
+mod transfer;
+#[path = "pipe/waiting.rs"]
+mod waiting;
+
+use waiting::{
+    Leaseholder,
+    Wait, //
+};
 
 /// Writes of at most so many bytes go in as a whole, as POSIX has it; see `pipe(7)`.
 const PIPE_BUF: usize = bindings::PIPE_BUF as usize;
-
-/// A long copy is made in pieces of so many bytes: if the other side waits awake, it gets the first
-/// while the second is being copied.
-const PIECE: usize = 8 * PAGE_SIZE;
 
 /// A pipe that any number of files may have open.
 #[pin_data]
@@ -115,32 +116,6 @@ struct State {
     /// Bytes that have ever gone in, and come out.
     bytes_in: u64,
     bytes_out: u64,
-}
-
-/// How the waiting of one call goes.
-#[derive(Default)]
-struct Wait {
-    /// When it began to wait, if it has waited awake, and sleeps if it finds nothing now.
-    since: Option<Instant<Monotonic>>,
-    /// A signal came while it slept.
-    interrupted: bool,
-}
-
-/// Who moves bytes.
-#[derive(PartialEq, Eq)]
-enum Leaseholder {
-    Reader,
-    Writer,
-}
-
-/// Whom a change concerns, and how they are told.
-struct News {
-    readers: Wake,
-    writers: Wake,
-    signal_readers: bool,
-    signal_writers: bool,
-    /// The writer whose turn it is looks whether its bytes are gone.
-    turn: bool,
 }
 
 impl Pipe {
@@ -468,313 +443,9 @@ impl Pipe {
         }
         Ok(changed)
     }
-
-    /// Copies leased bytes to `to` and ends the lease, and goes on in the same way with at most
-    /// `rest` more that are there then. Returns how many bytes came out: none if not one of them
-    /// could be stored.
-    #[inline(always)]
-    fn drain(&self, mut lease: BytesLease, mut rest: usize, to: &mut impl Destination) -> usize {
-        let mut drained = 0;
-        loop {
-            let (copied, fault) = in_pieces(lease.len(), &self.writers.watch, |skip, len| {
-                lease.copy_to(skip, len, to)
-            });
-            let mut state = self.state.lock();
-            let before = state.levels();
-            let (taken, next) = if copied < lease.len() && !fault {
-                (state.ring.take_part(&mut lease, copied), Some(lease))
-            } else {
-                let last = fault || lease.is_packet() || rest == 0 || to.is_empty();
-                let taken = state.ring.take(lease, copied);
-                let next = if last {
-                    None
-                } else {
-                    state.ring.lease_stream(to.len().min(rest))
-                };
-                rest -= next.as_ref().map_or(0, BytesLease::len);
-                (taken, next)
-            };
-            let news = state.news(before, Leaseholder::Reader, taken, next.is_none());
-            drop(state);
-            self.tell(news);
-
-            drained += taken;
-            match next {
-                Some(next) => lease = next,
-                None => return drained,
-            }
-        }
-    }
-
-    /// Fills leased room from `from` and ends the lease, and goes on with the room that is there
-    /// then, in the same way. Returns how many bytes went in, and whether `from` could not be read
-    /// to a lease's end. Room that was leased for no less goes unused then.
-    #[inline(always)]
-    fn fill(
-        &self,
-        mut lease: RoomLease,
-        call: &Call,
-        whole: usize,
-        from: &mut impl Source,
-    ) -> (usize, bool) {
-        let mut filled = 0;
-        loop {
-            let (copied, fault) = in_pieces(lease.len(), &self.readers.watch, |skip, len| {
-                lease.copy_from(skip, len, from)
-            });
-            let mut state = self.state.lock();
-            let before = state.levels();
-            let (put, next) = if copied < lease.len() && !fault {
-                (state.ring.put_part(&mut lease, copied), Some(lease))
-            } else {
-                let unused = fault && lease.is_indivisible();
-                let put = state.ring.put(lease, if unused { 0 } else { copied });
-                let next = if fault || from.is_empty() {
-                    None
-                } else {
-                    state.lease_room(call, whole, from.len())
-                };
-                (put, next)
-            };
-            let news = state.news(before, Leaseholder::Writer, put, next.is_none());
-            drop(state);
-            self.tell(news);
-
-            filled += put;
-            match next {
-                Some(next) => lease = next,
-                None => return (filled, fault),
-            }
-        }
-    }
-
-    /// Waits until there are bytes, or no writers.
-    ///
-    /// # Errors
-    ///
-    /// `ERESTARTSYS`: a signal came.
-    fn wait_to_splice(&self, seat: &Seat, call: &Call) -> Result {
-        let mut wait = Wait::default();
-        let mut state = self.state.lock();
-        loop {
-            let indices = state.ring.indices();
-            let bytes = indices.bytes() > 0 && !indices.is_reading();
-            if bytes || state.is_at_end(seat) {
-                drop(state);
-                // Another one may come first, for this one has nothing yet.
-                self.readers.wake(Wake::One);
-                return Ok(());
-            }
-            state = self.wait_for_bytes(state, call, &mut wait)?;
-        }
-    }
-
-    /// Waits until bytes may have come or a signal has.
-    ///
-    /// # Errors
-    ///
-    /// - `EAGAIN`: the call does not block.
-    /// - `ERESTARTSYS`: a signal had come already when it last waited.
-    fn wait_for_bytes<'a>(
-        &'a self,
-        mut state: Guard<'a, State, MutexBackend>,
-        call: &Call,
-        wait: &mut Wait,
-    ) -> Result<Guard<'a, State, MutexBackend>> {
-        if call.is_nonblocking() {
-            state.refuse_reader();
-            return Err(EAGAIN);
-        }
-        let kept_out = state.ring.indices().is_reading();
-        self.wait(
-            state,
-            &self.readers,
-            |state| &mut state.waiting_readers,
-            kept_out,
-            wait,
-        )
-    }
-
-    /// Waits until there may be enough room or a signal has come.
-    ///
-    /// # Errors
-    ///
-    /// As [`Pipe::wait_for_bytes`].
-    fn wait_for_room<'a>(
-        &'a self,
-        mut state: Guard<'a, State, MutexBackend>,
-        call: &Call,
-        wait: &mut Wait,
-    ) -> Result<Guard<'a, State, MutexBackend>> {
-        if call.is_nonblocking() {
-            state.refuse_writer();
-            return Err(EAGAIN);
-        }
-        let kept_out = state.is_writing();
-        self.wait(
-            state,
-            &self.writers,
-            |state| &mut state.waiting_writers,
-            kept_out,
-            wait,
-        )
-    }
-
-    /// Waits for a change that concerns `side`: first awake, if that may be worth it, and the next
-    /// time asleep. `kept_out` says whether for the end of a lease of that side.
-    ///
-    /// # Errors
-    ///
-    /// `ERESTARTSYS`: a signal had come already when it last waited.
-    fn wait<'a>(
-        &'a self,
-        mut state: Guard<'a, State, MutexBackend>,
-        side: &Side,
-        waiters: impl Fn(&mut State) -> &mut Waiters,
-        kept_out: bool,
-        wait: &mut Wait,
-    ) -> Result<Guard<'a, State, MutexBackend>> {
-        if wait.interrupted {
-            return Err(ERESTARTSYS);
-        }
-        if wait.since.is_none() {
-            wait.since = side.watch.begin();
-            if let Some(since) = wait.since.filter(|_| side.watch.announce()) {
-                drop(state);
-                side.watch.watch(since);
-                return Ok(self.state.lock());
-            }
-        }
-        waiters(&mut state).fall_asleep(kept_out);
-        wait.interrupted = side.queue.wait_interruptible(&mut state);
-        waiters(&mut state).wake_up(kept_out);
-        if let Some(since) = wait.since.take() {
-            side.watch.end(since);
-        }
-        Ok(state)
-    }
-
-    /// Tells that `holder` has moved so many bytes without a lease, and returns how many.
-    #[inline(always)]
-    fn moved_at_once<'a>(
-        &'a self,
-        mut state: Guard<'a, State, MutexBackend>,
-        holder: Leaseholder,
-        moved: usize,
-    ) -> usize {
-        if !state.is_quiet() {
-            return self.moved_at_once_with_news(state, holder, moved);
-        }
-        state.count(&holder, moved);
-        drop(state);
-        let (other, band) = match holder {
-            Leaseholder::Reader => (&self.writers, Band::Out),
-            Leaseholder::Writer => (&self.readers, Band::In),
-        };
-        other.watch.tell();
-        other.subscribers.send(band);
-        moved
-    }
-
-    /// Goes on with [`Pipe::moved_at_once`] where somebody waits.
-    #[cold]
-    fn moved_at_once_with_news<'a>(
-        &'a self,
-        mut state: Guard<'a, State, MutexBackend>,
-        holder: Leaseholder,
-        moved: usize,
-    ) -> usize {
-        let (bytes, room) = state.levels();
-        let before = if holder == Leaseholder::Reader {
-            (bytes + moved, room - moved)
-        } else {
-            (bytes - moved, room + moved)
-        };
-        let news = state.news(before, holder, moved, true);
-        drop(state);
-        self.tell(news);
-        moved
-    }
-
-    /// Wakes and signals whom a change concerns. The mutex is not held.
-    #[inline(always)]
-    fn tell(&self, news: News) {
-        self.writers.watch.tell();
-        self.readers.watch.tell();
-        self.writers.wake(news.writers);
-        self.readers.wake(news.readers);
-        if news.turn {
-            self.turn.notify_one();
-        }
-        if news.signal_writers {
-            self.writers.subscribers.send(Band::Out);
-        }
-        if news.signal_readers {
-            self.readers.subscribers.send(Band::In);
-        }
-    }
 }
 
 impl State {
-    /// What the waiters wait for: how many bytes a reader finds, and room for how many a writer.
-    #[inline(always)]
-    fn levels(&self) -> (usize, usize) {
-        (self.ring.indices().bytes(), self.ring.room())
-    }
-
-    /// Counts bytes that have gone in or come out.
-    #[inline(always)]
-    fn count(&mut self, holder: &Leaseholder, moved: usize) {
-        let total = match holder {
-            Leaseholder::Reader => &mut self.bytes_out,
-            Leaseholder::Writer => &mut self.bytes_in,
-        };
-        *total = total.wrapping_add(moved as u64);
-    }
-
-    /// Counts `moved` bytes that `holder` has moved, and tells whom it concerns that the levels were
-    /// `before`: on the other side, since there may be more for it now, and on the holder's own,
-    /// which its lease kept out until it `ended`.
-    #[inline(always)]
-    fn news(
-        &mut self,
-        before: (usize, usize),
-        holder: Leaseholder,
-        moved: usize,
-        ended: bool,
-    ) -> News {
-        let reading = holder == Leaseholder::Reader;
-        self.count(&holder, moved);
-        if self.is_quiet() {
-            return News {
-                readers: Wake::Nobody,
-                writers: Wake::Nobody,
-                signal_readers: !reading,
-                signal_writers: reading,
-                turn: false,
-            };
-        }
-        let (bytes, room) = self.levels();
-        let mut readers = self
-            .waiting_readers
-            .concerned(before.0..=bytes, ended && reading);
-        let writers = self
-            .waiting_writers
-            .concerned(before.1..=room, ended && !reading);
-        if reading && self.ring.indices().is_empty() && self.ends.no_writers() {
-            // End of file, which a lease hid from those it kept out.
-            readers = Wake::Everybody;
-        }
-        News {
-            // On its own side, those that the lease turned away.
-            signal_writers: reading || writers != Wake::Nobody,
-            signal_readers: !reading || readers != Wake::Nobody,
-            readers,
-            writers,
-            turn: self.turn,
-        }
-    }
-
     /// Whether the reader at `seat` is at the end of file. Bytes on lease to another one may come
     /// back, so not then.
     fn is_at_end(&self, seat: &Seat) -> bool {
@@ -804,12 +475,6 @@ impl State {
     /// Whether a writer keeps the others out.
     fn is_writing(&self) -> bool {
         self.turn || self.ring.indices().is_writing()
-    }
-
-    /// Whether nobody waits for a change.
-    #[inline(always)]
-    fn is_quiet(&self) -> bool {
-        self.waiting_readers.is_nobody() && self.waiting_writers.is_nobody() && !self.turn
     }
 
     /// Leases at most `most` bytes to a reader; [`None`] when there are none, or another one holds a
@@ -861,42 +526,9 @@ impl State {
     }
 }
 
-impl Side {
-    /// Wakes whom a change concerns. One is woken as by a caller that is about to sleep: it mostly
-    /// is.
-    fn wake(&self, whom: Wake) {
-        match whom {
-            Wake::Nobody => {}
-            Wake::One => self.queue.notify_sync(),
-            Wake::Everybody => self.queue.notify_all(),
-        }
-    }
-}
-
 /// Where a writer that sleeps finds its room: where [`PIPE_BUF`] bytes fit, if they ever do.
 fn enough_room(capacity: usize) -> Option<usize> {
     Some(PIPE_BUF).filter(|room| *room <= capacity)
-}
-
-/// Copies `len` bytes in pieces, by a function that is given how many are done and how many are to
-/// be copied at most, and returns how many of the others it copied: to the end, or until one piece
-/// falls short or somebody watches for what is done. Returns how many bytes that is, and whether
-/// one fell short.
-#[inline(always)]
-fn in_pieces(
-    len: usize,
-    watch: &Watch,
-    mut copy: impl FnMut(usize, usize) -> usize,
-) -> (usize, bool) {
-    let mut done = 0;
-    loop {
-        let copied = copy(done, PIECE);
-        done += copied;
-        let fault = copied < PIECE && done < len;
-        if fault || done == len || watch.is_watched() {
-            return (done, fault);
-        }
-    }
 }
 
 /// The count if there is one, else the error: what was moved is never hidden behind an error.

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Bytes on their way: all at once under the mutex, or in pieces under leases.
+
+use super::*;
+use crate::watch::Watch;
+use kernel::page::PAGE_SIZE;
+
+/// A long copy is made in pieces of so many bytes: if the other side waits awake, it gets the first
+/// while the second is being copied.
+const PIECE: usize = 8 * PAGE_SIZE;
+
+impl Pipe {
+    /// Tells that `holder` has moved so many bytes without a lease, and returns how many.
+    #[inline(always)]
+    pub(super) fn moved_at_once<'a>(
+        &'a self,
+        mut state: Guard<'a, State, MutexBackend>,
+        holder: Leaseholder,
+        moved: usize,
+    ) -> usize {
+        if !state.is_quiet() {
+            return self.moved_at_once_with_news(state, holder, moved);
+        }
+        state.count(&holder, moved);
+        drop(state);
+        let (other, band) = match holder {
+            Leaseholder::Reader => (&self.writers, Band::Out),
+            Leaseholder::Writer => (&self.readers, Band::In),
+        };
+        other.watch.tell();
+        other.subscribers.send(band);
+        moved
+    }
+
+    /// Goes on with [`Pipe::moved_at_once`] where somebody waits.
+    #[cold]
+    fn moved_at_once_with_news<'a>(
+        &'a self,
+        mut state: Guard<'a, State, MutexBackend>,
+        holder: Leaseholder,
+        moved: usize,
+    ) -> usize {
+        let (bytes, room) = state.levels();
+        let before = if holder == Leaseholder::Reader {
+            (bytes + moved, room - moved)
+        } else {
+            (bytes - moved, room + moved)
+        };
+        let news = state.news(before, holder, moved, true);
+        drop(state);
+        self.tell(news);
+        moved
+    }
+
+    /// Copies leased bytes to `to` and ends the lease, and goes on in the same way with at most
+    /// `rest` more that are there then. Returns how many bytes came out: none if not one of them
+    /// could be stored.
+    #[inline(always)]
+    pub(super) fn drain(
+        &self,
+        mut lease: BytesLease,
+        mut rest: usize,
+        to: &mut impl Destination,
+    ) -> usize {
+        let mut drained = 0;
+        loop {
+            let (copied, fault) = in_pieces(lease.len(), &self.writers.watch, |skip, len| {
+                lease.copy_to(skip, len, to)
+            });
+            let mut state = self.state.lock();
+            let before = state.levels();
+            let (taken, next) = if copied < lease.len() && !fault {
+                (state.ring.take_part(&mut lease, copied), Some(lease))
+            } else {
+                let last = fault || lease.is_packet() || rest == 0 || to.is_empty();
+                let taken = state.ring.take(lease, copied);
+                let next = if last {
+                    None
+                } else {
+                    state.ring.lease_stream(to.len().min(rest))
+                };
+                rest -= next.as_ref().map_or(0, BytesLease::len);
+                (taken, next)
+            };
+            let news = state.news(before, Leaseholder::Reader, taken, next.is_none());
+            drop(state);
+            self.tell(news);
+
+            drained += taken;
+            match next {
+                Some(next) => lease = next,
+                None => return drained,
+            }
+        }
+    }
+
+    /// Fills leased room from `from` and ends the lease, and goes on with the room that is there
+    /// then, in the same way. Returns how many bytes went in, and whether `from` could not be read
+    /// to a lease's end. Room that was leased for no less goes unused then.
+    #[inline(always)]
+    pub(super) fn fill(
+        &self,
+        mut lease: RoomLease,
+        call: &Call,
+        whole: usize,
+        from: &mut impl Source,
+    ) -> (usize, bool) {
+        let mut filled = 0;
+        loop {
+            let (copied, fault) = in_pieces(lease.len(), &self.readers.watch, |skip, len| {
+                lease.copy_from(skip, len, from)
+            });
+            let mut state = self.state.lock();
+            let before = state.levels();
+            let (put, next) = if copied < lease.len() && !fault {
+                (state.ring.put_part(&mut lease, copied), Some(lease))
+            } else {
+                let unused = fault && lease.is_indivisible();
+                let put = state.ring.put(lease, if unused { 0 } else { copied });
+                let next = if fault || from.is_empty() {
+                    None
+                } else {
+                    state.lease_room(call, whole, from.len())
+                };
+                (put, next)
+            };
+            let news = state.news(before, Leaseholder::Writer, put, next.is_none());
+            drop(state);
+            self.tell(news);
+
+            filled += put;
+            match next {
+                Some(next) => lease = next,
+                None => return (filled, fault),
+            }
+        }
+    }
+}
+
+/// Copies `len` bytes in pieces, by a function that is given how many are done and how many are to
+/// be copied at most, and returns how many of the others it copied: to the end, or until one piece
+/// falls short or somebody watches for what is done. Returns how many bytes that is, and whether
+/// one fell short.
+#[inline(always)]
+fn in_pieces(
+    len: usize,
+    watch: &Watch,
+    mut copy: impl FnMut(usize, usize) -> usize,
+) -> (usize, bool) {
+    let mut done = 0;
+    loop {
+        let copied = copy(done, PIECE);
+        done += copied;
+        let fault = copied < PIECE && done < len;
+        if fault || done == len || watch.is_watched() {
+            return (done, fault);
+        }
+    }
+}

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Waiting, awake or asleep, and telling those who wait.
+//!
+//! Whoever changes something finds out under the mutex whom that concerns, which is its [`News`],
+//! and tells them when it has dropped the mutex.
+
+use super::*;
+use kernel::time::{
+    Instant,
+    Monotonic, //
+};
+
+/// How the waiting of one call goes.
+#[derive(Default)]
+pub(super) struct Wait {
+    /// When it began to wait, if it has waited awake, and sleeps if it finds nothing now.
+    since: Option<Instant<Monotonic>>,
+    /// A signal came while it slept.
+    pub(super) interrupted: bool,
+}
+
+/// Who moves bytes.
+#[derive(PartialEq, Eq)]
+pub(super) enum Leaseholder {
+    Reader,
+    Writer,
+}
+
+/// Whom a change concerns, and how they are told.
+pub(super) struct News {
+    readers: Wake,
+    writers: Wake,
+    signal_readers: bool,
+    signal_writers: bool,
+    /// The writer whose turn it is looks whether its bytes are gone.
+    turn: bool,
+}
+
+impl Pipe {
+    /// Waits until there are bytes, or no writers.
+    ///
+    /// # Errors
+    ///
+    /// `ERESTARTSYS`: a signal came.
+    pub(super) fn wait_to_splice(&self, seat: &Seat, call: &Call) -> Result {
+        let mut wait = Wait::default();
+        let mut state = self.state.lock();
+        loop {
+            let indices = state.ring.indices();
+            let bytes = indices.bytes() > 0 && !indices.is_reading();
+            if bytes || state.is_at_end(seat) {
+                drop(state);
+                // Another one may come first, for this one has nothing yet.
+                self.readers.wake(Wake::One);
+                return Ok(());
+            }
+            state = self.wait_for_bytes(state, call, &mut wait)?;
+        }
+    }
+
+    /// Waits until bytes may have come or a signal has.
+    ///
+    /// # Errors
+    ///
+    /// - `EAGAIN`: the call does not block.
+    /// - `ERESTARTSYS`: a signal had come already when it last waited.
+    pub(super) fn wait_for_bytes<'a>(
+        &'a self,
+        mut state: Guard<'a, State, MutexBackend>,
+        call: &Call,
+        wait: &mut Wait,
+    ) -> Result<Guard<'a, State, MutexBackend>> {
+        if call.is_nonblocking() {
+            state.refuse_reader();
+            return Err(EAGAIN);
+        }
+        let kept_out = state.ring.indices().is_reading();
+        self.wait(
+            state,
+            &self.readers,
+            |state| &mut state.waiting_readers,
+            kept_out,
+            wait,
+        )
+    }
+
+    /// Waits until there may be enough room or a signal has come.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pipe::wait_for_bytes`].
+    pub(super) fn wait_for_room<'a>(
+        &'a self,
+        mut state: Guard<'a, State, MutexBackend>,
+        call: &Call,
+        wait: &mut Wait,
+    ) -> Result<Guard<'a, State, MutexBackend>> {
+        if call.is_nonblocking() {
+            state.refuse_writer();
+            return Err(EAGAIN);
+        }
+        let kept_out = state.is_writing();
+        self.wait(
+            state,
+            &self.writers,
+            |state| &mut state.waiting_writers,
+            kept_out,
+            wait,
+        )
+    }
+
+    /// Waits for a change that concerns `side`: first awake, if that may be worth it, and the next
+    /// time asleep. `kept_out` says whether for the end of a lease of that side.
+    ///
+    /// # Errors
+    ///
+    /// `ERESTARTSYS`: a signal had come already when it last waited.
+    fn wait<'a>(
+        &'a self,
+        mut state: Guard<'a, State, MutexBackend>,
+        side: &Side,
+        waiters: impl Fn(&mut State) -> &mut Waiters,
+        kept_out: bool,
+        wait: &mut Wait,
+    ) -> Result<Guard<'a, State, MutexBackend>> {
+        if wait.interrupted {
+            return Err(ERESTARTSYS);
+        }
+        if wait.since.is_none() {
+            wait.since = side.watch.begin();
+            if let Some(since) = wait.since.filter(|_| side.watch.announce()) {
+                drop(state);
+                side.watch.watch(since);
+                return Ok(self.state.lock());
+            }
+        }
+        waiters(&mut state).fall_asleep(kept_out);
+        wait.interrupted = side.queue.wait_interruptible(&mut state);
+        waiters(&mut state).wake_up(kept_out);
+        if let Some(since) = wait.since.take() {
+            side.watch.end(since);
+        }
+        Ok(state)
+    }
+
+    /// Wakes and signals whom a change concerns. The mutex is not held.
+    #[inline(always)]
+    pub(super) fn tell(&self, news: News) {
+        self.writers.watch.tell();
+        self.readers.watch.tell();
+        self.writers.wake(news.writers);
+        self.readers.wake(news.readers);
+        if news.turn {
+            self.turn.notify_one();
+        }
+        if news.signal_writers {
+            self.writers.subscribers.send(Band::Out);
+        }
+        if news.signal_readers {
+            self.readers.subscribers.send(Band::In);
+        }
+    }
+}
+
+impl State {
+    /// What the waiters wait for: how many bytes a reader finds, and room for how many a writer.
+    #[inline(always)]
+    pub(super) fn levels(&self) -> (usize, usize) {
+        (self.ring.indices().bytes(), self.ring.room())
+    }
+
+    /// Counts bytes that have gone in or come out.
+    #[inline(always)]
+    pub(super) fn count(&mut self, holder: &Leaseholder, moved: usize) {
+        let total = match holder {
+            Leaseholder::Reader => &mut self.bytes_out,
+            Leaseholder::Writer => &mut self.bytes_in,
+        };
+        *total = total.wrapping_add(moved as u64);
+    }
+
+    /// Counts `moved` bytes that `holder` has moved, and tells whom it concerns that the levels were
+    /// `before`: on the other side, since there may be more for it now, and on the holder's own,
+    /// which its lease kept out until it `ended`.
+    #[inline(always)]
+    pub(super) fn news(
+        &mut self,
+        before: (usize, usize),
+        holder: Leaseholder,
+        moved: usize,
+        ended: bool,
+    ) -> News {
+        let reading = holder == Leaseholder::Reader;
+        self.count(&holder, moved);
+        if self.is_quiet() {
+            return News {
+                readers: Wake::Nobody,
+                writers: Wake::Nobody,
+                signal_readers: !reading,
+                signal_writers: reading,
+                turn: false,
+            };
+        }
+        let (bytes, room) = self.levels();
+        let mut readers = self
+            .waiting_readers
+            .concerned(before.0..=bytes, ended && reading);
+        let writers = self
+            .waiting_writers
+            .concerned(before.1..=room, ended && !reading);
+        if reading && self.ring.indices().is_empty() && self.ends.no_writers() {
+            // End of file, which a lease hid from those it kept out.
+            readers = Wake::Everybody;
+        }
+        News {
+            // On its own side, those that the lease turned away.
+            signal_writers: reading || writers != Wake::Nobody,
+            signal_readers: !reading || readers != Wake::Nobody,
+            readers,
+            writers,
+            turn: self.turn,
+        }
+    }
+
+    /// Whether nobody waits for a change.
+    #[inline(always)]
+    pub(super) fn is_quiet(&self) -> bool {
+        self.waiting_readers.is_nobody() && self.waiting_writers.is_nobody() && !self.turn
+    }
+}
+
+impl Side {
+    /// Wakes whom a change concerns. One is woken as by a caller that is about to sleep: it mostly
+    /// is.
+    pub(super) fn wake(&self, whom: Wake) {
+        match whom {
+            Wake::Nobody => {}
+            Wake::One => self.queue.notify_sync(),
+            Wake::Everybody => self.queue.notify_all(),
+        }
+    }
+}
