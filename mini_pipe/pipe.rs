@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The pipe: a ring, two ends and two queues behind one mutex; read, write and poll. How bytes are
-//! copied is in `transfer`, how calls wait and are told in `waiting`; the writes that wait for their
-//! reader are in `rendezvous`, what one can ask and change in `settings`.
+//! copied is in `transfer`, how calls wait and are told in `waiting`; the writes that wait for
+//! their reader are in `rendezvous`, what one can ask and change in `settings`.
 //!
 //! Three habits keep it honest:
 //!
@@ -477,8 +477,8 @@ impl State {
         self.turn || self.ring.indices().is_writing()
     }
 
-    /// Leases at most `most` bytes to a reader; [`None`] when there are none, or another one holds a
-    /// lease. Also returns how many more the reader may take in one call: what is there now, but
+    /// Leases at most `most` bytes to a reader; [`None`] when there are none, or another one holds
+    /// a lease. Also returns how many more the reader may take in one call: what is there now, but
     /// any number while a writer is bringing more.
     #[inline(always)]
     fn lease_bytes(&mut self, most: usize) -> Option<(BytesLease, usize)> {

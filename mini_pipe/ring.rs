@@ -305,8 +305,8 @@ impl Ring {
         got
     }
 
-    /// The first `taken` bytes of a reader's lease, but not all, and not those of a packet, leave the
-    /// ring; the lease goes on with the rest. Returns how many that were.
+    /// The first `taken` bytes of a reader's lease, but not all, and not those of a packet, leave
+    /// the ring; the lease goes on with the rest. Returns how many that were.
     pub(crate) fn take_part(&mut self, lease: &mut BytesLease, taken: usize) -> usize {
         if !lease.extent.is_of(&self.storage.pages) && !self.is_kept(&lease.extent, false) {
             return 0;

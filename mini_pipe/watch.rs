@@ -62,16 +62,15 @@ impl Watch {
         }
     }
 
-    /// A wait begins. Returns when, if it may be worth to [`Watch::watch`] first: not on one
-    /// processor, and not if the last one would have taken too long.
+    /// A wait begins. Returns when, if there is another processor for the other side to run on.
     pub(crate) fn begin(&self) -> Option<Instant<Monotonic>> {
         // SAFETY: It is a count that always can be read.
-        let processors = unsafe { bindings::__num_online_cpus.counter };
-        (processors > 1).then(Instant::now)
+        let online = unsafe { (&raw const bindings::__num_online_cpus.counter).read_volatile() };
+        (online > 1).then(Instant::now)
     }
 
-    /// Announces that somebody is going to watch. Under the mutex, so that no change after that goes
-    /// untold.
+    /// Announces that somebody is going to watch, if that may be worth it: not if the last wait
+    /// would have taken too long. Under the mutex, so that no change after that goes untold.
     pub(crate) fn announce(&self) -> bool {
         let worthwhile = self.worthwhile.load(Relaxed);
         if worthwhile {

@@ -16,7 +16,7 @@ use kernel::time::{
 pub(super) struct Wait {
     /// When it began to wait, if it has waited awake, and sleeps if it finds nothing now.
     since: Option<Instant<Monotonic>>,
-    /// A signal came while it slept.
+    /// A signal has come.
     pub(super) interrupted: bool,
 }
 
@@ -64,7 +64,7 @@ impl Pipe {
     /// # Errors
     ///
     /// - `EAGAIN`: the call does not block.
-    /// - `ERESTARTSYS`: a signal had come already when it last waited.
+    /// - `ERESTARTSYS`: a signal had come when it last waited.
     pub(super) fn wait_for_bytes<'a>(
         &'a self,
         mut state: Guard<'a, State, MutexBackend>,
@@ -115,7 +115,7 @@ impl Pipe {
     ///
     /// # Errors
     ///
-    /// `ERESTARTSYS`: a signal had come already when it last waited.
+    /// `ERESTARTSYS`: a signal had come when it last waited.
     fn wait<'a>(
         &'a self,
         mut state: Guard<'a, State, MutexBackend>,
@@ -132,6 +132,7 @@ impl Pipe {
             if let Some(since) = wait.since.filter(|_| side.watch.announce()) {
                 drop(state);
                 side.watch.watch(since);
+                wait.interrupted = current!().signal_pending();
                 return Ok(self.state.lock());
             }
         }
@@ -180,9 +181,9 @@ impl State {
         *total = total.wrapping_add(moved as u64);
     }
 
-    /// Counts `moved` bytes that `holder` has moved, and tells whom it concerns that the levels were
-    /// `before`: on the other side, since there may be more for it now, and on the holder's own,
-    /// which its lease kept out until it `ended`.
+    /// Counts `moved` bytes that `holder` has moved, and tells whom it concerns that the levels
+    /// were `before`: on the other side, since there may be more for it now, and on the holder's
+    /// own, which its lease kept out until it `ended`.
     #[inline(always)]
     pub(super) fn news(
         &mut self,
