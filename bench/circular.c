@@ -4,19 +4,16 @@
  *
  * Read and write copy under the mutex, and return when they have moved something. Whatever moves
  * wakes all who wait for it. Nobody counts who has it open: there is no end of file.
- *
- * Some loads want several pipes, so there are several: /dev/mini_pipe_circular, which is the first,
- * and then /dev/mini_pipe_circular1 and so on.
  */
 
 #include <linux/fs.h>
-#include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/poll.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/wait.h>
+#include "numbered.h"
 
 #define NAME "mini_pipe_circular"
 
@@ -32,16 +29,15 @@ struct ring {
 	size_t bytes;	/* so many are in it, ... */
 	size_t tail;	/* ... from here, where the next one is taken, ... */
 	size_t head;	/* ... to here, where the next one is put */
-	struct miscdevice misc;
-	char name[sizeof(NAME) + 2];
+	struct numbered_device device;
 };
 
-static struct ring rings[16];
+static struct ring rings[DEVICES];
 
 static struct ring *ring_of(const struct file *file)
 {
 	/* misc_open() has left it there. */
-	return container_of(file->private_data, struct ring, misc);
+	return container_of(file->private_data, struct ring, device.misc);
 }
 
 static size_t advance(size_t index, size_t count)
@@ -164,8 +160,9 @@ static const struct file_operations circular_fops = {
 	.poll = circular_poll,
 };
 
-static int ring_add(struct ring *ring, int number)
+static int ring_add(int number)
 {
+	struct ring *ring = &rings[number];
 	int err;
 
 	mutex_init(&ring->lock);
@@ -174,46 +171,26 @@ static int ring_add(struct ring *ring, int number)
 	ring->data = kvmalloc(capacity, GFP_KERNEL);
 	if (!ring->data)
 		return -ENOMEM;
-	if (number)
-		snprintf(ring->name, sizeof(ring->name), NAME "%d", number);
-	else
-		strscpy(ring->name, NAME);
-	ring->misc.name = ring->name;
-	ring->misc.minor = MISC_DYNAMIC_MINOR;
-	ring->misc.fops = &circular_fops;
-	err = misc_register(&ring->misc);
+	err = numbered_add(&ring->device, NAME, number, &circular_fops);
 	if (err)
 		kvfree(ring->data);
 	return err;
 }
 
-static void remove_last(int count)
+static void ring_remove(int number)
 {
-	while (count--) {
-		misc_deregister(&rings[count].misc);
-		kvfree(rings[count].data);
-	}
+	misc_deregister(&rings[number].device.misc);
+	kvfree(rings[number].data);
 }
 
 static int __init circular_init(void)
 {
-	int err;
-
-	if (!capacity)
-		return -EINVAL;
-	for (int i = 0; i < ARRAY_SIZE(rings); i++) {
-		err = ring_add(&rings[i], i);
-		if (err) {
-			remove_last(i);
-			return err;
-		}
-	}
-	return 0;
+	return capacity ? numbered_add_all(ring_add, ring_remove) : -EINVAL;
 }
 
 static void __exit circular_exit(void)
 {
-	remove_last(ARRAY_SIZE(rings));
+	numbered_remove(DEVICES, ring_remove);
 }
 
 module_init(circular_init);
