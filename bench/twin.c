@@ -100,6 +100,7 @@ static int wait_for_change(struct pipe *pipe, struct side *side, struct waiters 
 		if (wait->watched && watch_announce(&side->watch)) {
 			mutex_unlock(&pipe->lock);
 			watch_watch(&side->watch, wait->since);
+			wait->interrupted = signal_pending(current);
 			mutex_lock(&pipe->lock);
 			return 0;
 		}

@@ -27,7 +27,7 @@ static __always_inline void watch_tell(struct watch *watch)
 		WRITE_ONCE(watch->watched, false);
 }
 
-/* Whether it may be worth to watch, and then since when. */
+/* Whether there is another processor, and then since when it waits. */
 static inline bool watch_begin(ktime_t *since)
 {
 	if (num_online_cpus() == 1)
