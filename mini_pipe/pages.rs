@@ -19,16 +19,20 @@ use kernel::{
 /// A block has at most so many pages: two to this power.
 const BLOCK_ORDER: u32 = 4;
 
-/// Only so do neighbours among the `struct page`s have bytes that are neighbours in one mapping.
-const MAPPED_TOGETHER: bool =
-    cfg!(any(CONFIG_SPARSEMEM_VMEMMAP, CONFIG_FLATMEM)) && !cfg!(CONFIG_DEBUG_KMAP_LOCAL_FORCE_MAP);
+/// Whether bytes that are not in high memory have their address for ever: `kmap_local_page` finds
+/// it, and does no more.
+const MAPPED: bool = !cfg!(CONFIG_DEBUG_KMAP_LOCAL_FORCE_MAP);
 
 /// A page.
 ///
 /// # Invariants
 ///
-/// This is a page that nobody else frees, and not one of high memory.
-pub(crate) struct Page(NonNull<bindings::page>);
+/// This is a page that nobody else frees, and not one of high memory. If [`MAPPED`], its bytes are
+/// at `bytes`.
+pub(crate) struct Page {
+    page: NonNull<bindings::page>,
+    bytes: *mut c_void,
+}
 
 // SAFETY: A page can be freed by any thread.
 unsafe impl Send for Page {}
@@ -42,18 +46,36 @@ impl Page {
     ///
     /// `ENOMEM`.
     pub(crate) fn new(accounted: bool) -> Result<Self> {
-        // INVARIANT: It has just been allocated for this.
-        Ok(Self(alloc_pages(accounted, 0, 0).ok_or(ENOMEM)?))
+        let page = alloc_pages(accounted, 0, 0).ok_or(ENOMEM)?;
+        // SAFETY: It has just been allocated for this, and not in high memory.
+        Ok(unsafe { Self::from_raw(page) })
+    }
+
+    /// # Safety
+    ///
+    /// This must be a page that nobody else frees, and not one of high memory.
+    unsafe fn from_raw(page: NonNull<bindings::page>) -> Self {
+        // SAFETY: By the safety requirements, this is a page; it is unmapped at once.
+        let bytes = unsafe {
+            let bytes = bindings::kmap_local_page(page.as_ptr());
+            bindings::kunmap_local(bytes);
+            bytes
+        };
+        // INVARIANT: By the safety requirements.
+        Self { page, bytes }
     }
 
     /// The kernel's name for it.
     pub(crate) fn as_ptr(&self) -> *mut bindings::page {
-        self.0.as_ptr()
+        self.page.as_ptr()
     }
 
     /// Calls `work` with the address of the page's bytes, which is good as long as that lasts.
     #[inline(always)]
     pub(crate) fn with_bytes<T>(&self, work: impl FnOnce(*mut u8) -> T) -> T {
+        if MAPPED {
+            return work(self.bytes.cast());
+        }
         // SAFETY: By the type invariants, this is a page.
         let bytes = unsafe { bindings::kmap_local_page(self.as_ptr()) };
         let result = work(bytes.cast());
@@ -82,14 +104,14 @@ pub(crate) fn allocate(count: usize, accounted: bool) -> Result<(KVVec<UnsafeCel
     let mut unit = PAGE_SIZE << order;
     while pages.len() < count {
         let block = block(accounted, order);
-        if block.is_none() || !MAPPED_TOGETHER {
+        if block.is_none() || !MAPPED {
             unit = PAGE_SIZE;
         }
         for nth in 0..1 << order {
             let page = match block {
-                // INVARIANT: The block has just been allocated, and split.
-                // SAFETY: It has so many pages.
-                Some(first) => Page(unsafe { first.add(nth) }),
+                // SAFETY: The block has so many pages; it has just been allocated for this, and not
+                // in high memory, and split.
+                Some(first) => unsafe { Page::from_raw(first.add(nth)) },
                 None => Page::new(accounted)?,
             };
             pages.push(UnsafeCell::new(page), flags(accounted))?;
