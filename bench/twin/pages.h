@@ -10,21 +10,25 @@
 
 #define BLOCK_ORDER 4
 
-#define MAPPED_TOGETHER                                                                            \
-	((IS_ENABLED(CONFIG_SPARSEMEM_VMEMMAP) || IS_ENABLED(CONFIG_FLATMEM)) &&                   \
-	 !IS_ENABLED(CONFIG_DEBUG_KMAP_LOCAL_FORCE_MAP))
+/* Whether bytes that are not in high memory have their address for ever. */
+#define MAPPED (!IS_ENABLED(CONFIG_DEBUG_KMAP_LOCAL_FORCE_MAP))
+
+struct page_of_ring {
+	struct page *page;
+	char *bytes;
+};
 
 struct pages {
 	size_t count;		/* a power of two */
-	struct page **page;
+	struct page_of_ring *page;
 };
 
 static inline void pages_free(struct pages *pages)
 {
 	if (!pages)
 		return;
-	for (size_t i = 0; i < pages->count && pages->page[i]; i++)
-		__free_page(pages->page[i]);
+	for (size_t i = 0; i < pages->count && pages->page[i].page; i++)
+		__free_page(pages->page[i].page);
 	kvfree(pages->page);
 	kfree(pages);
 }
@@ -55,12 +59,14 @@ static inline struct pages *pages_alloc(size_t capacity, size_t *unit)
 	for (size_t at = 0; at < count; at += 1 << order) {
 		struct page *block = pages_block(order);
 
-		if (!block || !MAPPED_TOGETHER)
+		if (!block || !MAPPED)
 			*unit = PAGE_SIZE;
 		for (size_t i = at; i < at + (1 << order); i++) {
-			pages->page[i] = block ? block + (i - at) : alloc_page(GFP_KERNEL);
-			if (!pages->page[i])
+			struct page *page = block ? block + (i - at) : alloc_page(GFP_KERNEL);
+
+			if (!page)
 				goto no_memory;
+			pages->page[i] = (struct page_of_ring){ page, page_address(page) };
 		}
 	}
 	return pages;
@@ -70,9 +76,20 @@ no_memory:
 	return NULL;
 }
 
-static inline struct page *pages_at(const struct pages *pages, size_t index)
+static __always_inline const struct page_of_ring *pages_at(const struct pages *pages, size_t index)
 {
-	return pages->page[index / PAGE_SIZE & (pages->count - 1)];
+	return &pages->page[index / PAGE_SIZE & (pages->count - 1)];
+}
+
+static __always_inline char *page_map(const struct page_of_ring *page)
+{
+	return MAPPED ? page->bytes : kmap_local_page(page->page);
+}
+
+static __always_inline void page_unmap(const char *bytes)
+{
+	if (!MAPPED)
+		kunmap_local(bytes);
 }
 
 #endif

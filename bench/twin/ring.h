@@ -70,10 +70,10 @@ static __always_inline size_t extent_copy(const struct extent *extent, size_t sk
 	while (done < len) {
 		size_t index = extent->span.start + skip + done;
 		size_t part = piece_at(index, extent->unit, len - done);
-		char *bytes = kmap_local_page(pages_at(pages, index));
+		char *bytes = page_map(pages_at(pages, index));
 		size_t copied = buffer_copy(user, direction, bytes + index % PAGE_SIZE, part);
 
-		kunmap_local(bytes);
+		page_unmap(bytes);
 		done += copied;
 		if (copied < part)
 			break;
@@ -150,9 +150,9 @@ static __always_inline bool ring_try_copy(struct ring *ring, struct span span, s
 
 	if (offset + span.len > PAGE_SIZE)
 		return false;
-	bytes = kmap_local_page(pages_at(ring->storage.pages, span.start));
+	bytes = page_map(pages_at(ring->storage.pages, span.start));
 	copied = buffer_try_copy(user, direction, bytes + offset, span.len);
-	kunmap_local(bytes);
+	page_unmap(bytes);
 	if (copied)
 		buffer_advance(user, span.len);
 	return copied;
