@@ -328,14 +328,14 @@ static __poll_t twin_poll(struct file *file, poll_table *table)
 		interest.edges = false;
 		waiters_poll(&pipe->waiting_writers, interest);
 	}
-	mutex_unlock(&pipe->lock);
-
-	if (seat->reads)
-		poll_wait(file, &pipe->readers.queue, table);
-	if (seat->writes)
-		poll_wait(file, &pipe->writers.queue, table);
-
-	mutex_lock(&pipe->lock);
+	if (table && table->_qproc) {
+		mutex_unlock(&pipe->lock);
+		if (seat->reads)
+			poll_wait(file, &pipe->readers.queue, table);
+		if (seat->writes)
+			poll_wait(file, &pipe->writers.queue, table);
+		mutex_lock(&pipe->lock);
+	}
 	if (seat->reads && !pipe_refuse_reader(pipe)) {
 		if (indices_bytes(&pipe->ring.indices))
 			mask |= EPOLLIN | EPOLLRDNORM;

@@ -150,9 +150,9 @@ pub(crate) trait CharDevice: Sized + Send + Sync + 'static {
     /// `splice(2)` into a `pipe(2)`, of at most `most` bytes, at least 1. May sleep.
     fn splice(&self, call: &Call, target: &mut Target, most: usize) -> Result<usize>;
 
-    /// `poll(2)` and its kin: registers with `table`, then returns the `POLL*` bits that hold. May
-    /// sleep.
-    fn poll(&self, file: &File, table: &PollTable<'_>, interest: Interest) -> u32;
+    /// `poll(2)` and its kin: registers with `table`, if there is one, then returns the `POLL*` bits
+    /// that hold. May sleep.
+    fn poll(&self, file: &File, table: Option<&PollTable<'_>>, interest: Interest) -> u32;
 
     /// `O_ASYNC` is switched on or off for descriptor `fd`. Returns whether that changed anything.
     /// May sleep.
@@ -303,17 +303,15 @@ impl<T: CharDevice> Operations<T> {
         // SAFETY: By the safety requirements.
         let (me, file) = unsafe { Self::parts(file) };
         // SAFETY: `wait` is null or valid for the duration of this call.
-        let (table, key) = unsafe {
-            (
-                PollTable::from_raw(wait),
-                wait.as_ref().map_or(0, |w| w._key),
-            )
-        };
+        let (wanted, table) = unsafe { (wait.as_ref(), PollTable::from_raw(wait)) };
+        let key = wanted.map_or(0, |wanted| wanted._key);
         let interest = Interest {
             edges: key & EPOLLET != 0,
             exclusive: key & EPOLLEXCLUSIVE != 0,
         };
-        me.poll(file, &table, interest)
+        // Who is queued already, or does not wait, only asks.
+        let queues = wanted.is_some_and(|wanted| wanted._qproc.is_some());
+        me.poll(file, queues.then_some(&table), interest)
     }
 
     /// # Safety

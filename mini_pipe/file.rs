@@ -77,7 +77,7 @@ impl CharDevice for PipeFile {
         self.pipe.splice(&self.seat, call, target, most)
     }
 
-    fn poll(&self, file: &File, table: &PollTable<'_>, interest: Interest) -> u32 {
+    fn poll(&self, file: &File, table: Option<&PollTable<'_>>, interest: Interest) -> u32 {
         self.pipe.poll(&self.seat, file, table, interest)
     }
 

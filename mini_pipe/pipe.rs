@@ -364,7 +364,8 @@ impl Pipe {
         }
     }
 
-    /// Tells what a file could do now, as `poll(2)`, and has `table` told when that changes.
+    /// Tells what a file could do now, as `poll(2)`, and has `table`, if there is one, told when
+    /// that changes.
     ///
     /// Returns the `POLL*` bits that hold. A reader that polls edge-triggered is told of every
     /// write from then on, as pipe.c does it, since programs have come to rely on it.
@@ -372,7 +373,7 @@ impl Pipe {
         &self,
         seat: &Seat,
         file: &File,
-        table: &PollTable<'_>,
+        table: Option<&PollTable<'_>>,
         interest: Interest,
     ) -> u32 {
         // Known before it is queued: no sleeper may come behind an exclusive poller that is not.
@@ -387,18 +388,19 @@ impl Pipe {
                 ..interest
             });
         }
-        drop(state);
-
-        // Queued without the mutex: that allocates memory, which may take its time.
-        if seat.reads {
-            table.register_wait(file, &self.readers.queue);
-        }
-        if seat.writes {
-            table.register_wait(file, &self.writers.queue);
+        if let Some(table) = table {
+            // Queued without the mutex: that allocates memory, which may take its time.
+            drop(state);
+            if seat.reads {
+                table.register_wait(file, &self.readers.queue);
+            }
+            if seat.writes {
+                table.register_wait(file, &self.writers.queue);
+            }
+            state = self.state.lock();
         }
 
         let mut mask = 0;
-        let mut state = self.state.lock();
         if seat.reads && !state.refuse_reader() {
             if state.ring.indices().bytes() > 0 {
                 mask |= bindings::POLLIN | bindings::POLLRDNORM;
