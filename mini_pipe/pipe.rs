@@ -497,7 +497,7 @@ impl State {
     /// Writes all of `from` at once, if that can be: [`Ring::try_put`], unless there are no
     /// readers, it is another one's turn, or a packet.
     #[inline(always)]
-    fn try_write(&mut self, seat: &Seat, call: &Call, from: &mut impl Source) -> Option<usize> {
+    fn try_write(&mut self, seat: &Seat, call: &Call, from: &impl Source) -> Option<usize> {
         if self.turn
             || self.policy != Policy::Buffered
             || call.writes_packets()

@@ -237,11 +237,11 @@ impl Ring {
         })
     }
 
-    /// Moves the oldest bytes to `to`, as many as fit, without a lease or sleep. Returns how many;
-    /// [`None`] if there are none, another reader holds a lease, or it takes a lease: for packets,
+    /// Moves the oldest bytes to `to`, as many as fit, without a lease or sleep; nothing more can
+    /// come to it after that. Returns how many; [`None`] if there are none, another reader holds a lease, or it takes a lease: for packets,
     /// for bytes of more than one page, and if `to` cannot be reached without sleeping.
     #[inline(always)]
-    pub(crate) fn try_take(&mut self, to: &mut impl Destination) -> Option<usize> {
+    pub(crate) fn try_take(&mut self, to: &impl Destination) -> Option<usize> {
         if self.storage.packets.first().is_some() {
             return None;
         }
@@ -255,7 +255,7 @@ impl Ring {
     /// [`None`] if there is no room for them, another writer holds a lease, or it takes a lease, as
     /// in [`Ring::try_take`].
     #[inline(always)]
-    pub(crate) fn try_put(&mut self, from: &mut impl Source) -> Option<usize> {
+    pub(crate) fn try_put(&mut self, from: &impl Source) -> Option<usize> {
         if self.storage.packets.is_full() {
             return None;
         }
@@ -269,9 +269,9 @@ impl Ring {
     /// Copies the bytes of a span that nobody has on lease between here and `user`, without
     /// sleeping; [`None`] if that cannot be, or they are not in one page.
     #[inline(always)]
-    fn try_copy(&mut self, span: Span, user: &mut impl UserMemory) -> Option<()> {
+    fn try_copy(&mut self, span: Span, user: &impl UserMemory) -> Option<()> {
         let offset = span.start % PAGE_SIZE;
-        if offset + span.len > PAGE_SIZE {
+        if span.len > PAGE_SIZE - offset {
             return None;
         }
         let cell = self.storage.pages.at(span.start)?;
@@ -281,7 +281,7 @@ impl Ring {
             // nobody leases these bytes.
             unsafe { user.try_copy(bytes.add(offset), span.len) }
         });
-        copied.then(|| user.advance(span.len))
+        copied.then_some(())
     }
 
     /// Ends a reader's lease; the first `taken` bytes of it leave the ring. A packet leaves as a

@@ -34,8 +34,8 @@ pub(crate) trait UserMemory {
     /// unused meanwhile, by the direction of this memory.
     unsafe fn copy(&mut self, bytes: *mut u8, len: usize) -> usize;
 
-    /// Copies the next `len` bytes as [`UserMemory::copy`], but without sleeping, and stays where
-    /// it is: [`UserMemory::advance`] goes on. Returns whether all of them were copied.
+    /// Copies the next `len` bytes as [`UserMemory::copy`], but without sleeping, as the last thing
+    /// that is done here: it does not go on. Returns whether all of them were copied.
     ///
     /// # Safety
     ///
@@ -43,9 +43,6 @@ pub(crate) trait UserMemory {
     unsafe fn try_copy(&self, _bytes: *mut u8, _len: usize) -> bool {
         false
     }
-
-    /// The next `len` bytes have been copied.
-    fn advance(&mut self, len: usize);
 }
 
 /// Memory that a read puts its bytes into.
@@ -92,7 +89,8 @@ impl<const DESTINATION: bool> UserMemory for Buffer<DESTINATION> {
     unsafe fn copy(&mut self, bytes: *mut u8, len: usize) -> usize {
         // SAFETY: By the safety requirements.
         let copied = unsafe { Self::copied(self.at, bytes, len) };
-        self.advance(copied);
+        self.at = self.at.wrapping_byte_add(copied);
+        self.len = self.len.wrapping_sub(copied);
         copied
     }
 
@@ -100,12 +98,6 @@ impl<const DESTINATION: bool> UserMemory for Buffer<DESTINATION> {
     unsafe fn try_copy(&self, bytes: *mut u8, len: usize) -> bool {
         // SAFETY: By the safety requirements.
         without_faults(|| unsafe { Self::copied(self.at, bytes, len) }) == len
-    }
-
-    #[inline(always)]
-    fn advance(&mut self, len: usize) {
-        self.at = self.at.wrapping_byte_add(len);
-        self.len = self.len.wrapping_sub(len);
     }
 }
 
@@ -121,10 +113,6 @@ impl UserMemory for IovIterDest<'_> {
         // SAFETY: By the safety requirements; the iterator is valid by its type invariants.
         unsafe { bindings::_copy_to_iter(bytes.cast(), len, self.as_raw()) }
     }
-
-    fn advance(&mut self, len: usize) {
-        self.advance(len);
-    }
 }
 
 impl UserMemory for IovIterSource<'_> {
@@ -135,10 +123,6 @@ impl UserMemory for IovIterSource<'_> {
     unsafe fn copy(&mut self, bytes: *mut u8, len: usize) -> usize {
         // SAFETY: By the safety requirements; the iterator is valid by its type invariants.
         unsafe { bindings::_copy_from_iter(bytes.cast(), len, self.as_raw()) }
-    }
-
-    fn advance(&mut self, len: usize) {
-        self.advance(len);
     }
 }
 
