@@ -334,6 +334,103 @@ mod tests {
     }
 
     #[test]
+    fn the_oldest_bytes_are_those_of_the_next_lease() {
+        let mut ring = at_the_end(128, 20);
+        assert_eq!(ring.oldest(0), None);
+        put(&mut ring, 99);
+        for most in [1, 100, usize::MAX] {
+            let span = ring.oldest(most);
+            assert_eq!(span.map(|span| span.len), Some(most.min(100)));
+            assert_eq!(span, ring.lease_bytes(most));
+            assert_eq!(ring.oldest(most), None);
+            ring.take(0);
+        }
+    }
+
+    #[test]
+    fn what_is_vacant_is_the_room_of_the_next_lease() {
+        let mut ring = at_the_end(128, 20);
+        assert_eq!(ring.vacant(0, 0), None);
+        assert_eq!(ring.vacant(128, 128), None);
+        for (least, most) in [(1, 1), (127, 127), (0, usize::MAX)] {
+            let span = ring.vacant(least, most);
+            assert_eq!(span.map(|span| span.len), Some(most.min(127)));
+            assert_eq!(span, ring.lease_room(least, most));
+            assert_eq!(ring.vacant(least, most), None);
+            ring.put(0);
+        }
+    }
+
+    /// What is moved at once goes where a lease would have moved it, also while the other side
+    /// holds one.
+    #[test]
+    fn what_moves_without_a_lease_is_found_as_if_it_had_one() {
+        let (mut ring, mut other) = (at_the_end(128, 20), at_the_end(128, 20));
+        ring.add(60);
+        put(&mut other, 60);
+        assert_eq!(ring.contents(), other.contents());
+        ring.lease_room(1, 10);
+        ring.remove(61);
+        take(&mut other, 61);
+        assert_eq!((ring.bytes(), ring.room()), (0, 118));
+        ring.put(10);
+        assert_eq!(ring.oldest(128), Some(Span { start: 41, len: 10 }));
+        ring.lease_bytes(10);
+        ring.add(118);
+        assert_eq!((ring.bytes(), ring.room()), (118, 0));
+    }
+
+    #[test]
+    fn a_ring_emptied_without_a_lease_starts_again_at_its_first_page() {
+        let mut ring = Indices::new(65536);
+        ring.add(5000);
+        ring.remove(4999);
+        assert_eq!(ring.vacant(1, 1).map(|span| span.start), Some(5000));
+        ring.remove(1);
+        assert_eq!(ring.vacant(1, 1).map(|span| span.start), Some(0));
+    }
+
+    #[test]
+    fn a_lease_given_back_in_parts_goes_on_with_the_rest() {
+        let mut ring = at_the_end(128, 20);
+        let room = ring.lease_room(1, 100).expect("room");
+        ring.put_part(30);
+        assert_eq!((ring.bytes(), ring.room()), (31, 27));
+        ring.put_part(30);
+        assert_eq!((ring.bytes(), ring.room()), (61, 27));
+        assert!(ring.is_writing());
+        // Its end may fall short.
+        ring.put(20);
+        assert_eq!((ring.bytes(), ring.room()), (81, 47));
+        let rest = ring.vacant(1, 1).expect("room");
+        assert_eq!(rest.start, room.start.wrapping_add(80));
+
+        let bytes = ring.lease_bytes(81).expect("bytes");
+        ring.take_part(40);
+        assert_eq!((ring.bytes(), ring.room()), (0, 87));
+        ring.take_part(40);
+        assert_eq!((ring.bytes(), ring.room()), (0, 127));
+        assert!(ring.is_reading());
+        ring.take(0);
+        let rest = ring.oldest(81).expect("a byte");
+        assert_eq!((rest.start, rest.len), (bytes.start.wrapping_add(80), 1));
+    }
+
+    #[test]
+    fn it_does_not_start_again_under_a_lease_given_back_in_parts() {
+        let mut ring = Indices::new(128);
+        let room = ring.lease_room(1, 100).expect("room");
+        ring.put_part(60);
+        take(&mut ring, 60);
+        assert!(ring.is_empty());
+        ring.put(40);
+        let rest = ring.oldest(128).expect("bytes");
+        assert_eq!((rest.start, rest.len), (room.start + 60, 40));
+        ring.remove(40);
+        assert_eq!(ring.vacant(1, 1).map(|span| span.start), Some(0));
+    }
+
+    #[test]
     fn nobody_takes_or_puts_more_than_was_leased() {
         let mut ring = Indices::new(128);
         put(&mut ring, 100);
@@ -482,16 +579,28 @@ mod tests {
             for _ in 0..50_000 {
                 random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 let n = (random >> 16) as usize % (capacity + 1);
-                match random >> 30 {
-                    0 => leased[0] = ring.lease_bytes(n).or(leased[0]),
-                    1 => leased[1] = ring.lease_room(1, n).or(leased[1]),
-                    2 => {
+                match random >> 29 {
+                    0 | 1 => leased[0] = ring.lease_bytes(n).or(leased[0]),
+                    2 | 3 => leased[1] = ring.lease_room(1, n).or(leased[1]),
+                    4 => {
                         ring.take(n);
                         leased[0] = None;
                     }
-                    _ => {
+                    5 => {
                         ring.put(n);
                         leased[1] = None;
+                    }
+                    6 => {
+                        if let Some(span) = leased[0].as_mut().filter(|span| n < span.len) {
+                            ring.take_part(n);
+                            (span.start, span.len) = (span.start.wrapping_add(n), span.len - n);
+                        }
+                    }
+                    _ => {
+                        if let Some(span) = leased[1].as_mut().filter(|span| n < span.len) {
+                            ring.put_part(n);
+                            (span.start, span.len) = (span.start.wrapping_add(n), span.len - n);
+                        }
                     }
                 }
                 if let [Some(reader), Some(writer)] = leased {
