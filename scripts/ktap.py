@@ -12,7 +12,8 @@ Rust's libtest prints) and a line "# exit: STATUS", and at the end a line "# all
 - a program that ended badly, whatever its tests said, and a SUBJECT that is not there;
 - a machine that did not come to the end, or whose kernel reported something.
 
-The last line is "N passed, N failed", and the exit status says whether any failed.
+Under each of these stands what the test said about it. The last line is "N passed, N failed", and
+the exit status says whether any failed.
 """
 
 import re
@@ -21,6 +22,13 @@ import sys
 PLAN = re.compile(r"(?:1\.\.|running )(\d+)(?: tests?)?$")
 KTAP = re.compile(r"(not )?ok \d+ (?:- )?([^#]*?)\s*(# SKIP.*)?$")
 LIBTEST = re.compile(r"test (\S+) \.\.\. (ok|FAILED|ignored)$")
+
+# What the harness says itself about a test: when it begins, and before it reports.
+BEGIN = re.compile(r"#  RUN ")
+VERDICT = re.compile(r"# +(?:OK|FAIL|SKIP)  ")
+
+# What a test says that fails comes to an end, so that a loop hides no other test.
+MOST_SAID = 12
 
 # From where a program's choices come: the last one is what to play again.
 SEED = re.compile(r"# (SEED=.*)$")
@@ -45,6 +53,7 @@ class Subject:
         self.planned = 0
         self.passed = 0
         self.failures = []
+        self.said = []
         self.seed = ""
 
     def read(self, line):
@@ -57,23 +66,33 @@ class Subject:
             self.add(match[2], not match[1], match[3])
         elif match := LIBTEST.match(line):
             self.add(match[1], match[2] == "ok", match[2] == "ignored")
+        elif BEGIN.match(line):
+            self.said = []
+        elif not VERDICT.match(line):
+            self.said.append(line)
 
     def add(self, test, good, skipped):
         """Counts one test."""
         if good and not skipped:
             self.passed += 1
         else:
-            self.failures.append(test + (" (skipped)" if skipped else ""))
+            self.fail(test + (" (skipped)" if skipped else ""))
+        self.said = []
+
+    def fail(self, test):
+        """Notes a failure, with what was said since the last result."""
+        said, rest = self.said[:MOST_SAID], len(self.said[MOST_SAID:])
+        self.failures.append((test, said + ([f"# and {rest} more lines"] if rest else [])))
 
     def end(self, status):
         """The program has ended; `status` is None if nobody saw it end."""
         reported = self.passed + len(self.failures)
         if status is None:
-            self.failures.append("(the program did not run to its end: the machine died)")
+            self.fail("(the program did not run to its end: the machine died)")
         elif self.planned != reported or not reported:
-            self.failures.append(f"({self.planned} tests were planned, {reported} reported)")
+            self.fail(f"({self.planned} tests were planned, {reported} reported)")
         elif status != "0" and not self.failures:
-            self.failures.append(f"(the program ended with status {status})")
+            self.fail(f"(the program ended with status {status})")
         self.planned = self.passed + len(self.failures)
 
 
@@ -109,11 +128,12 @@ def read_log(path, done):
     about_us = log[log.find(LOADED) :] if LOADED in log else ""
     reports = [line for line in about_us.splitlines() if REPORT.search(line)]
     if reports:
-        machine.failures.append(reports[0])
+        machine.said = reports[1:]
+        machine.fail(reports[0])
     elif not about_us:
-        machine.failures.append("(the module was not loaded, or the log was lost)")
+        machine.fail("(the module was not loaded, or the log was lost)")
     elif not done:
-        machine.failures.append("(the machine did not come to the end)")
+        machine.fail("(the machine did not come to the end)")
     else:
         machine.passed = 1
     return machine
@@ -127,8 +147,10 @@ def main():
     for subject in subjects:
         counts = f"{subject.passed:4} passed, {len(subject.failures):2} failed"
         print(f"{subject.name:12} {counts}{subject.seed}")
-        for test in subject.failures:
+        for test, said in subject.failures:
             print(f"    FAILED   {test}")
+            for line in said:
+                print(f"        {line}")
     passed = sum(subject.passed for subject in subjects)
     failed = sum(len(subject.failures) for subject in subjects)
     if failed:
