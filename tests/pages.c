@@ -100,6 +100,13 @@ struct held {
 	int count;
 };
 
+/* They come alone or in blocks, which are freed page by page. */
+static void add_to(struct held *held, unsigned long page, unsigned long order)
+{
+	for (int i = 0; i < 1 << order && held->count < (int)ARRAY_SIZE(held->pages); i++)
+		held->pages[held->count++] = page + i;
+}
+
 static bool remove_from(struct held *held, unsigned long page)
 {
 	for (int i = 0; i < held->count; i++) {
@@ -109,6 +116,14 @@ static bool remove_from(struct held *held, unsigned long page)
 		}
 	}
 	return false;
+}
+
+/* What stands behind that name in a line of the trace. */
+static unsigned long number_in(const char *line, const char *name)
+{
+	const char *found = strstr(line, name);
+
+	return found ? strtoul(found + strlen(name), NULL, 0) : 0;
 }
 
 /* How many pages were allocated while writing, and freed while reading. */
@@ -122,16 +137,14 @@ static int count_moved(struct __test_metadata *_metadata)
 
 	ASSERT_NE(NULL, trace);
 	while (fgets(line, sizeof(line), trace)) {
-		const char *number = strstr(line, "pfn=0x");
-		unsigned long page = number ? strtoul(number + strlen("pfn=0x"), NULL, 16) : 0;
+		unsigned long page = number_in(line, "pfn=");
 
 		if (strstr(line, MARK))
 			doing++;
 		else if (strstr(line, "mm_page_free:") && remove_from(&held, page))
 			count += doing == READING;
-		else if (strstr(line, "mm_page_alloc:") && doing == WRITING &&
-			 held.count < (int)ARRAY_SIZE(held.pages))
-			held.pages[held.count++] = page;
+		else if (strstr(line, "mm_page_alloc:") && doing == WRITING)
+			add_to(&held, page, number_in(line, "order="));
 	}
 	fclose(trace);
 	EXPECT_EQ(DONE, doing);
