@@ -381,10 +381,13 @@ TEST_F(pipe, lets_a_reader_sleep_on_and_serves_it_after)
 /* Others at work */
 
 #define TRAFFIC (4 << 20)
+#define LARGE_TRAFFIC (24 << 20)
 #define CROWD 3
 
 struct work {
 	struct ends ends;
+	ssize_t traffic;
+	ssize_t largest;	/* of a call; a read is a little smaller */
 	atomic_int *resized;	/* shared: how often it went well, and how often it was EBUSY */
 	int id;
 };
@@ -405,9 +408,10 @@ static void write_the_stream(int report_to, const void *arg)
 	ssize_t n, done = 0;
 
 	do {
-		n = write(fd, pattern(done), smaller(1 + done % 8999, TRAFFIC - done));
+		n = write(fd, pattern(done),
+			  smaller(1 + done % work->largest, work->traffic - done));
 		done += n > 0 ? n : 0;
-	} while (n > 0 && done < TRAFFIC);
+	} while (n > 0 && done < work->traffic);
 	report(report_to, done);
 }
 
@@ -418,11 +422,11 @@ static void read_the_stream(int report_to, const void *arg)
 	ssize_t n, done = 0;
 
 	do {
-		n = read(fd, big_buffer(), 1 + done % 7001);
+		n = read(fd, big_buffer(), 1 + done % (work->largest - 1998));
 		if (n > 0 && memcmp(big_buffer(), pattern(done), n))
 			break;
 		done += n > 0 ? n : 0;
-	} while (n > 0 && done < TRAFFIC);
+	} while (n > 0 && done < work->traffic);
 	report(report_to, done);
 }
 
@@ -474,7 +478,7 @@ static void end_resizing(struct __test_metadata *_metadata, const struct child *
 
 TEST_F(pipe, brings_a_stream_in_order_while_others_resize_it)
 {
-	struct work work = { .ends = self->ends };
+	struct work work = { .ends = self->ends, .traffic = TRAFFIC, .largest = 8999 };
 	struct child resizers[2], writer, reader;
 	atomic_int *resized;
 
@@ -485,6 +489,34 @@ TEST_F(pipe, brings_a_stream_in_order_while_others_resize_it)
 	EXPECT_EQ(TRAFFIC, result_of(_metadata, &writer).ret);
 	EXPECT_EQ(TRAFFIC, result_of(_metadata, &reader).ret);
 	end_resizing(_metadata, resizers, resized);
+	EXPECT_EQ(0, bytes_in(self->ends.r));
+}
+
+/*
+ * Calls that are long enough to hand over their bytes in pieces, while the peer waits awake: only
+ * where it has a processor of its own. So what resizes the pipe takes its time.
+ */
+TEST_F(pipe, brings_a_stream_of_large_calls_in_order_while_it_is_resized)
+{
+	struct work work = { .ends = self->ends, .traffic = LARGE_TRAFFIC, .largest = MOST };
+	static const int capacities[] = { MOST, 65536, 300000, 200000, 4096, MOST, 100000 };
+	struct child writer, reader;
+	int resized = 0;
+
+	pattern(0);
+	reader = start_heir(_metadata, read_the_stream, &work);
+	writer = start_heir(_metadata, write_the_stream, &work);
+	for (int i = 0; !has_reported_within(&writer, 2); i++) {
+		int capacity = capacities[i % ARRAY_SIZE(capacities)];
+
+		if (set_capacity(self->ends.w, capacity) == capacity)
+			resized++;
+		else
+			ASSERT_EQ(EBUSY, errno);
+	}
+	EXPECT_EQ(LARGE_TRAFFIC, result_of(_metadata, &writer).ret);
+	EXPECT_EQ(LARGE_TRAFFIC, result_of(_metadata, &reader).ret);
+	EXPECT_LT(0, resized);
 	EXPECT_EQ(0, bytes_in(self->ends.r));
 }
 

@@ -2,6 +2,7 @@
 /*
  * Bad user memory: EFAULT or a short count, and no byte lost, doubled or invented.
  */
+#include "ioctls.h"
 #include "pipe_fixture.h"
 
 /* Good pages, followed by one that is not there. */
@@ -133,6 +134,115 @@ TEST_F(pipe, a_large_writev_stops_at_a_bad_buffer)
 	ASSERT_EQ(PIPE_BUF + 50, writev(fd, iov, 3));
 	EXPECT_EQ(PIPE_BUF + 50, drain_pipe(_metadata, fd));
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, PIPE_BUF + 50));
+}
+
+/*
+ * Short calls, for which a copy is tried that must not wait for a page: one that is not there comes
+ * all the same, and one that is bad is so only in the end.
+ */
+
+static const ssize_t short_lens[] = { 1, 100, PIPE_BUF };
+
+FIXTURE(absent)
+{
+	int fd;			/* both ends */
+	unsigned char *buf;	/* three pages, which have their bytes in a file */
+	ssize_t capacity;
+};
+
+/* A private page has to be copied, too, before it can be written to. */
+FIXTURE_VARIANT(absent)
+{
+	int flags;
+};
+
+FIXTURE_VARIANT_ADD(absent, of_shared_memory) { .flags = MAP_SHARED, };
+FIXTURE_VARIANT_ADD(absent, of_private_memory) { .flags = MAP_PRIVATE, };
+
+FIXTURE_SETUP(absent)
+{
+	int file = memfd_create("absent", MFD_CLOEXEC);
+
+	self->capacity = set_the_stage(_metadata);
+	self->fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	put_pattern(big_buffer(), 0, 3 * page_size());
+	ASSERT_EQ((ssize_t)(3 * page_size()), write(file, big_buffer(), 3 * page_size()));
+	self->buf = mmap(NULL, 3 * page_size(), PROT_READ | PROT_WRITE, variant->flags, file, 0);
+	ASSERT_NE(MAP_FAILED, self->buf);
+	close(file);
+}
+
+FIXTURE_TEARDOWN(absent)
+{
+	clear_the_stage(_metadata);
+}
+
+/* From here on the pages are not there; what they hold is what the file holds. */
+static void drop_pages(struct __test_metadata *_metadata, unsigned char *buf)
+{
+	ASSERT_EQ(0, madvise(buf, 3 * page_size(), MADV_DONTNEED));
+}
+
+TEST_F(absent, pages_are_brought_in_for_a_short_write)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(short_lens); i++) {
+		ssize_t len = smaller(short_lens[i], self->capacity);
+
+		for (ssize_t at = 0; at <= (ssize_t)page_size(); at += page_size() / 2) {
+			drop_pages(_metadata, self->buf);
+			ASSERT_EQ(len, write(self->fd, self->buf + at, len));
+			ASSERT_EQ(len, drain_pipe(_metadata, self->fd));
+			EXPECT_TRUE(is_pattern(big_buffer(), at, len));
+		}
+	}
+}
+
+TEST_F(absent, pages_are_brought_in_for_a_short_read)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(short_lens); i++) {
+		ssize_t len = smaller(short_lens[i], self->capacity);
+
+		for (ssize_t at = 0; at <= (ssize_t)page_size(); at += page_size() / 2) {
+			put_in(_metadata, self->fd, len);
+			drop_pages(_metadata, self->buf);
+			ASSERT_EQ(len, read(self->fd, self->buf + at, len));
+			EXPECT_TRUE(is_pattern(self->buf + at, 0, len));
+			/* Nor has it written beside its place. */
+			memcpy(big_buffer(), self->buf, 3 * page_size());
+			put_pattern(big_buffer() + at, at, len);
+			EXPECT_TRUE(is_pattern(big_buffer(), 0, 3 * page_size()));
+			put_pattern(self->buf, 0, 3 * page_size());
+			EXPECT_EQ(0, bytes_in(self->fd));
+		}
+	}
+}
+
+TEST_F(pipe, a_short_read_into_bad_memory_loses_nothing)
+{
+	unsigned char *bad = map_pages(_metadata, 1, PROT_READ);
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+
+	for (size_t i = 0; i < ARRAY_SIZE(short_lens); i++) {
+		ssize_t len = smaller(short_lens[i], self->capacity);
+
+		put_in(_metadata, fd, len);
+		EXPECT_EQ(-1, read(fd, bad, len));
+		EXPECT_EQ(EFAULT, errno);
+		EXPECT_EQ(len, drain_pipe(_metadata, fd));
+		EXPECT_TRUE(is_pattern(big_buffer(), 0, len));
+	}
+}
+
+TEST_F(pipe, a_short_write_from_bad_memory_puts_nothing_in)
+{
+	unsigned char *bad = map_pages(_metadata, 1, PROT_NONE);
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+
+	for (size_t i = 0; i < ARRAY_SIZE(short_lens); i++) {
+		EXPECT_EQ(-1, write(fd, bad, smaller(short_lens[i], self->capacity)));
+		EXPECT_EQ(EFAULT, errno);
+		EXPECT_EQ(0, drain_pipe(_metadata, fd));
+	}
 }
 
 /*

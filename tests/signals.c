@@ -229,6 +229,94 @@ TEST_F(pipe, a_blocked_sigpipe_stays_pending)
 }
 
 /*
+ * A signal that comes when the call has only just begun to wait: it may be awake still, and must not
+ * fall asleep on it. If the signal comes even earlier, it sees to it that the call will not wait.
+ */
+
+#define EARLY_SIGNALS 500
+
+static int waiting_fd;
+
+static void do_not_wait(int sig __maybe_unused)
+{
+	fcntl(waiting_fd, F_SETFL, O_NONBLOCK);
+}
+
+/* Tells each time, in memory that it shares with the test, that it is about to wait. */
+struct beginner {
+	int end;
+	atomic_int *round;
+};
+
+static void begin_to_wait(int report_to, const void *arg)
+{
+	const struct beginner *beginner = arg;
+	int interrupted = 0;
+
+	handle(SIGUSR2, do_not_wait, 0);
+	waiting_fd = open(MINI_PIPE, beginner->end);
+	for (int i = 1; i <= EARLY_SIGNALS; i++) {
+		ssize_t n;
+
+		fcntl(waiting_fd, F_SETFL, 0);
+		*beginner->round = i;
+		n = beginner->end == O_RDONLY ? read(waiting_fd, big_buffer(), PIPE_BUF) :
+						write(waiting_fd, big_buffer(), PIPE_BUF);
+		interrupted += n < 0 && errno == EINTR;
+		if (n >= 0 || (errno != EINTR && errno != EAGAIN))
+			break;
+	}
+	*beginner->round = EARLY_SIGNALS + 1;
+	report(report_to, interrupted);
+}
+
+static bool comes_to(const atomic_int *round, int wanted)
+{
+	for (int ms = 0; ms < PATIENCE_MS && *round < wanted; ms++) {
+		for (int i = 0; i < 1000 && *round < wanted; i++)
+			sched_yield();
+		if (*round < wanted)
+			a_moment();
+	}
+	return *round >= wanted;
+}
+
+static void signal_early(struct __test_metadata *_metadata, int end)
+{
+	struct beginner beginner = { .end = end };
+	struct child child;
+
+	beginner.round = mmap(NULL, page_size(), PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, beginner.round);
+	child = start_child(_metadata, begin_to_wait, &beginner);
+	for (int i = 1; i <= EARLY_SIGNALS; i++) {
+		ASSERT_TRUE(comes_to(beginner.round, i))
+		{
+			TH_LOG("round %d: it sleeps on beside its signal", i - 1);
+		}
+		/* A little later each time. */
+		for (volatile int delay = 0; delay < 50 * i; delay++)
+			;
+		kill(child.pid, SIGUSR2);
+	}
+	EXPECT_LT(0, result_of(_metadata, &child).ret);
+	EXPECT_EQ(EARLY_SIGNALS + 1, *beginner.round);
+}
+
+TEST_F(pipe, a_signal_interrupts_a_reader_that_has_only_just_begun_to_wait)
+{
+	open_pipe(_metadata, O_WRONLY);
+	signal_early(_metadata, O_RDONLY);
+}
+
+TEST_F(pipe, a_signal_interrupts_a_writer_that_has_only_just_begun_to_wait)
+{
+	fill_pipe(_metadata, open_pipe(_metadata, O_RDWR | O_NONBLOCK));
+	signal_early(_metadata, O_WRONLY);
+}
+
+/*
  * A wake-up and a signal at the same time.
  *
  * The test outranks the sleepers, so none of them runs between the wake-up and the signal: when
