@@ -150,8 +150,8 @@ pub(crate) trait CharDevice: Sized + Send + Sync + 'static {
     /// `splice(2)` into a `pipe(2)`, of at most `most` bytes, at least 1. May sleep.
     fn splice(&self, call: &Call, target: &mut Target, most: usize) -> Result<usize>;
 
-    /// `poll(2)` and its kin: registers with `table`, if there is one, then returns the `POLL*` bits
-    /// that hold. May sleep.
+    /// `poll(2)` and its kin: registers with `table`, if there is one, then returns the `POLL*`
+    /// bits that hold. May sleep.
     fn poll(&self, file: &File, table: Option<&PollTable<'_>>, interest: Interest) -> u32;
 
     /// `O_ASYNC` is switched on or off for descriptor `fd`. Returns whether that changed anything.

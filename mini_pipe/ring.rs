@@ -238,8 +238,9 @@ impl Ring {
     }
 
     /// Moves the oldest bytes to `to`, as many as fit, without a lease or sleep; nothing more can
-    /// come to it after that. Returns how many; [`None`] if there are none, another reader holds a lease, or it takes a lease: for packets,
-    /// for bytes of more than one page, and if `to` cannot be reached without sleeping.
+    /// come to it after that. Returns how many; [`None`] if there are none, another reader holds a
+    /// lease, or it takes a lease: for packets, for bytes of more than one page, and if `to` cannot
+    /// be reached without sleeping.
     #[inline(always)]
     pub(crate) fn try_take(&mut self, to: &impl Destination) -> Option<usize> {
         if self.storage.packets.first().is_some() {
