@@ -51,7 +51,9 @@ impl Watch {
     /// Whether somebody watches.
     #[inline(always)]
     pub(crate) fn is_watched(&self) -> bool {
-        self.watched.load(Relaxed)
+        // SAFETY: It is valid, and otherwise only used by atomic operations. This is READ_ONCE():
+        // `load` would be a call, which every read and write would make.
+        unsafe { self.watched.as_ptr().read_volatile() }
     }
 
     /// Something has changed for those who watch.
