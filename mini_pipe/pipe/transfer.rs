@@ -20,7 +20,10 @@ impl Pipe {
         moved: usize,
     ) -> usize {
         if !state.is_quiet() {
-            return self.moved_at_once_with_news(state, holder, moved);
+            return match holder {
+                Leaseholder::Reader => self.taken_with_news(state, moved),
+                Leaseholder::Writer => self.put_with_news(state, moved),
+            };
         }
         state.count(&holder, moved);
         drop(state);
@@ -33,9 +36,22 @@ impl Pipe {
         moved
     }
 
-    /// Goes on with [`Pipe::moved_at_once`] where somebody waits.
+    /// [`Pipe::moved_with_news`] for a reader. Each has its own, in which half of the questions are
+    /// answered when it is compiled.
     #[cold]
-    fn moved_at_once_with_news<'a>(
+    fn taken_with_news<'a>(&'a self, state: Guard<'a, State, MutexBackend>, moved: usize) -> usize {
+        self.moved_with_news(state, Leaseholder::Reader, moved)
+    }
+
+    /// [`Pipe::moved_with_news`] for a writer.
+    #[cold]
+    fn put_with_news<'a>(&'a self, state: Guard<'a, State, MutexBackend>, moved: usize) -> usize {
+        self.moved_with_news(state, Leaseholder::Writer, moved)
+    }
+
+    /// Goes on with [`Pipe::moved_at_once`] where somebody waits.
+    #[inline(always)]
+    fn moved_with_news<'a>(
         &'a self,
         mut state: Guard<'a, State, MutexBackend>,
         holder: Leaseholder,
