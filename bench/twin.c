@@ -42,7 +42,7 @@ struct wait {
 	bool interrupted;
 };
 
-static noinline ssize_t moved_at_once_with_news(struct pipe *pipe, enum leaseholder holder,
+static noinline ssize_t moved_with_news(struct pipe *pipe, enum leaseholder holder,
 						size_t moved)
 {
 	struct levels before = pipe_levels(pipe);
@@ -67,7 +67,7 @@ static __always_inline ssize_t moved_at_once(struct pipe *pipe, enum leaseholder
 	struct side *other = holder == READER ? &pipe->writers : &pipe->readers;
 
 	if (unlikely(!pipe_is_quiet(pipe)))
-		return moved_at_once_with_news(pipe, holder, moved);
+		return moved_with_news(pipe, holder, moved);
 	pipe_count(pipe, holder, moved);
 	mutex_unlock(&pipe->lock);
 	watch_tell(&other->watch);
