@@ -18,6 +18,8 @@
  * - F_SETPIPE_SZ rounds, MINI_PIPE_IOC_SET_CAPACITY does not: it is asked for what comes of that.
  * - A read of a mini_pipe ends before a packet that comes after other bytes: a packet is only
  *   written where there are none.
+ * - A read of a mini_pipe that meets a writer goes on with what that one brings: a side has all its
+ *   processes on one processor, where a copy is not met, but by a rare accident.
  * - A mini_pipe looks at the flags of a file once a call, a pipe(2) each time before it sleeps:
  *   they stay as they are while a call sleeps.
  * - A write to a mini_pipe that does not go in at once can be overtaken by whom it wakes, and finds

@@ -203,6 +203,29 @@ TEST_F(pipe, room_wakes_a_sleeping_poll)
 	EXPECT_EQ(POLLOUT, result_of(_metadata, &poller).ret);
 }
 
+TEST_F(pipe, a_reader_that_leaves_does_not_take_along_those_that_poll)
+{
+	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
+	struct child poller = start_watch(_metadata, O_RDONLY, POLLIN);
+
+	touch(_metadata, O_RDONLY);
+	put_in(_metadata, writer, 1);
+	EXPECT_EQ(POLLIN, result_of(_metadata, &poller).ret);
+}
+
+TEST_F(pipe, a_writer_that_leaves_does_not_take_along_those_that_poll)
+{
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
+	struct child poller;
+
+	fill_pipe(_metadata, writer);
+	poller = start_watch(_metadata, O_WRONLY, POLLOUT);
+	close(writer);
+	drain_pipe(_metadata, reader);
+	EXPECT_EQ(POLLOUT, result_of(_metadata, &poller).ret);
+}
+
 TEST_F(pipe, the_last_reader_leaving_wakes_a_sleeping_poll)
 {
 	int reader = open_pipe(_metadata, O_RDONLY);

@@ -277,6 +277,42 @@ TEST_F(pipe, small_writers_behind_a_stuck_one_go_in_after_it_without_a_reader)
 	ASSERT_ASLEEP_IN(write, &large);
 }
 
+TEST_F(pipe, a_read_takes_what_was_there_when_it_began)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	ssize_t page = page_size();
+	struct stuck reader;
+
+	if (!holds(_metadata, self->capacity, 4 * page))
+		return;
+	put_in(_metadata, fd, 2 * page);
+	if (!start_stuck(_metadata, &reader, O_RDONLY, 4))
+		return;
+	put_in(_metadata, fd, page);
+	release(_metadata, &reader);
+	EXPECT_EQ(2 * page, result_of(_metadata, &reader.child).ret);
+	EXPECT_EQ(page, drain_pipe(_metadata, fd));
+}
+
+TEST_F(pipe, a_read_that_meets_a_writer_goes_on_with_what_that_one_brings)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	struct stuck reader, writer;
+	ssize_t page = page_size();
+
+	if (!holds(_metadata, self->capacity, 4 * page))
+		return;
+	put_in(_metadata, fd, 2 * page);
+	if (!start_stuck(_metadata, &writer, O_WRONLY, 1) ||
+	    !start_stuck(_metadata, &reader, O_RDONLY, 4))
+		return;
+	release(_metadata, &writer);
+	EXPECT_EQ(page, result_of(_metadata, &writer.child).ret);
+	release(_metadata, &reader);
+	EXPECT_EQ(3 * page, result_of(_metadata, &reader.child).ret);
+	EXPECT_EQ(0, drain_pipe(_metadata, fd));
+}
+
 TEST_F(pipe, a_writer_killed_in_its_fault_leaves_the_room_to_others)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
