@@ -21,8 +21,8 @@ impl Pipe {
     ) -> usize {
         if !state.is_quiet() {
             return match holder {
-                Leaseholder::Reader => self.taken_with_news(state, moved),
-                Leaseholder::Writer => self.put_with_news(state, moved),
+                Leaseholder::Reader => self.moved_with_news::<true>(state, moved),
+                Leaseholder::Writer => self.moved_with_news::<false>(state, moved),
             };
         }
         state.count(&holder, moved);
@@ -36,32 +36,19 @@ impl Pipe {
         moved
     }
 
-    /// [`Pipe::moved_with_news`] for a reader. Each has its own, in which half of the questions are
-    /// answered when it is compiled.
+    /// Goes on with [`Pipe::moved_at_once`] where somebody waits: one for readers, one for writers,
+    /// so that half of the questions are answered when it is compiled.
     #[cold]
-    fn taken_with_news<'a>(&'a self, state: Guard<'a, State, MutexBackend>, moved: usize) -> usize {
-        self.moved_with_news(state, Leaseholder::Reader, moved)
-    }
-
-    /// [`Pipe::moved_with_news`] for a writer.
-    #[cold]
-    fn put_with_news<'a>(&'a self, state: Guard<'a, State, MutexBackend>, moved: usize) -> usize {
-        self.moved_with_news(state, Leaseholder::Writer, moved)
-    }
-
-    /// Goes on with [`Pipe::moved_at_once`] where somebody waits.
-    #[inline(always)]
-    fn moved_with_news<'a>(
+    fn moved_with_news<'a, const READING: bool>(
         &'a self,
         mut state: Guard<'a, State, MutexBackend>,
-        holder: Leaseholder,
         moved: usize,
     ) -> usize {
         let (bytes, room) = state.levels();
-        let before = if holder == Leaseholder::Reader {
-            (bytes + moved, room - moved)
+        let (holder, before) = if READING {
+            (Leaseholder::Reader, (bytes + moved, room - moved))
         } else {
-            (bytes - moved, room + moved)
+            (Leaseholder::Writer, (bytes - moved, room + moved))
         };
         let news = state.news(before, holder, moved, true);
         drop(state);
