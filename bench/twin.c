@@ -5,17 +5,17 @@
  * Each room of mini_pipe is a header in twin/, and the reasons for everything are told there, in
  * the Rust. It has the same fields, looks at them in the same order and takes the lock as often.
  *
- * Left out is what no load asks for: readv(2) and its kin, splice(2), ioctls, fdinfo, private pipes,
- * writes that wait for their reader, another capacity. Whether anybody has asked for that is looked
- * at all the same.
+ * Left out is what no load asks for: readv(2) and its kin, splice(2), ioctls, fdinfo, private
+ * pipes, writes that wait for their reader, another capacity. Whether anybody has asked for that
+ * is looked at all the same.
  */
 
 #include <linux/module.h>
 #include <linux/poll.h>
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include "numbered.h"
-#include "twin/pipe.h"
+#include "twin/transfer.h"
+#include "twin/waiting.h"
 
 #define NAME "mini_pipe_twin"
 
@@ -34,179 +34,6 @@ struct pipe_file {
 	struct pipe *pipe;
 	struct seat seat;
 };
-
-/* How the waiting of one call goes. */
-struct wait {
-	bool watched;
-	ktime_t since;		/* if it has watched, or could have */
-	bool interrupted;
-};
-
-static noinline ssize_t moved_with_news(struct pipe *pipe, enum leaseholder holder,
-						size_t moved)
-{
-	struct levels before = pipe_levels(pipe);
-	struct news news;
-
-	if (holder == READER) {
-		before.bytes += moved;
-		before.room -= moved;
-	} else {
-		before.bytes -= moved;
-		before.room += moved;
-	}
-	news = pipe_news(pipe, before, holder, moved, true);
-	mutex_unlock(&pipe->lock);
-	pipe_tell(pipe, &news);
-	return moved;
-}
-
-static __always_inline ssize_t moved_at_once(struct pipe *pipe, enum leaseholder holder,
-					     size_t moved)
-{
-	struct side *other = holder == READER ? &pipe->writers : &pipe->readers;
-
-	if (unlikely(!pipe_is_quiet(pipe)))
-		return moved_with_news(pipe, holder, moved);
-	pipe_count(pipe, holder, moved);
-	mutex_unlock(&pipe->lock);
-	watch_tell(&other->watch);
-	side_signal(other, holder == READER ? POLL_OUT : POLL_IN);
-	return moved;
-}
-
-static bool sleep(struct pipe *pipe, struct side *side)
-{
-	DEFINE_WAIT(entry);
-
-	prepare_to_wait_exclusive(&side->queue, &entry, TASK_INTERRUPTIBLE);
-	mutex_unlock(&pipe->lock);
-	schedule();
-	mutex_lock(&pipe->lock);
-	finish_wait(&side->queue, &entry);
-	return signal_pending(current);
-}
-
-/* Does not hold the lock any more if it fails. */
-static int wait_for_change(struct pipe *pipe, struct side *side, struct waiters *waiters,
-			   bool kept_out, struct wait *wait)
-{
-	if (wait->interrupted) {
-		mutex_unlock(&pipe->lock);
-		return -ERESTARTSYS;
-	}
-	if (!wait->watched) {
-		wait->watched = watch_begin(&wait->since);
-		if (wait->watched && watch_announce(&side->watch)) {
-			mutex_unlock(&pipe->lock);
-			watch_watch(&side->watch, wait->since);
-			wait->interrupted = signal_pending(current);
-			mutex_lock(&pipe->lock);
-			return 0;
-		}
-	}
-	waiters_fall_asleep(waiters, kept_out);
-	wait->interrupted = sleep(pipe, side);
-	waiters_wake_up(waiters, kept_out);
-	if (wait->watched) {
-		wait->watched = false;
-		watch_end(&side->watch, wait->since);
-	}
-	return 0;
-}
-
-static int wait_for_bytes(struct pipe *pipe, unsigned int flags, struct wait *wait)
-{
-	if (flags & O_NONBLOCK) {
-		pipe_refuse_reader(pipe);
-		mutex_unlock(&pipe->lock);
-		return -EAGAIN;
-	}
-	return wait_for_change(pipe, &pipe->readers, &pipe->waiting_readers,
-			       indices_is_reading(&pipe->ring.indices), wait);
-}
-
-static int wait_for_room(struct pipe *pipe, unsigned int flags, struct wait *wait)
-{
-	if (flags & O_NONBLOCK) {
-		pipe_refuse_writer(pipe);
-		mutex_unlock(&pipe->lock);
-		return -EAGAIN;
-	}
-	return wait_for_change(pipe, &pipe->writers, &pipe->waiting_writers,
-			       pipe_is_writing(pipe), wait);
-}
-
-static size_t drain(struct pipe *pipe, struct bytes_lease lease, size_t rest, struct buffer *to)
-{
-	size_t drained = 0;
-
-	for (;;) {
-		struct bytes_lease next = { 0 };
-		struct levels before;
-		size_t copied, taken;
-		struct news news;
-		bool fault;
-
-		copied = in_pieces(&lease.extent, &pipe->writers.watch, to, DESTINATION, &fault);
-		mutex_lock(&pipe->lock);
-		before = pipe_levels(pipe);
-		if (copied < lease.extent.span.len && !fault) {
-			taken = ring_take_part(&pipe->ring, &lease, copied);
-			next = lease;
-		} else {
-			bool last = fault || lease.packet || !rest || !to->len;
-
-			taken = ring_take(&pipe->ring, &lease, copied);
-			if (!last)
-				next = ring_lease_stream(&pipe->ring, min(to->len, rest));
-			rest -= next.extent.span.len;
-		}
-		news = pipe_news(pipe, before, READER, taken, !next.extent.span.len);
-		mutex_unlock(&pipe->lock);
-		pipe_tell(pipe, &news);
-
-		drained += taken;
-		if (!next.extent.span.len)
-			return drained;
-		lease = next;
-	}
-}
-
-static size_t fill(struct pipe *pipe, struct room_lease lease, unsigned int flags, size_t whole,
-		   struct buffer *from, bool *fault)
-{
-	size_t filled = 0;
-
-	for (;;) {
-		struct room_lease next = { 0 };
-		struct levels before;
-		size_t copied, put;
-		struct news news;
-
-		copied = in_pieces(&lease.extent, &pipe->readers.watch, from, SOURCE, fault);
-		mutex_lock(&pipe->lock);
-		before = pipe_levels(pipe);
-		if (copied < lease.extent.span.len && !*fault) {
-			put = ring_put_part(&pipe->ring, &lease, copied);
-			next = lease;
-		} else {
-			bool unused = *fault && lease.indivisible;
-
-			put = ring_put(&pipe->ring, &lease, unused ? 0 : copied);
-			if (!*fault && from->len)
-				next = pipe_lease_room(pipe, flags, whole, from->len);
-		}
-		news = pipe_news(pipe, before, WRITER, put, !next.extent.span.len);
-		mutex_unlock(&pipe->lock);
-		pipe_tell(pipe, &news);
-
-		filled += put;
-		if (!next.extent.span.len)
-			return filled;
-		lease = next;
-	}
-}
 
 static noinline ssize_t read_with_care(struct pipe *pipe, const struct seat *seat,
 				       unsigned int flags, struct buffer *to)

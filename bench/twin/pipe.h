@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The pipe: its state, and whom a change concerns. The second half of mini_pipe/pipe.rs. */
+/* The pipe: its state, and whom a change concerns: mini_pipe/pipe.rs and what is in pipe/. */
 #ifndef TWIN_PIPE_H
 #define TWIN_PIPE_H
 
@@ -10,8 +10,6 @@
 #include "ring.h"
 #include "waiters.h"
 #include "watch.h"
-
-#define PIECE (8 * PAGE_SIZE)
 
 enum policy {
 	BUFFERED,
@@ -227,21 +225,6 @@ static __always_inline struct room_lease pipe_lease_room(struct pipe *pipe, unsi
 	most = packet ? min(rest, limit) : rest;
 	least = packet || whole <= limit ? most : 1;
 	return ring_lease_room(&pipe->ring, least, most, packet);
-}
-
-static __always_inline size_t in_pieces(const struct extent *extent, const struct watch *watch,
-					struct buffer *user, enum direction direction, bool *fault)
-{
-	size_t done = 0;
-
-	for (;;) {
-		size_t copied = extent_copy(extent, done, PIECE, user, direction);
-
-		done += copied;
-		*fault = copied < PIECE && done < extent->span.len;
-		if (*fault || done == extent->span.len || watch_is_watched(watch))
-			return done;
-	}
 }
 
 #endif
