@@ -115,7 +115,9 @@ end_polling:	condvar.triggered[me];
 		at_work = at_work + !EDGES;
 		condvar.triggered[me] = false;
 		condvar.hopeful[me] = false;
+#if BROKEN != KNOWN_TOO_LATE
 		pipe_poll_is_known(reads, writes, EDGES, false)
+#endif
 	};
 	atomic { pipe_poll_queues(me, reads, writes, false) };
 	atomic {
@@ -129,6 +131,9 @@ end_polling:	condvar.triggered[me];
 		:: else
 		fi
 	}
+#if BROKEN == KNOWN_TOO_LATE
+	atomic { pipe_poll_is_known(reads, writes, EDGES, false) }
+#endif
 	od
 }
 

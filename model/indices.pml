@@ -32,14 +32,26 @@ inline lease_room(most)
 
 inline take(taken)
 {
-	assert(taken <= reading && reading <= held);
 	held = held - taken;
 	reading = 0
 }
 
+inline take_part(taken)
+{
+	assert(taken < reading);
+	held = held - taken;
+	reading = reading - taken
+}
+
 inline put(count)
 {
-	assert(count <= writing && held + writing <= CAPACITY);
 	held = held + count;
 	writing = 0
+}
+
+inline put_part(count)
+{
+	assert(count < writing);
+	held = held + count;
+	writing = writing - count
 }

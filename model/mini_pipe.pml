@@ -7,8 +7,10 @@
  * This is the front door. The rooms are those of the module, and what they do has the same names, so
  * that both can be read side by side:
  *
- *   pipe.pml        mini_pipe/pipe.rs: read, write and poll; who is woken when. Read this first
- *   waiters.pml     mini_pipe/waiters.rs: whom a change concerns
+ *   pipe.pml        mini_pipe/pipe.rs: read, write and poll. Read this first
+ *   transfer.pml    mini_pipe/pipe/transfer.rs: bytes go at once, or in parts under leases
+ *   waiting.pml     mini_pipe/pipe/waiting.rs: waiting, awake or asleep; who is told when
+ *   waiters.pml     mini_pipe/waiters.rs: whom a change concerns, if anybody waits
  *   ends.pml        mini_pipe/ends.rs: who has come, and who has left
  *   ring.pml        mini_pipe/ring.rs: the copies; what the bytes are
  *   indices.pml     mini_pipe/indices.rs: how many bytes there are, and who holds them
@@ -25,7 +27,12 @@
  * - Each of the two wake-ups of a lease's end or a close is a step of its own, after the mutex was
  *   dropped. So anything can happen between the change, the one wake-up and the other. One wake-up is
  *   one step: the queue has a lock.
- * - A copy is one step with the end of its lease. Until then nobody else touches those bytes.
+ * - A copy is one step with the end of its lease, or with the part of it that is given back. Until then
+ *   nobody else touches those bytes.
+ * - Any call that could go at once may take a lease instead, as if its memory were not there. A part may
+ *   be given back, or more be leased in the same step, whether somebody watches or not.
+ * - One may watch, awake, for any time and as often as one likes, before one sleeps. Watching is told of
+ *   nothing that is not in the pipe: what matters is that the mutex was dropped, and that one looks again.
  * - Signals come to sleepers. One that comes earlier ends the next sleep at once, as if it had come
  *   right after the sleeper had queued, which it does before it drops the mutex.
  * - Everybody makes any number of calls, of any length, blocking or not; each copy may fault after any
@@ -69,6 +76,12 @@
 #ifndef FAULTS
 #define FAULTS			1
 #endif
+#ifndef PARTS			/* a lease may be given back in parts */
+#define PARTS			1
+#endif
+#ifndef AWAKE			/* one may wait awake before one sleeps */
+#define AWAKE			1
+#endif
 #ifndef COLOURS			/* the bytes are looked at */
 #define COLOURS			0
 #endif
@@ -93,6 +106,10 @@
 #define EDGE_NOT_TOLD		14
 #define EXCLUSIVE_KEEPS_WAKE_UP	15
 #define QUEUED_BEFORE_KNOWN	16
+#define KNOWN_TOO_LATE		17
+#define SLEEPERS_NOT_SEEN	18
+#define WATCHED_BLINDLY		19
+#define PART_NOT_TOLD		20
 #ifndef BROKEN
 #define BROKEN			0
 #endif
@@ -105,11 +122,13 @@
 #include "ends.pml"
 #include "properties.pml"
 #include "pipe.pml"
+#include "transfer.pml"
+#include "waiting.pml"
 
 /* What the calls of pipe.pml keep for themselves. */
 #define CALLER							\
 	byte from;						\
-	bool interrupted, kept_out;				\
+	bool interrupted, kept_out, holds;			\
 	mtype readers_due = nobody, writers_due = nobody
 
 proctype Reader(byte me)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 
 /*
- * mini_pipe/pipe.rs: read, write and poll, sleeping and waking. Read this first.
+ * mini_pipe/pipe.rs: read, write and poll. Read this first.
  *
  * What is atomic here happens under the mutex there, from a lock to the next unlock. A call returns to
  * next_call, a label of its process. What is of no use any more is zeroed, so that states which cannot
@@ -22,28 +22,10 @@
 #define is_nonblocking(call)	(call != BLOCKING)
 #define is_blocking(call)	(call != NONBLOCKING)
 
-/* Whose lease it is that ends. */
-mtype = { reader, writer };
-
 /* What a call returns, if it moves nothing; only for the story. */
 mtype = { END_OF_FILE, EAGAIN, ERESTARTSYS, EPIPE, EFAULT };
 
-Waiters waiting_readers, waiting_writers;
-
-hidden byte most, least, copied, leased, count, bytes_before, room_before, was_refused, events;
-
-#if BROKEN == PUBLISH_AFTER_WAKE
-#define WAKE_TOO_EARLY							\
-	atomic {							\
-		true;							\
-		decide(readers, readers_due, everybody);		\
-		decide(writers, writers_due, everybody);		\
-		notify(readers, readers_due);				\
-		notify(writers, writers_due)				\
-	};
-#else
-#define WAKE_TOO_EARLY
-#endif
+hidden byte most, least, was_refused, events;
 
 inline pipe_open(me, reads, writes)
 {
@@ -80,12 +62,10 @@ inline pipe_read(me, call)
 {
 	atomic {
 		true;
-		do
+looks:		do
 		:: interrupted && broken(SIGNAL_FIRST) ->
 			read_returns(me, ERESTARTSYS)
 		:: !(interrupted && broken(SIGNAL_FIRST)) && bytes_to_lease() ->
-			select(most : 1 .. held);
-			lease_bytes(most);
 			break
 		:: else ->
 			if
@@ -106,20 +86,16 @@ inline pipe_read(me, call)
 			fi
 		od;
 		interrupted = false;
+		select(most : 1 .. held);
+		if
+		:: take_at_once(me)
+		:: lease_bytes(most);
+			holds = true
+		fi;
 		printf("reader %d has a lease of %d bytes, of %d\n", me, reading, held)
 	};
-	WAKE_TOO_EARLY
-	atomic {
-		copy_to(copied);
-		if
-		:: broken(LEASE_KEPT_ON_FAULT) && copied < reading -> read_returns(me, EFAULT)
-		:: broken(FAULT_LOSES_BYTES) -> copied = reading
-		:: else
-		fi;
-		end_lease(reader, me, copied);
-		return_unless_due()
-	};
-	wake_both()
+	drain(me);
+	watch_and_look()
 }
 
 inline read_returns(me, what)
@@ -138,7 +114,7 @@ inline pipe_write(me, call)
 		:: from == 0 -> select(from : 1 .. LARGE)
 		:: else
 		fi;
-		do
+looks:		do
 		:: readers_left(me) ->
 			assert(met_reader[me]);
 			write_returns(me, EPIPE)
@@ -148,11 +124,6 @@ inline pipe_write(me, call)
 			:: interrupted && broken(SIGNAL_FIRST) ->
 				write_returns(me, ERESTARTSYS)
 			:: !(interrupted && broken(SIGNAL_FIRST)) && room_to_lease(least) ->
-				if
-				:: from < LARGE -> most = from
-				:: from == LARGE -> select(most : 1 .. room())
-				fi;
-				lease_room(most);
 				break
 			:: else
 			fi;
@@ -167,26 +138,19 @@ inline pipe_write(me, call)
 				wait_for_room(me, least)
 			fi
 		od;
+		if
+		:: from < LARGE -> most = from
+		:: from == LARGE -> select(most : 1 .. room())
+		fi;
+		if
+		:: room() >= most -> put_at_once(me)
+		:: lease_room(most);
+			holds = true
+		fi;
 		printf("writer %d has a lease of %d, for %d\n", me, writing, from)
 	};
-	WAKE_TOO_EARLY
-	atomic {
-		copy_from(copied);
-		leased = writing;
-		count = (from < LARGE && copied < leased && !broken(ATOMIC_FAULTS_MIDWAY) -> 0 : copied);
-		assert(from == LARGE || count == 0 || count == from);
-		if
-		:: broken(LEASE_KEPT_ON_FAULT) && copied < leased -> write_returns(me, EFAULT)
-		:: else
-		fi;
-		end_lease(writer, me, count);
-		if
-		:: from == LARGE && copied == leased	/* there is more of it */
-		:: from = 0; interrupted = false	/* that was all, or a fault */
-		fi;
-		return_unless_due()
-	};
-	wake_both()
+	fill(me);
+	watch_and_look()
 }
 
 inline write_returns(me, what)
@@ -243,78 +207,6 @@ inline pipe_poll_looks(me, reads, writes)
 	printf("poller %d finds %d\n", me, events)
 }
 
-inline wait_for_bytes(me)
-{
-	kept_out = is_reading();
-	fall_asleep(waiting_readers, kept_out);
-	printf("reader %d sleeps, kept out %d\n", me, kept_out);
-	wait_interruptible(readers, me, 1, interrupted);
-	printf("reader %d wakes up, signal %d\n", me, interrupted);
-	wake_up(waiting_readers, kept_out);
-	kept_out = false
-}
-
-inline wait_for_room(me, level)
-{
-	kept_out = is_writing();
-	fall_asleep(waiting_writers, kept_out);
-	note_kept_out(me, kept_out);
-	printf("writer %d sleeps, needs %d, kept out %d\n", me, level, kept_out);
-	wait_interruptible(writers, me, level, interrupted);
-	printf("writer %d wakes up, signal %d\n", me, interrupted);
-	note_kept_out(me, false);
-	wake_up(waiting_writers, kept_out);
-	kept_out = false
-}
-
-/* The part of it under the mutex; wake_both is the other. */
-inline end_lease(holder, me, moved)
-{
-	bytes_before = bytes();
-	room_before = room();
-	if
-	:: holder == reader -> ring_take(moved)
-	:: holder == writer -> ring_put(moved)
-	fi;
-	note_end_of_lease((holder == writer), moved);
-
-	concerned(waiting_readers, READERS_READY, bytes_before, bytes(), (holder == reader), readers_due);
-	concerned(waiting_writers, WRITERS_READY, room_before, room(), (holder == writer), writers_due);
-	if
-	:: holder == reader && is_empty() && no_writers() && !broken(END_NOT_HANDED_ON) ->
-		readers_due = everybody
-	:: else
-	fi;
-	decide(readers, readers_due, (broken(PUBLISH_AFTER_WAKE) -> nobody : readers_due));
-	decide(writers, writers_due, (broken(PUBLISH_AFTER_WAKE) -> nobody : writers_due));
-	printf("%e %d moved %d: bytes %d to %d, wakes %e; room %d to %d, wakes %e\n", holder, me, moved,
-	       bytes_before, bytes(), readers_due, room_before, room(), writers_due)
-}
-
-inline wake_both()
-{
-	do
-	:: atomic {
-		writers_due != nobody ->
-		notify(writers, writers_due);
-		return_unless_due()
-	}
-	:: atomic {
-		writers_due == nobody ->
-		notify(readers, readers_due);
-		return_unless_due()
-	}
-	od
-}
-
-inline return_unless_due()
-{
-	if
-	:: readers_due == nobody && writers_due == nobody -> goto next_call
-	:: else
-	fi
-}
-
 inline refuse_reader()
 {
 	was_refused = is_reading();
@@ -330,20 +222,5 @@ inline refuse_writer()
 	if
 	:: was_refused -> refuse(waiting_writers)
 	:: else
-	fi
-}
-
-/* Whom a wake-up is due to is known under the mutex; it is sent when that was dropped. */
-inline decide(condvar, due_to, whom)
-{
-	due_to = whom;
-	condvar.due = condvar.due + (due_to != nobody)
-}
-
-inline wake(condvar, due_to)
-{
-	if
-	:: due_to == nobody
-	:: atomic { due_to != nobody -> notify(condvar, due_to) }
 	fi
 }

@@ -43,12 +43,12 @@ inline note_kept_out(me, is_out)
 	owed_room[me] = false
 }
 
-inline note_end_of_lease(writes, moved)
+inline note_move(writes, moved, ended)
 {
 	d_step {
 		for (who : 0 .. MAX - 1) {
 			owed_room[who] = kept_out_writer[who] && room() >= writers.need[who] &&
-				(writes || owed_room[who])
+				((writes && ended) || owed_room[who])
 		}
 		note_news(writes && moved > 0)
 	}

@@ -21,19 +21,9 @@ hidden byte place, cell;
 
 #endif
 
-/* Copies all that is leased, or less if the user's memory faults. */
-inline copy(copied, leased)
-{
-#if FAULTS
-	select(copied : 0 .. leased)
-#else
-	copied = leased
-#endif
-}
-
 inline copy_to(copied)
 {
-	copy(copied, reading);
+	assert(copied <= reading);
 #if COLOURS
 	for (place : 0 .. copied - 1) {
 		if
@@ -48,7 +38,7 @@ inline copy_to(copied)
 
 inline copy_from(copied)
 {
-	copy(copied, writing);
+	assert(copied <= writing);
 #if COLOURS
 	last = last_in;
 	for (place : held .. held + copied - 1) {
@@ -62,8 +52,9 @@ inline copy_from(copied)
 #endif
 }
 
-inline ring_take(taken)
+inline take_out(taken)
 {
+	assert(taken <= reading && reading <= held);
 #if COLOURS
 	d_step {
 		for (cell : 0 .. CAPACITY - 1) {
@@ -71,11 +62,23 @@ inline ring_take(taken)
 		}
 	}
 #endif
+}
+
+inline ring_take(taken)
+{
+	take_out(taken);
 	take(taken)
 }
 
-inline ring_put(count)
+inline ring_take_part(taken)
 {
+	take_out(taken);
+	take_part(taken)
+}
+
+inline put_in(count)
+{
+	assert(count <= writing && held + writing <= CAPACITY);
 #if COLOURS
 	d_step {
 		for (cell : held .. held + writing - 1) {
@@ -87,5 +90,16 @@ inline ring_put(count)
 		}
 	}
 #endif
+}
+
+inline ring_put(count)
+{
+	put_in(count);
 	put(count)
+}
+
+inline ring_put_part(count)
+{
+	put_in(count);
+	put_part(count)
 }

@@ -10,6 +10,7 @@ typedef Waiters {
 	byte asleep;
 	byte kept_out;
 	bool refused;
+	bool polled;
 	bool edges;
 	bool exclusive
 };
@@ -28,6 +29,9 @@ inline wake_up(waiters, was_out)
 	waiters.kept_out = waiters.kept_out - was_out
 }
 
+#define is_nobody(waiters)	((waiters.asleep == 0 || broken(SLEEPERS_NOT_SEEN)) && \
+				 !waiters.polled && !waiters.refused)
+
 inline refuse(waiters)
 {
 	waiters.refused = true
@@ -35,17 +39,28 @@ inline refuse(waiters)
 
 inline waiters_poll(waiters, by_edges, exclusively)
 {
+	waiters.polled = true;
 	waiters.edges = waiters.edges || by_edges;
 	waiters.exclusive = waiters.exclusive || exclusively
 }
 
 inline forget_pollers(waiters)
 {
+	waiters.polled = false;
 	waiters.edges = false;
 	waiters.exclusive = false
 }
 
 inline concerned(waiters, ready, before, now, returned, whom)
+{
+	if
+	:: is_nobody(waiters) -> whom = nobody
+	:: else -> find_out(waiters, ready, before, now, returned, whom)
+	fi
+}
+
+/* Rust's whom() */
+inline find_out(waiters, ready, before, now, returned, whom)
 {
 	d_step {
 		rose = before < now;
