@@ -4,9 +4,9 @@
  * and so on until it has no more of them. It fails cleanly each time, and the next try works. What
  * it did not give back is found later, when the module is unloaded: by kmemleak.
  *
- * Some can do without what failed: who gets no block of pages takes single ones, who cannot copy at
- * once does so with more care, and the kernel allocates for its own books, now and then. So how many
- * faults a call fails at is not always the same; and a page that fails is followed by another one, a
+ * Some can do without what failed: who gets no block of pages takes single ones, who cannot copy
+ * at once does so with more care, and the kernel allocates for its own books, now and then. So how
+ * often a call fails is not always the same; and a page that fails is followed by another one, a
  * little later.
  *
  * Needs a kernel with fault injection; see .config.debug. A task's fail-nth counts whatever can
@@ -127,8 +127,8 @@ static void set_own(int fd, const char *text)
 }
 
 /* Makes the call with its nth fault. */
-static struct outcome fail(struct __test_metadata *_metadata, int fail_nth, int nth, call_fn call,
-			   const void *arg)
+static struct outcome meet_fault(struct __test_metadata *_metadata, int fail_nth, int nth,
+				 call_fn call, const void *arg)
 {
 	int fail_more = open("/proc/thread-self/make-it-fail", O_WRONLY | O_CLOEXEC);
 	struct outcome outcome = { .fault = NONE };
@@ -269,7 +269,7 @@ TEST_F_TIMEOUT(loading, fails_cleanly_at_each_allocation_in_turn, 300)
 	do {
 		bool loaded;
 
-		outcome = fail(_metadata, self->fail_nth, nth, load_image, &image);
+		outcome = meet_fault(_metadata, self->fail_nth, nth, load_image, &image);
 		expect_clean(_metadata, nth, &outcome);
 		loaded = outcome.ret == 0;
 		EXPECT_TRUE(node_becomes(loaded));
@@ -322,7 +322,7 @@ static void fails_to_come(struct __test_metadata *_metadata, int fail_nth, int e
 	do {
 		int peer = open_pipe(_metadata, peer_end | O_NONBLOCK);
 
-		outcome = fail(_metadata, fail_nth, nth, open_end, &end);
+		outcome = meet_fault(_metadata, fail_nth, nth, open_end, &end);
 		expect_clean(_metadata, nth, &outcome);
 		if (outcome.ret >= 0)
 			close(outcome.ret);
@@ -364,7 +364,7 @@ TEST_F(faults, a_private_pipe_that_cannot_be_made_is_not_there)
 	do {
 		struct mini_pipe_pair pair = { .flags = O_NONBLOCK, .read_fd = device };
 
-		outcome = fail(_metadata, self->fail_nth, nth, make_both_ends, &pair);
+		outcome = meet_fault(_metadata, self->fail_nth, nth, make_both_ends, &pair);
 		expect_clean(_metadata, nth, &outcome);
 		if (outcome.ret == 0) {
 			put_in(_metadata, pair.write_fd, 10);
@@ -399,7 +399,7 @@ TEST_F(faults, a_pipe_that_cannot_be_resized_stays_as_it_is)
 
 	do {
 		put_in(_metadata, fd, 5000);
-		outcome = fail(_metadata, self->fail_nth, nth, make_larger, &fd);
+		outcome = meet_fault(_metadata, self->fail_nth, nth, make_larger, &fd);
 		expect_clean(_metadata, nth, &outcome);
 		EXPECT_EQ(outcome.ret < 0 ? capacity : LARGER, capacity_of(fd));
 		EXPECT_EQ(5000, drain_pipe(_metadata, fd));
@@ -428,7 +428,7 @@ TEST_F(faults, a_broken_pipe_is_told_whatever_fails)
 	};
 	touch(_metadata, O_RDONLY);
 	do {
-		outcome = fail(_metadata, self->fail_nth, nth, move_bytes, &transfer);
+		outcome = meet_fault(_metadata, self->fail_nth, nth, move_bytes, &transfer);
 		EXPECT_EQ(-1, outcome.ret);
 		EXPECT_EQ(EPIPE, outcome.err);
 		EXPECT_EQ(SIGPIPE, sigtimedwait(&sigpipe, NULL, &at_once));
@@ -461,7 +461,8 @@ TEST_F(faults, a_splice_that_finds_no_memory_leaves_what_it_does_not_take)
 
 		put_in(_metadata, fd, 100 + len);
 		take(_metadata, fd, 100);
-		outcome = fail(_metadata, self->fail_nth, nth, splice_some, (int[]){ fd, way[1] });
+		outcome = meet_fault(_metadata, self->fail_nth, nth, splice_some,
+				     (int[]){ fd, way[1] });
 		expect_clean(_metadata, nth, &outcome);
 		taken = outcome.ret < 0 ? 0 : outcome.ret;
 		if (outcome.fault == NONE)
@@ -518,7 +519,7 @@ FIXTURE_TEARDOWN(bytes)
 static struct outcome move_some(struct __test_metadata *_metadata, int fail_nth, int nth,
 				const struct transfer *transfer)
 {
-	struct outcome outcome = fail(_metadata, fail_nth, nth, move_bytes, transfer);
+	struct outcome outcome = meet_fault(_metadata, fail_nth, nth, move_bytes, transfer);
 
 	expect_clean(_metadata, nth, &outcome);
 	EXPECT_NE(0, outcome.ret);
@@ -724,7 +725,7 @@ TEST_F(a_call, fails_cleanly_at_each_fault_in_turn)
 	int nth = 1;
 
 	do {
-		outcome = fail(_metadata, self->fail_nth, nth, variant->call, &self->files);
+		outcome = meet_fault(_metadata, self->fail_nth, nth, variant->call, &self->files);
 		expect_clean(_metadata, nth, &outcome);
 		EXPECT_TRUE(outcome.ret == -1 || outcome.ret == variant->ret);
 		failures += outcome.ret < 0;

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* O_NONBLOCK: what fits, at once, or EAGAIN. */
-#include <time.h>
-#include "ioctls.h"
 #include "pipe_fixture.h"
 
 TEST_F(pipe, reading_an_empty_pipe_gives_eagain)
@@ -118,40 +116,6 @@ TEST_F(pipe, a_smaller_write_may_fit_where_a_larger_one_did_not)
 	EXPECT_EQ(50, write(fd, big_buffer(), 50));
 	EXPECT_EQ(-1, write(fd, big_buffer(), 1));
 	EXPECT_EQ(EAGAIN, errno);
-}
-
-/* The best of many, in nanoseconds: what else the machine does may only make it longer. */
-static long time_to_eagain(struct __test_metadata *_metadata, int fd, bool writes)
-{
-	struct timespec before, after;
-	long best = LONG_MAX;
-
-	for (int i = 0; i < 200; i++) {
-		clock_gettime(CLOCK_MONOTONIC, &before);
-		ASSERT_EQ(-1, writes ? write(fd, "x", 1) : read(fd, big_buffer(), 1));
-		clock_gettime(CLOCK_MONOTONIC, &after);
-		ASSERT_EQ(EAGAIN, errno);
-		best = smaller(best, (after.tv_sec - before.tv_sec) * 1000000000 +
-			       after.tv_nsec - before.tv_nsec);
-	}
-	return best;
-}
-
-/*
- * Who waits may do so awake for a while, 100 us, where there are several processors. It tries that
- * in a pipe that is new, and gives it up where it does not help.
- */
-TEST_F(pipe, eagain_comes_without_any_wait)
-{
-	struct ends ends = private_pipe(_metadata, O_NONBLOCK, 0);
-	long most = 50000;
-	int pipe_2[2];
-
-	ASSERT_EQ(0, pipe2(pipe_2, O_NONBLOCK));
-	most += time_to_eagain(_metadata, pipe_2[0], false);
-	EXPECT_GT(most, time_to_eagain(_metadata, ends.r, false));
-	fill_pipe(_metadata, ends.w);
-	EXPECT_GT(most, time_to_eagain(_metadata, ends.w, true));
 }
 
 TEST_F(pipe, fcntl_makes_a_waiting_file_a_nonblocking_one)
