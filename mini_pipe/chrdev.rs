@@ -152,7 +152,7 @@ pub(crate) trait CharDevice: Sized + Send + Sync + 'static {
 
     /// `poll(2)` and its kin: registers with `table`, if there is one, then returns the `POLL*`
     /// bits that hold. May sleep.
-    fn poll(&self, file: &File, table: Option<&PollTable<'_>>, interest: Interest) -> u32;
+    fn poll(&self, file: &File, table: Option<PollTable<'_>>, interest: Interest) -> u32;
 
     /// `O_ASYNC` is switched on or off for descriptor `fd`. Returns whether that changed anything.
     /// May sleep.
@@ -311,7 +311,7 @@ impl<T: CharDevice> Operations<T> {
         };
         // Who is queued already, or does not wait, only asks.
         let queues = wanted.is_some_and(|wanted| wanted._qproc.is_some());
-        me.poll(file, queues.then_some(&table), interest)
+        me.poll(file, queues.then_some(table), interest)
     }
 
     /// # Safety

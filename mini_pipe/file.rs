@@ -77,7 +77,8 @@ impl CharDevice for PipeFile {
         self.pipe.splice(&self.seat, call, target, most)
     }
 
-    fn poll(&self, file: &File, table: Option<&PollTable<'_>>, interest: Interest) -> u32 {
+    #[inline(always)]
+    fn poll(&self, file: &File, table: Option<PollTable<'_>>, interest: Interest) -> u32 {
         self.pipe.poll(&self.seat, file, table, interest)
     }
 

@@ -369,11 +369,12 @@ impl Pipe {
     ///
     /// Returns the `POLL*` bits that hold. A reader that polls edge-triggered is told of every
     /// write from then on, as pipe.c does it, since programs have come to rely on it.
+    #[inline(always)]
     pub(crate) fn poll(
         &self,
         seat: &Seat,
         file: &File,
-        table: Option<&PollTable<'_>>,
+        table: Option<PollTable<'_>>,
         interest: Interest,
     ) -> u32 {
         // Known before it is queued: no sleeper may come behind an exclusive poller that is not.
