@@ -764,6 +764,31 @@ mod tests {
     }
 
     #[test]
+    fn a_lease_given_back_in_parts_goes_on_with_the_rest() -> Result {
+        let mut ring = ring(4 * PAGE_SIZE)?;
+        let mut other = Storage::new(8 * PAGE_SIZE, None)?;
+        let (mut goes, mut came) = (pattern(0, 10000)?, pattern(1, 10000)?);
+        if let Some(mut lease) = ring.lease_room(1, 10000, false) {
+            assert_eq!(copy_from(&lease, &mut goes[..3000]), 3000);
+            assert_eq!(ring.put_part(&mut lease, 3000), 3000);
+            assert_eq!((ring.indices().bytes(), lease.len()), (3000, 7000));
+            assert_eq!(copy_from(&lease, &mut goes[3000..]), 7000);
+            ring.put(lease, 7000);
+        }
+        if let Some(mut lease) = ring.lease_bytes(10000) {
+            assert_eq!(copy_to(&lease, &mut came[..5000]), 5000);
+            assert!(ring.resize(&mut other).is_ok());
+            assert_eq!(ring.take_part(&mut lease, 5000), 5000);
+            assert_eq!(lease.len(), 5000);
+            assert_eq!(copy_to(&lease, &mut came[5000..]), 5000);
+            ring.take(lease, 5000);
+        }
+        assert!(ring.reader_keeps.is_none() && ring.indices().is_empty());
+        assert!(came[..] == goes[..]);
+        Ok(())
+    }
+
+    #[test]
     fn another_rings_lease_stays_out() -> Result {
         let (mut ring, mut other) = (ring(PAGE_SIZE)?, ring(PAGE_SIZE)?);
         put(&mut ring, &mut pattern(0, 10)?);
