@@ -485,14 +485,26 @@ impl Extent {
     /// Calls `work` with page, offset in it and length, for each piece of the span that lies in one
     /// page, until one does less than its piece. Returns how many bytes were done in all.
     #[inline(always)]
-    fn for_each_piece(&self, mut work: impl FnMut(&Page, usize, usize) -> usize) -> usize {
+    fn for_each_piece(&self, work: impl FnMut(&Page, usize, usize) -> usize) -> usize {
+        self.for_each_piece_of(self.span, PAGE_SIZE, work)
+    }
+
+    /// The same, for a `part` of the span, and pieces that lie in one unit of so many bytes: in the
+    /// page, from the offset on, and its neighbours.
+    #[inline(always)]
+    fn for_each_piece_of(
+        &self,
+        part: Span,
+        unit: usize,
+        mut work: impl FnMut(&Page, usize, usize) -> usize,
+    ) -> usize {
         // SAFETY: By the type invariants, the pages are valid while the lease is out, and it is out
         // for as long as `self` exists.
         let pages = unsafe { &*self.pages };
-        for_each_piece(self.span, PAGE_SIZE, |index, offset, len| {
+        for_each_piece(part, unit, |index, offset, len| {
             pages.at(index).map_or(0, |cell| {
                 // SAFETY: By the type invariants, this page is not replaced.
-                work(unsafe { &*cell.get() }, offset, len)
+                work(unsafe { &*cell.get() }, offset % PAGE_SIZE, len)
             })
         })
     }
@@ -507,21 +519,15 @@ impl Extent {
     /// bytes after the first. Returns how many were copied.
     #[inline(always)]
     fn copy(&self, skip: usize, len: usize, user: &mut impl UserMemory) -> usize {
-        // SAFETY: By the type invariants, the pages are valid while the lease is out, and it is out
-        // for as long as `self` exists.
-        let pages = unsafe { &*self.pages };
         let part = Span {
             start: self.span.start.wrapping_add(skip),
             len: len.min(self.span.len.saturating_sub(skip)),
         };
-        for_each_piece(part, self.unit, |index, offset, len| {
-            pages.at(index).map_or(0, |cell| {
-                // SAFETY: By the type invariants, this page is not replaced.
-                unsafe { &*cell.get() }.with_bytes(|bytes| {
-                    // SAFETY: The piece lies within the page and its neighbours, and by the type
-                    // invariants nobody else touches these bytes meanwhile.
-                    unsafe { user.copy(bytes.add(offset % PAGE_SIZE), len) }
-                })
+        self.for_each_piece_of(part, self.unit, |page, offset, len| {
+            page.with_bytes(|bytes| {
+                // SAFETY: The piece lies within the page and its neighbours, and by the type
+                // invariants nobody else touches these bytes meanwhile.
+                unsafe { user.copy(bytes.add(offset), len) }
             })
         })
     }

@@ -27,8 +27,14 @@ static inline bool sleep_on(struct pipe *pipe, struct side *side)
 
 /* Does not hold the lock any more if it fails. */
 static inline int wait_for_change(struct pipe *pipe, struct side *side, struct waiters *waiters,
-				  bool kept_out, struct wait *wait)
+				  bool kept_out, unsigned int flags, struct wait *wait)
 {
+	if (flags & O_NONBLOCK) {
+		if (kept_out)
+			waiters_refuse(waiters);
+		mutex_unlock(&pipe->lock);
+		return -EAGAIN;
+	}
 	if (wait->interrupted) {
 		mutex_unlock(&pipe->lock);
 		return -ERESTARTSYS;
@@ -55,24 +61,14 @@ static inline int wait_for_change(struct pipe *pipe, struct side *side, struct w
 
 static inline int wait_for_bytes(struct pipe *pipe, unsigned int flags, struct wait *wait)
 {
-	if (flags & O_NONBLOCK) {
-		pipe_refuse_reader(pipe);
-		mutex_unlock(&pipe->lock);
-		return -EAGAIN;
-	}
 	return wait_for_change(pipe, &pipe->readers, &pipe->waiting_readers,
-			       indices_is_reading(&pipe->ring.indices), wait);
+			       indices_is_reading(&pipe->ring.indices), flags, wait);
 }
 
 static inline int wait_for_room(struct pipe *pipe, unsigned int flags, struct wait *wait)
 {
-	if (flags & O_NONBLOCK) {
-		pipe_refuse_writer(pipe);
-		mutex_unlock(&pipe->lock);
-		return -EAGAIN;
-	}
 	return wait_for_change(pipe, &pipe->writers, &pipe->waiting_writers,
-			       pipe_is_writing(pipe), wait);
+			       pipe_is_writing(pipe), flags, wait);
 }
 
 #endif

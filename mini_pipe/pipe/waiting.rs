@@ -67,20 +67,17 @@ impl Pipe {
     /// - `ERESTARTSYS`: a signal had come when it last waited.
     pub(super) fn wait_for_bytes<'a>(
         &'a self,
-        mut state: Guard<'a, State, MutexBackend>,
+        state: Guard<'a, State, MutexBackend>,
         call: &Call,
         wait: &mut Wait,
     ) -> Result<Guard<'a, State, MutexBackend>> {
-        if call.is_nonblocking() {
-            state.refuse_reader();
-            return Err(EAGAIN);
-        }
         let kept_out = state.ring.indices().is_reading();
         self.wait(
             state,
             &self.readers,
             |state| &mut state.waiting_readers,
             kept_out,
+            call,
             wait,
         )
     }
@@ -92,20 +89,17 @@ impl Pipe {
     /// As [`Pipe::wait_for_bytes`].
     pub(super) fn wait_for_room<'a>(
         &'a self,
-        mut state: Guard<'a, State, MutexBackend>,
+        state: Guard<'a, State, MutexBackend>,
         call: &Call,
         wait: &mut Wait,
     ) -> Result<Guard<'a, State, MutexBackend>> {
-        if call.is_nonblocking() {
-            state.refuse_writer();
-            return Err(EAGAIN);
-        }
         let kept_out = state.is_writing();
         self.wait(
             state,
             &self.writers,
             |state| &mut state.waiting_writers,
             kept_out,
+            call,
             wait,
         )
     }
@@ -115,15 +109,22 @@ impl Pipe {
     ///
     /// # Errors
     ///
-    /// `ERESTARTSYS`: a signal had come when it last waited.
+    /// As [`Pipe::wait_for_bytes`].
     fn wait<'a>(
         &'a self,
         mut state: Guard<'a, State, MutexBackend>,
         side: &Side,
         waiters: impl Fn(&mut State) -> &mut Waiters,
         kept_out: bool,
+        call: &Call,
         wait: &mut Wait,
     ) -> Result<Guard<'a, State, MutexBackend>> {
+        if call.is_nonblocking() {
+            if kept_out {
+                waiters(&mut state).refuse();
+            }
+            return Err(EAGAIN);
+        }
         if wait.interrupted {
             return Err(ERESTARTSYS);
         }
