@@ -67,18 +67,35 @@ limited() {
 	"$scripts/toolbox.sh" run timeout --foreground -k 5 "$@"
 }
 
-# Packs, boots, and exits with the command's status, or says why there is none.
-play() {
-	local ended=0 status
-	pack
+start() {
+	ended=0
 	if [[ -n $run ]]; then boot </dev/null || ended=$?; else boot || ended=$?; fi
 	tr -d '\r' <"$work/log" >"$log" || true
+}
+
+ended_by_timeout() {
+	[[ $ended == 124 || $ended == 137 ]]
+}
+
+# Packs, boots, and exits with the command's status, or says why there is none.
+play() {
+	local ended status
+	pack
+	start
+	# A kernel that dies before its first process has run nothing of ours. One that QEMU emulates on two
+	# processors does so now and then, with "Oops: int3": while the kernel patches itself, a processor can
+	# meet a breakpoint that is no longer there.
+	if ! ended_by_timeout && ! grep -q '^mini_pipe vm: up' "$log"; then
+		tail -n 40 "$log" >&2
+		echo "${0##*/}: the machine died before its first process; booting it once more" >&2
+		start
+	fi
 	status=$(sed -n 's/^mini_pipe vm: exit \([0-9]*\)$/\1/p' "$log" | tail -n 1)
 	if [[ -n $status ]]; then
 		exit "$status"
 	fi
 	tail -n 40 "$log" >&2
-	if [[ $ended == 124 || $ended == 137 ]]; then
+	if ended_by_timeout; then
 		die "the machine was ended after TIMEOUT=$timeout seconds; the kernel's whole log is $log"
 	fi
 	die "the machine ended without an exit status (its own was $ended); the kernel's whole log is $log"
