@@ -35,7 +35,7 @@ struct pipe_file {
 	struct seat seat;
 };
 
-static noinline ssize_t read_with_care(struct pipe *pipe, const struct seat *seat,
+static __always_inline ssize_t read_with_care(struct pipe *pipe, const struct seat *seat,
 				       unsigned int flags, struct buffer *to)
 {
 	struct wait wait = { 0 };
@@ -67,7 +67,7 @@ static noinline ssize_t read_with_care(struct pipe *pipe, const struct seat *sea
 	}
 }
 
-static noinline ssize_t write_with_care(struct pipe *pipe, const struct seat *seat,
+static __always_inline ssize_t write_with_care(struct pipe *pipe, const struct seat *seat,
 					unsigned int flags, struct buffer *from)
 {
 	struct wait wait = { 0 };

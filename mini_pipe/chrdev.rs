@@ -76,6 +76,7 @@ pub(crate) const OWNER: *mut bindings::module = (&raw const bindings::__this_mod
 pub(crate) const OWNER: *mut bindings::module = ptr::null_mut();
 
 /// How one `read`, `write` or `splice` was called.
+#[derive(Clone, Copy)]
 pub(crate) struct Call {
     /// The file's `O_*` flags.
     file: u32,
@@ -85,17 +86,17 @@ pub(crate) struct Call {
 
 impl Call {
     /// Whether the call must fail with `EAGAIN` rather than wait.
-    pub(crate) fn is_nonblocking(&self) -> bool {
+    pub(crate) fn is_nonblocking(self) -> bool {
         self.file & O_NONBLOCK != 0 || self.call & IOCB_NOWAIT != 0
     }
 
     /// Whether the file has each write be a packet: `O_DIRECT`, as in `pipe(2)`.
-    pub(crate) fn writes_packets(&self) -> bool {
+    pub(crate) fn writes_packets(self) -> bool {
         self.file & O_DIRECT != 0
     }
 
     /// Sends the caller `SIGPIPE`, unless it asked not to. For writers whose readers have left.
-    pub(crate) fn raise_sigpipe(&self) {
+    pub(crate) fn raise_sigpipe(self) {
         if self.call & IOCB_NOSIGNAL == 0 {
             // SAFETY: The current task is valid while it runs this.
             unsafe { bindings::send_sig(bindings::SIGPIPE as c_int, Task::current_raw(), 0) };
@@ -142,13 +143,13 @@ pub(crate) trait CharDevice: Sized + Send + Sync + 'static {
     fn open(shared: &Self::Shared, file: &File) -> Self;
 
     /// `read(2)` and its kin. May sleep.
-    fn read(&self, call: &Call, to: &mut impl Destination) -> Result<usize>;
+    fn read(&self, call: Call, to: impl Destination) -> Result<usize>;
 
     /// `write(2)` and its kin. May sleep.
-    fn write(&self, call: &Call, from: &mut impl Source) -> Result<usize>;
+    fn write(&self, call: Call, from: impl Source) -> Result<usize>;
 
     /// `splice(2)` into a `pipe(2)`, of at most `most` bytes, at least 1. May sleep.
-    fn splice(&self, call: &Call, target: &mut Target, most: usize) -> Result<usize>;
+    fn splice(&self, call: Call, target: &mut Target, most: usize) -> Result<usize>;
 
     /// `poll(2)` and its kin: registers with `table`, if there is one, then returns the `POLL*`
     /// bits that hold. May sleep.
@@ -271,8 +272,8 @@ impl<T: CharDevice> Operations<T> {
     ) -> isize {
         // SAFETY: By the safety requirements.
         let (me, file) = unsafe { Self::parts(file) };
-        let mut to = Buffer::new(UserPtr::from_ptr(at.cast()), len);
-        count_or_errno(me.read(&Call::from_file(file), &mut to))
+        let to = Buffer::new(UserPtr::from_ptr(at.cast()), len);
+        count_or_errno(me.read(Call::from_file(file), to))
     }
 
     /// `write(2)` itself, as [`Operations::read`].
@@ -288,8 +289,8 @@ impl<T: CharDevice> Operations<T> {
     ) -> isize {
         // SAFETY: By the safety requirements.
         let (me, file) = unsafe { Self::parts(file) };
-        let mut from = Buffer::new(UserPtr::from_ptr(at.cast_mut().cast()), len);
-        count_or_errno(me.write(&Call::from_file(file), &mut from))
+        let from = Buffer::new(UserPtr::from_ptr(at.cast_mut().cast()), len);
+        count_or_errno(me.write(Call::from_file(file), from))
     }
 
     /// # Safety
@@ -342,7 +343,7 @@ impl<T: CharDevice> Operations<T> {
         if len == 0 {
             return 0;
         }
-        count_or_errno(me.splice(&Call::from_splice(file, flags), &mut target, len))
+        count_or_errno(me.splice(Call::from_splice(file, flags), &mut target, len))
     }
 
     /// # Safety
@@ -387,11 +388,11 @@ impl<T: CharDevice> MiscDevice for Operations<T> {
     }
 
     fn read_iter(kiocb: Kiocb<'_, Self::Ptr>, iov: &mut IovIterDest<'_>) -> Result<usize> {
-        kiocb.file().read(&Call::from_kiocb(&kiocb), iov)
+        kiocb.file().read(Call::from_kiocb(&kiocb), iov)
     }
 
     fn write_iter(kiocb: Kiocb<'_, Self::Ptr>, iov: &mut IovIterSource<'_>) -> Result<usize> {
-        kiocb.file().write(&Call::from_kiocb(&kiocb), iov)
+        kiocb.file().write(Call::from_kiocb(&kiocb), iov)
     }
 
     fn ioctl(device: &T, _file: &File, command: u32, argument: usize) -> Result<isize> {

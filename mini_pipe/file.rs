@@ -64,16 +64,16 @@ impl CharDevice for PipeFile {
     }
 
     #[inline(always)]
-    fn read(&self, call: &Call, to: &mut impl Destination) -> Result<usize> {
+    fn read(&self, call: Call, to: impl Destination) -> Result<usize> {
         self.pipe.read(&self.seat, call, to)
     }
 
     #[inline(always)]
-    fn write(&self, call: &Call, from: &mut impl Source) -> Result<usize> {
+    fn write(&self, call: Call, from: impl Source) -> Result<usize> {
         self.pipe.write(&self.seat, call, from)
     }
 
-    fn splice(&self, call: &Call, target: &mut Target, most: usize) -> Result<usize> {
+    fn splice(&self, call: Call, target: &mut Target, most: usize) -> Result<usize> {
         self.pipe.splice(&self.seat, call, target, most)
     }
 

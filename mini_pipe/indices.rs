@@ -122,13 +122,12 @@ impl Indices {
     /// and while a writer holds a lease.
     pub(crate) fn vacant(&self, least: usize, most: usize) -> Option<Span> {
         let room = self.room();
-        let len = room.min(most);
-        if self.is_writing() || room < least || len == 0 {
+        if self.is_writing() || most == 0 || room < least || room == 0 {
             return None;
         }
         Some(Span {
             start: self.head,
-            len,
+            len: room.min(most),
         })
     }
 

@@ -12,8 +12,8 @@
 //!   sleeper, and must not die with it while others sleep on.
 //! - Wake-ups are sent after the mutex is dropped, by whoever made the change.
 //!
-//! What every read and every write goes through, once, is `#[inline(always)]`, here and in `ring`:
-//! that keeps a lease in registers.
+//! What every short read and write goes through, once, is `#[inline(always)]`, here, in `waiting`
+//! and in `ring`; what copies under leases is not, and leaves the registers to the others.
 
 use crate::{
     chrdev::Call,
@@ -205,27 +205,22 @@ impl Pipe {
     /// - `ERESTARTSYS`: a signal came while it waited.
     /// - `EFAULT`: not one byte could be stored in `to`. Those that could not stay in the pipe.
     #[inline(always)]
-    pub(crate) fn read(
-        &self,
-        seat: &Seat,
-        call: &Call,
-        to: &mut impl Destination,
-    ) -> Result<usize> {
+    pub(crate) fn read(&self, seat: &Seat, call: Call, to: impl Destination) -> Result<usize> {
         let mut state = self.state.lock();
-        match state.ring.try_take(to) {
+        match state.ring.try_take(&to) {
             Some(taken) => Ok(self.moved_at_once(state, Leaseholder::Reader, taken)),
             None => self.read_with_care(state, seat, call, to),
         }
     }
 
     /// Goes on with [`Pipe::read`] where it has to wait, or to copy much.
-    #[cold]
+    #[inline(always)]
     fn read_with_care<'a>(
         &'a self,
         mut state: Guard<'a, State, MutexBackend>,
         seat: &Seat,
-        call: &Call,
-        to: &mut impl Destination,
+        call: Call,
+        mut to: impl Destination,
     ) -> Result<usize> {
         let mut wait = Wait::default();
         if to.is_empty() {
@@ -234,13 +229,13 @@ impl Pipe {
         loop {
             if let Some((lease, rest)) = state.lease_bytes(to.len()) {
                 drop(state);
-                return some_or(self.drain(lease, rest, to), EFAULT);
+                return some_or(self.drain(lease, rest, &mut to), EFAULT);
             }
             if state.is_at_end(seat) {
                 return Ok(0);
             }
             state = self.wait_for_bytes(state, call, &mut wait)?;
-            if let Some(taken) = state.ring.try_take(to) {
+            if let Some(taken) = state.ring.try_take(&to) {
                 return Ok(self.moved_at_once(state, Leaseholder::Reader, taken));
             }
         }
@@ -259,7 +254,7 @@ impl Pipe {
     pub(crate) fn splice(
         &self,
         seat: &Seat,
-        call: &Call,
+        call: Call,
         target: &mut Target,
         most: usize,
     ) -> Result<usize> {
@@ -309,22 +304,22 @@ impl Pipe {
     /// - `ERESTARTSYS`: a signal came while it waited.
     /// - `EFAULT`: `from` cannot be read.
     #[inline(always)]
-    pub(crate) fn write(&self, seat: &Seat, call: &Call, from: &mut impl Source) -> Result<usize> {
+    pub(crate) fn write(&self, seat: &Seat, call: Call, from: impl Source) -> Result<usize> {
         let mut state = self.state.lock();
-        match state.try_write(seat, call, from) {
+        match state.try_write(seat, call, &from) {
             Some(put) => Ok(self.moved_at_once(state, Leaseholder::Writer, put)),
             None => self.write_with_care(state, seat, call, from),
         }
     }
 
     /// Goes on with [`Pipe::write`] where it has to wait, or to copy much.
-    #[cold]
+    #[inline(always)]
     fn write_with_care<'a>(
         &'a self,
         mut state: Guard<'a, State, MutexBackend>,
         seat: &Seat,
-        call: &Call,
-        from: &mut impl Source,
+        call: Call,
+        mut from: impl Source,
     ) -> Result<usize> {
         let mut written = 0;
         let mut wait = Wait::default();
@@ -333,7 +328,7 @@ impl Pipe {
             return Ok(0);
         }
         if state.policy == Policy::Rendezvous && !call.is_nonblocking() {
-            return self.write_in_turn(state, seat, call, from);
+            return self.write_in_turn(state, seat, call, &mut from);
         }
         loop {
             if state.ends.readers(seat) == Peer::Left {
@@ -343,7 +338,7 @@ impl Pipe {
             }
             if let Some(lease) = state.lease_room(call, whole, from.len()) {
                 drop(state);
-                let (put, fault) = self.fill(lease, call, whole, from);
+                let (put, fault) = self.fill(lease, call, whole, &mut from);
                 written += put;
                 if fault {
                     return some_or(written, EFAULT);
@@ -358,7 +353,7 @@ impl Pipe {
                 Ok(guard) => state = guard,
                 Err(error) => return some_or(written, error),
             }
-            if let Some(put) = state.try_write(seat, call, from) {
+            if let Some(put) = state.try_write(seat, call, &from) {
                 return Ok(written + self.moved_at_once(state, Leaseholder::Writer, put));
             }
         }
@@ -392,12 +387,7 @@ impl Pipe {
         if let Some(table) = table {
             // Queued without the mutex: that allocates memory, which may take its time.
             drop(state);
-            if seat.reads {
-                table.register_wait(file, &self.readers.queue);
-            }
-            if seat.writes {
-                table.register_wait(file, &self.writers.queue);
-            }
+            self.queue(seat, file, table);
             state = self.state.lock();
         }
 
@@ -419,6 +409,17 @@ impl Pipe {
             }
         }
         mask
+    }
+
+    /// Has `table` told when something changes for the file at `seat`. May sleep.
+    #[cold]
+    fn queue(&self, seat: &Seat, file: &File, table: PollTable<'_>) {
+        if seat.reads {
+            table.register_wait(file, &self.readers.queue);
+        }
+        if seat.writes {
+            table.register_wait(file, &self.writers.queue);
+        }
     }
 
     /// Adds `file`, as descriptor `fd`, to those whose owner gets a signal when its side has
@@ -496,11 +497,10 @@ impl State {
     }
 
     /// Writes all of `from` at once, if that can be: [`Ring::try_put`], unless there are no
-    /// readers, it is another one's turn, or a packet.
+    /// readers, writes have their turns, or it is to be a packet.
     #[inline(always)]
-    fn try_write(&mut self, seat: &Seat, call: &Call, from: &impl Source) -> Option<usize> {
-        if self.turn
-            || self.policy != Policy::Buffered
+    fn try_write(&mut self, seat: &Seat, call: Call, from: &impl Source) -> Option<usize> {
+        if self.policy != Policy::Buffered
             || call.writes_packets()
             || self.ends.readers(seat) == Peer::Left
         {
@@ -512,7 +512,7 @@ impl State {
     /// Leases room to a writer for the last `rest` of `whole` bytes, or for some of them, unless
     /// another one keeps it out.
     #[inline(always)]
-    fn lease_room(&mut self, call: &Call, whole: usize, rest: usize) -> Option<RoomLease> {
+    fn lease_room(&mut self, call: Call, whole: usize, rest: usize) -> Option<RoomLease> {
         if self.turn {
             return None;
         }

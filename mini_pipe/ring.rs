@@ -272,7 +272,7 @@ impl Ring {
     #[inline(always)]
     fn try_copy(&mut self, span: Span, user: &impl UserMemory) -> Option<()> {
         let offset = span.start % PAGE_SIZE;
-        if span.len > PAGE_SIZE - offset {
+        if offset.wrapping_add(span.len) > PAGE_SIZE {
             return None;
         }
         let cell = self.storage.pages.at(span.start)?;
@@ -652,14 +652,14 @@ mod tests {
     fn copy_from(lease: &RoomLease, bytes: &mut [u8]) -> usize {
         with_iter(bytes, bindings::ITER_SOURCE, |iter| {
             // SAFETY: `iter` is a valid source of `bytes`, and nobody else has it.
-            lease.copy_from(0, usize::MAX, unsafe { IovIterSource::from_raw(iter) })
+            lease.copy_from(0, usize::MAX, &mut unsafe { IovIterSource::from_raw(iter) })
         })
     }
 
     fn copy_to(lease: &BytesLease, bytes: &mut [u8]) -> usize {
         with_iter(bytes, bindings::ITER_DEST, |iter| {
             // SAFETY: `iter` is a valid destination in `bytes`, and nobody else has it.
-            lease.copy_to(0, usize::MAX, unsafe { IovIterDest::from_raw(iter) })
+            lease.copy_to(0, usize::MAX, &mut unsafe { IovIterDest::from_raw(iter) })
         })
     }
 

@@ -104,9 +104,9 @@ impl<const DESTINATION: bool> UserMemory for Buffer<DESTINATION> {
 impl Destination for Buffer<true> {}
 impl Source for Buffer<false> {}
 
-impl UserMemory for IovIterDest<'_> {
+impl UserMemory for &mut IovIterDest<'_> {
     fn len(&self) -> usize {
-        self.len()
+        IovIterDest::len(self)
     }
 
     unsafe fn copy(&mut self, bytes: *mut u8, len: usize) -> usize {
@@ -115,9 +115,9 @@ impl UserMemory for IovIterDest<'_> {
     }
 }
 
-impl UserMemory for IovIterSource<'_> {
+impl UserMemory for &mut IovIterSource<'_> {
     fn len(&self) -> usize {
-        self.len()
+        IovIterSource::len(self)
     }
 
     unsafe fn copy(&mut self, bytes: *mut u8, len: usize) -> usize {
@@ -126,8 +126,8 @@ impl UserMemory for IovIterSource<'_> {
     }
 }
 
-impl Destination for IovIterDest<'_> {}
-impl Source for IovIterSource<'_> {}
+impl Destination for &mut IovIterDest<'_> {}
+impl Source for &mut IovIterSource<'_> {}
 
 /// Calls `copy`, which fails where it would have to wait for a page: what `pagefault_disable()`
 /// brings about, which is inline C that the kernel crate has no helper for.

@@ -27,7 +27,8 @@ pub(crate) struct Interest {
     pub(crate) exclusive: bool,
 }
 
-/// Those of one side that wait for what the other side brings.
+/// Those of one side that wait for what the other side brings. Counts wrap, but never do: there are
+/// not so many tasks, nor so much time.
 pub(crate) struct Waiters {
     /// The level at which each of them finds what it waits for, so that waking one is enough.
     /// [`None`] if there is no such level: then all of them look at every rise.
@@ -69,20 +70,20 @@ impl Waiters {
 
     /// Somebody is about to sleep; `kept_out` says whether for the end of a lease of this side.
     pub(crate) fn fall_asleep(&mut self, kept_out: bool) {
-        self.asleep += 1;
+        self.asleep = self.asleep.wrapping_add(1);
         self.count_sleep();
-        self.kept_out += usize::from(kept_out);
+        self.kept_out = self.kept_out.wrapping_add(usize::from(kept_out));
     }
 
     /// Somebody is about to sleep, here or until its own bytes have been taken.
     pub(crate) fn count_sleep(&mut self) {
-        self.sleeps += 1;
+        self.sleeps = self.sleeps.wrapping_add(1);
     }
 
     /// Somebody sleeps no more, for whatever reason. `kept_out` is what it fell asleep with.
     pub(crate) fn wake_up(&mut self, kept_out: bool) {
-        self.asleep -= 1;
-        self.kept_out -= usize::from(kept_out);
+        self.asleep = self.asleep.wrapping_sub(1);
+        self.kept_out = self.kept_out.wrapping_sub(usize::from(kept_out));
     }
 
     /// Whether no change concerns anybody.
@@ -134,7 +135,7 @@ impl Waiters {
         }
         let whom = self.whom(change, returned);
         if whom != Wake::Nobody {
-            self.wakeups += 1;
+            self.wakeups = self.wakeups.wrapping_add(1);
         }
         whom
     }
@@ -142,7 +143,7 @@ impl Waiters {
     /// Everybody, if there is news for them all.
     pub(crate) fn all_if(&mut self, news: bool) -> Wake {
         if news {
-            self.wakeups += 1;
+            self.wakeups = self.wakeups.wrapping_add(1);
             Wake::Everybody
         } else {
             Wake::Nobody

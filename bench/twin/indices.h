@@ -62,11 +62,10 @@ static inline struct span indices_oldest(const struct indices *indices, size_t m
 static inline struct span indices_vacant(const struct indices *indices, size_t least, size_t most)
 {
 	size_t room = indices_room(indices);
-	size_t len = min(room, most);
 
 	if (indices_is_writing(indices) || room < least)
-		len = 0;
-	return (struct span){ indices->head, len };
+		return (struct span){ indices->head, 0 };
+	return (struct span){ indices->head, min(room, most) };
 }
 
 static inline struct span indices_lease_bytes(struct indices *indices, size_t most)

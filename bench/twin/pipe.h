@@ -206,7 +206,7 @@ static __always_inline struct bytes_lease pipe_lease_bytes(struct pipe *pipe, si
 static __always_inline size_t pipe_try_write(struct pipe *pipe, const struct seat *seat,
 					     unsigned int flags, struct buffer *from)
 {
-	if (pipe->turn || pipe->policy != BUFFERED || flags & O_DIRECT ||
+	if (pipe->policy != BUFFERED || flags & O_DIRECT ||
 	    ends_readers(&pipe->ends, seat) == PEER_LEFT)
 		return 0;
 	return ring_try_put(&pipe->ring, from);

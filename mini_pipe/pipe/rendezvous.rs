@@ -19,7 +19,7 @@ impl Pipe {
         &'a self,
         mut state: Guard<'a, State, MutexBackend>,
         seat: &Seat,
-        call: &Call,
+        call: Call,
         from: &mut impl Source,
     ) -> Result<usize> {
         let mut wait = Wait::default();

@@ -46,9 +46,15 @@ impl Pipe {
     ) -> usize {
         let (bytes, room) = state.levels();
         let (holder, before) = if READING {
-            (Leaseholder::Reader, (bytes + moved, room - moved))
+            (
+                Leaseholder::Reader,
+                (bytes.wrapping_add(moved), room.wrapping_sub(moved)),
+            )
         } else {
-            (Leaseholder::Writer, (bytes - moved, room + moved))
+            (
+                Leaseholder::Writer,
+                (bytes.wrapping_sub(moved), room.wrapping_add(moved)),
+            )
         };
         let news = state.news(before, holder, moved, true);
         drop(state);
@@ -59,7 +65,7 @@ impl Pipe {
     /// Copies leased bytes to `to` and ends the lease, and goes on in the same way with at most
     /// `rest` more that are there then. Returns how many bytes came out: none if not one of them
     /// could be stored.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn drain(
         &self,
         mut lease: BytesLease,
@@ -101,11 +107,11 @@ impl Pipe {
     /// Fills leased room from `from` and ends the lease, and goes on with the room that is there
     /// then, in the same way. Returns how many bytes went in, and whether `from` could not be read
     /// to a lease's end. Room that was leased for no less goes unused then.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn fill(
         &self,
         mut lease: RoomLease,
-        call: &Call,
+        call: Call,
         whole: usize,
         from: &mut impl Source,
     ) -> (usize, bool) {

@@ -43,7 +43,7 @@ impl Pipe {
     /// # Errors
     ///
     /// `ERESTARTSYS`: a signal came.
-    pub(super) fn wait_to_splice(&self, seat: &Seat, call: &Call) -> Result {
+    pub(super) fn wait_to_splice(&self, seat: &Seat, call: Call) -> Result {
         let mut wait = Wait::default();
         let mut state = self.state.lock();
         loop {
@@ -65,10 +65,11 @@ impl Pipe {
     ///
     /// - `EAGAIN`: the call does not block.
     /// - `ERESTARTSYS`: a signal had come when it last waited.
+    #[inline(always)]
     pub(super) fn wait_for_bytes<'a>(
         &'a self,
         state: Guard<'a, State, MutexBackend>,
-        call: &Call,
+        call: Call,
         wait: &mut Wait,
     ) -> Result<Guard<'a, State, MutexBackend>> {
         let kept_out = state.ring.indices().is_reading();
@@ -87,10 +88,11 @@ impl Pipe {
     /// # Errors
     ///
     /// As [`Pipe::wait_for_bytes`].
+    #[inline(always)]
     pub(super) fn wait_for_room<'a>(
         &'a self,
         state: Guard<'a, State, MutexBackend>,
-        call: &Call,
+        call: Call,
         wait: &mut Wait,
     ) -> Result<Guard<'a, State, MutexBackend>> {
         let kept_out = state.is_writing();
@@ -110,13 +112,14 @@ impl Pipe {
     /// # Errors
     ///
     /// As [`Pipe::wait_for_bytes`].
+    #[inline(always)]
     fn wait<'a>(
         &'a self,
         mut state: Guard<'a, State, MutexBackend>,
         side: &Side,
         waiters: impl Fn(&mut State) -> &mut Waiters,
         kept_out: bool,
-        call: &Call,
+        call: Call,
         wait: &mut Wait,
     ) -> Result<Guard<'a, State, MutexBackend>> {
         if call.is_nonblocking() {
