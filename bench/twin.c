@@ -35,8 +35,8 @@ struct pipe_file {
 	struct seat seat;
 };
 
-static __always_inline ssize_t read_with_care(struct pipe *pipe, const struct seat *seat,
-				       unsigned int flags, struct buffer *to)
+static __always_inline ssize_t
+read_with_care(struct pipe *pipe, const struct seat *seat, unsigned int flags, struct buffer *to)
 {
 	struct wait wait = { 0 };
 
@@ -67,8 +67,8 @@ static __always_inline ssize_t read_with_care(struct pipe *pipe, const struct se
 	}
 }
 
-static __always_inline ssize_t write_with_care(struct pipe *pipe, const struct seat *seat,
-					unsigned int flags, struct buffer *from)
+static __always_inline ssize_t
+write_with_care(struct pipe *pipe, const struct seat *seat, unsigned int flags, struct buffer *from)
 {
 	struct wait wait = { 0 };
 	size_t whole = from->len;

@@ -21,7 +21,7 @@
  * - A read of a mini_pipe that meets a writer goes on with what that one brings: a side has all its
  *   processes on one processor, where a copy is not met, but by a rare accident.
  * - A mini_pipe looks at the flags of a file once a call, a pipe(2) each time before it sleeps:
- *   they stay as they are while a call sleeps.
+ *   they stay as they are while a call sleeps, and it does not start again in another file.
  * - A write to a mini_pipe that does not go in at once can be overtaken by whom it wakes, and finds
  *   what that one has left; in a pipe(2) it has the mutex. Only somebody who cannot be overtaken
  *   makes such a write while others sleep.

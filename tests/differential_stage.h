@@ -90,6 +90,14 @@ static inline bool is_slept_in(int file)
 	return false;
 }
 
+/* A call that starts again does so in the file that its descriptor has by then. */
+static inline bool keeps_its_file(int worker)
+{
+	int slot = (desks[0][worker].call.fd - FIRST_FD) / 2;
+
+	return !is_open(slot) || stage.slots[slot].file == stage.at[worker].file;
+}
+
 static inline bool is_polled(int slot)
 {
 	for (int i = 1; i <= WORKERS; i++)
@@ -179,7 +187,8 @@ static inline bool may_play(const struct step *step)
 {
 	switch (step->op) {
 	case INTERRUPT:
-		return stage.at[step->worker].busy;
+		return stage.at[step->worker].busy &&
+		       (step->arg != SIGUSR2 || keeps_its_file(step->worker));
 	case FORK:
 		return !heir;
 	case BURY:

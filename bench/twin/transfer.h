@@ -66,7 +66,7 @@ static __always_inline size_t in_pieces(const struct extent *extent, const struc
 }
 
 static noinline size_t drain(struct pipe *pipe, struct bytes_lease lease, size_t rest,
-			   struct buffer *to)
+			     struct buffer *to)
 {
 	size_t drained = 0;
 
@@ -103,7 +103,7 @@ static noinline size_t drain(struct pipe *pipe, struct bytes_lease lease, size_t
 }
 
 static noinline size_t fill(struct pipe *pipe, struct room_lease lease, unsigned int flags,
-			  size_t whole, struct buffer *from, bool *fault)
+			    size_t whole, struct buffer *from, bool *fault)
 {
 	size_t filled = 0;
 
