@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Pages of one's own, in blocks of neighbours where the kernel has such: what lies in those is
+//! Pages of one's own, in blocks of neighbours as large as the kernel has them: what lies in one is
 //! copied in one go.
 //!
 //! The kernel crate's `Page` comes alone, and from nowhere else.
@@ -16,8 +16,8 @@ use kernel::{
     prelude::*, //
 };
 
-/// A block has at most so many pages: two to this power.
-const BLOCK_ORDER: u32 = 4;
+/// A block has at most so many pages, two to this power: 1 MiB.
+const BLOCK_ORDER: u32 = 8;
 
 /// Whether bytes that are not in high memory have their address for ever: `kmap_local_page` finds
 /// it, and does no more.
@@ -46,7 +46,7 @@ impl Page {
     ///
     /// `ENOMEM`.
     pub(crate) fn new(accounted: bool) -> Result<Self> {
-        let page = alloc_pages(accounted, 0, 0).ok_or(ENOMEM)?;
+        let page = block(accounted, 0).ok_or(ENOMEM)?;
         // SAFETY: It has just been allocated for this, and not in high memory.
         Ok(unsafe { Self::from_raw(page) })
     }
@@ -100,24 +100,24 @@ impl Drop for Page {
 /// `ENOMEM`.
 pub(crate) fn allocate(count: usize, accounted: bool) -> Result<(KVVec<UnsafeCell<Page>>, usize)> {
     let mut pages = KVVec::with_capacity(count, flags(accounted))?;
-    let order = count.ilog2().min(BLOCK_ORDER);
-    let mut unit = PAGE_SIZE << order;
+    let mut order = count.ilog2().min(BLOCK_ORDER);
     while pages.len() < count {
-        let block = block(accounted, order);
-        if block.is_none() || !MAPPED {
-            unit = PAGE_SIZE;
-        }
-        for nth in 0..1 << order {
-            let page = match block {
-                // SAFETY: The block has so many pages; it has just been allocated for this, and not
-                // in high memory, and split.
-                Some(first) => unsafe { Page::from_raw(first.add(nth)) },
-                None => Page::new(accounted)?,
-            };
-            pages.push(UnsafeCell::new(page), flags(accounted))?;
+        match block(accounted, order) {
+            Some(first) => {
+                for nth in 0..1 << order {
+                    // SAFETY: The block has so many pages; it has just been allocated for this, and
+                    // not in high memory, and split.
+                    let page = unsafe { Page::from_raw(first.add(nth)) };
+                    pages.push(UnsafeCell::new(page), flags(accounted))?;
+                }
+            }
+            // Smaller ones from here on, so the last are the smallest.
+            None if order > 0 => order /= 2,
+            None => return Err(ENOMEM),
         }
     }
-    Ok((pages, unit))
+    let together = if MAPPED { order } else { 0 };
+    Ok((pages, PAGE_SIZE << together))
 }
 
 /// How memory is allocated that the caller's memory cgroup pays for, or not.
@@ -130,27 +130,21 @@ pub(crate) fn flags(accounted: bool) -> Flags {
 }
 
 /// A block of pages, each of which is to be freed by itself. The kernel does not try hard to find
-/// one: it can be done without.
+/// several together: smaller blocks will do.
 fn block(accounted: bool, order: u32) -> Option<NonNull<bindings::page>> {
-    let lightly = 1 << bindings::___GFP_NORETRY_BIT | bindings::__GFP_NOWARN;
-    let first = alloc_pages(accounted, lightly, order)?;
-    // SAFETY: These pages have just been allocated together.
-    unsafe { bindings::split_page(first.as_ptr(), order) };
-    Some(first)
-}
-
-fn alloc_pages(
-    accounted: bool,
-    flags: bindings::gfp_t,
-    order: u32,
-) -> Option<NonNull<bindings::page>> {
-    let memory = if accounted {
+    let mut flags = if accounted {
         bindings::GFP_KERNEL_ACCOUNT
     } else {
         bindings::GFP_KERNEL
     };
-    // SAFETY: It may sleep here. Neither of these flags brings high memory.
-    NonNull::new(unsafe { bindings::alloc_pages(memory | flags, order) })
+    if order > 0 {
+        flags |= 1 << bindings::___GFP_NORETRY_BIT | bindings::__GFP_NOWARN;
+    }
+    // SAFETY: It may sleep here. None of these flags brings high memory.
+    let first = NonNull::new(unsafe { bindings::alloc_pages(flags, order) })?;
+    // SAFETY: These pages have just been allocated together.
+    unsafe { bindings::split_page(first.as_ptr(), order) };
+    Some(first)
 }
 
 /// Copies `len` bytes from one page to another, each from its own offset on.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Pages in blocks of neighbours, where the kernel has such: mini_pipe/pages.rs. */
+/* Pages in blocks of neighbours, as large as the kernel has them: mini_pipe/pages.rs. */
 #ifndef TWIN_PAGES_H
 #define TWIN_PAGES_H
 
@@ -8,7 +8,7 @@
 #include <linux/log2.h>
 #include <linux/slab.h>
 
-#define BLOCK_ORDER 4
+#define BLOCK_ORDER 8
 
 /* Whether bytes that are not in high memory have their address for ever. */
 #define MAPPED (!IS_ENABLED(CONFIG_DEBUG_KMAP_LOCAL_FORCE_MAP))
@@ -35,7 +35,8 @@ static inline void pages_free(struct pages *pages)
 
 static inline struct page *pages_block(unsigned int order)
 {
-	struct page *first = alloc_pages(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN, order);
+	gfp_t flags = order ? GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN : GFP_KERNEL;
+	struct page *first = alloc_pages(flags, order);
 
 	if (first)
 		split_page(first, order);
@@ -55,20 +56,21 @@ static inline struct pages *pages_alloc(size_t capacity, size_t *unit)
 	pages->page = kvcalloc(count, sizeof(*pages->page), GFP_KERNEL);
 	if (!pages->page)
 		goto no_memory;
-	*unit = PAGE_SIZE << order;
-	for (size_t at = 0; at < count; at += 1 << order) {
+	for (size_t at = 0; at < count;) {
 		struct page *block = pages_block(order);
 
-		if (!block || !MAPPED)
-			*unit = PAGE_SIZE;
-		for (size_t i = at; i < at + (1 << order); i++) {
-			struct page *page = block ? block + (i - at) : alloc_page(GFP_KERNEL);
-
-			if (!page)
-				goto no_memory;
-			pages->page[i] = (struct page_of_ring){ page, page_address(page) };
+		if (block) {
+			for (size_t i = 0; i < 1 << order; i++, at++)
+				pages->page[at] = (struct page_of_ring){ block + i,
+									 page_address(block + i) };
+		} else if (order) {
+			/* Smaller ones from here on, so the last are the smallest. */
+			order /= 2;
+		} else {
+			goto no_memory;
 		}
 	}
+	*unit = MAPPED ? PAGE_SIZE << order : PAGE_SIZE;
 	return pages;
 
 no_memory:
