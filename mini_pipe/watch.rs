@@ -30,6 +30,14 @@ unsafe extern "C" {
 /// much again.
 const PATIENCE: Delta = Delta::from_micros(100);
 
+/// Whether there is another processor for the other side to run on.
+#[inline(always)]
+pub(crate) fn is_possible() -> bool {
+    // SAFETY: It is a count that always can be read.
+    let online = unsafe { (&raw const bindings::__num_online_cpus.counter).read_volatile() };
+    online > 1
+}
+
 /// The watchers of one side, on a cache line of their own.
 #[repr(align(64))]
 pub(crate) struct Watch {
@@ -64,11 +72,9 @@ impl Watch {
         }
     }
 
-    /// A wait begins. Returns when, if there is another processor for the other side to run on.
+    /// A wait begins. Returns when, if it can be waited awake.
     pub(crate) fn begin(&self) -> Option<Instant<Monotonic>> {
-        // SAFETY: It is a count that always can be read.
-        let online = unsafe { (&raw const bindings::__num_online_cpus.counter).read_volatile() };
-        (online > 1).then(Instant::now)
+        is_possible().then(Instant::now)
     }
 
     /// Announces that somebody is going to watch, if that may be worth it: not if the last wait

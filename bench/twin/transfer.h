@@ -53,14 +53,19 @@ static __always_inline ssize_t moved_at_once(struct pipe *pipe, enum leaseholder
 static __always_inline size_t in_pieces(const struct extent *extent, const struct watch *watch,
 					struct buffer *user, enum direction direction, bool *fault)
 {
-	size_t done = 0;
+	size_t len = extent->span.len, done = 0;
 
+	if (!watch_is_possible()) {
+		done = extent_copy(extent, 0, len, user, direction);
+		*fault = done < len;
+		return done;
+	}
 	for (;;) {
 		size_t copied = extent_copy(extent, done, PIECE, user, direction);
 
 		done += copied;
-		*fault = copied < PIECE && done < extent->span.len;
-		if (*fault || done == extent->span.len || watch_is_watched(watch))
+		*fault = copied < PIECE && done < len;
+		if (*fault || done == len || watch_is_watched(watch))
 			return done;
 	}
 }

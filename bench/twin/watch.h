@@ -11,6 +11,12 @@
 
 #define PATIENCE_NS (100 * NSEC_PER_USEC)
 
+/* Whether there is another processor for the other side to run on. */
+static __always_inline bool watch_is_possible(void)
+{
+	return num_online_cpus() > 1;
+}
+
 struct watch {
 	bool watched;
 	bool worthwhile;
@@ -27,10 +33,10 @@ static __always_inline void watch_tell(struct watch *watch)
 		WRITE_ONCE(watch->watched, false);
 }
 
-/* Whether there is another processor, and then since when it waits. */
+/* Whether it can be waited awake, and then since when. */
 static inline bool watch_begin(ktime_t *since)
 {
-	if (num_online_cpus() == 1)
+	if (!watch_is_possible())
 		return false;
 	*since = ktime_get();
 	return true;

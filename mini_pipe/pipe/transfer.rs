@@ -3,11 +3,14 @@
 //! Bytes on their way: all at once under the mutex, or in pieces under leases.
 
 use super::*;
-use crate::watch::Watch;
+use crate::watch::{
+    self,
+    Watch, //
+};
 use kernel::page::PAGE_SIZE;
 
-/// A long copy is made in pieces of so many bytes: if the other side waits awake, it gets the first
-/// while the second is being copied.
+/// A long copy is made in pieces of so many bytes where the other side can wait awake: it gets the
+/// first while the second is being copied.
 const PIECE: usize = 8 * PAGE_SIZE;
 
 impl Pipe {
@@ -149,14 +152,18 @@ impl Pipe {
 
 /// Copies `len` bytes in pieces, by a function that is given how many are done and how many are to
 /// be copied at most, and returns how many of the others it copied: to the end, or until one piece
-/// falls short or somebody watches for what is done. Returns how many bytes that is, and whether
-/// one fell short.
+/// falls short or somebody watches for what is done. Where nobody can, all are one piece. Returns
+/// how many bytes that is, and whether one fell short.
 #[inline(always)]
 fn in_pieces(
     len: usize,
     watch: &Watch,
     mut copy: impl FnMut(usize, usize) -> usize,
 ) -> (usize, bool) {
+    if !watch::is_possible() {
+        let copied = copy(0, len);
+        return (copied, copied < len);
+    }
     let mut done = 0;
     loop {
         let copied = copy(done, PIECE);
