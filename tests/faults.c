@@ -4,10 +4,10 @@
  * and so on until it has no more of them. It fails cleanly each time, and the next try works. What
  * it did not give back is found later, when the module is unloaded: by kmemleak.
  *
- * Some can do without what failed: who gets no block of pages takes single ones, who cannot copy
+ * Some can do without what failed: who gets no block of pages takes smaller ones, who cannot copy
  * at once does so with more care, and the kernel allocates for its own books, now and then. So how
- * often a call fails is not always the same; and a page that fails is followed by another one, a
- * little later.
+ * often a call fails is not always the same; and pages that fail are followed by others, a little
+ * later, until there are no smaller blocks.
  *
  * Needs a kernel with fault injection; see .config.debug. A task's fail-nth counts whatever can
  * fail; which kind it was is told by how many times that may fail still.
@@ -33,10 +33,13 @@ enum kind {
 
 static const char *const names[KINDS] = { "failslab", "fail_page_alloc", "fail_usercopy" };
 
-/* How many of a kind may fail in a call: the nth, and of the pages one more. */
-static const char *const times[KINDS] = { "1", "2", "1" };
+/*
+ * How many of a kind may fail in a call: the nth, and of the pages some more, so that a ring of the
+ * largest blocks comes down to single pages, and is refused one of those.
+ */
+static const char *const times[KINDS] = { "1", "5", "1" };
 
-/* So many single pages come after one that failed, until the next one fails. */
+/* So many pages come after the first that failed, alone or in blocks, until all others fail. */
 #define PAGES_BETWEEN "8"
 
 /* How a call ended, and at what. */
@@ -206,7 +209,7 @@ FIXTURE(loading)
 	int fail_nth;
 };
 
-/* What a larger ring adds is more pages of the same, so of those not each is tried. */
+/* What a larger ring adds is its blocks, so without them not each is tried. */
 FIXTURE_VARIANT(loading)
 {
 	const char *capacity;
@@ -216,7 +219,7 @@ FIXTURE_VARIANT(loading)
 
 FIXTURE_VARIANT_ADD(loading, a_byte) { .capacity = "1", .bytes = 1, .step = 8, };
 FIXTURE_VARIANT_ADD(loading, the_default) { .capacity = "65536", .bytes = 65536, .step = 1, };
-FIXTURE_VARIANT_ADD(loading, the_largest) { .capacity = "1048576", .bytes = 1048576, .step = 8, };
+FIXTURE_VARIANT_ADD(loading, the_largest) { .capacity = "1048576", .bytes = 1048576, .step = 1, };
 
 FIXTURE_SETUP(loading)
 {
