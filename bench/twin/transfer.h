@@ -54,17 +54,13 @@ static __always_inline size_t in_pieces(const struct extent *extent, const struc
 					struct buffer *user, enum direction direction, bool *fault)
 {
 	size_t len = extent->span.len, done = 0;
+	size_t piece = watch_is_possible() ? PIECE : len;
 
-	if (!watch_is_possible()) {
-		done = extent_copy(extent, 0, len, user, direction);
-		*fault = done < len;
-		return done;
-	}
 	for (;;) {
-		size_t copied = extent_copy(extent, done, PIECE, user, direction);
+		size_t copied = extent_copy(extent, done, piece, user, direction);
 
 		done += copied;
-		*fault = copied < PIECE && done < len;
+		*fault = copied < piece && done < len;
 		if (*fault || done == len || watch_is_watched(watch))
 			return done;
 	}

@@ -160,15 +160,12 @@ fn in_pieces(
     watch: &Watch,
     mut copy: impl FnMut(usize, usize) -> usize,
 ) -> (usize, bool) {
-    if !watch::is_possible() {
-        let copied = copy(0, len);
-        return (copied, copied < len);
-    }
+    let piece = if watch::is_possible() { PIECE } else { len };
     let mut done = 0;
     loop {
-        let copied = copy(done, PIECE);
+        let copied = copy(done, piece);
         done += copied;
-        let fault = copied < PIECE && done < len;
+        let fault = copied < piece && done < len;
         if fault || done == len || watch.is_watched() {
             return (done, fault);
         }
