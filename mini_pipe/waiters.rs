@@ -27,8 +27,8 @@ pub(crate) struct Interest {
     pub(crate) exclusive: bool,
 }
 
-/// Those of one side that wait for what the other side brings. Counts wrap, but never do: there are
-/// not so many tasks, nor so much time.
+/// Those of one side that wait for what the other side brings. They are counted without a look at
+/// overflows: there are not so many tasks, nor so much time.
 pub(crate) struct Waiters {
     /// The level at which each of them finds what it waits for, so that waking one is enough.
     /// [`None`] if there is no such level: then all of them look at every rise.
