@@ -53,6 +53,11 @@ static inline int fd_of(int slot, int side)
 	return FIRST_FD + 2 * slot + side;
 }
 
+static inline int slot_of(int fd)
+{
+	return (fd - FIRST_FD) / 2;
+}
+
 static inline bool is_open(int slot)
 {
 	return stage.slots[slot].file != 0;
@@ -93,7 +98,7 @@ static inline bool is_slept_in(int file)
 /* A call that starts again does so in the file that its descriptor has by then. */
 static inline bool keeps_its_file(int worker)
 {
-	int slot = (desks[0][worker].call.fd - FIRST_FD) / 2;
+	int slot = slot_of(desks[0][worker].call.fd);
 
 	return !is_open(slot) || stage.slots[slot].file == stage.at[worker].file;
 }
