@@ -67,6 +67,7 @@ limited() {
 	"$scripts/toolbox.sh" run timeout --foreground -k 5 "$@"
 }
 
+# Boots; $ended is the status with which the machine ended.
 start() {
 	ended=0
 	if [[ -n $run ]]; then boot </dev/null || ended=$?; else boot || ended=$?; fi
