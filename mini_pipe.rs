@@ -14,6 +14,7 @@
 //!   - `rendezvous`: writes that wait for their reader.
 //!   - `settings`: what one can ask of a pipe, and change.
 //! - `waiters`: who of a side waits, and whom a change concerns.
+//! - `pollers`: who of a side polls, in the kernel's wait queues.
 //! - `watch`: waiting awake, before it is worth to sleep.
 //! - `ends`: who has the pipe open, and what an empty or a full ring therefore means.
 //! - `signals`: who of a side gets a signal.
@@ -23,6 +24,8 @@
 //! - `indices`: where the bytes of the ring are; plain arithmetic.
 //! - `packets`: which of them are packets.
 //! - `splice`: whole pages on their way into a pipe(2).
+//! - `headers`: what the kernel's headers say and `bindgen` does not see; `headers.c` holds it to
+//!   them.
 //! - `policy`, `limits`, `params`, `uapi`: when a write returns; what users may have; the module's
 //!   parameters; the numbers of the ioctls.
 //!
@@ -37,6 +40,8 @@ mod chrdev;
 mod ends;
 #[path = "mini_pipe/file.rs"]
 mod file;
+#[path = "mini_pipe/headers.rs"]
+mod headers;
 #[path = "mini_pipe/indices.rs"]
 mod indices;
 #[path = "mini_pipe/limits.rs"]
@@ -53,6 +58,8 @@ mod pipe;
 mod pipefs;
 #[path = "mini_pipe/policy.rs"]
 mod policy;
+#[path = "mini_pipe/pollers.rs"]
+mod pollers;
 #[path = "mini_pipe/private.rs"]
 mod private;
 #[path = "mini_pipe/ring.rs"]
@@ -78,6 +85,7 @@ use kernel::{
     sync::Arc, //
 };
 use pipe::Pipe;
+use pipefs::FileSystem;
 use ring::{
     Ring,
     Storage, //
@@ -94,8 +102,10 @@ module! {
 /// The module: it lives from insmod to rmmod, and /dev/mini_pipe with it.
 #[pin_data]
 struct MiniPipe {
+    /// Goes first: private pipes are made through its files.
     #[pin]
     _device: Registration<PipeFile>,
+    _file_system: FileSystem,
 }
 
 impl kernel::InPlaceModule for MiniPipe {
@@ -107,7 +117,9 @@ impl kernel::InPlaceModule for MiniPipe {
             let pages = storage.page_count();
             let pipe = Pipe::new(Ring::new(storage), Ends::default(), policy);
             let pipe = Arc::pin_init(pipe, GFP_KERNEL)?;
+            let file_system = FileSystem::mount()?;
             Ok(try_pin_init!(Self {
+                _file_system: file_system,
                 _device <- Registration::new(c"mini_pipe", pipe),
                 _: {
                     pr_info!("/dev/mini_pipe: capacity {capacity} bytes, pages {pages}\n");

@@ -6,13 +6,21 @@
 //! The crate's own table of file operations does the rest.
 
 use crate::{
+    headers::{
+        EPOLLET,
+        FMODE_CAN_ODIRECT,
+        FMODE_NOWAIT,
+        IOCB_NOSIGNAL,
+        IOCB_NOWAIT,
+        SPLICE_F_NONBLOCK, //
+    },
+    pollers::PollTable,
     splice::Target,
     user::{
         Buffer,
         Destination,
         Source, //
-    },
-    waiters::Interest, //
+    }, //
 };
 use core::{
     marker::PhantomData,
@@ -42,7 +50,6 @@ use kernel::{
     },
     prelude::*,
     seq_file::SeqFile,
-    sync::poll::PollTable,
     task::Task,
     types::{
         ForeignOwnable,
@@ -50,23 +57,6 @@ use kernel::{
     },
     uaccess::UserPtr, //
 };
-
-// `bindgen` does not see through the casts in the C headers' definitions of these.
-
-/// The caller asked for a call that does not sleep: `RWF_NOWAIT` in include/uapi/linux/fs.h.
-const IOCB_NOWAIT: c_int = 0x8;
-/// The caller asked for a write without `SIGPIPE`: `RWF_NOSIGNAL` in include/uapi/linux/fs.h.
-const IOCB_NOSIGNAL: c_int = 0x100;
-/// The file can do without sleeping: include/linux/fs.h.
-const FMODE_NOWAIT: c_uint = 1 << 27;
-/// The file takes `O_DIRECT`: include/linux/fs.h.
-const FMODE_CAN_ODIRECT: c_uint = 1 << 22;
-/// The caller asked for a splice that does not sleep: include/linux/splice.h.
-const SPLICE_F_NONBLOCK: c_uint = 0x2;
-/// The poller asks only for changes: include/uapi/linux/eventpoll.h.
-const EPOLLET: bindings::__poll_t = 1 << 31;
-/// The poller need not hear of what another one has heard of: include/uapi/linux/eventpoll.h.
-const EPOLLEXCLUSIVE: bindings::__poll_t = 1 << 28;
 
 /// This module, as the kernel's structures name their owner. The crate has it in another place in
 /// each release.
@@ -152,8 +142,8 @@ pub(crate) trait CharDevice: Sized + Send + Sync + 'static {
     fn splice(&self, call: Call, target: &mut Target, most: usize) -> Result<usize>;
 
     /// `poll(2)` and its kin: registers with `table`, if there is one, then returns the `POLL*`
-    /// bits that hold. May sleep.
-    fn poll(&self, file: &File, table: Option<PollTable<'_>>, interest: Interest) -> u32;
+    /// bits that hold. `edges` says that the poller asks for changes only. May sleep.
+    fn poll(&self, file: &File, table: Option<PollTable<'_>>, edges: bool) -> u32;
 
     /// `O_ASYNC` is switched on or off for descriptor `fd`. Returns whether that changed anything.
     /// May sleep.
@@ -162,7 +152,7 @@ pub(crate) trait CharDevice: Sized + Send + Sync + 'static {
     /// `ioctl(2)`. May sleep.
     fn ioctl(&self, command: u32, argument: usize) -> Result<usize>;
 
-    /// Prints the file's own lines of /proc/PID/fdinfo.
+    /// Prints the file's own lines of /proc/PID/fdinfo. May sleep.
     fn show(&self, to: &SeqFile);
 }
 
@@ -242,6 +232,11 @@ impl<T: CharDevice> PinnedDrop for Registration<T> {
 }
 
 /// The file operations of a [`CharDevice`].
+///
+/// All of them are called in process context and may sleep (Documentation/filesystems/locking.rst).
+/// Who calls them, and with which locks, stands beside each. `open` runs once, before all others;
+/// the kernel holds a reference to the file during each of the others, so that `release`, from
+/// `__fput()`, comes after them.
 pub(crate) struct Operations<T>(PhantomData<T>);
 
 impl<T: CharDevice> Operations<T> {
@@ -261,9 +256,12 @@ impl<T: CharDevice> Operations<T> {
 
     /// `read(2)` itself, which is worth a shorter way than `read_iter`.
     ///
+    /// Context: process context, from `vfs_read()`, without locks; may sleep.
+    ///
     /// # Safety
     ///
-    /// `file` must be a valid, open file of a device with these operations.
+    /// `file` must be a valid, open file of a device with these operations: the callers above have
+    /// it from its `f_op`, and hold a reference to it.
     unsafe extern "C" fn read(
         file: *mut bindings::file,
         at: *mut c_char,
@@ -278,9 +276,12 @@ impl<T: CharDevice> Operations<T> {
 
     /// `write(2)` itself, as [`Operations::read`].
     ///
+    /// Context: process context, from `vfs_write()`, without locks; may sleep.
+    ///
     /// # Safety
     ///
-    /// `file` must be a valid, open file of a device with these operations.
+    /// `file` must be a valid, open file of a device with these operations: the callers above have
+    /// it from its `f_op`, and hold a reference to it.
     unsafe extern "C" fn write(
         file: *mut bindings::file,
         at: *const c_char,
@@ -293,6 +294,11 @@ impl<T: CharDevice> Operations<T> {
         count_or_errno(me.write(Call::from_file(file), from))
     }
 
+    /// `poll(2)`, `select(2)`, `epoll(7)`, io_uring and libaio.
+    ///
+    /// Context: process context, from `vfs_poll()`; may sleep. epoll holds the mutex of its
+    /// instance (`ep->mtx`), io_uring `uring_lock`.
+    ///
     /// # Safety
     ///
     /// `file` must be a valid, open file of a device with these operations, and `wait` null or a
@@ -303,21 +309,25 @@ impl<T: CharDevice> Operations<T> {
     ) -> bindings::__poll_t {
         // SAFETY: By the safety requirements.
         let (me, file) = unsafe { Self::parts(file) };
-        // SAFETY: `wait` is null or valid for the duration of this call.
-        let (wanted, table) = unsafe { (wait.as_ref(), PollTable::from_raw(wait)) };
-        let key = wanted.map_or(0, |wanted| wanted._key);
-        let interest = Interest {
-            edges: key & EPOLLET != 0,
-            exclusive: key & EPOLLEXCLUSIVE != 0,
-        };
-        // Who is queued already, or does not wait, only asks.
-        let queues = wanted.is_some_and(|wanted| wanted._qproc.is_some());
-        me.poll(file, queues.then_some(table), interest)
+        // SAFETY: `wait` is null or valid for the duration of this call, and only the caller, who
+        // waits for this, uses it.
+        let table = unsafe { wait.as_mut() };
+        let edges = table
+            .as_ref()
+            .is_some_and(|table| table._key & EPOLLET != 0);
+        me.poll(file, PollTable::new(table), edges)
     }
 
+    /// `O_ASYNC` of the file is switched.
+    ///
+    /// Context: process context, from `setfl()`, `ioctl_fioasync()`, or `__fput()`, which switches
+    /// it off before `release` if `FASYNC` is among the file's flags. Without locks, so two of them
+    /// can come at once; may sleep.
+    ///
     /// # Safety
     ///
-    /// `file` must be a valid, open file of a device with these operations.
+    /// `file` must be a valid, open file of a device with these operations: the callers above have
+    /// it from its `f_op`, and hold a reference to it.
     unsafe extern "C" fn fasync(fd: c_int, file: *mut bindings::file, on: c_int) -> c_int {
         // SAFETY: By the safety requirements.
         let (me, file) = unsafe { Self::parts(file) };
@@ -327,10 +337,17 @@ impl<T: CharDevice> Operations<T> {
         }
     }
 
+    /// `splice(2)` and `sendfile(2)` into a `pipe(2)`.
+    ///
+    /// Context: process context, from `splice_file_to_pipe()`, with the mutex of that pipe held;
+    /// may sleep.
+    ///
     /// # Safety
     ///
     /// `file` must be a valid, open file of a device with these operations, and `pipe` be valid and
-    /// locked by the caller.
+    /// locked by the caller: `splice_file_to_pipe()` does so. `splice_direct_to_actor()`, the only
+    /// other caller for such a file, has a pipe of its own that nobody locks, but returns `EINVAL`
+    /// to files without `FMODE_LSEEK`, which `stream_open()` has taken from these.
     unsafe extern "C" fn splice_read(
         file: *mut bindings::file,
         _position: *mut bindings::loff_t,
@@ -377,11 +394,14 @@ impl<T: CharDevice> MiscDevice for Operations<T> {
 
     fn open(file: &File, _misc: &MiscDeviceRegistration<Self>) -> Result<KBox<T>> {
         let memory = KBox::<T>::new_uninit(GFP_KERNEL)?;
-        // SAFETY: `file` is being opened, so nobody else uses it yet, and the misc core has stored
+        // The crate's `open`, which calls this, has made `_misc` of the same address: it takes
+        // every miscdevice for a `MiscDeviceRegistration`, which is one and nothing else.
+        // SAFETY: `file` is being opened, so nobody else uses it yet, and `misc_open()` has stored
         // the address of its `struct miscdevice` there.
         let misc = unsafe { (*file.as_ptr()).private_data }.cast::<Opaque<bindings::miscdevice>>();
-        // SAFETY: Only `Registration<T>` registers a device with these operations, and the misc
-        // core keeps it registered until this returns: `misc` is the field of a live one.
+        // SAFETY: Only `Registration<T>` registers a device with these operations, and
+        // `misc_open()` holds `misc_mtx`, which `misc_deregister()` takes, until this returns:
+        // `misc` is the field of a live one.
         let registration = unsafe { &*container_of!(misc, Registration<T>, misc) };
         // SAFETY: `file` is being opened, as above.
         Ok(unsafe { open(memory, file, &registration.shared) })

@@ -10,14 +10,14 @@ use crate::{
     ends::Seat,
     pipe::Pipe,
     policy::Policy,
+    pollers::PollTable,
     private,
     splice::Target,
     uapi,
     user::{
         Destination,
         Source, //
-    },
-    waiters::Interest, //
+    }, //
 };
 use kernel::{
     bindings,
@@ -32,10 +32,7 @@ use kernel::{
     },
     prelude::*,
     seq_file::SeqFile,
-    sync::{
-        poll::PollTable,
-        Arc, //
-    },
+    sync::Arc,
     uaccess::{
         UserPtr,
         UserSlice, //
@@ -78,8 +75,8 @@ impl CharDevice for PipeFile {
     }
 
     #[inline(always)]
-    fn poll(&self, file: &File, table: Option<PollTable<'_>>, interest: Interest) -> u32 {
-        self.pipe.poll(&self.seat, file, table, interest)
+    fn poll(&self, file: &File, table: Option<PollTable<'_>>, edges: bool) -> u32 {
+        self.pipe.poll(&self.seat, file, table, edges)
     }
 
     fn subscribe(&self, fd: c_int, file: &File, on: bool) -> Result<bool> {

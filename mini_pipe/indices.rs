@@ -81,6 +81,14 @@ impl Indices {
         }
     }
 
+    /// The bytes in the ring, and behind them the room that is on lease to a writer.
+    pub(crate) fn live(&self) -> Span {
+        Span {
+            start: self.tail,
+            len: self.len().wrapping_add(self.writing),
+        }
+    }
+
     /// How many bytes wait for a reader. Those on lease count as gone.
     pub(crate) fn bytes(&self) -> usize {
         // By the invariants this does not wrap.
@@ -292,6 +300,19 @@ mod tests {
         assert!(ring.lease_room(1, 10).is_some());
         assert_eq!(ring.lease_room(1, 10), None);
         assert!(ring.is_reading() && ring.is_writing());
+    }
+
+    #[test]
+    fn live_is_what_is_there_and_what_is_coming() {
+        let mut ring = at_the_end(128, 5);
+        let start = ring.contents().start;
+        assert_eq!(ring.live(), Span { start, len: 1 });
+        assert!(ring.lease_room(10, 10).is_some());
+        assert!(ring.lease_bytes(1).is_some());
+        assert_eq!(ring.live(), Span { start, len: 11 });
+        ring.take(1);
+        ring.put(4);
+        assert_eq!(ring.live(), ring.contents());
     }
 
     #[test]

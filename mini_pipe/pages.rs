@@ -13,7 +13,12 @@ use kernel::{
     alloc::Flags,
     bindings,
     page::PAGE_SIZE,
-    prelude::*, //
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    },
+    task::Task, //
 };
 
 /// A block has at most so many pages, two to this power: 1 MiB.
@@ -23,18 +28,18 @@ const BLOCK_ORDER: u32 = 8;
 /// it, and does no more.
 const MAPPED: bool = !cfg!(CONFIG_DEBUG_KMAP_LOCAL_FORCE_MAP);
 
-/// A page.
+/// A reference to a page.
 ///
 /// # Invariants
 ///
-/// This is a page that nobody else frees, and not one of high memory. If [`MAPPED`], its bytes are
-/// at `bytes`.
+/// This is a page, and not one of high memory; one of its references is this one's. If [`MAPPED`],
+/// its bytes are at `bytes`.
 pub(crate) struct Page {
     page: NonNull<bindings::page>,
     bytes: *mut c_void,
 }
 
-// SAFETY: A page can be freed by any thread.
+// SAFETY: References to a page are counted atomically, by any thread.
 unsafe impl Send for Page {}
 // SAFETY: A shared `Page` gives its address away, and no more.
 unsafe impl Sync for Page {}
@@ -53,7 +58,8 @@ impl Page {
 
     /// # Safety
     ///
-    /// This must be a page that nobody else frees, and not one of high memory.
+    /// This must be a page, and not one of high memory, and the caller must have a reference to it,
+    /// which is handed over.
     unsafe fn from_raw(page: NonNull<bindings::page>) -> Self {
         // SAFETY: By the safety requirements, this is a page; it is unmapped at once.
         let bytes = unsafe {
@@ -63,6 +69,21 @@ impl Page {
         };
         // INVARIANT: By the safety requirements.
         Self { page, bytes }
+    }
+
+    /// Another reference to the same page.
+    pub(crate) fn share(&self) -> Self {
+        // SAFETY: By the type invariants, the page is valid. This is `get_page()`, which `bindgen`
+        // does not see.
+        let references = unsafe { Atomic::from_ptr(&raw mut (*self.as_ptr())._refcount.counter) };
+        references.fetch_add(1, Relaxed);
+        // INVARIANT: The reference has just been added.
+        Self { ..*self }
+    }
+
+    /// Hands the reference over to the caller.
+    pub(crate) fn into_raw(self) -> *mut bindings::page {
+        core::mem::ManuallyDrop::new(self).as_ptr()
     }
 
     /// The kernel's name for it.
@@ -87,7 +108,7 @@ impl Page {
 
 impl Drop for Page {
     fn drop(&mut self) {
-        // SAFETY: By the type invariants, nobody else frees it.
+        // SAFETY: By the type invariants, the reference is this one's. The last one frees the page.
         unsafe { bindings::__free_pages(self.as_ptr(), 0) };
     }
 }
@@ -97,11 +118,22 @@ impl Drop for Page {
 ///
 /// # Errors
 ///
-/// `ENOMEM`.
+/// - `ENOMEM`. Nobody else is killed to find more memory.
+/// - `EINTR`: the caller is being killed.
 pub(crate) fn allocate(count: usize, accounted: bool) -> Result<(KVVec<UnsafeCell<Page>>, usize)> {
+    // Where it is plain that there is not enough, nothing is taken from the others, not even for a
+    // moment: as kernel/trace/ring_buffer.c does it. A ring of one block is worth a try.
+    // SAFETY: This can always be asked.
+    let available = || usize::try_from(unsafe { bindings::si_mem_available() }).unwrap_or(0);
+    if count > 1 << BLOCK_ORDER && available() < count {
+        return Err(ENOMEM);
+    }
     let mut pages = KVVec::with_capacity(count, flags(accounted))?;
     let mut order = count.ilog2().min(BLOCK_ORDER);
     while pages.len() < count {
+        if is_being_killed() {
+            return Err(EINTR);
+        }
         match block(accounted, order) {
             Some(first) => {
                 for nth in 0..1 << order {
@@ -129,17 +161,31 @@ pub(crate) fn flags(accounted: bool) -> Flags {
     }
 }
 
-/// A block of pages, each of which is to be freed by itself. The kernel does not try hard to find
-/// several together: smaller blocks will do.
+/// Whether a signal has come that the caller does not survive: `fatal_signal_pending()`, which
+/// `bindgen` does not see.
+fn is_being_killed() -> bool {
+    const KILL: c_ulong = 1 << (bindings::SIGKILL - 1);
+    // SAFETY: The current task is valid while it runs this, and so is this word, which others
+    // change under a lock, and which is only looked at.
+    let pending =
+        unsafe { (&raw const (*Task::current_raw()).pending.signal.sig[0]).read_volatile() };
+    pending & KILL != 0
+}
+
+/// A block of pages, each of which is to be freed by itself. For several together the kernel does
+/// not try hard: smaller blocks will do. For single ones it does, but it kills nobody.
 fn block(accounted: bool, order: u32) -> Option<NonNull<bindings::page>> {
     let mut flags = if accounted {
         bindings::GFP_KERNEL_ACCOUNT
     } else {
         bindings::GFP_KERNEL
     };
-    if order > 0 {
-        flags |= 1 << bindings::___GFP_NORETRY_BIT | bindings::__GFP_NOWARN;
-    }
+    flags |= bindings::__GFP_NOWARN;
+    flags |= if order > 0 {
+        1 << bindings::___GFP_NORETRY_BIT
+    } else {
+        1 << bindings::___GFP_RETRY_MAYFAIL_BIT
+    };
     // SAFETY: It may sleep here. None of these flags brings high memory.
     let first = NonNull::new(unsafe { bindings::alloc_pages(flags, order) })?;
     // SAFETY: These pages have just been allocated together.

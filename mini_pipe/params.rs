@@ -97,6 +97,9 @@ unsafe fn text_of<'a>(text: *const c_char) -> &'a BStr {
 
 /// `kernel_param_ops.set`: the module is being loaded with `capacity=text`.
 ///
+/// Context: process context, from `parse_args()`, with the lock of the module's parameters held;
+/// may sleep.
+///
 /// # Safety
 ///
 /// `text` must be null or a valid C string for the duration of the call.
@@ -108,6 +111,8 @@ unsafe extern "C" fn set_capacity(text: *const c_char, _: *const bindings::kerne
 }
 
 /// `kernel_param_ops.set`: the module is being loaded with `policy=text`.
+///
+/// Context: as `set_capacity`.
 ///
 /// # Safety
 ///
@@ -121,6 +126,9 @@ unsafe extern "C" fn set_policy(text: *const c_char, _: *const bindings::kernel_
 }
 
 /// `kernel_param_ops.get`: somebody reads the policy in sysfs.
+///
+/// Context: process context, from `param_attr_show()`, with the lock of the module's parameters
+/// held; may sleep.
 ///
 /// # Safety
 ///

@@ -23,22 +23,23 @@ use crate::{
         Seat, //
     },
     policy::Policy,
+    pollers::{
+        PollTable,
+        Pollers, //
+    },
     ring::{
         BytesLease,
         Ring,
         RoomLease, //
     },
-    signals::{
-        Band,
-        Subscribers, //
-    },
+    signals::Subscribers,
     splice::Target,
     user::{
         Destination,
         Source, //
     },
     waiters::{
-        Interest,
+        Concerned,
         Waiters,
         Wake, //
     },
@@ -56,11 +57,8 @@ use kernel::{
             mutex::MutexBackend,
             Guard, //
         },
-        poll::{
-            PollCondVarBox,
-            PollTable, //
-        },
         CondVar,
+        LockClassKey,
         Mutex, //
     }, //
 };
@@ -76,6 +74,7 @@ mod waiting;
 
 use waiting::{
     Leaseholder,
+    News,
     Wait, //
 };
 
@@ -87,22 +86,46 @@ const PIPE_BUF: usize = bindings::PIPE_BUF as usize;
 pub(crate) struct Pipe {
     #[pin]
     state: Mutex<State>,
+    #[pin]
     readers: Side,
+    #[pin]
     writers: Side,
     /// Where the writer waits whose turn it is: see `rendezvous`.
     #[pin]
     turn: CondVar,
+    /// Who of both sides gets a signal.
+    #[pin]
+    subscribers: Subscribers,
 }
 
 /// Where those of one side wait.
+#[pin_data]
 struct Side {
-    /// They sleep here and are polled for. In a box, which is freed when nobody can be looking at
-    /// it any more, without whoever closes the pipe waiting for that.
-    queue: PollCondVarBox,
+    /// They sleep here, apart from those who poll: so a wake-up is never lost to a poller that does
+    /// nothing with it.
+    #[pin]
+    sleepers: CondVar,
+    #[pin]
+    pollers: Pollers,
+    /// What the pollers are told that they can do: `POLL*` bits.
+    events: u32,
     /// They wait awake.
     watch: Watch,
-    /// They get a signal.
-    subscribers: Subscribers,
+}
+
+impl Side {
+    fn new(
+        names: [&'static CStr; 2],
+        keys: [Pin<&'static LockClassKey>; 2],
+        events: u32,
+    ) -> impl PinInit<Self> {
+        pin_init!(Self {
+            sleepers <- CondVar::new(names[0], keys[0]),
+            pollers <- Pollers::new(names[1], keys[1]),
+            events,
+            watch: Watch::new(),
+        })
+    }
 }
 
 struct State {
@@ -119,14 +142,10 @@ struct State {
 }
 
 impl Pipe {
-    /// An empty pipe around `ring` that nobody has open. May sleep.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    pub(crate) fn new(ring: Ring, ends: Ends, policy: Policy) -> impl PinInit<Self, Error> {
+    /// An empty pipe around `ring` that nobody has open.
+    pub(crate) fn new(ring: Ring, ends: Ends, policy: Policy) -> impl PinInit<Self> {
         let room = enough_room(ring.indices().capacity());
-        try_pin_init!(Self {
+        pin_init!(Self {
             state <- new_mutex!(State {
                 ring,
                 ends,
@@ -137,18 +156,19 @@ impl Pipe {
                 bytes_in: 0,
                 bytes_out: 0,
             }, "mini_pipe"),
-            readers: Side {
-                queue: PollCondVarBox::new(c"mini_pipe_readers", static_lock_class!())?,
-                watch: Watch::new(),
-                subscribers: Subscribers::new(),
-            },
-            writers: Side {
-                queue: PollCondVarBox::new(c"mini_pipe_writers", static_lock_class!())?,
-                watch: Watch::new(),
-                subscribers: Subscribers::new(),
-            },
+            readers <- Side::new(
+                [c"mini_pipe_readers", c"mini_pipe_read_pollers"],
+                [static_lock_class!(), static_lock_class!()],
+                bindings::POLLIN | bindings::POLLRDNORM,
+            ),
+            writers <- Side::new(
+                [c"mini_pipe_writers", c"mini_pipe_write_pollers"],
+                [static_lock_class!(), static_lock_class!()],
+                bindings::POLLOUT | bindings::POLLWRNORM,
+            ),
             turn <- new_condvar!("mini_pipe_turn"),
-        }? Error)
+            subscribers <- Subscribers::new(),
+        })
     }
 
     /// A file opens the pipe, to read, to write or both. It owes a [`Pipe::close`].
@@ -167,12 +187,6 @@ impl Pipe {
         state.ends.close(seat);
         let end_of_file = seat.writes && state.ends.no_writers();
         let broken = seat.reads && state.ends.no_readers();
-        if broken {
-            state.waiting_readers.forget_pollers();
-        }
-        if end_of_file {
-            state.waiting_writers.forget_pollers();
-        }
         if state.ends.is_complete() && state.ends.no_readers() && state.ends.no_writers() {
             // Who opens it again, by a path that was kept, finds none of these.
             state.ring.take_back(usize::MAX);
@@ -181,17 +195,13 @@ impl Pipe {
         let writers = state.waiting_writers.all_if(broken);
         drop(state);
 
-        self.readers.watch.tell();
-        self.writers.watch.tell();
-        self.readers.wake(readers);
-        self.writers.wake(writers);
-        if end_of_file {
-            self.readers.subscribers.send(Band::In);
-        }
-        if broken {
-            self.turn.notify_one();
-            self.writers.subscribers.send(Band::Out);
-        }
+        self.tell(News {
+            readers,
+            writers,
+            signal_readers: end_of_file,
+            signal_writers: broken,
+            turn: broken,
+        });
     }
 
     /// Takes bytes out of the pipe, as `read(2)`: what is there, at once, or it waits for some. A
@@ -281,7 +291,7 @@ impl Pipe {
         let mut state = self.state.lock();
         let before = state.levels();
         let taken = state.ring.take_pages(lease, count, &mut fresh);
-        let news = state.news(before, Leaseholder::Reader, taken, true);
+        let news = self.news(&mut state, before, Leaseholder::Reader, taken, true);
         drop(state);
         self.tell(news);
         given
@@ -360,49 +370,42 @@ impl Pipe {
     }
 
     /// Tells what a file could do now, as `poll(2)`, and has `table`, if there is one, told when
-    /// that changes.
+    /// that changes. `edges` says that it asks for changes only.
     ///
     /// Returns the `POLL*` bits that hold. A reader that polls edge-triggered is told of every
-    /// write from then on, as pipe.c does it, since programs have come to rely on it.
+    /// write from then on, as pipe.c does it, since programs have come to rely on it. May sleep.
     #[inline(always)]
     pub(crate) fn poll(
         &self,
         seat: &Seat,
         file: &File,
         table: Option<PollTable<'_>>,
-        interest: Interest,
+        edges: bool,
     ) -> u32 {
-        // Known before it is queued: no sleeper may come behind an exclusive poller that is not.
-        let mut state = self.state.lock();
-        if seat.reads {
-            state.waiting_readers.poll(interest);
-        }
-        if seat.writes {
-            // Writers have no event for every read: nobody ever had.
-            state.waiting_writers.poll(Interest {
-                edges: false,
-                ..interest
-            });
-        }
         if let Some(table) = table {
-            // Queued without the mutex: that allocates memory, which may take its time.
-            drop(state);
+            // Before the look below, so that no change is missed; and without the mutex, for it
+            // allocates memory, which may take its time.
             self.queue(seat, file, table);
-            state = self.state.lock();
         }
-
+        let mut state = self.state.lock();
         let mut mask = 0;
-        if seat.reads && !state.refuse_reader() {
-            if state.ring.indices().bytes() > 0 {
-                mask |= bindings::POLLIN | bindings::POLLRDNORM;
+        if seat.reads {
+            if edges {
+                state.waiting_readers.poll_edges();
             }
-            if state.ends.writers(seat) == Peer::Left {
-                mask |= bindings::POLLHUP;
+            if !state.refuse_reader() {
+                if state.ring.indices().bytes() > 0 {
+                    mask |= self.readers.events;
+                }
+                if state.ends.writers(seat) == Peer::Left {
+                    mask |= bindings::POLLHUP;
+                }
             }
         }
+        // Writers have no event for every read: nobody ever had.
         if seat.writes {
             if !state.refuse_writer() && state.ring.room() >= state.atomic_limit() {
-                mask |= bindings::POLLOUT | bindings::POLLWRNORM;
+                mask |= self.writers.events;
             }
             if state.ends.readers(seat) == Peer::Left {
                 mask |= bindings::POLLERR;
@@ -413,12 +416,16 @@ impl Pipe {
 
     /// Has `table` told when something changes for the file at `seat`. May sleep.
     #[cold]
-    fn queue(&self, seat: &Seat, file: &File, table: PollTable<'_>) {
-        if seat.reads {
-            table.register_wait(file, &self.readers.queue);
-        }
-        if seat.writes {
-            table.register_wait(file, &self.writers.queue);
+    fn queue(&self, seat: &Seat, file: &File, mut table: PollTable<'_>) {
+        // SAFETY: Whoever polls has `file` open, which has this pipe until it is released: see
+        // `PipeFile`.
+        unsafe {
+            if seat.reads {
+                self.readers.pollers.add(file, &mut table);
+            }
+            if seat.writes {
+                self.writers.pollers.add(file, &mut table);
+            }
         }
     }
 
@@ -429,23 +436,7 @@ impl Pipe {
     ///
     /// `ENOMEM`; nothing is changed then.
     pub(crate) fn subscribe(&self, seat: &Seat, fd: c_int, file: &File, on: bool) -> Result<bool> {
-        let mut changed = false;
-        if seat.reads {
-            changed = self.readers.subscribers.set(fd, file, on)?;
-        }
-        if seat.writes {
-            match self.writers.subscribers.set(fd, file, on) {
-                Ok(too) => changed |= too,
-                Err(error) => {
-                    if changed {
-                        // Taking off cannot fail.
-                        let _ = self.readers.subscribers.set(fd, file, false);
-                    }
-                    return Err(error);
-                }
-            }
-        }
-        Ok(changed)
+        self.subscribers.set(seat.reads, seat.writes, fd, file, on)
     }
 }
 

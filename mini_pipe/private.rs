@@ -68,6 +68,8 @@ pub(crate) fn pair(asked: Pair, tell: impl FnOnce(&Pair) -> Result) -> Result {
     // Packets are for who writes: `pipe2(2)` has O_DIRECT there only.
     let reader = first_file(pipe, O_RDONLY | asked.flags & O_NONBLOCK)?;
     let writer = pipefs::open_again(&reader, O_WRONLY | asked.flags & (O_NONBLOCK | O_DIRECT))?;
+    pipefs::set_fsnotify_mode(&reader);
+    pipefs::set_fsnotify_mode(&writer);
 
     let read_fd = FileDescriptorReservation::get_unused_fd_flags(asked.flags & O_CLOEXEC)?;
     let write_fd = FileDescriptorReservation::get_unused_fd_flags(asked.flags & O_CLOEXEC)?;
@@ -126,9 +128,12 @@ fn first_file(pipe: Arc<Pipe>, flags: u32) -> Result<ARef<File>> {
 /// `file_operations.open`: the second file of a pair, or somebody opens a private pipe again by way
 /// of /proc/PID/fd.
 ///
+/// Context: process context, from `do_dentry_open()`, without locks; may sleep.
+///
 /// # Safety
 ///
-/// `inode` must be that of a private pipe, and `file` be being opened.
+/// `inode` must be that of a private pipe, and `file` be being opened by a path to it, as
+/// `do_dentry_open()` does.
 unsafe extern "C" fn reopen(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
     let Ok(memory) = KBox::<PipeFile>::new_uninit(GFP_KERNEL_ACCOUNT) else {
         return ENOMEM.to_errno();

@@ -7,7 +7,8 @@
 //! memory without the owner's lock, and the lease is given back with the count that was really
 //! copied.
 //!
-//! A ring can be given another storage at any time. A lease goes on pointing at the pages that it
+//! A ring can be given another storage at any time, which shares the pages that have bytes in them:
+//! no bytes are copied but those of one page at most. A lease goes on pointing at the pages that it
 //! was made for, which are kept for it.
 
 use crate::{
@@ -44,27 +45,73 @@ use kernel::{
 
 /// Pages that hold the bytes of a ring. Their number is a power of two: an index finds its place by
 /// its low bits, also when it has wrapped.
-struct Pages(KVVec<UnsafeCell<Page>>);
+struct Pages {
+    pages: KVVec<UnsafeCell<Page>>,
+    /// Who pays for them, if not the system, and for as long as they are here: a lease may keep
+    /// them after the ring has others.
+    charge: Option<Charge>,
+}
 
-// SAFETY: `Page` is `Sync`; a cell is only written to by who owns the ring and has the only lease
-// on all bytes of its page: see `Ring::take_pages`.
+// SAFETY: `Page` is `Sync`; a cell is only written to by who owns the ring, and either has the only
+// lease on all bytes of its page, in `Ring::take_pages`, or nobody else knows of it, in
+// `Pages::share`.
 unsafe impl Sync for Pages {}
 
 impl Pages {
     /// The page at `index`, which wraps around.
+    #[inline(always)]
     fn at(&self, index: usize) -> Option<&UnsafeCell<Page>> {
         // Their number is a power of two, so this masks.
-        self.0.get(index / PAGE_SIZE & self.0.len().wrapping_sub(1))
+        self.pages
+            .get(index / PAGE_SIZE & self.pages.len().wrapping_sub(1))
     }
 
-    /// Copies the bytes of `span` to the same place in `others`.
-    fn copy_to(&self, others: &Self, span: Span) {
+    /// Shares pages with `others`, which is to be the ring's storage instead, so that it has the
+    /// bytes of `live` at the same indices: those of `contents`, from the first on, and those that
+    /// a writer's lease is about to bring. `displaced` gets the pages that `others` had there.
+    ///
+    /// Where the first and the last page of `live` are one in either storage, these two are not
+    /// shared. A lease may go on using that one page for both, and the ring must not use it for
+    /// anything else meanwhile. What of `contents` is in them is copied; what the lease brings
+    /// there has to be, by [`Pages::bring_over`].
+    fn share(&self, others: &Self, live: Span, contents: Span, displaced: &mut KVVec<Page>) {
+        let count = (live.start % PAGE_SIZE + live.len).div_ceil(PAGE_SIZE);
+        let apart = count > self.pages.len().min(others.pages.len());
+        let shared = if apart { 1..count - 1 } else { 0..count };
+        for nth in shared {
+            let index = live.start.wrapping_add(nth * PAGE_SIZE);
+            if let (Some(from), Some(to)) = (self.at(index), others.at(index)) {
+                // SAFETY: The caller owns the ring, so the page is not replaced meanwhile, and
+                // nobody else knows of `others` yet.
+                let other = unsafe { mem::replace(&mut *to.get(), (*from.get()).share()) };
+                // There is room for it; else it is freed a little early.
+                let _ = displaced.push_within_capacity(other);
+            }
+        }
+        if apart {
+            let first = contents.len.min(PAGE_SIZE - live.start % PAGE_SIZE);
+            let last = contents.len - first;
+            let last = last - last.min((count - 2) * PAGE_SIZE);
+            for (skip, len) in [(0, first), (contents.len - last, last)] {
+                let start = live.start.wrapping_add(skip);
+                self.bring_over(others, Span { start, len });
+            }
+        }
+    }
+
+    /// Has `others` have the bytes of `span`, too, at the same indices: copies those that are in
+    /// pages which the two do not share.
+    fn bring_over(&self, others: &Self, span: Span) {
         for_each_piece(span, PAGE_SIZE, |index, offset, len| {
             if let (Some(from), Some(to)) = (self.at(index), others.at(index)) {
-                // SAFETY: The caller owns the ring, so neither page is replaced; nobody writes to
-                // bytes that are in it, and nobody else knows of `others`' yet, or of those that a
-                // writer's lease is about to bring.
-                unsafe { copy_part(&*from.get(), offset, &*to.get(), offset, len) };
+                // SAFETY: The caller owns the ring, so neither page is replaced.
+                let (from, to) = unsafe { (&*from.get(), &*to.get()) };
+                if from.as_ptr() != to.as_ptr() {
+                    // SAFETY: These are two pages. Nobody writes to bytes that are in a ring, or
+                    // that a writer's lease has just brought; and nobody uses these indices in
+                    // `others` before the ring's owner says that they are in the ring.
+                    unsafe { copy_part(from, offset, to, offset, len) };
+                }
             }
             len
         });
@@ -108,8 +155,6 @@ pub(crate) struct Storage {
     /// one go.
     unit: usize,
     packets: Packets,
-    /// Who pays for the pages, if not the system.
-    charge: Option<Charge>,
 }
 
 impl Storage {
@@ -118,7 +163,8 @@ impl Storage {
     ///
     /// # Errors
     ///
-    /// `ENOMEM` if there are not enough pages.
+    /// - `ENOMEM`: there are not enough pages.
+    /// - `EINTR`: the caller is being killed.
     pub(crate) fn new(capacity: usize, charge: Option<Charge>) -> Result<Self> {
         let accounted = charge.is_some();
         let flags = pages::flags(accounted);
@@ -126,21 +172,20 @@ impl Storage {
         let (pages, unit) = pages::allocate(count, accounted)?;
         Ok(Self {
             capacity,
-            pages: Arc::new(Pages(pages), flags)?,
+            pages: Arc::new(Pages { pages, charge }, flags)?,
             unit,
             packets: Packets::new(count, flags)?,
-            charge,
         })
     }
 
     /// How many pages that are.
     pub(crate) fn page_count(&self) -> usize {
-        self.pages.0.len()
+        self.pages.pages.len()
     }
 
     /// Who pays for them, if not the system.
     pub(crate) fn payer(&self) -> Option<&Payer> {
-        self.charge.as_ref().map(Charge::payer)
+        self.pages.charge.as_ref().map(Charge::payer)
     }
 }
 
@@ -337,24 +382,27 @@ impl Ring {
         taken: usize,
         fresh: &mut KVec<Page>,
     ) -> usize {
-        if lease.extent.is_of(&self.storage.pages) {
-            let mut fresh = fresh.iter_mut();
-            let start = lease.extent.span.start;
-            let taken = Span { start, len: taken };
-            for_each_piece(taken, PAGE_SIZE, |index, _, len| {
-                if len == PAGE_SIZE {
-                    if let (Some(cell), Some(page)) = (self.storage.pages.at(index), fresh.next()) {
-                        // SAFETY: All bytes of this page are on the lease that ends here, so nobody
-                        // else uses the cell: a writer's lease is for other pages, and whoever
-                        // resizes the ring owns it, as the caller does.
-                        unsafe { ptr::swap(cell.get(), page) };
-                        // It is nobody's neighbour.
-                        self.storage.unit = PAGE_SIZE;
-                    }
+        let start = lease.extent.span.start;
+        let gone = Span { start, len: taken };
+        let mut fresh = fresh.iter_mut();
+        // SAFETY: By the type invariants of `Extent`, its pages are valid while the lease is out.
+        let leased = unsafe { &*lease.extent.pages };
+        for_each_piece(gone, PAGE_SIZE, |index, _, len| {
+            let cells = (leased.at(index), self.storage.pages.at(index));
+            if let (PAGE_SIZE, (Some(from), Some(cell))) = (len, cells) {
+                // SAFETY: The caller owns the ring, so neither page is replaced meanwhile.
+                let is_ours = unsafe { (*from.get()).as_ptr() == (*cell.get()).as_ptr() };
+                if let (true, Some(page)) = (is_ours, fresh.next()) {
+                    // SAFETY: All bytes of this page are on the lease that ends here, so nobody
+                    // else uses the cell: a writer's lease is for other pages, and whoever resizes
+                    // the ring owns it, as the caller does.
+                    unsafe { ptr::swap(cell.get(), page) };
+                    // It is nobody's neighbour.
+                    self.storage.unit = PAGE_SIZE;
                 }
-                len
-            });
-        }
+            }
+            len
+        });
         self.take(lease, taken)
     }
 
@@ -384,15 +432,16 @@ impl Ring {
         is_kept
     }
 
-    /// Brings the first `put` bytes of a writer's lease over, if the ring has kept its pages; no
-    /// longer, if that ends. Returns whether it has.
+    /// Brings the first `put` bytes of a writer's lease over, as far as they are in pages that the
+    /// storage does not share, if the ring has kept its pages; no longer, if that ends. Returns
+    /// whether it has.
     #[cold]
     fn bring_over(&mut self, extent: &Extent, put: usize, ends: bool) -> bool {
         let start = extent.span.start;
         let kept = self.writer_keeps.take();
         let is_kept = kept.as_ref().is_some_and(|kept| extent.is_of(kept));
         if let (true, Some(kept)) = (is_kept, &kept) {
-            kept.copy_to(&self.storage.pages, Span { start, len: put });
+            kept.bring_over(&self.storage.pages, Span { start, len: put });
         }
         if !is_kept || !ends {
             self.writer_keeps = kept;
@@ -409,12 +458,13 @@ impl Ring {
     }
 
     /// Goes over to `storage`, with all that is in the ring, and leaves there what it was kept in,
-    /// for the caller to drop.
+    /// for the caller to drop, as it has to drop those of the new pages that are not needed:
+    /// `displaced` should have room for as many as the smaller of the two storages has.
     ///
     /// # Errors
     ///
     /// `EBUSY` if the bytes that are in the ring, or about to come in, do not fit, or the packets.
-    pub(crate) fn resize(&mut self, storage: &mut Storage) -> Result {
+    pub(crate) fn resize(&mut self, storage: &mut Storage, displaced: &mut KVVec<Page>) -> Result {
         let (capacity, before) = (storage.capacity, self.indices.capacity());
         if !self.indices.resize(capacity) {
             return Err(EBUSY);
@@ -425,8 +475,14 @@ impl Ring {
             self.indices.resize(before);
             return Err(EBUSY);
         }
-        let contents = self.indices.contents();
-        self.storage.pages.copy_to(&storage.pages, contents);
+        let (live, contents) = (self.indices.live(), self.indices.contents());
+        if live.len > 0 {
+            self.storage
+                .pages
+                .share(&storage.pages, live, contents, displaced);
+            // What is shared is nobody's neighbour.
+            storage.unit = PAGE_SIZE;
+        }
         mem::swap(&mut self.storage, storage);
         // A lease that points at older pages keeps those.
         if self.indices.is_reading() && self.reader_keeps.is_none() {
@@ -663,6 +719,11 @@ mod tests {
         })
     }
 
+    fn resize(ring: &mut Ring, capacity: usize) -> Result {
+        let mut displaced = KVVec::with_capacity(capacity / PAGE_SIZE + 1, GFP_KERNEL)?;
+        ring.resize(&mut Storage::new(capacity, None)?, &mut displaced)
+    }
+
     /// Puts in what fits of `bytes`; returns how much that was.
     fn put(ring: &mut Ring, bytes: &mut [u8]) -> usize {
         let Some(lease) = ring.lease_room(1, bytes.len(), false) else {
@@ -783,7 +844,7 @@ mod tests {
         }
         if let Some(mut lease) = ring.lease_bytes(10000) {
             assert_eq!(copy_to(&lease, &mut came[..5000]), 5000);
-            assert!(ring.resize(&mut other).is_ok());
+            assert!(ring.resize(&mut other, &mut KVVec::new()).is_ok());
             assert_eq!(ring.take_part(&mut lease, 5000), 5000);
             assert_eq!(lease.len(), 5000);
             assert_eq!(copy_to(&lease, &mut came[5000..]), 5000);
@@ -824,7 +885,7 @@ mod tests {
                 put(&mut ring, &mut pattern(0, at + 1)?);
                 take(&mut ring, &mut pattern(0, at)?);
                 let len = 1 + put(&mut ring, &mut pattern(at + 1, PAGE_SIZE - 1)?);
-                ring.resize(&mut Storage::new(after * PAGE_SIZE, None)?)?;
+                resize(&mut ring, after * PAGE_SIZE)?;
                 let mut came = pattern(0, len + 7)?;
                 put(&mut ring, &mut pattern(at + len, 7)?);
                 let taken = take(&mut ring, &mut came);
@@ -834,11 +895,47 @@ mod tests {
         Ok(())
     }
 
+    /// All that can share a page with something else does: a byte in the ring, most of the room on
+    /// lease, and two resizes meanwhile, from every page offset that matters.
+    #[test]
+    fn a_write_in_flight_survives_other_storages() -> Result {
+        let sizes = [1, 2, 3, 4, 16];
+        for (before, between) in sizes
+            .iter()
+            .flat_map(|b| sizes.iter().map(move |c| (*b, *c)))
+        {
+            for (at, old, new) in [(0, 1, 1), (100, 1, usize::MAX), (4000, 200, usize::MAX)] {
+                let mut ring = ring(before * PAGE_SIZE)?;
+                // What is read at the end was there before, or came by the lease.
+                put(&mut ring, &mut pattern(0, at + old)?);
+                take(&mut ring, &mut pattern(0, at)?);
+                let mut count = ring.indices().bytes();
+                let mut goes = pattern(at + count, before * PAGE_SIZE)?;
+                if let Some(lease) = ring.lease_room(1, new, false) {
+                    let _ = resize(&mut ring, between * PAGE_SIZE);
+                    let reads = ring.lease_bytes(old.div_ceil(2));
+                    let _ = resize(&mut ring, 8 * PAGE_SIZE);
+                    let _ = resize(&mut ring, before * PAGE_SIZE);
+                    let copied = copy_from(&lease, &mut goes);
+                    count += ring.put(lease, copied);
+                    if let Some(lease) = reads {
+                        ring.take(lease, 0);
+                    }
+                }
+                let mut came = pattern(1, count)?;
+                assert_eq!(take(&mut ring, &mut came), count);
+                assert!(came[..] == pattern(at, count)?[..]);
+                assert!(ring.reader_keeps.is_none() && ring.writer_keeps.is_none());
+            }
+        }
+        Ok(())
+    }
+
     #[test]
     fn what_does_not_fit_stays_where_it_is() -> Result {
         let mut ring = ring(2 * PAGE_SIZE)?;
         put(&mut ring, &mut pattern(0, PAGE_SIZE + 1)?);
-        assert!(ring.resize(&mut Storage::new(PAGE_SIZE, None)?) == Err(EBUSY));
+        assert!(resize(&mut ring, PAGE_SIZE) == Err(EBUSY));
         assert_eq!(ring.indices().capacity(), 2 * PAGE_SIZE);
         let mut came = pattern(0, PAGE_SIZE + 1)?;
         assert_eq!(take(&mut ring, &mut came), PAGE_SIZE + 1);
@@ -852,11 +949,10 @@ mod tests {
         put(&mut ring, &mut pattern(0, 5000)?);
         let (mut goes, mut came) = (pattern(5000, 7000)?, pattern(0, 12000)?);
         let pattern = pattern(0, 12000)?;
-        let mut storages = [8, 3, 16].map(|pages| Storage::new(pages * PAGE_SIZE, None));
         if let Some(reader) = ring.lease_bytes(3000) {
             if let Some(writer) = ring.lease_room(1, 7000, false) {
-                for storage in storages.iter_mut().flatten() {
-                    assert!(ring.resize(storage).is_ok());
+                for pages in [8, 3, 16] {
+                    assert!(resize(&mut ring, pages * PAGE_SIZE).is_ok());
                 }
                 assert_eq!(ring.indices().capacity(), 16 * PAGE_SIZE);
                 let copied = copy_from(&writer, &mut goes);
@@ -920,6 +1016,34 @@ mod tests {
         assert!(before != fresh[0].as_ptr());
         assert_eq!(whole, 2);
         assert!(ring.indices().is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn whole_pages_leave_a_ring_that_was_resized_meanwhile() -> Result {
+        let mut ring = ring(4 * PAGE_SIZE)?;
+        put(&mut ring, &mut pattern(0, 3 * PAGE_SIZE)?);
+        let mut fresh = KVec::new();
+        for _ in 0..3 {
+            fresh.push(Page::new(false)?, GFP_KERNEL)?;
+        }
+        let mut gone = [ptr::null_mut(); 3];
+        if let Some(lease) = ring.lease_bytes(usize::MAX) {
+            let mut places = gone.iter_mut();
+            let given = lease.for_each_piece(|page, _, len| {
+                places.next().map_or(0, |place| {
+                    *place = page.as_ptr();
+                    len
+                })
+            });
+            let resized = resize(&mut ring, 16 * PAGE_SIZE);
+            ring.take_pages(lease, given, &mut fresh);
+            assert!(resized.is_ok());
+        }
+        for cell in &ring.storage.pages.pages {
+            // SAFETY: Nobody else knows of this ring.
+            assert!(!gone.contains(&unsafe { &*cell.get() }.as_ptr()));
+        }
         Ok(())
     }
 }

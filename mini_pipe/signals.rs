@@ -6,41 +6,97 @@ use kernel::{
     bindings,
     error::to_result,
     fs::File,
+    new_mutex,
     prelude::*,
+    sync::Mutex,
     types::Opaque, //
 };
 
-/// What a signal tells: `si_code` in `sigaction(2)`.
-#[derive(Clone, Copy)]
-pub(crate) enum Band {
-    /// There may be something to read.
-    In = bindings::POLL_IN as isize,
-    /// There may be room to write.
-    Out = bindings::POLL_OUT as isize,
+/// The files whose owners get a signal when their side has something to do; see `fcntl(2)` on
+/// `O_ASYNC`, `F_SETOWN` and `F_SETSIG`.
+///
+/// A file that is both ends is on both lists, and has one flag for that, `O_ASYNC`, by which the
+/// kernel knows whether it must be taken off when it is closed. So all three change under one lock.
+#[pin_data]
+pub(crate) struct Subscribers {
+    #[pin]
+    changing: Mutex<()>,
+    readers: List,
+    writers: List,
 }
-
-/// The files of one side whose owners get a signal; see `fcntl(2)` on `O_ASYNC`, `F_SETOWN` and
-/// `F_SETSIG`.
-pub(crate) struct Subscribers(Opaque<*mut bindings::fasync_struct>);
-
-// SAFETY: The list may be used by any thread: `fasync_helper()` and `kill_fasync()` lock it.
-unsafe impl Send for Subscribers {}
-// SAFETY: As above.
-unsafe impl Sync for Subscribers {}
 
 impl Subscribers {
     /// Nobody yet.
-    pub(crate) const fn new() -> Self {
-        Self(Opaque::new(core::ptr::null_mut()))
+    pub(crate) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            changing <- new_mutex!((), "mini_pipe_subscribers"),
+            readers: List::new(),
+            writers: List::new(),
+        })
     }
 
-    /// Adds `file`, as descriptor `fd`, or takes it off. Returns whether that changed anything. May
-    /// sleep. The kernel takes a file off itself before it is closed for the last time.
+    /// Adds `file`, as descriptor `fd`, to those that get a signal because they read, write, or
+    /// both; or takes it off. Returns whether that changed anything. May sleep. The kernel takes a
+    /// file off itself before it is closed for the last time: `__fput()`.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
-    pub(crate) fn set(&self, fd: c_int, file: &File, on: bool) -> Result<bool> {
+    /// `ENOMEM`; nothing is changed then.
+    pub(crate) fn set(
+        &self,
+        reads: bool,
+        writes: bool,
+        fd: c_int,
+        file: &File,
+        on: bool,
+    ) -> Result<bool> {
+        let _changing = self.changing.lock();
+        let mut changed = false;
+        if reads {
+            changed = self.readers.set(fd, file, on)?;
+        }
+        if writes {
+            match self.writers.set(fd, file, on) {
+                Ok(too) => changed |= too,
+                Err(error) => {
+                    if changed {
+                        // Taking off cannot fail.
+                        let _ = self.readers.set(fd, file, false);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Tells those that read: there may be something to read.
+    #[inline(always)]
+    pub(crate) fn signal_readers(&self) {
+        self.readers.send(bindings::POLL_IN);
+    }
+
+    /// Tells those that write: there may be room.
+    #[inline(always)]
+    pub(crate) fn signal_writers(&self) {
+        self.writers.send(bindings::POLL_OUT);
+    }
+}
+
+/// The files of one side.
+struct List(Opaque<*mut bindings::fasync_struct>);
+
+// SAFETY: The list may be used by any thread: `fasync_helper()` and `kill_fasync()` lock it.
+unsafe impl Send for List {}
+// SAFETY: As above.
+unsafe impl Sync for List {}
+
+impl List {
+    const fn new() -> Self {
+        Self(Opaque::new(core::ptr::null_mut()))
+    }
+
+    fn set(&self, fd: c_int, file: &File, on: bool) -> Result<bool> {
         // SAFETY: The file is open; the list is used by these two functions only, which lock it.
         let changed =
             unsafe { bindings::fasync_helper(fd, file.as_ptr(), c_int::from(on), self.0.get()) };
@@ -48,8 +104,10 @@ impl Subscribers {
         Ok(changed > 0)
     }
 
-    /// Sends each of them its signal, `SIGIO` if it asked for no other.
-    pub(crate) fn send(&self, band: Band) {
+    /// Sends each of them its signal, `SIGIO` if it asked for no other; `band` is the signal's
+    /// `si_code`.
+    #[inline(always)]
+    fn send(&self, band: c_uint) {
         // SAFETY: The list's head is one word, which is only looked at here, and not followed.
         let nobody = unsafe { self.0.get().read_volatile() }.is_null();
         if !nobody {

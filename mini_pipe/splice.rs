@@ -3,6 +3,14 @@
 //! `splice(2)` from a mini_pipe into a `pipe(2)`: whole pages go as they are, parts are copied.
 
 use crate::{
+    headers::{
+        nosteal_pipe_buf_ops,
+        pipe_lock,
+        pipe_unlock,
+        splice_to_pipe,
+        PartialPage,
+        SplicePipeDesc, //
+    },
     pages::{
         copy_part,
         Page, //
@@ -13,50 +21,11 @@ use kernel::{
     bindings,
     error::to_result,
     page::PAGE_SIZE,
-    prelude::*,
-    sync::atomic::{
-        Atomic,
-        Relaxed, //
-    }, //
+    prelude::*, //
 };
 
 /// At most so many pages go at once: as many as a `pipe(2)` holds unless it is told otherwise.
 const MOST: usize = 16;
-
-// `bindgen` does not see these: include/linux/splice.h and pipe_fs_i.h are not among its headers.
-
-/// `struct partial_page`: the bytes of a page that count.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct PartialPage {
-    offset: c_uint,
-    len: c_uint,
-    private: c_ulong,
-}
-
-/// `struct splice_pipe_desc`: pages on their way into a pipe.
-#[repr(C)]
-struct SplicePipeDesc {
-    pages: *mut *mut bindings::page,
-    partial: *mut PartialPage,
-    nr_pages: c_int,
-    nr_pages_max: c_uint,
-    ops: *const PipeBufOperations,
-    spd_release: unsafe extern "C" fn(*mut Self, c_uint),
-}
-
-/// `struct pipe_buf_operations`: only its address matters here.
-#[repr(C)]
-struct PipeBufOperations([u8; 0]);
-
-#[expect(improper_ctypes)] // `bindgen` has empty structures in what these point to.
-extern "C" {
-    static nosteal_pipe_buf_ops: PipeBufOperations;
-
-    fn splice_to_pipe(pipe: *mut bindings::pipe_inode_info, spd: *mut SplicePipeDesc) -> isize;
-    fn pipe_lock(pipe: *mut bindings::pipe_inode_info);
-    fn pipe_unlock(pipe: *mut bindings::pipe_inode_info);
-}
 
 /// A `pipe(2)` that pages go into.
 ///
@@ -142,12 +111,7 @@ impl Parcels {
     /// Adds a page that stays where it is, too, until `fresh` takes its place.
     fn add_whole(&mut self, page: &Page, fresh: &mut KVec<Page>) -> Result {
         fresh.push(Page::new(true)?, GFP_KERNEL)?;
-        let page = page.as_ptr();
-        // SAFETY: The page is valid, and its references are only counted atomically: this is
-        // `get_page()`, which `bindgen` does not see.
-        let references = unsafe { Atomic::from_ptr(&raw mut (*page)._refcount.counter) };
-        references.fetch_add(1, Relaxed);
-        self.add(page, 0, PAGE_SIZE);
+        self.add(page.share(), 0, PAGE_SIZE);
         Ok(())
     }
 
@@ -157,7 +121,7 @@ impl Parcels {
         // SAFETY: A piece of a lease lies in its page, nobody writes to leased bytes, and nobody
         // knows of the copy yet.
         unsafe { copy_part(page, offset, &copy, offset, len) };
-        self.add(into_reference(copy), offset, len);
+        self.add(copy, offset, len);
         Ok(())
     }
 
@@ -174,16 +138,16 @@ impl Parcels {
             done += len;
             len
         });
-        self.add(into_reference(copy), 0, done);
+        self.add(copy, 0, done);
         Ok(())
     }
 
-    fn add(&mut self, page: *mut bindings::page, offset: usize, len: usize) {
+    fn add(&mut self, page: Page, offset: usize, len: usize) {
         if let (Some(slot), Some(partial)) = (
             self.pages.get_mut(self.count),
             self.partial.get_mut(self.count),
         ) {
-            *slot = page;
+            *slot = page.into_raw();
             // Both are at most a page.
             partial.offset = offset as c_uint;
             partial.len = len as c_uint;
@@ -214,6 +178,8 @@ impl Parcels {
 
 /// `splice_pipe_desc.spd_release`: the pipe does not take the page at `index`.
 ///
+/// Context: process context, from `splice_to_pipe()`, with the mutex of that pipe held; may sleep.
+///
 /// # Safety
 ///
 /// `spd` must be that of [`Parcels::send`], and `index` less than its count of pages; called once
@@ -221,11 +187,4 @@ impl Parcels {
 unsafe extern "C" fn release(spd: *mut SplicePipeDesc, index: c_uint) {
     // SAFETY: By the safety requirements, this is a reference that nobody else has or uses.
     unsafe { bindings::__free_pages(*(*spd).pages.add(index as usize), 0) };
-}
-
-/// The reference to the page that `page` is.
-fn into_reference(page: Page) -> *mut bindings::page {
-    let reference = page.as_ptr();
-    core::mem::forget(page);
-    reference
 }

@@ -4,27 +4,50 @@
 //!
 //! What they wait for has a *level*: to readers the bytes in the ring, to writers the room in it.
 
-use core::{
-    mem,
-    ops::RangeInclusive, //
-};
+use core::mem;
 
-/// Whom a change concerns.
-#[derive(PartialEq, Eq)]
+/// Which of those who sleep, or of those who poll, a change concerns.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wake {
     Nobody,
-    /// One sleeper, and every poller.
+    /// One sleeper; all pollers that wait for what this side can do now, but of the exclusive ones
+    /// only one.
     One,
+    /// Each of them, whatever it waits for.
     Everybody,
 }
 
-/// How somebody polls.
-#[derive(Clone, Copy)]
-pub(crate) struct Interest {
-    /// Asks only for changes: `EPOLLET`.
-    pub(crate) edges: bool,
-    /// Takes a wake-up from those behind it in the queue: `EPOLLEXCLUSIVE`.
-    pub(crate) exclusive: bool,
+/// Whom of a side a change concerns.
+pub(crate) struct Concerned {
+    pub(crate) sleepers: Wake,
+    pub(crate) pollers: Wake,
+    /// Somebody was turned away who would not be now, whether it polls or not.
+    turned_away: bool,
+}
+
+impl Concerned {
+    /// It concerns nobody.
+    pub(crate) const NOBODY: Self = Self {
+        sleepers: Wake::Nobody,
+        pollers: Wake::Nobody,
+        turned_away: false,
+    };
+
+    /// Whether it concerns anybody.
+    pub(crate) fn is_anybody(&self) -> bool {
+        self.sleepers != Wake::Nobody || self.pollers != Wake::Nobody || self.turned_away
+    }
+}
+
+/// What has happened to a side.
+pub(crate) struct Change {
+    /// The level before and now.
+    pub(crate) before: usize,
+    pub(crate) now: usize,
+    /// A lease of this very side has just ended.
+    pub(crate) returned: bool,
+    /// Nothing more will come: the level is 0, and the last file of the other side has left.
+    pub(crate) is_end: bool,
 }
 
 /// Those of one side that wait for what the other side brings. They are counted without a look at
@@ -42,13 +65,8 @@ pub(crate) struct Waiters {
     kept_out: usize,
     /// Somebody who does not sleep was turned away by a lease of its own side.
     refused: bool,
-    /// Somebody polls.
-    polled: bool,
-    /// Somebody polls edge-triggered: every rise is news to it.
+    /// Somebody has polled edge-triggered: every rise is news to it.
     edges: bool,
-    /// Somebody polls exclusively, perhaps for the other side only, and the kernel crate's wake-ups
-    /// do not tell it for which they are: it would keep one that a sleeper needs.
-    exclusive: bool,
 }
 
 impl Waiters {
@@ -62,9 +80,7 @@ impl Waiters {
             wakeups: 0,
             kept_out: 0,
             refused: false,
-            polled: false,
             edges: false,
-            exclusive: false,
         }
     }
 
@@ -86,10 +102,10 @@ impl Waiters {
         self.kept_out = self.kept_out.wrapping_sub(usize::from(kept_out));
     }
 
-    /// Whether no change concerns anybody.
+    /// Whether nobody sleeps or was turned away.
     #[inline(always)]
     pub(crate) fn is_nobody(&self) -> bool {
-        self.asleep == 0 && !self.polled && !self.refused
+        self.asleep == 0 && !self.refused
     }
 
     /// Whether somebody sleeps.
@@ -112,66 +128,85 @@ impl Waiters {
         self.refused = true;
     }
 
-    /// Somebody polls.
-    pub(crate) fn poll(&mut self, interest: Interest) {
-        self.polled = true;
-        self.edges |= interest.edges;
-        self.exclusive |= interest.exclusive;
+    /// Somebody polls edge-triggered. From now on every rise is news to the pollers, as in
+    /// fs/pipe.c, which keeps to that for as long as there is the pipe.
+    pub(crate) fn poll_edges(&mut self) {
+        self.edges = true;
     }
 
-    /// Nobody is left who could poll.
-    pub(crate) fn forget_pollers(&mut self) {
-        self.polled = false;
-        self.edges = false;
-        self.exclusive = false;
-    }
-
-    /// Whom it concerns that the level went from `change.start()` to `change.end()`. `returned`
-    /// says that a lease of this very side has just ended.
+    /// Whom a `change` concerns; `polled` says whether somebody polls.
     #[inline(always)]
-    pub(crate) fn concerned(&mut self, change: RangeInclusive<usize>, returned: bool) -> Wake {
-        if self.is_nobody() {
-            return Wake::Nobody;
+    pub(crate) fn concerned(&mut self, change: &Change, polled: bool) -> Concerned {
+        if self.is_nobody() && !polled {
+            return Concerned::NOBODY;
         }
-        let whom = self.whom(change, returned);
-        if whom != Wake::Nobody {
+        let refused = change.returned && mem::take(&mut self.refused);
+        if change.now == 0 && !change.is_end {
+            // There is nothing for anybody, and there may be more.
+            return Concerned::NOBODY;
+        }
+        let concerned = self.choose(change, refused, polled);
+        if concerned.is_anybody() {
             self.wakeups = self.wakeups.wrapping_add(1);
         }
-        whom
+        concerned
     }
 
     /// Everybody, if there is news for them all.
-    pub(crate) fn all_if(&mut self, news: bool) -> Wake {
-        if news {
-            self.wakeups = self.wakeups.wrapping_add(1);
-            Wake::Everybody
-        } else {
-            Wake::Nobody
+    pub(crate) fn all_if(&mut self, news: bool) -> Concerned {
+        if !news {
+            return Concerned::NOBODY;
+        }
+        self.wakeups = self.wakeups.wrapping_add(1);
+        Concerned {
+            sleepers: Wake::Everybody,
+            pollers: Wake::Everybody,
+            turned_away: false,
         }
     }
 
-    fn whom(&mut self, change: RangeInclusive<usize>, returned: bool) -> Wake {
-        let (before, now) = change.into_inner();
-        let rose = before < now;
-        let refused = returned && mem::take(&mut self.refused);
-        let asleep = returned && self.asleep > 0 && now > 0;
-        let kept_out = asleep && self.kept_out > 0;
-        let is_ready = self.ready.is_some_and(|ready| ready <= now);
-        let was_ready = self.ready.is_some_and(|ready| ready <= before);
+    #[inline(always)]
+    fn choose(&self, change: &Change, refused: bool, polled: bool) -> Concerned {
+        let rose = change.before < change.now;
+        // No level is as high as what stands for none.
+        let ready = self.ready.unwrap_or(usize::MAX);
+        let is_ready = ready <= change.now;
+        let was_ready = ready <= change.before;
+        // Some may find enough, and nobody knows which.
+        let unsure = self.ready.is_none() && (rose || refused);
 
-        if !is_ready && (kept_out || (self.ready.is_none() && (rose || refused))) {
-            // Some may find enough, and nobody knows which.
-            return Wake::Everybody;
-        }
-        // Who leaves less than `ready` hands that on, too: a sleeper must not be passed for ever.
-        let due = asleep || (is_ready && (!was_ready || refused)) || (rose && self.edges);
-        if !due {
+        let sleepers = if self.asleep == 0 {
             Wake::Nobody
-        } else if self.exclusive {
+        } else if change.returned && self.kept_out > 0 {
+            // They may need less than `ready`, or wait for the end.
+            if is_ready {
+                Wake::One
+            } else {
+                Wake::Everybody
+            }
+        } else if unsure {
             Wake::Everybody
-        } else {
-            // Whoever finds enough wakes the next when its own lease ends.
+        } else if (change.returned && !change.is_end) || (is_ready && !was_ready) {
+            // Whoever finds enough wakes the next when its own lease ends. Who leaves less than
+            // `ready` hands that on, too: a sleeper must not be passed for ever.
             Wake::One
+        } else {
+            Wake::Nobody
+        };
+        let turned_away = refused && (unsure || is_ready || change.is_end);
+        let pollers = if !polled {
+            Wake::Nobody
+        } else if turned_away && change.is_end {
+            Wake::Everybody
+        } else if turned_away || unsure || (is_ready && !was_ready) || (rose && self.edges) {
+            Wake::One
+        } else {
+            Wake::Nobody
+        };
+        Concerned {
+            sleepers,
+            pollers,
+            turned_away,
         }
     }
 }

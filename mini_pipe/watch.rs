@@ -6,6 +6,7 @@
 //! It is a try, and never the whole wait: who watched looks at the pipe once more before it sleeps,
 //! so nothing is lost if a change is not seen here.
 
+use crate::headers::single_task_running;
 use kernel::{
     bindings,
     processor::cpu_relax,
@@ -19,12 +20,6 @@ use kernel::{
         Monotonic, //
     }, //
 };
-
-unsafe extern "C" {
-    /// Whether nobody else wants to run on this processor. `bindgen` does not see it:
-    /// include/linux/sched/stat.h is not among its headers.
-    safe fn single_task_running() -> bool;
-}
 
 /// As long as falling asleep and being woken may take: who watches no longer loses, at worst, as
 /// much again.

@@ -7,6 +7,7 @@
 //! the ring, and it can take back what nobody has taken. Bytes on lease to a reader count as taken.
 
 use super::*;
+use crate::waiters::Change;
 
 impl Pipe {
     /// As [`Pipe::write`], but returns when the last byte has been taken, and returns how many have
@@ -75,20 +76,27 @@ impl Pipe {
     /// has on lease; returns how many. Wakes the next writer.
     fn end_turn(&self, mut guard: Guard<'_, State, MutexBackend>, most: usize) -> usize {
         let state = &mut *guard;
-        let room = state.ring.room();
+        let before = state.ring.room();
         let taken_back = state.ring.take_back(most);
         state.bytes_in -= taken_back as u64;
         state.turn = false;
+        let change = Change {
+            before,
+            now: state.ring.room(),
+            returned: true,
+            is_end: false,
+        };
         let writers = state
             .waiting_writers
-            .concerned(room..=state.ring.room(), true);
+            .concerned(&change, !self.writers.pollers.is_empty());
         drop(guard);
-        let signal = writers != Wake::Nobody;
-        self.writers.watch.tell();
-        self.writers.wake(writers);
-        if signal {
-            self.writers.subscribers.send(Band::Out);
-        }
+        self.tell(News {
+            readers: Concerned::NOBODY,
+            signal_readers: false,
+            signal_writers: writers.is_anybody(),
+            writers,
+            turn: false,
+        });
         taken_back
     }
 }

@@ -35,12 +35,24 @@ impl Pipe {
     /// - As [`limits::check`]; but who asks for no more than there is does not need privileges.
     /// - `EPERM`: more, when there are too many pages in the pipes of the user who made it.
     /// - `EBUSY`: the bytes that are in the pipe, or about to come in, do not fit, or the packets.
-    /// - `ENOMEM`.
+    /// - `ENOMEM`. Nobody is killed to find more memory.
+    /// - `EINTR`: the caller is being killed.
     pub(crate) fn set_capacity(&self, capacity: usize) -> Result {
+        while !self.try_set_capacity(capacity)? {}
+        Ok(())
+    }
+
+    /// As [`Pipe::set_capacity`]; [`false`] if somebody else did the same in the meantime, so that
+    /// what was checked here no longer holds.
+    fn try_set_capacity(&self, capacity: usize) -> Result<bool> {
         let state = self.state.lock();
         let before = state.ring.indices().capacity();
         let pages = state.ring.storage().page_count();
         let payer = state.ring.storage().payer().cloned();
+        if capacity == before {
+            self.tell_size(state);
+            return Ok(true);
+        }
         drop(state);
 
         let grows = capacity > before;
@@ -59,16 +71,31 @@ impl Pipe {
             return Err(EPERM);
         }
         let mut storage = Storage::new(capacity, charge)?;
+        let fewer = pages.min(storage.page_count());
+        let mut displaced = KVVec::with_capacity(fewer, GFP_KERNEL)?;
 
         let mut state = self.state.lock();
-        state.ring.resize(&mut storage)?;
+        if state.ring.indices().capacity() != before {
+            return Ok(false);
+        }
+        state.ring.resize(&mut storage, &mut displaced)?;
         state.waiting_writers.set_ready(enough_room(capacity));
+        self.tell_size(state);
+        Ok(true)
+    }
+
+    /// Tells all writers that somebody has set the size of the pipe, as fs/pipe.c does even if it
+    /// is the same.
+    fn tell_size(&self, mut state: Guard<'_, State, MutexBackend>) {
         let writers = state.waiting_writers.all_if(true);
         drop(state);
-        self.writers.watch.tell();
-        self.writers.wake(writers);
-        self.turn.notify_one();
-        Ok(())
+        self.tell(News {
+            readers: Concerned::NOBODY,
+            writers,
+            signal_readers: false,
+            signal_writers: false,
+            turn: true,
+        });
     }
 
     /// Returns when a blocking write returns.

@@ -22,7 +22,12 @@ impl Pipe {
         holder: Leaseholder,
         moved: usize,
     ) -> usize {
-        if !state.is_quiet() {
+        // Pollers of its own side have nothing new: no lease ends here.
+        let others = match holder {
+            Leaseholder::Reader => &self.writers,
+            Leaseholder::Writer => &self.readers,
+        };
+        if !state.is_quiet() || !others.pollers.is_empty() {
             return match holder {
                 Leaseholder::Reader => self.moved_with_news::<true>(state, moved),
                 Leaseholder::Writer => self.moved_with_news::<false>(state, moved),
@@ -30,12 +35,11 @@ impl Pipe {
         }
         state.count(&holder, moved);
         drop(state);
-        let (other, band) = match holder {
-            Leaseholder::Reader => (&self.writers, Band::Out),
-            Leaseholder::Writer => (&self.readers, Band::In),
-        };
-        other.watch.tell();
-        other.subscribers.send(band);
+        others.watch.tell();
+        match holder {
+            Leaseholder::Reader => self.subscribers.signal_writers(),
+            Leaseholder::Writer => self.subscribers.signal_readers(),
+        }
         moved
     }
 
@@ -59,7 +63,7 @@ impl Pipe {
                 (bytes.wrapping_sub(moved), room.wrapping_add(moved)),
             )
         };
-        let news = state.news(before, holder, moved, true);
+        let news = self.news(&mut state, before, holder, moved, true);
         drop(state);
         self.tell(news);
         moved
@@ -95,7 +99,13 @@ impl Pipe {
                 rest -= next.as_ref().map_or(0, BytesLease::len);
                 (taken, next)
             };
-            let news = state.news(before, Leaseholder::Reader, taken, next.is_none());
+            let news = self.news(
+                &mut state,
+                before,
+                Leaseholder::Reader,
+                taken,
+                next.is_none(),
+            );
             drop(state);
             self.tell(news);
 
@@ -137,7 +147,7 @@ impl Pipe {
                 };
                 (put, next)
             };
-            let news = state.news(before, Leaseholder::Writer, put, next.is_none());
+            let news = self.news(&mut state, before, Leaseholder::Writer, put, next.is_none());
             drop(state);
             self.tell(news);
 

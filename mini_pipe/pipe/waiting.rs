@@ -6,6 +6,7 @@
 //! and tells them when it has dropped the mutex.
 
 use super::*;
+use crate::waiters::Change;
 use kernel::time::{
     Instant,
     Monotonic, //
@@ -28,13 +29,14 @@ pub(super) enum Leaseholder {
 }
 
 /// Whom a change concerns, and how they are told.
+#[must_use = "those whom it concerns must be told"]
 pub(super) struct News {
-    readers: Wake,
-    writers: Wake,
-    signal_readers: bool,
-    signal_writers: bool,
+    pub(super) readers: Concerned,
+    pub(super) writers: Concerned,
+    pub(super) signal_readers: bool,
+    pub(super) signal_writers: bool,
     /// The writer whose turn it is looks whether its bytes are gone.
-    turn: bool,
+    pub(super) turn: bool,
 }
 
 impl Pipe {
@@ -52,7 +54,7 @@ impl Pipe {
             if bytes || state.is_at_end(seat) {
                 drop(state);
                 // Another one may come first, for this one has nothing yet.
-                self.readers.wake(Wake::One);
+                self.readers.sleepers.notify_sync();
                 return Ok(());
             }
             state = self.wait_for_bytes(state, call, &mut wait)?;
@@ -141,7 +143,7 @@ impl Pipe {
             }
         }
         waiters(&mut state).fall_asleep(kept_out);
-        wait.interrupted = side.queue.wait_interruptible(&mut state);
+        wait.interrupted = side.sleepers.wait_interruptible(&mut state);
         waiters(&mut state).wake_up(kept_out);
         if let Some(since) = wait.since.take() {
             side.watch.end(since);
@@ -160,10 +162,61 @@ impl Pipe {
             self.turn.notify_one();
         }
         if news.signal_writers {
-            self.writers.subscribers.send(Band::Out);
+            self.subscribers.signal_writers();
         }
         if news.signal_readers {
-            self.readers.subscribers.send(Band::In);
+            self.subscribers.signal_readers();
+        }
+    }
+
+    /// Counts `moved` bytes that `holder` has moved, and finds out whom it concerns that the levels
+    /// were `before`: on the other side, since there may be more for it now, and on the holder's
+    /// own, which its lease kept out until it `ended`.
+    #[inline(always)]
+    pub(super) fn news(
+        &self,
+        state: &mut State,
+        before: (usize, usize),
+        holder: Leaseholder,
+        moved: usize,
+        ended: bool,
+    ) -> News {
+        let reading = holder == Leaseholder::Reader;
+        state.count(&holder, moved);
+        let read_polled = !self.readers.pollers.is_empty();
+        let write_polled = !self.writers.pollers.is_empty();
+        if state.is_quiet() && !read_polled && !write_polled {
+            return News {
+                readers: Concerned::NOBODY,
+                writers: Concerned::NOBODY,
+                signal_readers: !reading,
+                signal_writers: reading,
+                turn: false,
+            };
+        }
+        let (bytes, room) = state.levels();
+        let readers = Change {
+            before: before.0,
+            now: bytes,
+            returned: ended && reading,
+            // A lease hides the end of file from those it keeps out.
+            is_end: reading && state.ring.indices().is_empty() && state.ends.no_writers(),
+        };
+        let writers = Change {
+            before: before.1,
+            now: room,
+            returned: ended && !reading,
+            is_end: false,
+        };
+        let readers = state.waiting_readers.concerned(&readers, read_polled);
+        let writers = state.waiting_writers.concerned(&writers, write_polled);
+        News {
+            // On its own side, those that the lease turned away.
+            signal_writers: reading || writers.is_anybody(),
+            signal_readers: !reading || readers.is_anybody(),
+            readers,
+            writers,
+            turn: state.turn,
         }
     }
 }
@@ -185,50 +238,7 @@ impl State {
         *total = total.wrapping_add(moved as u64);
     }
 
-    /// Counts `moved` bytes that `holder` has moved, and tells whom it concerns that the levels
-    /// were `before`: on the other side, since there may be more for it now, and on the holder's
-    /// own, which its lease kept out until it `ended`.
-    #[inline(always)]
-    pub(super) fn news(
-        &mut self,
-        before: (usize, usize),
-        holder: Leaseholder,
-        moved: usize,
-        ended: bool,
-    ) -> News {
-        let reading = holder == Leaseholder::Reader;
-        self.count(&holder, moved);
-        if self.is_quiet() {
-            return News {
-                readers: Wake::Nobody,
-                writers: Wake::Nobody,
-                signal_readers: !reading,
-                signal_writers: reading,
-                turn: false,
-            };
-        }
-        let (bytes, room) = self.levels();
-        let mut readers = self
-            .waiting_readers
-            .concerned(before.0..=bytes, ended && reading);
-        let writers = self
-            .waiting_writers
-            .concerned(before.1..=room, ended && !reading);
-        if reading && self.ring.indices().is_empty() && self.ends.no_writers() {
-            // End of file, which a lease hid from those it kept out.
-            readers = Wake::Everybody;
-        }
-        News {
-            // On its own side, those that the lease turned away.
-            signal_writers: reading || writers != Wake::Nobody,
-            signal_readers: !reading || readers != Wake::Nobody,
-            readers,
-            writers,
-            turn: self.turn,
-        }
-    }
-
-    /// Whether nobody waits for a change.
+    /// Whether nobody waits for a change, but for those who poll.
     #[inline(always)]
     pub(super) fn is_quiet(&self) -> bool {
         self.waiting_readers.is_nobody() && self.waiting_writers.is_nobody() && !self.turn
@@ -236,13 +246,20 @@ impl State {
 }
 
 impl Side {
-    /// Wakes whom a change concerns. One is woken as by a caller that is about to sleep: it mostly
-    /// is.
-    pub(super) fn wake(&self, whom: Wake) {
-        match whom {
+    /// Wakes whom a change concerns: pollers first, as in the one queue of fs/pipe.c, where they
+    /// stand before those that wait for a wake-up of their own. One is woken as by a caller that is
+    /// about to sleep: it mostly is.
+    #[inline(always)]
+    pub(super) fn wake(&self, concerned: Concerned) {
+        match concerned.pollers {
             Wake::Nobody => {}
-            Wake::One => self.queue.notify_sync(),
-            Wake::Everybody => self.queue.notify_all(),
+            Wake::One => self.pollers.wake(self.events),
+            Wake::Everybody => self.pollers.wake_all(),
+        }
+        match concerned.sleepers {
+            Wake::Nobody => {}
+            Wake::One => self.sleepers.notify_sync(),
+            Wake::Everybody => self.sleepers.notify_all(),
         }
     }
 }
