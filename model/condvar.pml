@@ -1,29 +1,32 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 
 /*
- * The kernel's part: a PollCondVar (rust/kernel/sync/condvar.rs, poll.rs) is a wait queue
- * (kernel/sched/wait.c); those that poll wait in it, too (fs/select.c, fs/eventpoll.c).
+ * The kernel's part: a CondVar (rust/kernel/sync/condvar.rs) is a wait queue (kernel/sched/wait.c), and so
+ * are the Pollers beside it (mini_pipe/pollers.rs; fs/select.c, fs/eventpoll.c).
  */
 
 #define MAX		3	/* so many that sleep or poll on one side */
-#define EXCLUSIVE	MAX	/* the exclusive poller, which is in the queues of both sides */
+#define EXCLUSIVE	MAX	/* the exclusive poller, which is a poller of both sides */
 
-typedef PollCondVar {
-	chan queue = [MAX + 1] of { byte };	/* the exclusive entries, the oldest first */
+typedef WaitQueues {
+	chan queue = [MAX + 1] of { byte };	/* the sleepers, the oldest first */
 	bool signalled[MAX];	/* this sleeper got a signal, and is still in the queue */
-	bool polled[MAX];	/* this poller is in the queue, before those that are exclusive */
+	bool polled[MAX];	/* this one is among the pollers */
 	bool triggered[MAX];	/* this poller was told, and has not looked since */
 	bool hopeful[MAX];	/* for properties.pml: this poller waits to be told */
+	bool looked[MAX];	/* and has looked, edge-triggered, since it is among them */
 	byte need[MAX];		/* and the level this sleeper needs; 0 while it does not sleep */
-	byte due		/* and how many wake-ups are decided on, but not sent yet */
+	byte due;		/* and how many wake-ups are decided on, but not sent yet, to sleepers */
+	byte polls_due		/* and to pollers */
 };
 
-PollCondVar readers, writers;
+WaitQueues readers, writers;
 
 byte at_work;			/* those that neither sleep nor have gone */
 
 hidden byte poller, entry, unseen;
 
+#define is_polled(side)		(side.polled[0] || side.polled[1] || side.polled[2])
 #define is_queued(condvar, me)	(condvar.queue ?? [eval(me)])
 #define is_asleep(condvar, me)	(condvar.need[me] && is_queued(condvar, me) && \
 				 !condvar.signalled[me])
@@ -54,25 +57,35 @@ end_asleep:
 	fi
 }
 
-/* poll_wait() */
-inline register_wait(condvar, me, exclusive)
+/*
+ * Pollers::add(). An exclusive poller takes a wake-up from other pollers, which the model has not; the
+ * sleepers are in another queue, unless that is broken.
+ */
+inline add_poller(side, me)
 {
 	if
-	:: exclusive && !is_queued(condvar, me) -> condvar.queue ! me
-	:: exclusive && is_queued(condvar, me)
-	:: !exclusive -> condvar.polled[me] = true
+	:: me == EXCLUSIVE && broken(ONE_QUEUE) && !is_queued(side, me) -> side.queue ! me
+	:: me != EXCLUSIVE -> side.polled[me] = true
+	:: else
 	fi
 }
 
-/* __wake_up_common(); whom is zeroed. */
+/* Pollers::wake() and wake_all(); whom is zeroed. */
+inline notify_pollers(side, whom)
+{
+	d_step {
+		side.polls_due--;
+		whom = nobody;
+		for (poller : 0 .. MAX - 1) {
+			side.triggered[poller] = side.triggered[poller] || side.polled[poller]
+		}
+	}
+}
+
+/* CondVar::notify_sync() and notify_all(); whom is zeroed. */
 inline notify(condvar, whom)
 {
 	condvar.due--;
-	d_step {
-		for (poller : 0 .. MAX - 1) {
-			condvar.triggered[poller] = condvar.triggered[poller] || condvar.polled[poller]
-		}
-	}
 	unseen = len(condvar.queue);
 	do
 	:: unseen == 0 ->
@@ -114,15 +127,15 @@ inline wait_for_events(condvar, me, reads, writes)
 end_polling:	condvar.triggered[me];
 		at_work = at_work + !EDGES;
 		condvar.triggered[me] = false;
-		condvar.hopeful[me] = false;
-#if BROKEN != KNOWN_TOO_LATE
-		pipe_poll_is_known(reads, writes, EDGES, false)
-#endif
+		condvar.hopeful[me] = false
 	};
-	atomic { pipe_poll_queues(me, reads, writes, false) };
+#if BROKEN != LOOKS_BEFORE_QUEUED
+	atomic { pipe_poll_queues(me, reads, writes) };
+#endif
 	atomic {
-		pipe_poll_looks(me, reads, writes);
+		pipe_poll_looks(me, reads, writes, EDGES);
 		condvar.hopeful[me] = !events;
+		condvar.looked[me] = EDGES;
 		if
 		:: events ->
 			condvar.polled[me] = EDGES;
@@ -131,8 +144,8 @@ end_polling:	condvar.triggered[me];
 		:: else
 		fi
 	}
-#if BROKEN == KNOWN_TOO_LATE
-	atomic { pipe_poll_is_known(reads, writes, EDGES, false) }
+#if BROKEN == LOOKS_BEFORE_QUEUED
+	atomic { pipe_poll_queues(me, reads, writes) }
 #endif
 	od
 }
@@ -143,7 +156,8 @@ inline stop_polling(condvar, me)
 		true;
 		condvar.polled[me] = false;
 		condvar.triggered[me] = false;
-		condvar.hopeful[me] = false
+		condvar.hopeful[me] = false;
+		condvar.looked[me] = false
 	}
 }
 

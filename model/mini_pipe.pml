@@ -14,7 +14,7 @@
  *   ends.pml        mini_pipe/ends.rs: who has come, and who has left
  *   ring.pml        mini_pipe/ring.rs: the copies; what the bytes are
  *   indices.pml     mini_pipe/indices.rs: how many bytes there are, and who holds them
- *   condvar.pml     the kernel's wait queues, pollers and signals
+ *   condvar.pml     the kernel's wait queues and signals; mini_pipe/pollers.rs
  *   properties.pml  what must hold in every state
  *
  * What is simpler here than there, and why nothing is missed by it:
@@ -24,9 +24,9 @@
  *   comes in the middle of a section can as well come before or after: a section leaves a queue right
  *   after it took the mutex, where the wake-up might have passed it by, and enters one when it has
  *   looked already, or looks afterwards.
- * - Each of the two wake-ups of a lease's end or a close is a step of its own, after the mutex was
- *   dropped. So anything can happen between the change, the one wake-up and the other. One wake-up is
- *   one step: the queue has a lock.
+ * - Each wake-up of a lease's end or a close, to the pollers and to the sleepers of each side, is a step
+ *   of its own, after the mutex was dropped. So anything can happen between the change and each of them.
+ *   One wake-up is one step: the queue has a lock.
  * - A copy is one step with the end of its lease, or with the part of it that is given back. Until then
  *   nobody else touches those bytes.
  * - Any call that could go at once may take a lease instead, as if its memory were not there. A part may
@@ -104,12 +104,11 @@
 #define REFUSED_NOT_TOLD	12
 #define SMALL_RING_NOT_WATCHED	13
 #define EDGE_NOT_TOLD		14
-#define EXCLUSIVE_KEEPS_WAKE_UP	15
-#define QUEUED_BEFORE_KNOWN	16
-#define KNOWN_TOO_LATE		17
-#define SLEEPERS_NOT_SEEN	18
-#define WATCHED_BLINDLY		19
-#define PART_NOT_TOLD		20
+#define ONE_QUEUE		15
+#define LOOKS_BEFORE_QUEUED	16
+#define SLEEPERS_NOT_SEEN	17
+#define WATCHED_BLINDLY		18
+#define PART_NOT_TOLD		19
 #ifndef BROKEN
 #define BROKEN			0
 #endif
@@ -129,7 +128,8 @@
 #define CALLER							\
 	byte from;						\
 	bool interrupted, kept_out, holds;			\
-	mtype readers_due = nobody, writers_due = nobody
+	mtype readers_due = nobody, writers_due = nobody;	\
+	mtype read_polls_due = nobody, write_polls_due = nobody
 
 proctype Reader(byte me)
 {
@@ -209,20 +209,20 @@ proctype ExclusivePoller()
 {
 	CALLER;
 
-#if BROKEN == QUEUED_BEFORE_KNOWN
-	atomic { pipe_poll_queues(EXCLUSIVE, true, true, true) };
-#endif
 	do
-	:: atomic { true -> pipe_poll_is_known(true, true, false, true) };
-		atomic { pipe_poll_queues(EXCLUSIVE, true, true, true) };
-		atomic { pipe_poll_looks(EXCLUSIVE, true, true) }
-	:: atomic {
-		is_queued(readers, EXCLUSIVE) ->
-		readers.queue ?? EXCLUSIVE;
-		writers.queue ?? EXCLUSIVE;
-		break
-	}
+	:: atomic { true -> pipe_poll_queues(EXCLUSIVE, true, true) };
+		atomic { pipe_poll_looks(EXCLUSIVE, true, true, false) }
+	:: break
 	od;
+	atomic {
+		true;
+		if
+		:: is_queued(readers, EXCLUSIVE) ->
+			readers.queue ?? EXCLUSIVE;
+			writers.queue ?? EXCLUSIVE
+		:: else
+		fi
+	};
 	pipe_close(EXCLUSIVE, true, true);
 	at_work--
 }

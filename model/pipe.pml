@@ -43,19 +43,21 @@ inline pipe_close(me, reads, writes)
 		printf("%e %d closes: readers %d, writers %d\n", (reads -> reader : writer), me, ends.readers.open, ends.writers.open);
 		if
 		:: writes && no_writers() ->
-			forget_pollers(waiting_writers);
-			decide(readers, readers_due, (broken(END_WAKES_ONE) -> one : everybody))
+			decide(readers, readers_due, (broken(END_WAKES_ONE) -> one : everybody));
+			decide_polls(readers, read_polls_due, everybody)
 		:: else
 		fi;
 		if
 		:: reads && no_readers() ->
-			forget_pollers(waiting_readers);
-			decide(writers, writers_due, (broken(END_WAKES_ONE) -> one : everybody))
+			decide(writers, writers_due, (broken(END_WAKES_ONE) -> one : everybody));
+			decide_polls(writers, write_polls_due, everybody)
 		:: else
 		fi
 	};
-	wake(readers, readers_due);
-	wake(writers, writers_due)
+	wake_pollers(writers, write_polls_due);
+	wake(writers, writers_due);
+	wake_pollers(readers, read_polls_due);
+	wake(readers, readers_due)
 }
 
 inline pipe_read(me, call)
@@ -162,38 +164,30 @@ inline write_returns(me, what)
 }
 
 /*
- * poll takes three steps: the poller is known, then it is queued, without the mutex, and then it looks.
- * Whoever polls uses events in the step in which it looked.
+ * poll takes two steps: the poller is queued, without the mutex, and then it looks. Whoever polls uses
+ * events in the step in which it looked.
  */
-inline pipe_poll_is_known(reads, writes, edges, exclusive)
+inline pipe_poll_queues(me, reads, writes)
 {
 	if
-	:: reads -> waiters_poll(waiting_readers, edges, exclusive)
+	:: reads -> add_poller(readers, me)
 	:: else
 	fi;
 	if
-	:: writes -> waiters_poll(waiting_writers, false, exclusive)
+	:: writes -> add_poller(writers, me)
 	:: else
 	fi
 }
 
-inline pipe_poll_queues(me, reads, writes, exclusive)
-{
-	if
-	:: reads -> register_wait(readers, me, exclusive)
-	:: else
-	fi;
-	if
-	:: writes -> register_wait(writers, me, exclusive)
-	:: else
-	fi
-}
-
-inline pipe_poll_looks(me, reads, writes)
+inline pipe_poll_looks(me, reads, writes, edges)
 {
 	events = false;
 	if
 	:: reads ->
+		if
+		:: edges -> poll_edges(waiting_readers)
+		:: else
+		fi;
 		refuse_reader();
 		events = !was_refused && (bytes() > 0 || writers_left(me))
 	:: else

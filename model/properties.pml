@@ -58,7 +58,7 @@ inline note_move(writes, moved, ended)
 inline note_news(is_new)
 {
 	for (who : 0 .. MAX - 1) {
-		readers.hopeful[who] = readers.hopeful[who] || (EDGES && is_new && readers.polled[who])
+		readers.hopeful[who] = readers.hopeful[who] || (is_new && readers.looked[who])
 	}
 }
 
@@ -95,6 +95,7 @@ inline note_eagain(condvar, me)
 /* 2. There is no deadlock: if all sleep, they wait for peers that have not come. */
 #define poller_is_coming(me)	(readers.triggered[me] || writers.triggered[me])
 #define all_sleep()		(at_work == 0 && !readers_hear() && !writers_hear() && \
+				 !readers.polls_due && !writers.polls_due && \
 				 !any(poller_is_coming))
 #define reader_is_stuck(me)	((readers.need[me] || readers.hopeful[me]) && met_writer[me])
 #define writer_is_stuck(me)	((writers.need[me] || writers.hopeful[me]) && met_reader[me])
@@ -125,8 +126,8 @@ end_of_monitor:
 	if
 	:: wrong(any(reader_is_forgotten) && !readers_hear(), "wrong: a reader is forgotten\n")
 	:: wrong(any(writer_is_forgotten) && !writers_hear(), "wrong: a writer is forgotten\n")
-	:: wrong(any(read_poller_is_forgotten) && !readers.due, "wrong: a poller is not told of bytes\n")
-	:: wrong(any(write_poller_is_forgotten) && !writers.due, "wrong: a poller is not told of room\n")
+	:: wrong(any(read_poller_is_forgotten) && !readers.polls_due, "wrong: a poller is not told of bytes\n")
+	:: wrong(any(write_poller_is_forgotten) && !writers.polls_due, "wrong: a poller is not told of room\n")
 	:: wrong(all_sleep() && (any(reader_is_stuck) || any(writer_is_stuck)), "wrong: deadlock\n")
 	:: wrong(some_are_lost(), "wrong: a byte is lost\n")
 	:: wrong(lease_is_lost(), "wrong: a lease is lost\n")

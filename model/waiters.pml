@@ -10,12 +10,10 @@ typedef Waiters {
 	byte asleep;
 	byte kept_out;
 	bool refused;
-	bool polled;
-	bool edges;
-	bool exclusive
+	bool edges
 };
 
-hidden byte rose, refused, asleep, some_kept_out, is_ready, was_ready, due;
+hidden byte rose, was_refused_before, is_ready, was_ready, unsure;
 
 inline fall_asleep(waiters, is_out)
 {
@@ -30,63 +28,60 @@ inline wake_up(waiters, was_out)
 }
 
 #define is_nobody(waiters)	((waiters.asleep == 0 || broken(SLEEPERS_NOT_SEEN)) && \
-				 !waiters.polled && !waiters.refused)
+				 !waiters.refused)
 
 inline refuse(waiters)
 {
 	waiters.refused = true
 }
 
-inline waiters_poll(waiters, by_edges, exclusively)
+inline poll_edges(waiters)
 {
-	waiters.polled = true;
-	waiters.edges = waiters.edges || by_edges;
-	waiters.exclusive = waiters.exclusive || exclusively
+	waiters.edges = true
 }
 
-inline forget_pollers(waiters)
-{
-	waiters.polled = false;
-	waiters.edges = false;
-	waiters.exclusive = false
-}
-
-inline concerned(waiters, ready, before, now, returned, whom)
+/* whom and pollers are zeroed. */
+inline concerned(waiters, ready, before, now, returned, is_end, has_pollers, whom, pollers)
 {
 	if
-	:: is_nobody(waiters) -> whom = nobody
-	:: else -> find_out(waiters, ready, before, now, returned, whom)
+	:: is_nobody(waiters) && !has_pollers
+	:: else ->
+		was_refused_before = returned && waiters.refused && !broken(REFUSED_NOT_TOLD);
+		waiters.refused = waiters.refused && !returned;
+		if
+		:: now == 0 && !is_end
+		:: else -> choose(waiters, ready, before, now, returned, is_end, has_pollers, whom, pollers)
+		fi
 	fi
 }
 
-/* Rust's whom() */
-inline find_out(waiters, ready, before, now, returned, whom)
+inline choose(waiters, ready, before, now, returned, is_end, has_any, whom, pollers)
 {
 	d_step {
 		rose = before < now;
-		refused = returned && waiters.refused && !broken(REFUSED_NOT_TOLD);
-		waiters.refused = waiters.refused && !returned;
-		asleep = returned && waiters.asleep > 0 && now > 0 && !broken(NO_HAND_ON);
-		some_kept_out = returned && waiters.kept_out > 0 && now > 0 &&
-			!broken(KEPT_OUT_FORGOTTEN);
 		is_ready = ready != NONE && ready <= now;
 		was_ready = ready != NONE && ready <= before;
-		due = asleep || (is_ready && (!was_ready || refused)) ||
-			(rose && waiters.edges && !broken(EDGE_NOT_TOLD));
+		unsure = ready == NONE &&
+			((rose && !broken(SMALL_RING_NOT_WATCHED)) || was_refused_before);
 
 		if
-		:: !is_ready && (some_kept_out || (ready == NONE &&
-			((rose && !broken(SMALL_RING_NOT_WATCHED)) || refused))) ->
-			whom = everybody
+		:: waiters.asleep == 0
+		:: waiters.asleep > 0 && returned && waiters.kept_out > 0 &&
+		   !broken(KEPT_OUT_FORGOTTEN) ->
+			whom = (is_ready -> one : everybody)
 		:: else ->
 			if
-			:: !due ->
-				whom = nobody
-			:: due && waiters.exclusive && !broken(EXCLUSIVE_KEEPS_WAKE_UP) ->
-				whom = everybody
-			:: else ->
-				whom = one
+			:: unsure -> whom = everybody
+			:: !unsure && ((returned && !is_end && !broken(NO_HAND_ON)) ||
+				       (is_ready && !was_ready)) -> whom = one
+			:: else
 			fi
+		fi;
+		if
+		:: has_any && (was_refused_before || unsure || (is_ready && !was_ready) ||
+			      (rose && waiters.edges && !broken(EDGE_NOT_TOLD))) ->
+			pollers = one
+		:: else
 		fi
 	}
 }

@@ -7,7 +7,7 @@ mtype = { reader, writer };
 
 Waiters waiting_readers, waiting_writers;
 
-hidden byte bytes_before, room_before;
+hidden byte bytes_before, room_before, is_end;
 
 inline wait_for_bytes(me)
 {
@@ -68,62 +68,91 @@ inline news(holder, me, moved, ended)
 {
 	note_move((holder == writer), moved, ended);
 	if
-	:: is_nobody(waiting_readers) && is_nobody(waiting_writers)
+	:: is_nobody(waiting_readers) && is_nobody(waiting_writers) &&
+	   !is_polled(readers) && !is_polled(writers)
 	:: broken(PART_NOT_TOLD) && !ended
 	:: else ->
+		is_end = holder == reader && is_empty() && no_writers() && !broken(END_NOT_HANDED_ON);
 		concerned(waiting_readers, READERS_READY, bytes_before, bytes(),
-			  (ended && holder == reader), readers_due);
+			  (ended && holder == reader), is_end, is_polled(readers),
+			  readers_due, read_polls_due);
 		concerned(waiting_writers, WRITERS_READY, room_before, room(),
-			  (ended && holder == writer), writers_due);
-		if
-		:: holder == reader && is_empty() && no_writers() && !broken(END_NOT_HANDED_ON) ->
-			readers_due = everybody
-		:: else
-		fi;
+			  (ended && holder == writer), false, is_polled(writers),
+			  writers_due, write_polls_due);
 		decide(readers, readers_due, (broken(PUBLISH_AFTER_WAKE) -> nobody : readers_due));
-		decide(writers, writers_due, (broken(PUBLISH_AFTER_WAKE) -> nobody : writers_due))
+		decide(writers, writers_due, (broken(PUBLISH_AFTER_WAKE) -> nobody : writers_due));
+		decide_polls(readers, read_polls_due, read_polls_due);
+		decide_polls(writers, write_polls_due, write_polls_due)
 	fi;
 	printf("%e %d moved %d: bytes %d to %d, wakes %e; room %d to %d, wakes %e\n", holder, me, moved,
 	       bytes_before, bytes(), readers_due, room_before, room(), writers_due)
 }
 
+/* Each wake-up is a step: pollers first, then the sleepers of that side. */
 inline tell()
 {
 tells:	do
 	:: atomic {
-		writers_due != nobody ->
+		write_polls_due != nobody ->
+		notify_pollers(writers, write_polls_due);
+		tell_or_go_on()
+	}
+	:: atomic {
+		write_polls_due == nobody && writers_due != nobody ->
 		notify(writers, writers_due);
 		tell_or_go_on()
 	}
 	:: atomic {
-		writers_due == nobody ->
+		write_polls_due == nobody && writers_due == nobody && read_polls_due != nobody ->
+		notify_pollers(readers, read_polls_due);
+		tell_or_go_on()
+	}
+	:: atomic {
+		write_polls_due == nobody && writers_due == nobody && read_polls_due == nobody ->
 		notify(readers, readers_due);
 		tell_or_go_on()
 	}
 	od
 }
 
+#define nothing_is_due()	(readers_due == nobody && writers_due == nobody && \
+				 read_polls_due == nobody && write_polls_due == nobody)
+
 /* One who holds a lease goes on with that. */
 inline tell_or_go_on()
 {
 	if
-	:: readers_due == nobody && writers_due == nobody && holds -> goto copies
-	:: readers_due == nobody && writers_due == nobody && !holds -> goto next_call
+	:: nothing_is_due() && holds -> goto copies
+	:: nothing_is_due() && !holds -> goto next_call
 	:: else -> goto tells
 	fi
 }
 
 /* Whom a wake-up is due to is known under the mutex; it is sent when that was dropped. */
-inline decide(condvar, due_to, whom)
+inline decide(side, due_to, whom)
 {
 	due_to = whom;
-	condvar.due = condvar.due + (due_to != nobody)
+	side.due = side.due + (due_to != nobody)
 }
 
-inline wake(condvar, due_to)
+inline decide_polls(side, due_to, whom)
+{
+	due_to = whom;
+	side.polls_due = side.polls_due + (due_to != nobody)
+}
+
+inline wake(side, due_to)
 {
 	if
 	:: due_to == nobody
-	:: atomic { due_to != nobody -> notify(condvar, due_to) }
+	:: atomic { due_to != nobody -> notify(side, due_to) }
+	fi
+}
+
+inline wake_pollers(side, due_to)
+{
+	if
+	:: due_to == nobody
+	:: atomic { due_to != nobody -> notify_pollers(side, due_to) }
 	fi
 }
