@@ -49,7 +49,7 @@ pack() {
 	add_libraries
 	printf '%s\n' "$run" >"$root/root/.run"
 	{
-		printf 'load=%q\ntimeout=%d\n' "${LOAD-}" "$timeout"
+		printf 'load=%q\ndeadline=%d\n' "${LOAD-}" $((timeout ? $(date +%s) + timeout : 0))
 		[[ -t 0 ]] && stty size | { read -r rows columns; echo "size='rows $rows cols $columns'"; }
 		true
 	} >"$root/settings"
@@ -78,9 +78,18 @@ ended_by_timeout() {
 	[[ $ended == 124 || $ended == 137 ]]
 }
 
+# Prints the end of the kernel's log, with all stacks and the names if init said that something hangs.
+tell_log() {
+	local lines hanging
+	lines=$(sed -n '/sysrq: Show Blocked State/,$p' "$log" | wc -l)
+	tail -n $((lines > 40 ? lines : 40)) "$log"
+	hanging=$(sed -n 's/^mini_pipe vm: hangs: //p' "$log" | sort -u)
+	[[ -z $hanging ]] || printf "${0##*/}: this hangs: %s\n" "${hanging//$'\n'/; }"
+}
+
 # Packs, boots, and exits with the command's status, or says why there is none.
 play() {
-	local ended status
+	local ended status unended
 	pack
 	start
 	# A kernel that dies before its first process has run nothing of ours. One that QEMU emulates on two
@@ -92,10 +101,12 @@ play() {
 		start
 	fi
 	status=$(sed -n 's/^mini_pipe vm: exit \([0-9]*\)$/\1/p' "$log" | tail -n 1)
-	if [[ -n $status ]]; then
-		exit "$status"
+	unended=$(sed -n 's/^mini_pipe vm: cannot end after exit //p' "$log")
+	[[ -n $unended || -z $status ]] || exit "$status"
+	tell_log >&2
+	if [[ -n $unended ]]; then
+		die "the command ended with $unended, but the machine cannot end; the kernel's whole log is $log"
 	fi
-	tail -n 40 "$log" >&2
 	if ended_by_timeout; then
 		die "the machine was ended after TIMEOUT=$timeout seconds; the kernel's whole log is $log"
 	fi

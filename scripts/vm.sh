@@ -7,6 +7,7 @@
 #   vm.sh            a shell in it; Ctrl-A X ends it the hard way
 #   RUN='command'    runs that instead, and exits with its status; machine.sh has the other settings
 #   ICOUNT=1         one processor, whose clock counts its instructions: a nanosecond each
+#   APPEND='...'     further parameters of the kernel
 #   ACCEL=kvm or tcg with what QEMU runs it; KVM where that works if not said
 
 [[ ${KERNEL-} != um ]] || exec "$(dirname "$0")/um.sh"
@@ -46,7 +47,7 @@ boot() {
 	[[ -n $run ]] || stdio+=,mux=on,signal=off
 	# The first serial line is the kernel's, for the log; the second the user's.
 	limited "$timeout" "${machine[@]}" "${accel[@]}" -initrd "$work/initrd" \
-		-append 'console=ttyS0 panic=-1 oops=panic quiet' -device isa-serial,chardev=kernel \
+		-append "console=ttyS0 panic=-1 oops=panic quiet ${APPEND-}" -device isa-serial,chardev=kernel \
 		-chardev "file,id=kernel,path=$work/log" -device isa-serial,chardev=user -chardev "$stdio"
 }
 
