@@ -11,6 +11,10 @@
  * the error. MINI_PIPE_PRELOAD_LOG names a file that gets a line for each mini_pipe: the program,
  * and the number of its process.
  *
+ * Inside pipe() it calls openat(), ioctl() and dup3(), and inside fcntl() ioctl(). A seccomp filter
+ * that refuses one of these with an error makes pipe() fall back; one that kills for it kills the
+ * program. With MINI_PIPE_PRELOAD_OFF in its environment, the library makes none of these calls.
+ *
  * It is for glibc on 64-bit machines. What glibc makes inside of itself (popen), or a program
  * without glibc, stays a pipe(2).
  */
@@ -20,6 +24,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -30,6 +35,11 @@
 /* fcntl() and fcntl64() are the same there, and glibc has a third name for them. */
 static_assert(sizeof(long) == sizeof(off64_t), "this is for 64-bit machines");
 typeof(fcntl) __fcntl;
+
+static bool is_off(void)
+{
+	return getenv("MINI_PIPE_PRELOAD_OFF");
+}
 
 static void log_pipe(void)
 {
@@ -49,6 +59,7 @@ static int mini_pipe2(int fds[2], int flags)
 {
 	struct mini_pipe_pair pair = { .flags = flags | O_CLOEXEC };
 	int device = open("/dev/mini_pipe", O_ACCMODE | O_CLOEXEC);
+	int cloexec = flags & O_CLOEXEC;
 	int ret;
 
 	if (device < 0)
@@ -59,9 +70,16 @@ static int mini_pipe2(int fds[2], int flags)
 		return ret;
 	}
 	/* Programs know that pipe2() takes the lowest numbers; the device has one of those. */
-	fds[0] = dup3(pair.read_fd, device, flags & O_CLOEXEC);
-	fds[1] = dup3(pair.write_fd, pair.read_fd, flags & O_CLOEXEC);
+	if (dup3(pair.read_fd, device, cloexec) < 0 ||
+	    dup3(pair.write_fd, pair.read_fd, cloexec) < 0) {
+		close(device);
+		close(pair.read_fd);
+		close(pair.write_fd);
+		return -1;
+	}
 	close(pair.write_fd);
+	fds[0] = device;
+	fds[1] = pair.read_fd;
 	log_pipe();
 	return 0;
 }
@@ -70,6 +88,8 @@ int pipe2(int fds[2], int flags)
 {
 	int cancel, ret;
 
+	if (is_off())
+		return syscall(SYS_pipe2, fds, flags);
 	/* A thread can be cancelled in open() and close(), but not in pipe2(). */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	ret = mini_pipe2(fds, flags);
@@ -104,7 +124,7 @@ int fcntl(int fd, int cmd, ...)
 	va_start(args, cmd);
 	arg = va_arg(args, void *);
 	va_end(args);
-	if (cmd == F_GETPIPE_SZ || cmd == F_SETPIPE_SZ)
+	if ((cmd == F_GETPIPE_SZ || cmd == F_SETPIPE_SZ) && !is_off())
 		capacity = ioctl(fd, MINI_PIPE_IOC_GET_CAPACITY);
 	if (capacity < 0) {
 		/* Not a mini_pipe, or none of its business. */

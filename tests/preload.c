@@ -5,8 +5,12 @@
  */
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -227,6 +231,138 @@ TEST(a_cancelled_thread_still_gets_its_pipe)
 	ASSERT_EQ(0, pthread_join(thread, &end));
 	EXPECT_EQ(PTHREAD_CANCELED, end);
 	EXPECT_TRUE(fds[2]);
+}
+
+/* Seccomp filters, which do not know what the library calls inside pipe(). */
+
+#define EXPECT_NAMED(prefix, fd) do {					\
+	char _name[64];							\
+									\
+	name_of(getpid(), fd, _name, sizeof(_name));			\
+	EXPECT_EQ(0, strncmp(prefix ":[", _name, sizeof(prefix) + 1))	\
+	{								\
+		TH_LOG("it is %s", _name);				\
+	}								\
+} while (0)
+
+/* From now on this process gets @action for the system call @number. */
+static void filter(struct __test_metadata *_metadata, unsigned int number, unsigned int action)
+{
+	struct sock_filter instructions[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, action),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { ARRAY_SIZE(instructions), instructions };
+
+	ASSERT_EQ(0, prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	ASSERT_EQ(0, prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program));
+}
+
+/* A filter that refuses @number with @error. */
+FIXTURE(refused)
+{
+};
+
+FIXTURE_VARIANT(refused)
+{
+	unsigned int number;
+	int error;
+};
+
+FIXTURE_VARIANT_ADD(refused, openat_with_EPERM) { SYS_openat, EPERM };
+FIXTURE_VARIANT_ADD(refused, openat_with_ENOSYS) { SYS_openat, ENOSYS };
+FIXTURE_VARIANT_ADD(refused, ioctl_with_EPERM) { SYS_ioctl, EPERM };
+FIXTURE_VARIANT_ADD(refused, ioctl_with_ENOSYS) { SYS_ioctl, ENOSYS };
+FIXTURE_VARIANT_ADD(refused, dup3_with_EPERM) { SYS_dup3, EPERM };
+FIXTURE_VARIANT_ADD(refused, dup3_with_ENOSYS) { SYS_dup3, ENOSYS };
+
+FIXTURE_SETUP(refused)
+{
+	ASSERT_EQ(0, unsetenv("MINI_PIPE_PRELOAD_STRICT"));
+	filter(_metadata, variant->number, SECCOMP_RET_ERRNO | variant->error);
+}
+
+FIXTURE_TEARDOWN(refused)
+{
+}
+
+TEST_F(refused, falls_back_to_pipe2)
+{
+	int lowest = dup(0), fds[2];
+
+	close(lowest);
+	ASSERT_EQ(0, pipe(fds));
+	EXPECT_NAMED("pipe", fds[0]);
+	EXPECT_NAMED("pipe", fds[1]);
+	EXPECT_EQ(lowest, fds[0]);
+	EXPECT_EQ(lowest + 1, fds[1]);
+	EXPECT_EQ(65536, fcntl(fds[0], F_GETPIPE_SZ));
+	EXPECT_EQ(8192, fcntl(fds[1], F_SETPIPE_SZ, 8192));
+}
+
+TEST_F(refused, strict_passes_the_error_on)
+{
+	int lowest = dup(0), fds[2];
+
+	close(lowest);
+	ASSERT_EQ(0, setenv("MINI_PIPE_PRELOAD_STRICT", "1", true));
+	EXPECT_EQ(-1, pipe(fds));
+	EXPECT_EQ(variant->error, errno);
+	EXPECT_EQ(lowest, dup(0));
+}
+
+/* A filter that kills for @number. */
+FIXTURE(killed)
+{
+};
+
+FIXTURE_VARIANT(killed)
+{
+	unsigned int number;
+};
+
+FIXTURE_VARIANT_ADD(killed, for_openat) { SYS_openat };
+FIXTURE_VARIANT_ADD(killed, for_ioctl) { SYS_ioctl };
+FIXTURE_VARIANT_ADD(killed, for_dup3) { SYS_dup3 };
+
+FIXTURE_SETUP(killed)
+{
+}
+
+FIXTURE_TEARDOWN(killed)
+{
+}
+
+TEST_F_SIGNAL(killed, pipe_dies_of_SIGSYS, SIGSYS)
+{
+	int fds[2];
+
+	filter(_metadata, variant->number, SECCOMP_RET_KILL_PROCESS);
+	pipe(fds);
+}
+
+TEST_F(killed, not_if_the_library_is_off)
+{
+	int fds[2];
+
+	ASSERT_EQ(0, setenv("MINI_PIPE_PRELOAD_OFF", "1", true));
+	filter(_metadata, variant->number, SECCOMP_RET_KILL_PROCESS);
+	ASSERT_EQ(0, pipe(fds));
+	EXPECT_NAMED("pipe", fds[0]);
+	EXPECT_EQ(65536, fcntl(fds[0], F_GETPIPE_SZ));
+	EXPECT_EQ(8192, fcntl(fds[1], F_SETPIPE_SZ, 8192));
+}
+
+TEST(off_goes_before_strict)
+{
+	int fds[2];
+
+	ASSERT_EQ(0, setenv("MINI_PIPE_PRELOAD_OFF", "1", true));
+	ASSERT_EQ(0, setenv("MINI_PIPE_PRELOAD_STRICT", "1", true));
+	ASSERT_EQ(0, pipe(fds));
+	EXPECT_NAMED("pipe", fds[0]);
 }
 
 TEST_HARNESS_MAIN
