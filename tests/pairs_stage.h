@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the tests of pairs.c share: which pipe the calls are made on, and what the kernel says. */
+#ifndef PAIRS_STAGE_H
+#define PAIRS_STAGE_H
+
+#include <time.h>
+#include "pairs_calls.h"
+
+enum where { DEVICE, PRIVATE, DEVICE_BOTH, PRIVATE_BOTH };
+
+static const char * const where_names[] = {
+	"on the device", "on a private pipe",
+	"on a file that is both ends of the device",
+	"on a file that is both ends of a private pipe",
+};
+
+static inline long ns_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000L + now.tv_nsec;
+}
+
+/* What taints the kernel after a report: of KASAN or a bad page, an oops, a warning, a lockup. */
+#define REPORTS (0x20 | 0x80 | 0x200 | 0x4000)
+
+/* Not 0 once the kernel has reported something; it may say no more from then on. */
+static inline long reports(void)
+{
+	char text[32] = "";
+	int fd = open("/proc/sys/kernel/tainted", O_RDONLY | O_CLOEXEC);
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+
+	close(fd);
+	return n > 0 ? atol(text) & REPORTS : -1;
+}
+
+/* A line in the kernel's log. It limits the lines of each file, so each has its own. */
+static inline void log_line(const char *line)
+{
+	int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+
+	dprintf(fd, "pairs: %s\n", line);
+	close(fd);
+}
+
+static inline void move(struct __test_metadata *_metadata, int from, int to)
+{
+	ASSERT_LE(0, from);
+	ASSERT_EQ(to, dup2(from, to));
+	close(from);
+}
+
+/* Opens an empty pipe at READ_FD, WRITE_FD and PATH_FD. */
+static inline void open_stage(struct __test_metadata *_metadata, enum where where)
+{
+	bool both = where == DEVICE_BOTH || where == PRIVATE_BOTH;
+	int device = open_neither(_metadata);
+	struct ends ends = { -1, -1 };
+
+	if (where == PRIVATE || where == PRIVATE_BOTH) {
+		ASSERT_EQ(0, make_pair(device, &ends, O_NONBLOCK | O_CLOEXEC, 0));
+		move(_metadata, open_again(ends.r, O_PATH), PATH_FD);
+	} else {
+		move(_metadata, open(MINI_PIPE, O_PATH | O_CLOEXEC), PATH_FD);
+	}
+	move(_metadata, reopen(both ? O_RDWR : O_RDONLY), READ_FD);
+	if (!both)
+		move(_metadata, reopen(O_WRONLY), WRITE_FD);
+	close(ends.r);
+	close(ends.w);
+	close(device);
+}
+
+static inline void close_stage(void)
+{
+	close(READ_FD);
+	close(WRITE_FD);
+	close(PATH_FD);
+}
+
+#endif
