@@ -212,6 +212,12 @@ static bool readers_are_gone(void)
 	return !count_living(false);
 }
 
+/* Among them the meddlers of those who were killed. */
+static bool all_children_are_gone(void)
+{
+	return waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD;
+}
+
 static bool nobody_opens(void)
 {
 	for (int i = 0; i < books->lives; i++)
@@ -334,6 +340,7 @@ static void choose_play(ssize_t capacity)
 	play->kills = once_in(3);
 	play->faults = once_in(3);
 	play->hasty = !play->signals && !play->kills && once_in(2);
+	play->meddled = once_in(3);
 	play->late = NOBODY;
 	play->ms = play->hasty ? 0 : any_size(500);
 	if (once_in(3))
@@ -352,11 +359,11 @@ static void say_the_play(void)
 
 	printf("# %4ld s: episode %d, capacity %zd, units of %zd, calls of at most %zd bytes, ",
 	       seconds_since_start(), play->number, play->capacity, play->unit, play->longest);
-	printf("%d readers (%#x), %d writers (%#x)%s%s%s%s%s%s\n",
+	printf("%d readers (%#x), %d writers (%#x)%s%s%s%s%s%s%s\n",
 	       play->readers, play->styles[false], play->writers, play->styles[true],
 	       play->anchored ? ", anchored" : "", play->signals ? ", signals" : "",
 	       play->kills ? ", kills" : "", play->faults ? ", faults" : "",
-	       play->hasty ? ", hasty" : "",
+	       play->meddled ? ", meddled" : "", play->hasty ? ", hasty" : "",
 	       play->late == READERS ? ", readers late" : play->late == WRITERS ?
 	       ", writers late" : "");
 }
@@ -381,6 +388,18 @@ static int open_anchor(int flags)
 	if (fd < 0)
 		complain("open: %s", strerror(errno));
 	return fd;
+}
+
+/* The pipe is empty. */
+static bool restore_capacity(ssize_t capacity)
+{
+	int fd = open_anchor(O_ACCMODE);
+	bool restored = set_capacity(fd, capacity) == capacity;
+
+	if (!restored)
+		complain("resizing to %zd: %s", capacity, strerror(errno));
+	close(fd);
+	return restored;
 }
 
 static bool play_through(void)
@@ -416,7 +435,9 @@ static bool play_through(void)
 		return false;
 	close(writer);
 	close(both);
-	return wait_until(readers_are_gone, "the readers have met the end of file") && reckon();
+	return wait_until(readers_are_gone, "the readers have met the end of file") &&
+	       wait_until(all_children_are_gone, "the meddlers are gone") &&
+	       restore_capacity(play->capacity) && reckon();
 }
 
 /* The module */
@@ -548,6 +569,8 @@ int main(void)
 	luck = seed * 2 + 1;
 	books = map_shared(sizeof(*books));
 	arenas = map_shared(ARENAS);
+	/* Of meddlers whose parents were killed. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	handle(SIGPIPE, count_sigpipe, SA_RESTART);
 	handle(SIGUSR1, count_signal, 0);
 	handle(SIGUSR2, count_signal, SA_RESTART);

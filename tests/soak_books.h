@@ -59,7 +59,8 @@ static const char * const style_names[STYLES] = {
 /* What is added up over the whole soak. */
 enum count {
 	BYTES_IN, BYTES_OUT, CALLS, OPENS, PROCESSES, SLEEPS, SIGNALS, EINTRS, EAGAINS, EFAULTS,
-	ENDS_OF_FILE, BROKEN_PIPES, KILLS, KILLS_IN_CALLS, LOADS, COUNTS
+	ENDS_OF_FILE, BROKEN_PIPES, KILLS, KILLS_IN_CALLS, MEDDLINGS, LOADS,
+	COUNTS
 };
 
 static const char * const count_names[COUNTS] = {
@@ -67,7 +68,8 @@ static const char * const count_names[COUNTS] = {
 	"sleeps (their voluntary context switches, in the device or elsewhere)",
 	"signals caught", "calls that a signal ended (EINTR)", "calls in vain (EAGAIN)",
 	"calls with bad memory only (EFAULT)", "ends of file", "broken pipes (EPIPE)",
-	"kills survived (SIGKILL)", "of them in a call", "loads, and as many unloads",
+	"kills survived (SIGKILL)", "of them in a call",
+	"other calls beside these", "loads, and as many unloads",
 };
 
 /* One process's life in an episode. */
@@ -96,6 +98,7 @@ struct play {
 	int styles[2];		/* a bit for each style that readers and writers may have */
 	bool anchored;		/* somebody has both ends open all the time */
 	bool signals, kills, faults;
+	bool meddled;		/* other processes make other calls on the same open files */
 	bool hasty;		/* the end of file may come while there are bytes */
 	enum { NOBODY, READERS, WRITERS } late;
 	int ms;

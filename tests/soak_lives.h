@@ -8,7 +8,7 @@
 #define SOAK_LIVES_H
 
 #include <sys/epoll.h>
-#include "soak_books.h"
+#include "soak_meddlers.h"
 
 /* Each process has its own. */
 static struct life *me;
@@ -71,6 +71,7 @@ struct session {
 	int fd;
 	int epoll;
 	short events;
+	pid_t meddler;		/* 0 if there is none */
 };
 
 static inline void start_session(struct session *session)
@@ -86,6 +87,8 @@ static inline void start_session(struct session *session)
 		_exit(KSFT_FAIL);
 	}
 	count(OPENS, 1);
+	session->meddler = books->play.meddled && once_in(2) ?
+			   start_meddler(session->fd, me) : 0;
 	if (me->style < EPOLL)
 		return;
 	/* The values of EPOLLIN and EPOLLOUT are those of POLLIN and POLLOUT. */
@@ -100,10 +103,18 @@ static inline void start_session(struct session *session)
 
 static inline void end_session(const struct session *session)
 {
+	if (session->meddler > 0)
+		end_meddler(session->meddler);
 	close(session->fd);
 	if (session->epoll >= 0)
 		close(session->epoll);
 }
+
+/*
+ * Of several that poll exclusively one is woken, as with pipe(2), and it may leave, or be killed, before it
+ * has done anything. So those that are not look again after a moment.
+ */
+#define EXCLUSIVE_MS 50
 
 static inline void wait_until_ready(const struct session *session)
 {
@@ -115,7 +126,8 @@ static inline void wait_until_ready(const struct session *session)
 	else if (me->style == POLL)
 		ppoll(&pollfd, 1, NULL, NULL);
 	else
-		epoll_pwait(session->epoll, &event, 1, -1, NULL);
+		epoll_pwait(session->epoll, &event, 1,
+			    me->style == EPOLL_ALONE ? EXCLUSIVE_MS : -1, NULL);
 }
 
 /* One call, of any kind, for len bytes of which only good are there. */
