@@ -83,4 +83,115 @@ TEST_F(payers, pay_for_the_pages_of_a_private_pipe_until_it_is_gone)
 	EXPECT_GT(ROUGHLY, charged(_metadata) - before);
 }
 
+/*
+ * A group that may have little memory, and a member of it that resizes a pipe which was made
+ * outside: its pages are the member's to pay.
+ */
+
+struct member {
+	int fd;
+	unsigned long capacity;
+};
+
+static void resize_as_a_member(int report_to, const void *arg)
+{
+	const struct member *member = arg;
+
+	if (!write_file(GROUP "/cgroup.procs", "0"))
+		_exit(KSFT_FAIL);
+	report(report_to, set_capacity(member->fd, member->capacity));
+}
+
+/* The number on the line of that name, in one of the group's files; 0 if there is none. */
+static long group_count(const char *file, const char *name)
+{
+	char path[128], line[128];
+	size_t len = strlen(name);
+	FILE *text;
+	long count = 0;
+
+	snprintf(path, sizeof(path), GROUP "/%s", file);
+	text = fopen(path, "re");
+	while (text && fgets(line, sizeof(line), text))
+		if (strncmp(line, name, len) == 0 && line[len] == ' ')
+			count = atol(line + len);
+	if (text)
+		fclose(text);
+	return count;
+}
+
+TEST_F(payers, cannot_resize_beyond_their_memory_and_nobody_is_killed_for_it)
+{
+	struct ends ends = private_pipe(_metadata, O_NONBLOCK, 0);
+	struct member member = { .fd = ends.w, .capacity = 64 << 20 };
+	struct result result;
+	struct child child;
+
+	ASSERT_TRUE(write_file(GROUP "/memory.max", "16777216"));
+	put_in(_metadata, ends.w, 5000);
+	child = start_heir(_metadata, resize_as_a_member, &member);
+	result = result_of(_metadata, &child);
+	EXPECT_EQ(-1, result.ret);
+	EXPECT_EQ(ENOMEM, result.err);
+	EXPECT_EQ(0, group_count("memory.events", "oom_kill"));
+	EXPECT_EQ(65536, capacity_of(ends.r));
+	take(_metadata, ends.r, 5000);
+	EXPECT_TRUE(is_pattern(big_buffer(), 0, 5000));
+	/* Nothing of it is charged any more. */
+	EXPECT_GT(ROUGHLY, charged(_metadata));
+}
+
+/* There is not memory for two such pipes. */
+TEST_F(payers, need_no_memory_for_the_size_that_a_pipe_has)
+{
+	struct ends ends = private_pipe(_metadata, O_NONBLOCK, 0);
+	struct member member = { .fd = ends.w, .capacity = 8 << 20 };
+	struct child child;
+
+	ASSERT_TRUE(write_file(GROUP "/memory.max", "12582912"));
+	for (int i = 0; i < 2; i++) {
+		child = start_heir(_metadata, resize_as_a_member, &member);
+		EXPECT_EQ(member.capacity, (size_t)result_of(_metadata, &child).ret);
+		dismiss(_metadata, &child);
+	}
+	EXPECT_EQ(0, group_count("memory.events", "oom_kill"));
+}
+
+/*
+ * Above memory.high, the kernel lets an allocation sleep for a while each time: so it is known that
+ * a resize is in the midst of it.
+ */
+
+/* Asleep for memory, which is killable. */
+static bool is_throttled(const struct child *child)
+{
+	char stack[4096];
+
+	return state_of(child->pid) == 'D' &&
+	       read_proc(child->pid, "stack", stack, sizeof(stack)) && strstr(stack, "mem_cgroup");
+}
+
+TEST_F(payers, that_are_killed_while_they_resize_end_and_leave_the_pipe_as_it_was)
+{
+	struct ends ends = private_pipe(_metadata, O_NONBLOCK, 0);
+	struct member member = { .fd = ends.w, .capacity = 64 << 20 };
+	struct child child;
+	int status;
+
+	ASSERT_TRUE(write_file(GROUP "/memory.high", "4194304"));
+	put_in(_metadata, ends.w, 5000);
+	child = start_heir(_metadata, resize_as_a_member, &member);
+	for (int ms = 0; ms < PATIENCE_MS && !is_throttled(&child); ms++)
+		a_moment();
+	ASSERT_TRUE(is_throttled(&child));
+	EXPECT_FALSE(has_reported(&child));
+	kill(child.pid, SIGKILL);
+	status = end_of(_metadata, &child);
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_EQ(65536, capacity_of(ends.r));
+	EXPECT_GT(ROUGHLY, charged(_metadata));
+	take(_metadata, ends.r, 5000);
+	EXPECT_TRUE(is_pattern(big_buffer(), 0, 5000));
+}
+
 TEST_HARNESS_MAIN

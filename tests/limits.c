@@ -5,9 +5,10 @@
  * else.
  */
 #include <linux/capability.h>
-#include "ioctls.h"
+#include <pthread.h>
 #include "module_fixture.h"
 #include "people.h"
+#include "stuck.h"
 
 #define PARAMETERS "/sys/module/mini_pipe/parameters/"
 #define PIPE_USER_PAGES_SOFT "/proc/sys/fs/pipe-user-pages-soft"
@@ -290,6 +291,52 @@ TEST_F(limits, of_capacity_do_not_keep_a_pipe_from_shrinking)
 	EXPECT_PLAY(&play, USUAL, 0, 0, USUAL - 1, -EPERM);
 }
 
+/* The size that it has, a pipe may be set to, even above the limit. */
+static long set_to_what_it_is(struct play *play)
+{
+	return set_capacity(play->ends.w, capacity_of(play->ends.r));
+}
+
+static long keep_a_byte(struct play *play)
+{
+	return write(play->ends.w, "x", 1);
+}
+
+static long get_the_byte(struct play *play)
+{
+	char byte = 0;
+
+	return read(play->ends.r, &byte, 1) == 1 ? byte : -1;
+}
+
+TEST_F(limits, of_capacity_do_not_keep_a_pipe_from_the_size_it_has)
+{
+	struct play play = {
+		.device = self->device, .capabilities = 1 << CAP_SYS_RESOURCE,
+		.scenes = {
+			make_usual, keep_a_byte, lower_the_limit, lose_capabilities,
+			set_to_what_it_is, grow, get_the_byte,
+		},
+	};
+
+	EXPECT_PLAY(&play, USUAL, 1, 0, 0, USUAL, -EPERM, 'x');
+}
+
+TEST_F(limits, of_pages_do_not_keep_a_pipe_from_the_size_it_has)
+{
+	struct play play = {
+		.device = self->device, .capabilities = ORDINARY,
+		.scenes = {
+			make_usual, make_usual, keep_a_byte, set_to_what_it_is, grow,
+			get_the_byte,
+		},
+	};
+
+	set_limit(_metadata, "user_pages_soft", "0");
+	set_limit(_metadata, "user_pages_hard", "32");
+	EXPECT_PLAY(&play, USUAL, USUAL, 1, USUAL, -EPERM, 'x');
+}
+
 /* Pages: 16 of them are in a usual pipe */
 
 TEST_F(limits, of_pages_are_soft_and_make_pipes_small)
@@ -404,6 +451,279 @@ TEST_F(limits, of_pages_do_not_hold_with_either_capability)
 	EXPECT_PLAY(&play, USUAL, USUAL);
 	play.capabilities = 1 << CAP_SYS_RESOURCE;
 	EXPECT_PLAY(&play, USUAL, USUAL);
+}
+
+/* A stranger that makes a private pipe whenever it is told to, and keeps them all. */
+
+struct maker {
+	int device;
+	int command;		/* a capacity each */
+	struct child child;
+};
+
+static void make_on_command(int report_to, const void *arg)
+{
+	const struct maker *maker = arg;
+	unsigned int capacity;
+	struct ends ends;
+
+	become(&stranger);
+	while (read(maker->command, &capacity, sizeof(capacity)) == sizeof(capacity)) {
+		report(report_to, make_pair(maker->device, &ends, O_NONBLOCK, capacity));
+		report(report_to, ends.r);
+		report(report_to, ends.w);
+	}
+}
+
+static void start_maker(struct __test_metadata *_metadata, struct maker *maker, int device)
+{
+	int fds[2];
+
+	ASSERT_EQ(0, pipe2(fds, O_CLOEXEC));
+	maker->device = device;
+	maker->command = fds[0];
+	maker->child = start_heir(_metadata, make_on_command, maker);
+	close(fds[0]);
+	maker->command = fds[1];
+}
+
+/* Returns 0, or an error; the test gets the ends as well. */
+static int command(struct __test_metadata *_metadata, struct maker *maker, unsigned int capacity,
+		   struct ends *ends)
+{
+	struct result result;
+	int r, w;
+
+	ASSERT_EQ((ssize_t)sizeof(capacity), write(maker->command, &capacity, sizeof(capacity)));
+	result = result_of(_metadata, &maker->child);
+	r = result_of(_metadata, &maker->child).ret;
+	w = result_of(_metadata, &maker->child).ret;
+	if (result.ret)
+		return result.err;
+	*ends = (struct ends){
+		copy_descriptor(maker->child.pid, r), copy_descriptor(maker->child.pid, w),
+	};
+	ASSERT_LE(0, ends->r);
+	ASSERT_LE(0, ends->w);
+	return 0;
+}
+
+/*
+ * A copy that is stuck keeps pages that the pipe has given up: they stay on the account. Of a
+ * mebibyte, 16 pages are being copied when the pipe shrinks to as many.
+ */
+
+#define MEBIBYTE 1048576
+
+/* A mebibyte and 16 pages, and not as many once more. */
+#define BARELY "280"
+
+static void shrink_beside(struct __test_metadata *_metadata, int device, int end, bool killed)
+{
+	struct ends ends, second;
+	struct maker maker;
+	struct stuck stuck;
+
+	set_limit(_metadata, "user_pages_soft", "0");
+	set_limit(_metadata, "user_pages_hard", BARELY);
+	start_maker(_metadata, &maker, device);
+	ASSERT_EQ(0, command(_metadata, &maker, MEBIBYTE, &ends));
+	if (end == O_RDONLY)
+		put_in(_metadata, ends.w, USUAL);
+	if (!start_stuck_with(_metadata, &stuck, end == O_RDONLY ? ends.r : ends.w, end, 0, USUAL))
+		return;
+	ASSERT_EQ(USUAL, set_capacity(ends.w, USUAL));
+	EXPECT_EQ(ENFILE, command(_metadata, &maker, MEBIBYTE, &second));
+	if (killed) {
+		dismiss(_metadata, &stuck.child);
+	} else {
+		release_with_pattern(_metadata, &stuck);
+		EXPECT_EQ(USUAL, result_of(_metadata, &stuck.child).ret);
+	}
+	EXPECT_EQ(0, command(_metadata, &maker, MEBIBYTE, &second));
+	EXPECT_EQ(ENFILE, command(_metadata, &maker, MEBIBYTE, &second));
+}
+
+TEST_F(limits, of_pages_count_those_that_a_stuck_reader_keeps_until_it_is_killed)
+{
+	shrink_beside(_metadata, self->device, O_RDONLY, true);
+}
+
+TEST_F(limits, of_pages_count_those_that_a_stuck_writer_keeps_until_it_is_killed)
+{
+	shrink_beside(_metadata, self->device, O_WRONLY, true);
+}
+
+TEST_F(limits, of_pages_count_those_that_a_stuck_reader_keeps_until_it_is_done)
+{
+	shrink_beside(_metadata, self->device, O_RDONLY, false);
+}
+
+TEST_F(limits, of_pages_count_those_that_a_stuck_writer_keeps_until_it_is_done)
+{
+	shrink_beside(_metadata, self->device, O_WRONLY, false);
+}
+
+/* The pages that a stuck reader keeps come off the account with the pipe's others. */
+TEST_F(limits, of_pages_count_none_of_a_pipe_that_is_gone_with_its_stuck_reader)
+{
+	struct ends ends, second;
+	struct maker maker, other;
+	struct stuck stuck;
+
+	set_limit(_metadata, "user_pages_soft", "0");
+	set_limit(_metadata, "user_pages_hard", BARELY);
+	start_maker(_metadata, &maker, self->device);
+	ASSERT_EQ(0, command(_metadata, &maker, MEBIBYTE, &ends));
+	put_in(_metadata, ends.w, USUAL);
+	if (!start_stuck_with(_metadata, &stuck, ends.r, O_RDONLY, 0, USUAL))
+		return;
+	ASSERT_EQ(USUAL, set_capacity(ends.w, USUAL));
+	dismiss(_metadata, &maker.child);
+	close(ends.r);
+	close(ends.w);
+	start_maker(_metadata, &other, self->device);
+	EXPECT_EQ(ENFILE, command(_metadata, &other, MEBIBYTE, &second));
+	dismiss(_metadata, &stuck.child);
+	EXPECT_EQ(0, command(_metadata, &other, MEBIBYTE, &second));
+}
+
+/*
+ * Two that resize at the same time: whoever comes last, the limits hold. A stranger's threads do
+ * it, and root sets the pipe up anew for each round.
+ */
+
+#define RACES 100
+
+struct race {
+	int fds[2];
+	unsigned int capacities[2];
+	pthread_barrier_t barrier;
+};
+
+struct racer {
+	struct race *race;
+	int which;
+	int ret;
+};
+
+static void *resize_in_race(void *arg)
+{
+	struct racer *racer = arg;
+	struct race *race = racer->race;
+
+	pthread_barrier_wait(&race->barrier);
+	racer->ret = set_capacity(race->fds[racer->which], race->capacities[racer->which]);
+	return NULL;
+}
+
+/* Reports what each of the two got. */
+static void race(int report_to, const void *arg)
+{
+	struct race race = *(const struct race *)arg;
+	struct racer racers[2];
+	pthread_t threads[2];
+
+	become(&stranger);
+	pthread_barrier_init(&race.barrier, NULL, 2);
+	for (int i = 0; i < 2; i++) {
+		racers[i] = (struct racer){ .race = &race, .which = i };
+		if (pthread_create(&threads[i], NULL, resize_in_race, &racers[i]))
+			_exit(KSFT_FAIL);
+	}
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	report(report_to, racers[0].ret);
+	report(report_to, racers[1].ret);
+}
+
+static void run_race(struct __test_metadata *_metadata, const struct race *one, int *results)
+{
+	struct child child = start_heir(_metadata, race, one);
+
+	for (int i = 0; i < 2; i++)
+		results[i] = result_of(_metadata, &child).ret;
+	dismiss(_metadata, &child);
+}
+
+/*
+ * One shrinks a pipe that is above the limit to a page; the other lets it be a little smaller,
+ * which it may as long as that is smaller. Whoever is first, in the end it is a page.
+ */
+static void race_above_a_limit(struct __test_metadata *_metadata, const struct ends *ends,
+			       unsigned int from, unsigned int less)
+{
+	struct race one = {
+		.fds = { ends->r, ends->w }, .capacities = { less, PIPE_BUF },
+	};
+	int results[2];
+
+	for (int i = 0; i < RACES; i++) {
+		ASSERT_EQ((int)from, set_capacity(ends->r, from));
+		run_race(_metadata, &one, results);
+		ASSERT_EQ(PIPE_BUF, results[1]);
+		ASSERT_EQ(PIPE_BUF, capacity_of(ends->r))
+		{
+			TH_LOG("round %d: grown above the limit", i);
+		}
+	}
+}
+
+TEST_F(limits, of_capacity_hold_when_two_resize_at_once)
+{
+	struct ends ends = private_pipe(_metadata, O_NONBLOCK, 0);
+
+	race_above_a_limit(_metadata, &ends, 2 * MEBIBYTE, MEBIBYTE + MEBIBYTE / 2);
+}
+
+TEST_F(limits, of_capacity_hold_when_two_resize_the_device_at_once)
+{
+	struct ends ends = { self->device, self->device };
+
+	race_above_a_limit(_metadata, &ends, 2 * MEBIBYTE, MEBIBYTE + MEBIBYTE / 2);
+}
+
+TEST_F(limits, of_pages_hold_when_two_resize_at_once)
+{
+	struct maker maker;
+	struct ends ends;
+
+	start_maker(_metadata, &maker, self->device);
+	ASSERT_EQ(0, command(_metadata, &maker, 0, &ends));
+	set_limit(_metadata, "user_pages_soft", USUAL_PAGES);
+	race_above_a_limit(_metadata, &ends, MEBIBYTE, MEBIBYTE / 2);
+}
+
+/* Of 33 pages, two pipes cannot get 32 each; when all is over, 32 and one are still to be had. */
+TEST_F(limits, of_pages_hold_when_two_pipes_grow_at_once)
+{
+	struct race one = { .capacities = { 32 * PIPE_BUF, 32 * PIPE_BUF } };
+	struct ends first, second;
+	struct maker maker;
+	int results[2];
+
+	start_maker(_metadata, &maker, self->device);
+	ASSERT_EQ(0, command(_metadata, &maker, PIPE_BUF, &first));
+	ASSERT_EQ(0, command(_metadata, &maker, PIPE_BUF, &second));
+	set_limit(_metadata, "user_pages_soft", "33");
+	one.fds[0] = first.w;
+	one.fds[1] = second.w;
+
+	for (int i = 0; i < RACES; i++) {
+		run_race(_metadata, &one, results);
+		ASSERT_FALSE(results[0] > 0 && results[1] > 0);
+		ASSERT_EQ(PIPE_BUF, set_capacity(first.w, PIPE_BUF));
+		ASSERT_EQ(PIPE_BUF, set_capacity(second.w, PIPE_BUF));
+	}
+	/* Nobody else grows now: the device is on no account. */
+	one.fds[1] = self->device;
+	one.capacities[1] = USUAL;
+	run_race(_metadata, &one, results);
+	EXPECT_EQ(32 * PIPE_BUF, results[0]);
+	one.fds[0] = second.w;
+	one.capacities[0] = 2 * PIPE_BUF;
+	run_race(_metadata, &one, results);
+	EXPECT_EQ(-1, results[0]);
 }
 
 /* The limits themselves */

@@ -3,105 +3,10 @@
  * User memory that faults for as long as it likes: whoever is stuck in such a fault keeps neither
  * the other side nor its own from their business, and nobody from a signal.
  */
-#include <linux/userfaultfd.h>
-#include "ioctls.h"
+#include <sys/epoll.h>
 #include "pipe_fixture.h"
+#include "stuck.h"
 #include "uring.h"
-
-/*
- * Memory that faults for as long as the test likes, with userfaultfd: the stuck child registers
- * its buffer, tells the number of its userfaultfd, and makes its call; the test takes a copy of
- * the descriptor and decides when, and whether, the fault ends.
- */
-
-struct stuck {
-	unsigned char *buf;	/* mapped by the test, never touched before the call */
-	ssize_t len;
-	int end;		/* O_RDONLY reads, O_WRONLY writes */
-	int inherited;		/* the descriptor it uses; 0: it opens the device */
-	struct child child;
-	int faults;		/* the test's copy of the userfaultfd */
-};
-
-static int register_faults(const struct stuck *stuck)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register area = {
-		.range = { (unsigned long)stuck->buf, stuck->len },
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-	int faults = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-
-	if (faults < 0 || ioctl(faults, UFFDIO_API, &api) ||
-	    ioctl(faults, UFFDIO_REGISTER, &area))
-		return -1;
-	return faults;
-}
-
-static void get_stuck(int report_to, const void *arg)
-{
-	const struct stuck *stuck = arg;
-	int fd = stuck->inherited ? stuck->inherited : open(MINI_PIPE, stuck->end);
-	int faults = register_faults(stuck);
-
-	report(report_to, faults);
-	if (faults < 0)
-		return;
-	if (stuck->end == O_RDONLY)
-		report(report_to, read(fd, stuck->buf, stuck->len));
-	else
-		report(report_to, write(fd, stuck->buf, stuck->len));
-}
-
-static int copy_descriptor(pid_t pid, int fd)
-{
-	int pidfd = syscall(__NR_pidfd_open, pid, 0);
-	int copy = syscall(__NR_pidfd_getfd, pidfd, fd, 0);
-
-	close(pidfd);
-	return copy;
-}
-
-/* Returns when the child is in the fault; false, having skipped, if this machine cannot. */
-static bool start_stuck_in(struct __test_metadata *_metadata, struct stuck *stuck, int inherited,
-			   int end, int pages)
-{
-	struct pollfd fault = { .events = POLLIN };
-	struct uffd_msg message;
-	struct result result;
-
-	stuck->buf = map_pages(_metadata, pages, PROT_READ | PROT_WRITE);
-	stuck->len = pages * page_size();
-	stuck->end = end;
-	stuck->inherited = inherited;
-	stuck->child = start(_metadata, get_stuck, stuck, inherited);
-	result = result_of(_metadata, &stuck->child);
-	if (result.ret < 0)
-		SKIP(return false, "needs userfaultfd: %s", strerror(result.err));
-	stuck->faults = copy_descriptor(stuck->child.pid, result.ret);
-	if (stuck->faults < 0)
-		SKIP(return false, "needs pidfd_getfd: %s", strerror(errno));
-	fault.fd = stuck->faults;
-	ASSERT_EQ(1, poll(&fault, 1, PATIENCE_MS));
-	ASSERT_EQ((ssize_t)sizeof(message), read(stuck->faults, &message, sizeof(message)));
-	ASSERT_EQ(UFFD_EVENT_PAGEFAULT, message.event);
-	return true;
-}
-
-static bool start_stuck(struct __test_metadata *_metadata, struct stuck *stuck, int end, int pages)
-{
-	return start_stuck_in(_metadata, stuck, 0, end, pages);
-}
-
-/* Zeros in every page: the fault ends well. */
-static void release(struct __test_metadata *_metadata, struct stuck *stuck)
-{
-	struct uffdio_zeropage zeros = {
-		.range = { (unsigned long)stuck->buf, stuck->len },
-	};
-
-	ASSERT_EQ(0, ioctl(stuck->faults, UFFDIO_ZEROPAGE, &zeros));
-}
 
 TEST_F(pipe, a_reader_stuck_in_a_fault_does_not_stop_writers)
 {
@@ -198,6 +103,36 @@ TEST_F(pipe, room_beside_that_of_a_stuck_writer_wakes_a_sleeping_poll_after_it)
 	release(_metadata, &stuck);
 	EXPECT_EQ(stuck.len, result_of(_metadata, &stuck.child).ret);
 	EXPECT_EQ(POLLOUT, result_of(_metadata, &poller).ret);
+}
+
+/*
+ * The end that it cannot be told of yet, an edge-triggered poll is told of when the copy ends, and
+ * only once.
+ */
+TEST_F(pipe, an_edge_triggered_poll_behind_a_stuck_reader_is_told_of_the_end_after_it)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+	struct stuck stuck;
+
+	ASSERT_EQ(1, write(writer, "x", 1));
+	if (!start_stuck(_metadata, &stuck, O_RDONLY, 1))
+		return;
+	ASSERT_EQ(0, epoll_ctl(epoll, EPOLL_CTL_ADD, reader, &event));
+	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
+	EXPECT_EQ(-1, read(reader, big_buffer(), 1));
+	EXPECT_EQ(EAGAIN, errno);
+	close(writer);
+	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
+	release(_metadata, &stuck);
+	EXPECT_EQ(1, result_of(_metadata, &stuck.child).ret);
+	ASSERT_EQ(1, epoll_wait(epoll, &event, 1, 0));
+	EXPECT_EQ(EPOLLHUP, event.events);
+	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
+	EXPECT_EQ(0, read(reader, big_buffer(), 1));
+	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
 }
 
 /* Until the stuck one is done, nobody knows whether there are bytes left before the end. */
@@ -468,18 +403,6 @@ TEST_F(settings, of_capacity_change_beside_a_stuck_reader)
 TEST_F(settings, of_capacity_change_beside_a_stuck_reader_that_is_killed)
 {
 	resize_beside_a_reader(_metadata, self->fd, true);
-}
-
-/* The pattern in every page: the fault ends well, and a writer has something to tell. */
-static void release_with_pattern(struct __test_metadata *_metadata, struct stuck *stuck)
-{
-	struct uffdio_copy copy = {
-		.dst = (unsigned long)stuck->buf, .src = (unsigned long)big_buffer(),
-		.len = stuck->len,
-	};
-
-	put_pattern(big_buffer(), 0, stuck->len);
-	ASSERT_EQ(0, ioctl(stuck->faults, UFFDIO_COPY, &copy));
 }
 
 /* What the stuck one brings comes between bytes that are there before and after. */

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* One long pattern that goes through a pipe, so that every byte that comes out can be checked. */
+#ifndef STREAM_H
+#define STREAM_H
+
+#include "ioctls.h"
+
+/* The largest that anybody may ask for. */
+#define MOST 1048576
+
+/* What put_pattern() puts, from any byte on, made once. */
+static inline const unsigned char *pattern(size_t from)
+{
+	static unsigned char bytes[MOST + 251];
+
+	if (!bytes[1])
+		put_pattern(bytes, 0, sizeof(bytes));
+	return bytes + from % 251;
+}
+
+/* The bytes that go through the pipe, one pattern. */
+struct stream {
+	struct ends ends;
+	size_t in;
+	size_t out;
+};
+
+static inline void put(struct __test_metadata *_metadata, struct stream *stream, size_t len)
+{
+	if (!len)
+		return;
+	ASSERT_EQ((ssize_t)len, write(stream->ends.w, pattern(stream->in), len));
+	stream->in += len;
+}
+
+static inline void get(struct __test_metadata *_metadata, struct stream *stream, size_t len)
+{
+	ASSERT_EQ((ssize_t)len, read(stream->ends.r, big_buffer(), len));
+	ASSERT_EQ(0, memcmp(big_buffer(), pattern(stream->out), len));
+	stream->out += len;
+}
+
+static inline void expect_full(struct __test_metadata *_metadata, const struct stream *stream)
+{
+	ASSERT_EQ(-1, write(stream->ends.w, "x", 1));
+	ASSERT_EQ(EAGAIN, errno);
+}
+
+/* A byte that stays at the front keeps the ring from beginning anew. */
+static inline void advance(struct __test_metadata *_metadata, struct stream *stream,
+			   size_t capacity, size_t distance)
+{
+	put(_metadata, stream, 1);
+	while (distance > 0) {
+		size_t step = smaller(distance, capacity - 1);
+
+		put(_metadata, stream, step);
+		get(_metadata, stream, step);
+		distance -= step;
+	}
+}
+
+#endif /* STREAM_H */
