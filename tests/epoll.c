@@ -161,6 +161,22 @@ TEST_F(same, edge_triggered_epoll_tells_of_the_hangup_beside_the_bytes)
 	EXPECT_EQ(0, epoll_now(epoll));
 }
 
+/* Whoever reads the last byte knows of the end already. */
+TEST_F(same, edge_triggered_epoll_tells_nothing_more_after_the_last_byte_before_the_end)
+{
+	int epoll = epoll_on(self->r, EPOLLIN | EPOLLET);
+
+	ASSERT_EQ(2, write(self->w, "xy", 2));
+	close(self->w);
+	EXPECT_EQ(EPOLLIN | EPOLLHUP, epoll_now(epoll));
+	take(_metadata, self->r, 1);
+	EXPECT_EQ(0, epoll_now(epoll));
+	take(_metadata, self->r, 1);
+	EXPECT_EQ(0, epoll_now(epoll));
+	EXPECT_EQ(0, read(self->r, big_buffer(), 1));
+	EXPECT_EQ(0, epoll_now(epoll));
+}
+
 TEST_F(same, edge_triggered_epoll_tells_of_the_error)
 {
 	int epoll;
@@ -507,13 +523,14 @@ struct waiter {
 	pthread_t thread;
 	atomic_int tid;
 	int fd;
+	short events;		/* that poll asks for */
 	struct epoll_event told;
 };
 
 static void *wait_in_poll(void *arg)
 {
 	struct waiter *waiter = arg;
-	struct pollfd pollfd = { .fd = waiter->fd, .events = POLLIN };
+	struct pollfd pollfd = { .fd = waiter->fd, .events = waiter->events };
 
 	waiter->tid = syscall(__NR_gettid);
 	ppoll(&pollfd, 1, NULL, NULL);
@@ -550,7 +567,7 @@ static void start_waiter(struct __test_metadata *_metadata, struct waiter *waite
 /* poll keeps the file, and looks for its descriptor again when it is woken. */
 TEST_F(same, a_file_that_is_closed_while_a_thread_polls_it_is_open_until_that_ends)
 {
-	struct waiter waiter = { .fd = self->r };
+	struct waiter waiter = { .fd = self->r, .events = POLLIN };
 
 	start_waiter(_metadata, &waiter, wait_in_poll, __NR_ppoll);
 	close(self->r);
@@ -561,6 +578,64 @@ TEST_F(same, a_file_that_is_closed_while_a_thread_polls_it_is_open_until_that_en
 	EXPECT_EQ(POLLNVAL, waiter.told.events);
 	EXPECT_EQ(-1, write(self->w, "x", 1));
 	EXPECT_EQ(EPIPE, errno);
+}
+
+/* A thread that sleeps in ppoll, its descriptor closed. */
+static void start_closed_poll(struct __test_metadata *_metadata, struct waiter *waiter, int fd,
+			      short events)
+{
+	*waiter = (struct waiter){ .fd = fd, .events = events };
+	start_waiter(_metadata, waiter, wait_in_poll, __NR_ppoll);
+	close(fd);
+	ASSERT_TRUE(is_or_falls_asleep(waiter, __NR_ppoll));
+}
+
+/* What it did not ask for does not wake it: it would find out about its descriptor. */
+TEST_F(same, a_poll_whose_descriptor_is_closed_sleeps_on_while_nothing_comes_that_it_asked_for)
+{
+	struct waiter waiter;
+
+	start_closed_poll(_metadata, &waiter, self->r, POLLPRI);
+	for (int i = 0; i < 3; i++) {
+		write_byte(_metadata, self->w);
+		ASSERT_TRUE(is_or_falls_asleep(&waiter, __NR_ppoll));
+	}
+	close(self->w);
+	ASSERT_EQ(0, pthread_join(waiter.thread, NULL));
+	EXPECT_EQ(POLLNVAL, waiter.told.events);
+}
+
+TEST_F(same, a_poll_for_bytes_of_a_closed_file_that_was_both_ends_sleeps_on_when_room_appears)
+{
+	int both = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	struct waiter waiter;
+
+	fill_pipe(_metadata, self->w);
+	start_closed_poll(_metadata, &waiter, both, POLLPRI);
+	drain_pipe(_metadata, self->r);
+	ASSERT_TRUE(is_or_falls_asleep(&waiter, __NR_ppoll));
+	write_byte(_metadata, self->w);
+	ASSERT_TRUE(is_or_falls_asleep(&waiter, __NR_ppoll));
+	pthread_cancel(waiter.thread);
+	ASSERT_EQ(0, pthread_join(waiter.thread, NULL));
+}
+
+TEST_F(same, a_poll_for_room_of_a_closed_file_that_was_both_ends_sleeps_on_when_bytes_come)
+{
+	int both = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	ssize_t capacity = fill_pipe(_metadata, self->w);
+	struct waiter waiter;
+
+	/* One byte fits, which is not enough for POLLOUT; it wakes readers because of the epoll. */
+	ASSERT_EQ(capacity, drain_pipe(_metadata, self->r));
+	put_in(_metadata, self->w, capacity - 1);
+	ASSERT_LE(0, epoll_on(self->r, EPOLLIN | EPOLLET));
+	start_closed_poll(_metadata, &waiter, both, POLLOUT);
+	write_byte(_metadata, self->w);
+	ASSERT_TRUE(is_or_falls_asleep(&waiter, __NR_ppoll));
+	ASSERT_EQ(capacity, drain_pipe(_metadata, self->r));
+	ASSERT_EQ(0, pthread_join(waiter.thread, NULL));
+	EXPECT_EQ(POLLNVAL, waiter.told.events);
 }
 
 TEST_F(same, a_file_that_is_closed_while_a_thread_waits_for_its_epoll_tells_that_nothing)
