@@ -3,7 +3,8 @@
  * Which page is where: what is spliced out of a pipe, whole pages of it, moves and is not copied.
  * The kernel's trace of its page allocator tells: what comes free when the bytes are read at last
  * is what the pipe had before they were spliced. If they had been copied, it would be what was
- * allocated while they were spliced.
+ * allocated while they were spliced. It also tells that the name of a pipe, which the kernel may ask for
+ * where nobody may sleep, takes no memory.
  *
  * Needs a kernel with tracing, as those of distributions are.
  */
@@ -47,7 +48,7 @@ static void tell(struct __test_metadata *_metadata, const char *file, const char
 	int fd;
 
 	snprintf(path, sizeof(path), INSTANCE "/%s", file);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
+	fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
 	ASSERT_EQ((ssize_t)strlen(text), write(fd, text, strlen(text)))
 	{
 		TH_LOG("%s: %s", path, strerror(errno));
@@ -180,6 +181,38 @@ TEST_F(pages, that_are_whole_move)
 TEST_F(pages, that_are_whole_move_from_among_those_that_are_not)
 {
 	EXPECT_EQ(variant->of_four, moved(_metadata, &self->route, 100, 3 * PAGE));
+}
+
+/* How often the kernel allocates memory while it tells the name of that descriptor. */
+static int allocations_for_the_name(struct __test_metadata *_metadata, int fd)
+{
+	char name[64], line[512];
+	int count = 0;
+	FILE *trace;
+
+	tell(_metadata, "trace", "\n");
+	name_of(getpid(), fd, name, sizeof(name));
+	trace = fopen(INSTANCE "/trace", "r");
+	ASSERT_NE(NULL, trace);
+	EXPECT_TRUE(names_a_pipe(name));
+	while (fgets(line, sizeof(line), trace))
+		count += strstr(line, "bytes_alloc=") != NULL;
+	fclose(trace);
+	return count;
+}
+
+TEST_F(pages, are_not_needed_to_tell_the_name)
+{
+	int expected;
+
+	tell(_metadata, "events/kmem/kmalloc/enable", "1");
+	tell(_metadata, "events/kmem/kmem_cache_alloc/enable", "1");
+	/* The first time, more may be needed for /proc itself. */
+	allocations_for_the_name(_metadata, self->route.way_out);
+	allocations_for_the_name(_metadata, self->route.r);
+	expected = allocations_for_the_name(_metadata, self->route.way_out);
+	EXPECT_LT(0, expected);
+	EXPECT_EQ(expected, allocations_for_the_name(_metadata, self->route.r));
 }
 
 TEST_HARNESS_MAIN
