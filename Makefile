@@ -53,6 +53,7 @@ help:
 	@echo '  REPEAT=n      how many times make test runs the programs in the one machine (1)'
 	@echo '  DURATION=n SEED=n   how long make soak takes (60 s), and where its choices come from'
 	@echo '  SEED=n SEQUENCES=n   how much the differential test of make test plays (20000), and from which seed'
+	@echo '  DURATION=n    how long the pairs of calls of make test-debug take (40 s)'
 	@echo '  INSTRUMENTS="name ..."   which make bench measures with: icount, tcg, um, kvm (all that work)'
 	@echo '  RUNS=n MUTANTS="name ..."   how many times make mutants runs each (1), and which (all)'
 	@echo '  LOG=file      where its kernel log goes (build/vm.log)'

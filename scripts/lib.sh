@@ -73,11 +73,12 @@ subjects() {
 	make -s --no-print-directory -C "$top/tests" $list
 }
 
-# run_suite DIR TIMES: runs the programs in DIR in the virtual machine, and prints what they say.
+# run_suite DIR TIMES: runs the programs in DIR in the virtual machine, and prints what they say. SELinux,
+# in the place of the distribution's AppArmor, does nothing until the subject selinux loads a policy.
 run_suite() {
 	local names
 	mapfile -t names < <(subjects)
-	RUN="export SEED=${SEED-} SEQUENCES=${SEQUENCES-}
+	APPEND="security=selinux" RUN="export SEED=${SEED-} SEQUENCES=${SEQUENCES-} DURATION=${DURATION-}
 		for i in \$(seq $2); do sh run.sh ${names[*]/#/tests/}; done; echo '# all done'" \
 		ADD="$top/tests/run.sh $1" "$scripts/vm.sh"
 }

@@ -12,9 +12,9 @@ programs=$1
 mapfile -t expected < <(subjects)
 results=$top/build/results
 repeat=${REPEAT:-1}
-patience=$((120 + 240 * repeat))
+patience=$((120 + 480 * repeat))
 # What a watching kernel does takes several times as long.
-[[ ${KERNEL-} != debug ]] || patience=$((patience * 5))
+[[ ${KERNEL-} != debug ]] || patience=$((patience * 3 + ${DURATION:-0} * repeat))
 export LOG=${LOG:-$top/build/test.log} TIMEOUT=${TIMEOUT:-$patience}
 
 {

@@ -4,64 +4,10 @@
  * order, and whoever waits for room is told. limits.c has who may, stuck.c copies in progress.
  */
 #include "pipes_fixture.h"
-
-/* The largest that anybody may ask for. */
-#define MOST 1048576
+#include "stream.h"
 
 /* Below, at and above a page, and what is no whole number of them; 1 holds a byte at a time. */
 static const size_t sizes[] = { 1, 3, 4095, 4096, 4097, 5000, 65536, MOST };
-
-/* What put_pattern() puts, from any byte on, made once. */
-static const unsigned char *pattern(size_t from)
-{
-	static unsigned char bytes[MOST + 251];
-
-	if (!bytes[1])
-		put_pattern(bytes, 0, sizeof(bytes));
-	return bytes + from % 251;
-}
-
-/* The bytes that go through the pipe, one pattern. */
-struct stream {
-	struct ends ends;
-	size_t in;
-	size_t out;
-};
-
-static void put(struct __test_metadata *_metadata, struct stream *stream, size_t len)
-{
-	if (!len)
-		return;
-	ASSERT_EQ((ssize_t)len, write(stream->ends.w, pattern(stream->in), len));
-	stream->in += len;
-}
-
-static void get(struct __test_metadata *_metadata, struct stream *stream, size_t len)
-{
-	ASSERT_EQ((ssize_t)len, read(stream->ends.r, big_buffer(), len));
-	ASSERT_EQ(0, memcmp(big_buffer(), pattern(stream->out), len));
-	stream->out += len;
-}
-
-static void expect_full(struct __test_metadata *_metadata, const struct stream *stream)
-{
-	ASSERT_EQ(-1, write(stream->ends.w, "x", 1));
-	ASSERT_EQ(EAGAIN, errno);
-}
-
-/* A byte that stays at the front keeps the ring from beginning anew. */
-static void advance(struct __test_metadata *_metadata, struct stream *stream, size_t capacity,
-		    size_t distance)
-{
-	put(_metadata, stream, 1);
-	while (distance > 0) {
-		size_t step = smaller(distance, capacity - 1);
-
-		put(_metadata, stream, step);
-		get(_metadata, stream, step);
-		distance -= step;
-	}
-}
 
 /* FIONREAD */
 

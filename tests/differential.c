@@ -28,8 +28,6 @@
  * - Of several writers that sleep, a resize wakes one of a pipe(2), even if there is no more room,
  *   and all of a mini_pipe, and whoever sleeps again is the last in the queue: while several
  *   sleep, there is no resize.
- * - A wake-up of a mini_pipe does not tell pollers what it is for: they look again, and at a
- *   descriptor that was closed meanwhile, too. One that is polled is not closed.
  * - A pipe(2) cannot be opened again with O_DIRECT or in access mode 3, a mini_pipe can.
  */
 #include <sys/mman.h>

@@ -14,6 +14,7 @@ struct uring {
 	int fd;
 	struct io_uring_sqe *sqes;
 	struct io_uring_cqe *cqes;
+	void *rings;		/* where the four are that follow, and the cqes */
 	atomic_uint *sq_head;
 	atomic_uint *sq_tail;
 	atomic_uint *cq_head;
@@ -40,12 +41,21 @@ static inline bool uring_open(struct uring *ring)
 			  IORING_OFF_SQES);
 	rings = mmap(NULL, PIPE_BUF, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd,
 		     IORING_OFF_SQ_RING);
+	ring->rings = rings;
 	ring->cqes = (struct io_uring_cqe *)(rings + params.cq_off.cqes);
 	ring->sq_head = (atomic_uint *)(rings + params.sq_off.head);
 	ring->sq_tail = (atomic_uint *)(rings + params.sq_off.tail);
 	ring->cq_head = (atomic_uint *)(rings + params.cq_off.head);
 	ring->cq_tail = (atomic_uint *)(rings + params.cq_off.tail);
 	return true;
+}
+
+/* The mappings keep a ring, too. */
+static inline void uring_close(struct uring *ring)
+{
+	munmap(ring->sqes, PIPE_BUF);
+	munmap(ring->rings, PIPE_BUF);
+	close(ring->fd);
 }
 
 /* Adds an operation, to be handed over with the next uring_enter(). Its opcode names it. */
