@@ -3,8 +3,8 @@
  * Which page is where: what is spliced out of a pipe, whole pages of it, moves and is not copied.
  * The kernel's trace of its page allocator tells: what comes free when the bytes are read at last
  * is what the pipe had before they were spliced. If they had been copied, it would be what was
- * allocated while they were spliced. It also tells that the name of a pipe, which the kernel may ask for
- * where nobody may sleep, takes no memory.
+ * allocated while they were spliced. It also tells that the name of a pipe, which the kernel may
+ * ask for where nobody may sleep, takes no memory.
  *
  * Needs a kernel with tracing, as those of distributions are.
  */
@@ -196,7 +196,7 @@ static int allocations_for_the_name(struct __test_metadata *_metadata, int fd)
 	ASSERT_NE(NULL, trace);
 	EXPECT_TRUE(names_a_pipe(name));
 	while (fgets(line, sizeof(line), trace))
-		count += strstr(line, "bytes_alloc=") != NULL;
+		count += number_in(line, "bytes_alloc=") > 0;
 	fclose(trace);
 	return count;
 }

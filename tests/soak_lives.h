@@ -111,8 +111,8 @@ static inline void end_session(const struct session *session)
 }
 
 /*
- * Of several that poll exclusively one is woken, as with pipe(2), and it may leave, or be killed, before it
- * has done anything. So those that are not look again after a moment.
+ * Of several that poll exclusively one is woken, as with pipe(2), and it may leave, or be killed,
+ * before it has done anything. So those that are not look again after a moment.
  */
 #define EXCLUSIVE_MS 50
 

@@ -61,7 +61,8 @@ enum mini_pipe_policy {
  * EINVAL: no pipe can hold 0 bytes, or more than 1 GiB. EPERM: more than it does, and either more
  * than the module's parameter max_capacity, without CAP_SYS_RESOURCE, or too many pages in the
  * user's pipes. EBUSY: the bytes (or packets) that are in the pipe do not fit, or those that are
- * being written. ENOMEM.
+ * being written. ENOMEM: nothing has changed, and no process was killed for memory. The size that
+ * it has is always allowed.
  */
 #define MINI_PIPE_IOC_SET_CAPACITY _IO(MINI_PIPE_IOC_MAGIC, 3)
 
