@@ -14,7 +14,7 @@ results=$top/build/results
 repeat=${REPEAT:-1}
 patience=$((120 + 480 * repeat))
 # What a watching kernel does takes several times as long.
-[[ ${KERNEL-} != debug ]] || patience=$((patience * 3 + ${DURATION:-0} * repeat))
+[[ ${KERNEL-} != debug ]] || patience=$((patience * 5 + 2 * ${DURATION:-0} * repeat))
 export LOG=${LOG:-$top/build/test.log} TIMEOUT=${TIMEOUT:-$patience}
 
 {
