@@ -28,6 +28,8 @@
  * - Of several writers that sleep, a resize wakes one of a pipe(2), even if there is no more room,
  *   and all of a mini_pipe, and whoever sleeps again is the last in the queue: while several
  *   sleep, there is no resize.
+ * - A descriptor that is polled is not closed: another file may get its number, and whether the
+ *   poller looks at that before or after a reader that is woken beside it is not settled.
  * - A pipe(2) cannot be opened again with O_DIRECT or in access mode 3, a mini_pipe can.
  */
 #include <sys/mman.h>

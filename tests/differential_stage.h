@@ -103,6 +103,15 @@ static inline bool keeps_its_file(int worker)
 	return !is_open(slot) || stage.slots[slot].file == stage.at[worker].file;
 }
 
+static inline bool is_polled(int slot)
+{
+	for (int i = 1; i <= WORKERS; i++)
+		if (stage.at[i].busy && desks[0][i].call.op == WAIT &&
+		    desks[0][i].call.fd == fd_of(slot, 0))
+			return true;
+	return false;
+}
+
 /* What is in the pipes */
 
 static inline int slots_for(long bytes)
@@ -202,6 +211,8 @@ static inline bool may_play(const struct step *step)
 	case OPEN:
 	case DUP:
 		return !is_open(step->to);
+	case CLOSE:
+		return !is_polled(step->slot);
 	case FLAGS:
 		return !is_slept_in(stage.slots[step->slot].file);
 	case RESIZE:
