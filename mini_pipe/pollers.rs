@@ -72,7 +72,7 @@ impl Pollers {
         unsafe { bindings::poll_wait(file.as_ptr(), self.queue.get(), table.0) };
     }
 
-    /// Whether somebody polls.
+    /// Whether nobody polls.
     ///
     /// Who changes what they wait for asks this after the change, in the critical section that made
     /// it or later. A poller that this misses was added after that section, and, since it takes the
