@@ -300,27 +300,39 @@ static inline void call_inotify(struct caller *me)
 		;
 }
 
-/* Makes a request and, in case it has to wait, takes it back. Returns how it ended. */
+/*
+ * Makes a request and, in case it has to wait, takes it back. Returns how it ended.
+ *
+ * A request is on no list for a moment after io_uring's poll has found the pipe ready, until it is
+ * tried again; then it cannot be taken back, and may still have to wait. So it is asked again.
+ */
 static inline int make_request(struct caller *me, struct io_uring_sqe request)
 {
 	struct io_uring_sqe cancel = {
 		.opcode = IORING_OP_ASYNC_CANCEL, .fd = -1, .addr = request.opcode,
 	};
-	int left = 2, res = -EAGAIN;
+	bool ended = false, asked = true;
+	int res = -EAGAIN;
 
 	uring_put(&me->ring, request);
 	uring_put(&me->ring, cancel);
-	while (left) {
+	while (!ended || asked) {
 		struct completion completion;
 
-		if (uring_take(&me->ring, &completion)) {
-			left--;
-			if (completion.op == request.opcode)
-				res = completion.res;
-		} else if (uring_enter(&me->ring, 1) < 0 && errno != EINTR) {
+		if (!uring_take(&me->ring, &completion)) {
+			if (uring_enter(&me->ring, 1) >= 0 || errno == EINTR)
+				continue;
 			check_error(me, errno);
 			break;
 		}
+		if (completion.op == request.opcode) {
+			res = completion.res;
+			ended = true;
+			continue;
+		}
+		asked = !ended && completion.res == -ENOENT;
+		if (asked)
+			uring_put(&me->ring, cancel);
 	}
 	errno = res < 0 ? -res : 0;
 	return res < 0 ? -1 : res;
