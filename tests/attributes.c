@@ -12,8 +12,8 @@
 #include <sys/xattr.h>
 #include <termios.h>
 #include <time.h>
-#include "kinds.h"
-#include "people.h"
+#include "variants.h"
+#include "credentials.h"
 
 static const enum kind kinds[] = { PRIVATE, PIPE_2 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * How much is in the pipe, how much it can hold, and what changing that does: the bytes stay, in
- * order, and whoever waits for room is told. limits.c has who may, stuck.c copies in progress.
+ * order, and whoever waits for room is told. limits.c has who may, userfault.c copies in progress.
  */
 #include "pipes_fixture.h"
 #include "stream.h"

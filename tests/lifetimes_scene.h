@@ -6,9 +6,9 @@
 #ifndef LIFETIMES_SCENE_H
 #define LIFETIMES_SCENE_H
 
-#include "kinds.h"
+#include "variants.h"
 #include "module_fixture.h"
-#include "people.h"
+#include "credentials.h"
 #include "uring.h"
 
 #define CORE_PATTERN "/proc/sys/kernel/core_pattern"

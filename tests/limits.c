@@ -7,8 +7,8 @@
 #include <linux/capability.h>
 #include <pthread.h>
 #include "module_fixture.h"
-#include "people.h"
-#include "stuck.h"
+#include "credentials.h"
+#include "userfault.h"
 
 #define PARAMETERS "/sys/module/mini_pipe/parameters/"
 #define PIPE_USER_PAGES_SOFT "/proc/sys/fs/pipe-user-pages-soft"

@@ -2,7 +2,7 @@
 /*
  * The module's life and its parameters.
  */
-#include "kinds.h"
+#include "variants.h"
 #include "module_fixture.h"
 
 #define DEFAULT_CAPACITY 65536

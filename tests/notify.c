@@ -7,7 +7,7 @@
 #include <sys/inotify.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
-#include "kinds.h"
+#include "variants.h"
 #include "uring.h"
 
 struct event_name {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Packets: what one writes with O_DIRECT is read as it was written, one piece at a time. */
-#include "kinds.h"
+#include "variants.h"
 
 /* More than any packet. */
 #define ENOUGH (2 * PIPE_BUF)

@@ -10,7 +10,7 @@
  */
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include "kinds.h"
+#include "variants.h"
 
 #define TRACEFS "/sys/kernel/tracing"
 #define INSTANCE TRACEFS "/instances/mini_pipe"

@@ -4,7 +4,7 @@
  * a FIFO's do. The module and its parameters are root's. Needs root, to become somebody else.
  */
 #include <sys/stat.h>
-#include "people.h"
+#include "credentials.h"
 
 #define FIFO "/tmp/mini_pipe.fifo"
 #define PARAMETERS "/sys/module/mini_pipe/parameters/"

@@ -3,7 +3,7 @@
 #ifndef PIPES_FIXTURE_H
 #define PIPES_FIXTURE_H
 
-#include "kinds.h"
+#include "variants.h"
 
 /* Starts on an empty pipe that only the test has open: two ends that do not block. */
 FIXTURE(pipe)

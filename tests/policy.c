@@ -3,7 +3,7 @@
  * The writing policy, and rendezvous: a write returns when its last byte has been taken, and what
  * it says was taken, was; nothing else of it is left in the pipe. module.c has the parameter.
  */
-#include "kinds.h"
+#include "variants.h"
 
 /* The policy itself */
 

@@ -7,9 +7,9 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include "kinds.h"
+#include "variants.h"
 #include "module_fixture.h"
-#include "people.h"
+#include "credentials.h"
 
 #define MOST 1048576
 

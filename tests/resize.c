@@ -8,7 +8,7 @@
 #include <time.h>
 #include "pipes_fixture.h"
 #include "stream.h"
-#include "stuck.h"
+#include "userfault.h"
 
 #define PAGE ((size_t)PIPE_BUF)
 

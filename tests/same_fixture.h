@@ -3,7 +3,7 @@
 #ifndef SAME_FIXTURE_H
 #define SAME_FIXTURE_H
 
-#include "kinds.h"
+#include "variants.h"
 
 /* Starts on an empty pipe; neither end blocks. The helpers open that one, in children as well. */
 FIXTURE(same)

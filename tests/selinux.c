@@ -6,7 +6,7 @@
  */
 #include <sys/mount.h>
 #include <sys/xattr.h>
-#include "kinds.h"
+#include "variants.h"
 #include "module_fixture.h"
 #include "selinux_policy.h"
 

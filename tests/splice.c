@@ -5,7 +5,7 @@
  */
 #include <sys/sendfile.h>
 #include <sys/socket.h>
-#include "kinds.h"
+#include "variants.h"
 
 #define PAGE ((ssize_t)PIPE_BUF)
 

@@ -5,7 +5,7 @@
  */
 #include <sys/epoll.h>
 #include "pipe_fixture.h"
-#include "stuck.h"
+#include "userfault.h"
 #include "uring.h"
 
 TEST_F(pipe, a_reader_stuck_in_a_fault_does_not_stop_writers)

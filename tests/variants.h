@@ -3,8 +3,8 @@
  * Three kinds of pipe, for tests that ask the same of all of them: pipe(2) proves that what is
  * asked for is what programs know.
  */
-#ifndef KINDS_H
-#define KINDS_H
+#ifndef VARIANTS_H
+#define VARIANTS_H
 
 #include "ioctls.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Processes that are stuck in a copy: their buffer faults for as long as the test likes. */
-#ifndef STUCK_H
-#define STUCK_H
+#ifndef USERFAULT_H
+#define USERFAULT_H
 
 #include <linux/userfaultfd.h>
 #include "ioctls.h"
@@ -157,4 +157,4 @@ static inline void release_with_pattern(struct __test_metadata *_metadata, struc
 	ASSERT_EQ(0, ioctl(stuck->faults, UFFDIO_COPY, &copy));
 }
 
-#endif /* STUCK_H */
+#endif /* USERFAULT_H */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Ordinary users, which a test that is root can become. */
-#ifndef PEOPLE_H
-#define PEOPLE_H
+#ifndef CREDENTIALS_H
+#define CREDENTIALS_H
 
 #include <grp.h>
 #include "mini_pipe_test.h"
@@ -27,4 +27,4 @@ static inline void become(const struct person *person)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
-#endif /* PEOPLE_H */
+#endif /* CREDENTIALS_H */
