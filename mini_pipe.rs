@@ -15,9 +15,9 @@
 //!   - `settings`: what one can ask of a pipe, and change.
 //! - `waiters`: who of a side waits, and whom a change concerns.
 //! - `pollers`: who of a side polls, in the kernel's wait queues.
-//! - `watch`: waiting awake, before it is worth to sleep.
+//! - `spin`: waiting awake, before it is worth to sleep.
 //! - `ends`: who has the pipe open, and what an empty or a full ring therefore means.
-//! - `signals`: who of a side gets a signal.
+//! - `fasync`: who of a side gets a signal.
 //! - `ring`: bytes in pages, the leases on them and the copies.
 //! - `pages`: where the pages come from: in blocks of neighbours.
 //! - `user`: the caller's memory that they are copied to and from.
@@ -38,6 +38,8 @@
 mod chrdev;
 #[path = "mini_pipe/ends.rs"]
 mod ends;
+#[path = "mini_pipe/fasync.rs"]
+mod fasync;
 #[path = "mini_pipe/file.rs"]
 mod file;
 #[path = "mini_pipe/headers.rs"]
@@ -64,8 +66,8 @@ mod pollers;
 mod private;
 #[path = "mini_pipe/ring.rs"]
 mod ring;
-#[path = "mini_pipe/signals.rs"]
-mod signals;
+#[path = "mini_pipe/spin.rs"]
+mod spin;
 #[path = "mini_pipe/splice.rs"]
 mod splice;
 #[path = "mini_pipe/uapi.rs"]
@@ -74,8 +76,6 @@ mod uapi;
 mod user;
 #[path = "mini_pipe/waiters.rs"]
 mod waiters;
-#[path = "mini_pipe/watch.rs"]
-mod watch;
 
 use chrdev::Registration;
 use ends::Ends;

@@ -15,7 +15,7 @@ use crate::{
         SPLICE_F_NONBLOCK, //
     },
     pollers::PollTable,
-    splice::Target,
+    splice::DestPipe,
     user::{
         Buffer,
         Destination,
@@ -139,7 +139,7 @@ pub(crate) trait CharDevice: Sized + Send + Sync + 'static {
     fn write(&self, call: Call, from: impl Source) -> Result<usize>;
 
     /// `splice(2)` into a `pipe(2)`, of at most `most` bytes, at least 1. May sleep.
-    fn splice(&self, call: Call, target: &mut Target, most: usize) -> Result<usize>;
+    fn splice(&self, call: Call, target: &mut DestPipe, most: usize) -> Result<usize>;
 
     /// `poll(2)` and its kin: registers with `table`, if there is one, then returns the `POLL*`
     /// bits that hold. `edges` says that the poller asks for changes only. May sleep.
@@ -147,7 +147,7 @@ pub(crate) trait CharDevice: Sized + Send + Sync + 'static {
 
     /// `O_ASYNC` is switched on or off for descriptor `fd`. Returns whether that changed anything.
     /// May sleep.
-    fn subscribe(&self, fd: c_int, file: &File, on: bool) -> Result<bool>;
+    fn set_fasync(&self, fd: c_int, file: &File, on: bool) -> Result<bool>;
 
     /// `ioctl(2)`. May sleep.
     fn ioctl(&self, command: u32, argument: usize) -> Result<usize>;
@@ -181,7 +181,7 @@ pub(crate) unsafe fn open<T: CharDevice>(
 ///
 /// # Invariants
 ///
-/// `misc` is registered, with [`Operations::TABLE`].
+/// `misc` is registered, with [`Operations::FOPS`].
 #[pin_data(PinnedDrop)]
 pub(crate) struct Registration<T: CharDevice> {
     shared: T::Shared,
@@ -209,11 +209,11 @@ impl<T: CharDevice> Registration<T> {
             shared,
             misc <- Opaque::try_ffi_init(move |slot: *mut bindings::miscdevice| {
                 let mut misc = MiscDeviceOptions { name }.into_raw::<Operations<T>>();
-                misc.fops = &Operations::<T>::TABLE;
+                misc.fops = &Operations::<T>::FOPS;
                 // SAFETY: `slot` may be written to, and then holds a miscdevice that is ready to be
                 // registered. It is pinned, and deregistered by `drop` before it is freed.
                 //
-                // INVARIANT: If this succeeds, `misc` is registered, with `TABLE`.
+                // INVARIANT: If this succeeds, `misc` is registered, with `FOPS`.
                 unsafe {
                     slot.write(misc);
                     to_result(bindings::misc_register(slot))
@@ -241,7 +241,7 @@ pub(crate) struct Operations<T>(PhantomData<T>);
 
 impl<T: CharDevice> Operations<T> {
     /// The kernel crate's table, with what it does not know of.
-    pub(crate) const TABLE: bindings::file_operations = bindings::file_operations {
+    pub(crate) const FOPS: bindings::file_operations = bindings::file_operations {
         read: Some(Self::read),
         write: Some(Self::write),
         poll: Some(Self::poll),
@@ -331,7 +331,7 @@ impl<T: CharDevice> Operations<T> {
     unsafe extern "C" fn fasync(fd: c_int, file: *mut bindings::file, on: c_int) -> c_int {
         // SAFETY: By the safety requirements.
         let (me, file) = unsafe { Self::parts(file) };
-        match me.subscribe(fd, file, on != 0) {
+        match me.set_fasync(fd, file, on != 0) {
             Ok(changed) => c_int::from(changed),
             Err(error) => error.to_errno(),
         }
@@ -356,7 +356,7 @@ impl<T: CharDevice> Operations<T> {
         flags: c_uint,
     ) -> isize {
         // SAFETY: By the safety requirements.
-        let ((me, file), mut target) = unsafe { (Self::parts(file), Target::from_raw(pipe)) };
+        let ((me, file), mut target) = unsafe { (Self::parts(file), DestPipe::from_raw(pipe)) };
         if len == 0 {
             return 0;
         }

@@ -13,13 +13,13 @@ use kernel::prelude::*;
 struct Side {
     open: usize,
     /// How many files have ever opened this side. Only compared for equality, so it may wrap.
-    arrivals: usize,
+    opens: usize,
 }
 
 impl Side {
-    fn arrive(&mut self) {
+    fn open(&mut self) {
         self.open += 1;
-        self.arrivals = self.arrivals.wrapping_add(1);
+        self.opens = self.opens.wrapping_add(1);
     }
 }
 
@@ -29,9 +29,9 @@ pub(crate) enum Peer {
     /// At least one is open.
     Open,
     /// None is open and none has been seen: it is waited for.
-    NotYet,
+    NeverOpened,
     /// None is open, but one was seen: end of file, broken pipe.
-    Left,
+    Closed,
 }
 
 /// What a file knew of one side when it was opened.
@@ -40,12 +40,12 @@ enum Known {
     /// It was there, or had left bytes.
     Seen,
     /// It was not there; so many had arrived before.
-    Unseen { arrivals: usize },
+    Unseen { opens: usize },
 }
 
 /// One open file's place at the pipe: which ends it is, and what it knew of its peers when it came.
 #[derive(Clone, Copy)]
-pub(crate) struct Seat {
+pub(crate) struct OpenEnd {
     /// The file is open for reading.
     pub(crate) reads: bool,
     /// The file is open for writing.
@@ -60,42 +60,40 @@ pub(crate) struct Ends {
     readers: Side,
     writers: Side,
     /// The pipe came with both its ends: who is not there has left.
-    complete: bool,
+    anonymous: bool,
 }
 
 impl Ends {
     /// The ends of a pipe that comes with both: who is not there has left.
-    pub(crate) fn complete() -> Self {
+    pub(crate) fn anonymous() -> Self {
         Self {
-            complete: true,
+            anonymous: true,
             ..Self::default()
         }
     }
 
     /// Whether the pipe came with both its ends.
-    pub(crate) fn is_complete(&self) -> bool {
-        self.complete
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.anonymous
     }
 
     /// Counts in a file that `reads`, `writes`, or does both. `bytes_left` says whether the ring
     /// holds bytes: to a reader they prove that a writer was there.
-    pub(crate) fn open(&mut self, reads: bool, writes: bool, bytes_left: bool) -> Seat {
+    pub(crate) fn open(&mut self, reads: bool, writes: bool, bytes_left: bool) -> OpenEnd {
         if reads {
-            self.readers.arrive();
+            self.readers.open();
         }
         if writes {
-            self.writers.arrive();
+            self.writers.open();
         }
         let known = |side: &Side, proof: bool| {
-            if side.open > 0 || proof || self.complete {
+            if side.open > 0 || proof || self.anonymous {
                 Known::Seen
             } else {
-                Known::Unseen {
-                    arrivals: side.arrivals,
-                }
+                Known::Unseen { opens: side.opens }
             }
         };
-        Seat {
+        OpenEnd {
             reads,
             writes,
             readers: known(&self.readers, false),
@@ -103,20 +101,20 @@ impl Ends {
         }
     }
 
-    /// Counts out the file that `seat` was given to. Called once for each [`Ends::open`].
-    pub(crate) fn close(&mut self, seat: &Seat) {
-        self.readers.open -= usize::from(seat.reads);
-        self.writers.open -= usize::from(seat.writes);
+    /// Counts out the file that `end` was given to. Called once for each [`Ends::open`].
+    pub(crate) fn close(&mut self, end: &OpenEnd) {
+        self.readers.open -= usize::from(end.reads);
+        self.writers.open -= usize::from(end.writes);
     }
 
-    /// What the readers are to the writer at `seat`.
-    pub(crate) fn readers(&self, seat: &Seat) -> Peer {
-        Self::peer(&self.readers, seat.readers)
+    /// What the readers are to the writer at `end`.
+    pub(crate) fn readers(&self, end: &OpenEnd) -> Peer {
+        Self::peer(&self.readers, end.readers)
     }
 
-    /// What the writers are to the reader at `seat`.
-    pub(crate) fn writers(&self, seat: &Seat) -> Peer {
-        Self::peer(&self.writers, seat.writers)
+    /// What the writers are to the reader at `end`.
+    pub(crate) fn writers(&self, end: &OpenEnd) -> Peer {
+        Self::peer(&self.writers, end.writers)
     }
 
     /// How many files have the pipe open for reading, and for writing.
@@ -137,8 +135,8 @@ impl Ends {
     fn peer(side: &Side, known: Known) -> Peer {
         match known {
             _ if side.open > 0 => Peer::Open,
-            Known::Unseen { arrivals } if arrivals == side.arrivals => Peer::NotYet,
-            _ => Peer::Left,
+            Known::Unseen { opens } if opens == side.opens => Peer::NeverOpened,
+            _ => Peer::Closed,
         }
     }
 }
@@ -147,42 +145,42 @@ impl Ends {
 mod tests {
     use super::*;
 
-    fn reader(ends: &mut Ends) -> Seat {
+    fn reader(ends: &mut Ends) -> OpenEnd {
         ends.open(true, false, false)
     }
 
-    fn writer(ends: &mut Ends) -> Seat {
+    fn writer(ends: &mut Ends) -> OpenEnd {
         ends.open(false, true, false)
     }
 
     #[test]
     fn a_peer_that_has_not_come_is_waited_for() {
         let mut ends = Ends::default();
-        let seat = reader(&mut ends);
-        assert!(ends.writers(&seat) == Peer::NotYet);
+        let end = reader(&mut ends);
+        assert!(ends.writers(&end) == Peer::NeverOpened);
         let mut ends = Ends::default();
-        let seat = writer(&mut ends);
-        assert!(ends.readers(&seat) == Peer::NotYet);
+        let end = writer(&mut ends);
+        assert!(ends.readers(&end) == Peer::NeverOpened);
     }
 
     #[test]
     fn a_peer_that_was_there_and_left_is_an_end() {
         let mut ends = Ends::default();
         let peer = writer(&mut ends);
-        let seat = reader(&mut ends);
-        assert!(ends.writers(&seat) == Peer::Open);
+        let end = reader(&mut ends);
+        assert!(ends.writers(&end) == Peer::Open);
         ends.close(&peer);
-        assert!(ends.writers(&seat) == Peer::Left);
+        assert!(ends.writers(&end) == Peer::Closed);
         assert!(ends.no_writers() && !ends.no_readers());
     }
 
     #[test]
     fn a_peer_that_came_and_left_unnoticed_is_an_end() {
         let mut ends = Ends::default();
-        let seat = writer(&mut ends);
+        let end = writer(&mut ends);
         let peer = reader(&mut ends);
         ends.close(&peer);
-        assert!(ends.readers(&seat) == Peer::Left);
+        assert!(ends.readers(&end) == Peer::Closed);
     }
 
     #[test]
@@ -190,69 +188,69 @@ mod tests {
         let mut ends = Ends::default();
         let peer = writer(&mut ends);
         ends.close(&peer);
-        let seat = reader(&mut ends);
-        assert!(ends.writers(&seat) == Peer::NotYet);
+        let end = reader(&mut ends);
+        assert!(ends.writers(&end) == Peer::NeverOpened);
     }
 
     #[test]
     fn bytes_left_prove_that_a_writer_was_there() {
         let mut ends = Ends::default();
-        let seat = ends.open(true, false, true);
-        assert!(ends.writers(&seat) == Peer::Left);
-        let seat = ends.open(false, true, true);
-        assert!(ends.readers(&seat) == Peer::Open);
+        let end = ends.open(true, false, true);
+        assert!(ends.writers(&end) == Peer::Closed);
+        let end = ends.open(false, true, true);
+        assert!(ends.readers(&end) == Peer::Open);
     }
 
     #[test]
     fn only_the_last_one_that_leaves_is_the_end() {
         let mut ends = Ends::default();
-        let seat = reader(&mut ends);
+        let end = reader(&mut ends);
         let peers = [writer(&mut ends), writer(&mut ends)];
         ends.close(&peers[0]);
-        assert!(ends.writers(&seat) == Peer::Open);
+        assert!(ends.writers(&end) == Peer::Open);
         ends.close(&peers[1]);
-        assert!(ends.writers(&seat) == Peer::Left);
+        assert!(ends.writers(&end) == Peer::Closed);
     }
 
     #[test]
     fn a_file_that_is_both_ends_is_its_own_peer() {
         let mut ends = Ends::default();
-        let seat = ends.open(true, true, false);
-        assert!(ends.readers(&seat) == Peer::Open && ends.writers(&seat) == Peer::Open);
-        ends.close(&seat);
+        let end = ends.open(true, true, false);
+        assert!(ends.readers(&end) == Peer::Open && ends.writers(&end) == Peer::Open);
+        ends.close(&end);
         assert!(ends.no_readers() && ends.no_writers());
     }
 
     #[test]
     fn a_file_that_is_neither_end_is_nobodys_peer() {
         let mut ends = Ends::default();
-        let seat = reader(&mut ends);
+        let end = reader(&mut ends);
         let neither = ends.open(false, false, false);
-        assert!(ends.writers(&seat) == Peer::NotYet);
+        assert!(ends.writers(&end) == Peer::NeverOpened);
         ends.close(&neither);
-        assert!(ends.writers(&seat) == Peer::NotYet);
+        assert!(ends.writers(&end) == Peer::NeverOpened);
     }
 
     #[test]
     fn a_complete_pipe_waits_for_nobody() {
-        let mut ends = Ends::complete();
-        let seat = reader(&mut ends);
-        assert!(ends.writers(&seat) == Peer::Left);
+        let mut ends = Ends::anonymous();
+        let end = reader(&mut ends);
+        assert!(ends.writers(&end) == Peer::Closed);
         let peer = writer(&mut ends);
-        assert!(ends.writers(&seat) == Peer::Open && ends.readers(&peer) == Peer::Open);
-        ends.close(&seat);
-        assert!(ends.readers(&peer) == Peer::Left);
+        assert!(ends.writers(&end) == Peer::Open && ends.readers(&peer) == Peer::Open);
+        ends.close(&end);
+        assert!(ends.readers(&peer) == Peer::Closed);
         assert!(ends.counts() == (0, 1));
     }
 
     #[test]
     fn arrivals_wrap() {
         let mut ends = Ends::default();
-        ends.writers.arrivals = usize::MAX;
-        let seat = reader(&mut ends);
+        ends.writers.opens = usize::MAX;
+        let end = reader(&mut ends);
         let peer = writer(&mut ends);
-        assert_eq!(ends.writers.arrivals, 0);
+        assert_eq!(ends.writers.opens, 0);
         ends.close(&peer);
-        assert!(ends.writers(&seat) == Peer::Left);
+        assert!(ends.writers(&end) == Peer::Closed);
     }
 }

@@ -7,12 +7,12 @@ use crate::{
         Call,
         CharDevice, //
     },
-    ends::Seat,
+    ends::OpenEnd,
     pipe::Pipe,
     policy::Policy,
     pollers::PollTable,
     private,
-    splice::Target,
+    splice::DestPipe,
     uapi,
     user::{
         Destination,
@@ -43,7 +43,7 @@ use kernel::{
 /// is dropped: when its last descriptor is closed.
 pub(crate) struct PipeFile {
     pipe: Arc<Pipe>,
-    seat: Seat,
+    end: OpenEnd,
 }
 
 impl CharDevice for PipeFile {
@@ -56,38 +56,38 @@ impl CharDevice for PipeFile {
         let writes = mode == O_WRONLY || mode == O_RDWR;
         Self {
             pipe: pipe.clone(),
-            seat: pipe.open(reads, writes),
+            end: pipe.open(reads, writes),
         }
     }
 
     #[inline(always)]
     fn read(&self, call: Call, to: impl Destination) -> Result<usize> {
-        self.pipe.read(&self.seat, call, to)
+        self.pipe.read(&self.end, call, to)
     }
 
     #[inline(always)]
     fn write(&self, call: Call, from: impl Source) -> Result<usize> {
-        self.pipe.write(&self.seat, call, from)
+        self.pipe.write(&self.end, call, from)
     }
 
-    fn splice(&self, call: Call, target: &mut Target, most: usize) -> Result<usize> {
-        self.pipe.splice(&self.seat, call, target, most)
+    fn splice(&self, call: Call, target: &mut DestPipe, most: usize) -> Result<usize> {
+        self.pipe.splice(&self.end, call, target, most)
     }
 
     #[inline(always)]
     fn poll(&self, file: &File, table: Option<PollTable<'_>>, edges: bool) -> u32 {
-        self.pipe.poll(&self.seat, file, table, edges)
+        self.pipe.poll(&self.end, file, table, edges)
     }
 
-    fn subscribe(&self, fd: c_int, file: &File, on: bool) -> Result<bool> {
-        self.pipe.subscribe(&self.seat, fd, file, on)
+    fn set_fasync(&self, fd: c_int, file: &File, on: bool) -> Result<bool> {
+        self.pipe.set_fasync(&self.end, fd, file, on)
     }
 
     fn ioctl(&self, command: u32, argument: usize) -> Result<usize> {
         match command {
             bindings::FIONREAD => {
                 let user = UserSlice::new(UserPtr::from_addr(argument), size_of::<c_int>());
-                let bytes = c_int::try_from(self.pipe.bytes()).unwrap_or(c_int::MAX);
+                let bytes = c_int::try_from(self.pipe.readable()).unwrap_or(c_int::MAX);
                 user.writer().write(&bytes)?;
                 Ok(0)
             }
@@ -119,6 +119,6 @@ impl CharDevice for PipeFile {
 
 impl Drop for PipeFile {
     fn drop(&mut self) {
-        self.pipe.close(&self.seat);
+        self.pipe.close(&self.end);
     }
 }

@@ -40,9 +40,9 @@ pub(crate) struct Indices {
     /// Where the next byte comes out.
     tail: usize,
     capacity: usize,
-    /// Bytes leased to a reader, from `tail` on; 0 when there is no such lease.
+    /// Bytes leased to a reader, from `tail` on; 0 when there is no such reservation.
     reading: usize,
-    /// Bytes of room leased to a writer, from `head` on; 0 when there is no such lease.
+    /// Bytes of room leased to a writer, from `head` on; 0 when there is no such reservation.
     writing: usize,
 }
 
@@ -90,31 +90,31 @@ impl Indices {
     }
 
     /// How many bytes wait for a reader. Those on lease count as gone.
-    pub(crate) fn bytes(&self) -> usize {
+    pub(crate) fn readable(&self) -> usize {
         // By the invariants this does not wrap.
         self.len().wrapping_sub(self.reading)
     }
 
     /// How many bytes a writer finds room for. Room on lease counts as gone.
-    pub(crate) fn room(&self) -> usize {
+    pub(crate) fn writable(&self) -> usize {
         // By the invariants this does not wrap.
         self.capacity
             .wrapping_sub(self.len())
             .wrapping_sub(self.writing)
     }
 
-    /// Whether a reader holds a lease.
+    /// Whether a reader holds a reservation.
     pub(crate) fn is_reading(&self) -> bool {
         self.reading != 0
     }
 
-    /// Whether a writer holds a lease.
+    /// Whether a writer holds a reservation.
     pub(crate) fn is_writing(&self) -> bool {
         self.writing != 0
     }
 
     /// The oldest bytes, at most `most`. [`None`] when there are none, and while a reader holds a
-    /// lease.
+    /// reservation.
     pub(crate) fn oldest(&self, most: usize) -> Option<Span> {
         let len = self.len().min(most);
         if self.is_reading() || len == 0 {
@@ -127,9 +127,9 @@ impl Indices {
     }
 
     /// Room for at most `most` bytes. [`None`] when there is less than `least`, or nothing at all,
-    /// and while a writer holds a lease.
+    /// and while a writer holds a reservation.
     pub(crate) fn vacant(&self, least: usize, most: usize) -> Option<Span> {
-        let room = self.room();
+        let room = self.writable();
         if self.is_writing() || most == 0 || room < least || room == 0 {
             return None;
         }
@@ -140,7 +140,7 @@ impl Indices {
     }
 
     /// Leases to a reader what [`Indices::oldest`] finds.
-    pub(crate) fn lease_bytes(&mut self, most: usize) -> Option<Span> {
+    pub(crate) fn reserve_read(&mut self, most: usize) -> Option<Span> {
         let span = self.oldest(most)?;
         // INVARIANT: They are there.
         self.reading = span.len;
@@ -148,7 +148,7 @@ impl Indices {
     }
 
     /// Leases to a writer what [`Indices::vacant`] finds.
-    pub(crate) fn lease_room(&mut self, least: usize, most: usize) -> Option<Span> {
+    pub(crate) fn reserve_write(&mut self, least: usize, most: usize) -> Option<Span> {
         let span = self.vacant(least, most)?;
         // INVARIANT: It is room that is there.
         self.writing = span.len;
@@ -157,30 +157,30 @@ impl Indices {
 
     /// The first `taken` bytes of the reader's lease, not all of them, leave the ring; it keeps the
     /// rest.
-    pub(crate) fn take_part(&mut self, taken: usize) {
-        // INVARIANT: They were there, and on lease.
+    pub(crate) fn commit_read_part(&mut self, taken: usize) {
+        // INVARIANT: They were there, and on reservation.
         self.tail = self.tail.wrapping_add(taken);
         self.reading = self.reading.wrapping_sub(taken);
     }
 
     /// The first `put` bytes of the writer's lease, not all of them, are in the ring; it keeps the
     /// rest.
-    pub(crate) fn put_part(&mut self, put: usize) {
-        // INVARIANT: They were room on lease.
+    pub(crate) fn commit_write_part(&mut self, put: usize) {
+        // INVARIANT: They were room on reservation.
         self.head = self.head.wrapping_add(put);
         self.writing = self.writing.wrapping_sub(put);
     }
 
-    /// Ends the reader's lease: the first `taken` bytes of it leave the ring, the rest stay.
-    pub(crate) fn take(&mut self, taken: usize) {
+    /// Ends the reader's reservation: the first `taken` bytes of it leave the ring, the rest stay.
+    pub(crate) fn commit_read(&mut self, taken: usize) {
         let taken = taken.min(self.reading);
         self.reading = 0;
         self.remove(taken);
     }
 
-    /// Ends the writer's lease: the first `put` bytes of it are in the ring, the rest is room
+    /// Ends the writer's reservation: the first `put` bytes of it are in the ring, the rest is room
     /// again.
-    pub(crate) fn put(&mut self, put: usize) {
+    pub(crate) fn commit_write(&mut self, put: usize) {
         let put = put.min(self.writing);
         self.writing = 0;
         self.add(put);
@@ -202,10 +202,10 @@ impl Indices {
     }
 
     /// Takes the newest bytes out again, at most `most` and none that is on lease to a reader. Not
-    /// while a writer holds a lease. Returns how many that were.
-    pub(crate) fn take_back(&mut self, most: usize) -> usize {
+    /// while a writer holds a reservation. Returns how many that were.
+    pub(crate) fn unwrite(&mut self, most: usize) -> usize {
         // INVARIANT: At most what is there and not on lease leaves.
-        let taken = self.bytes().min(most);
+        let taken = self.readable().min(most);
         self.head = self.head.wrapping_sub(taken);
         self.rewind();
         taken
@@ -249,14 +249,14 @@ mod tests {
     }
 
     fn put(ring: &mut Indices, n: usize) -> Span {
-        let span = ring.lease_room(n, n).expect("room");
-        ring.put(n);
+        let span = ring.reserve_write(n, n).expect("room");
+        ring.commit_write(n);
         span
     }
 
     fn take(ring: &mut Indices, n: usize) -> Span {
-        let span = ring.lease_bytes(n).expect("bytes");
-        ring.take(span.len);
+        let span = ring.reserve_read(n).expect("bytes");
+        ring.commit_read(span.len);
         span
     }
 
@@ -265,7 +265,7 @@ mod tests {
         for capacity in [1, 2, 3, 128, 4095, 4096, 4097, 5000, 65536, 1 << 20] {
             let ring = Indices::new(capacity);
             assert!(ring.is_empty());
-            assert_eq!((ring.bytes(), ring.room()), (0, capacity));
+            assert_eq!((ring.readable(), ring.writable()), (0, capacity));
             assert_eq!(ring.capacity(), capacity);
         }
     }
@@ -274,20 +274,20 @@ mod tests {
     fn a_full_ring_has_exactly_its_capacity() {
         for capacity in [1, 3, 127, 128, 5000, 65536] {
             let mut ring = Indices::new(capacity);
-            let span = ring.lease_room(1, usize::MAX).expect("room");
+            let span = ring.reserve_write(1, usize::MAX).expect("room");
             assert_eq!(span.len, capacity);
-            ring.put(capacity);
-            assert_eq!((ring.bytes(), ring.room()), (capacity, 0));
-            assert_eq!(ring.lease_room(1, 1), None);
+            ring.commit_write(capacity);
+            assert_eq!((ring.readable(), ring.writable()), (capacity, 0));
+            assert_eq!(ring.reserve_write(1, 1), None);
         }
     }
 
     #[test]
     fn an_empty_ring_has_nothing_to_lease() {
         let mut ring = Indices::new(128);
-        assert_eq!(ring.lease_bytes(1), None);
-        assert_eq!(ring.lease_bytes(0), None);
-        assert_eq!(ring.lease_room(0, 0), None);
+        assert_eq!(ring.reserve_read(1), None);
+        assert_eq!(ring.reserve_read(0), None);
+        assert_eq!(ring.reserve_write(0, 0), None);
         assert!(!ring.is_reading() && !ring.is_writing());
     }
 
@@ -295,10 +295,10 @@ mod tests {
     fn one_lease_a_side() {
         let mut ring = Indices::new(128);
         put(&mut ring, 100);
-        assert!(ring.lease_bytes(10).is_some());
-        assert_eq!(ring.lease_bytes(10), None);
-        assert!(ring.lease_room(1, 10).is_some());
-        assert_eq!(ring.lease_room(1, 10), None);
+        assert!(ring.reserve_read(10).is_some());
+        assert_eq!(ring.reserve_read(10), None);
+        assert!(ring.reserve_write(1, 10).is_some());
+        assert_eq!(ring.reserve_write(1, 10), None);
         assert!(ring.is_reading() && ring.is_writing());
     }
 
@@ -307,11 +307,11 @@ mod tests {
         let mut ring = at_the_end(128, 5);
         let start = ring.contents().start;
         assert_eq!(ring.live(), Span { start, len: 1 });
-        assert!(ring.lease_room(10, 10).is_some());
-        assert!(ring.lease_bytes(1).is_some());
+        assert!(ring.reserve_write(10, 10).is_some());
+        assert!(ring.reserve_read(1).is_some());
         assert_eq!(ring.live(), Span { start, len: 11 });
-        ring.take(1);
-        ring.put(4);
+        ring.commit_read(1);
+        ring.commit_write(4);
         assert_eq!(ring.live(), ring.contents());
     }
 
@@ -319,38 +319,38 @@ mod tests {
     fn what_is_on_lease_counts_as_gone() {
         let mut ring = Indices::new(128);
         put(&mut ring, 100);
-        ring.lease_bytes(30);
-        assert_eq!((ring.bytes(), ring.room()), (70, 28));
-        ring.lease_room(1, 20);
-        assert_eq!((ring.bytes(), ring.room()), (70, 8));
-        ring.take(30);
-        assert_eq!((ring.bytes(), ring.room()), (70, 38));
-        ring.put(20);
-        assert_eq!((ring.bytes(), ring.room()), (90, 38));
+        ring.reserve_read(30);
+        assert_eq!((ring.readable(), ring.writable()), (70, 28));
+        ring.reserve_write(1, 20);
+        assert_eq!((ring.readable(), ring.writable()), (70, 8));
+        ring.commit_read(30);
+        assert_eq!((ring.readable(), ring.writable()), (70, 38));
+        ring.commit_write(20);
+        assert_eq!((ring.readable(), ring.writable()), (90, 38));
     }
 
     #[test]
     fn a_lease_given_back_unused_changes_nothing() {
         let mut ring = Indices::new(128);
         put(&mut ring, 100);
-        ring.lease_bytes(30);
-        ring.take(0);
-        ring.lease_room(1, 20);
-        ring.put(0);
-        assert_eq!((ring.bytes(), ring.room()), (100, 28));
-        assert_eq!(ring.lease_bytes(1), Some(Span { start: 0, len: 1 }));
+        ring.reserve_read(30);
+        ring.commit_read(0);
+        ring.reserve_write(1, 20);
+        ring.commit_write(0);
+        assert_eq!((ring.readable(), ring.writable()), (100, 28));
+        assert_eq!(ring.reserve_read(1), Some(Span { start: 0, len: 1 }));
     }
 
     #[test]
     fn a_lease_given_back_half_used_keeps_the_rest() {
         let mut ring = Indices::new(128);
-        let span = ring.lease_room(1, 100).expect("room");
-        ring.put(40);
-        assert_eq!((ring.bytes(), ring.room()), (40, 88));
+        let span = ring.reserve_write(1, 100).expect("room");
+        ring.commit_write(40);
+        assert_eq!((ring.readable(), ring.writable()), (40, 88));
         assert_eq!(span.start.wrapping_add(40), put(&mut ring, 1).start);
-        ring.lease_bytes(41);
-        ring.take(11);
-        assert_eq!(ring.lease_bytes(41), Some(Span { start: 11, len: 30 }));
+        ring.reserve_read(41);
+        ring.commit_read(11);
+        assert_eq!(ring.reserve_read(41), Some(Span { start: 11, len: 30 }));
     }
 
     #[test]
@@ -361,9 +361,9 @@ mod tests {
         for most in [1, 100, usize::MAX] {
             let span = ring.oldest(most);
             assert_eq!(span.map(|span| span.len), Some(most.min(100)));
-            assert_eq!(span, ring.lease_bytes(most));
+            assert_eq!(span, ring.reserve_read(most));
             assert_eq!(ring.oldest(most), None);
-            ring.take(0);
+            ring.commit_read(0);
         }
     }
 
@@ -375,9 +375,9 @@ mod tests {
         for (least, most) in [(1, 1), (127, 127), (0, usize::MAX)] {
             let span = ring.vacant(least, most);
             assert_eq!(span.map(|span| span.len), Some(most.min(127)));
-            assert_eq!(span, ring.lease_room(least, most));
+            assert_eq!(span, ring.reserve_write(least, most));
             assert_eq!(ring.vacant(least, most), None);
-            ring.put(0);
+            ring.commit_write(0);
         }
     }
 
@@ -389,15 +389,15 @@ mod tests {
         ring.add(60);
         put(&mut other, 60);
         assert_eq!(ring.contents(), other.contents());
-        ring.lease_room(1, 10);
+        ring.reserve_write(1, 10);
         ring.remove(61);
         take(&mut other, 61);
-        assert_eq!((ring.bytes(), ring.room()), (0, 118));
-        ring.put(10);
+        assert_eq!((ring.readable(), ring.writable()), (0, 118));
+        ring.commit_write(10);
         assert_eq!(ring.oldest(128), Some(Span { start: 41, len: 10 }));
-        ring.lease_bytes(10);
+        ring.reserve_read(10);
         ring.add(118);
-        assert_eq!((ring.bytes(), ring.room()), (118, 0));
+        assert_eq!((ring.readable(), ring.writable()), (118, 0));
     }
 
     #[test]
@@ -413,25 +413,25 @@ mod tests {
     #[test]
     fn a_lease_given_back_in_parts_goes_on_with_the_rest() {
         let mut ring = at_the_end(128, 20);
-        let room = ring.lease_room(1, 100).expect("room");
-        ring.put_part(30);
-        assert_eq!((ring.bytes(), ring.room()), (31, 27));
-        ring.put_part(30);
-        assert_eq!((ring.bytes(), ring.room()), (61, 27));
+        let room = ring.reserve_write(1, 100).expect("room");
+        ring.commit_write_part(30);
+        assert_eq!((ring.readable(), ring.writable()), (31, 27));
+        ring.commit_write_part(30);
+        assert_eq!((ring.readable(), ring.writable()), (61, 27));
         assert!(ring.is_writing());
         // Its end may fall short.
-        ring.put(20);
-        assert_eq!((ring.bytes(), ring.room()), (81, 47));
+        ring.commit_write(20);
+        assert_eq!((ring.readable(), ring.writable()), (81, 47));
         let rest = ring.vacant(1, 1).expect("room");
         assert_eq!(rest.start, room.start.wrapping_add(80));
 
-        let bytes = ring.lease_bytes(81).expect("bytes");
-        ring.take_part(40);
-        assert_eq!((ring.bytes(), ring.room()), (0, 87));
-        ring.take_part(40);
-        assert_eq!((ring.bytes(), ring.room()), (0, 127));
+        let bytes = ring.reserve_read(81).expect("bytes");
+        ring.commit_read_part(40);
+        assert_eq!((ring.readable(), ring.writable()), (0, 87));
+        ring.commit_read_part(40);
+        assert_eq!((ring.readable(), ring.writable()), (0, 127));
         assert!(ring.is_reading());
-        ring.take(0);
+        ring.commit_read(0);
         let rest = ring.oldest(81).expect("a byte");
         assert_eq!((rest.start, rest.len), (bytes.start.wrapping_add(80), 1));
     }
@@ -439,11 +439,11 @@ mod tests {
     #[test]
     fn it_does_not_start_again_under_a_lease_given_back_in_parts() {
         let mut ring = Indices::new(128);
-        let room = ring.lease_room(1, 100).expect("room");
-        ring.put_part(60);
+        let room = ring.reserve_write(1, 100).expect("room");
+        ring.commit_write_part(60);
         take(&mut ring, 60);
         assert!(ring.is_empty());
-        ring.put(40);
+        ring.commit_write(40);
         let rest = ring.oldest(128).expect("bytes");
         assert_eq!((rest.start, rest.len), (room.start + 60, 40));
         ring.remove(40);
@@ -454,23 +454,23 @@ mod tests {
     fn nobody_takes_or_puts_more_than_was_leased() {
         let mut ring = Indices::new(128);
         put(&mut ring, 100);
-        ring.lease_bytes(10);
-        ring.take(usize::MAX);
-        assert_eq!(ring.bytes(), 90);
-        ring.lease_room(1, 10);
-        ring.put(usize::MAX);
-        assert_eq!(ring.bytes(), 100);
-        ring.take(5);
-        ring.put(5);
-        assert_eq!((ring.bytes(), ring.room()), (100, 28));
+        ring.reserve_read(10);
+        ring.commit_read(usize::MAX);
+        assert_eq!(ring.readable(), 90);
+        ring.reserve_write(1, 10);
+        ring.commit_write(usize::MAX);
+        assert_eq!(ring.readable(), 100);
+        ring.commit_read(5);
+        ring.commit_write(5);
+        assert_eq!((ring.readable(), ring.writable()), (100, 28));
     }
 
     #[test]
     fn less_room_than_the_least_is_none() {
         let mut ring = Indices::new(128);
         put(&mut ring, 100);
-        assert_eq!(ring.lease_room(29, 29), None);
-        assert!(ring.lease_room(28, 28).is_some());
+        assert_eq!(ring.reserve_write(29, 29), None);
+        assert!(ring.reserve_write(28, 28).is_some());
     }
 
     #[test]
@@ -485,10 +485,10 @@ mod tests {
     fn it_does_not_start_again_under_a_lease() {
         let mut ring = Indices::new(65536);
         put(&mut ring, 5000);
-        ring.lease_room(1, 10);
+        ring.reserve_write(1, 10);
         take(&mut ring, 5000);
         assert!(ring.is_empty());
-        ring.put(10);
+        ring.commit_write(10);
         assert_eq!(take(&mut ring, 10).start, 5000);
         assert_eq!(put(&mut ring, 1).start, 0);
     }
@@ -497,15 +497,15 @@ mod tests {
     fn only_the_newest_bytes_that_nobody_reads_are_taken_back() {
         let mut ring = Indices::new(128);
         put(&mut ring, 100);
-        ring.lease_bytes(30);
-        assert_eq!(ring.take_back(10), 10);
-        assert_eq!((ring.bytes(), ring.room()), (60, 38));
-        assert_eq!(ring.take_back(usize::MAX), 60);
-        assert_eq!((ring.bytes(), ring.room()), (0, 98));
+        ring.reserve_read(30);
+        assert_eq!(ring.unwrite(10), 10);
+        assert_eq!((ring.readable(), ring.writable()), (60, 38));
+        assert_eq!(ring.unwrite(usize::MAX), 60);
+        assert_eq!((ring.readable(), ring.writable()), (0, 98));
         assert_eq!(put(&mut ring, 5).start, 30);
-        ring.take(30);
+        ring.commit_read(30);
         assert_eq!(take(&mut ring, 5).start, 30);
-        assert_eq!(ring.take_back(1), 0);
+        assert_eq!(ring.unwrite(1), 0);
     }
 
     #[test]
@@ -514,9 +514,9 @@ mod tests {
         put(&mut ring, 100);
         assert!(!ring.resize(99));
         assert!(ring.resize(100));
-        assert_eq!((ring.bytes(), ring.room()), (100, 0));
+        assert_eq!((ring.readable(), ring.writable()), (100, 0));
         assert!(ring.resize(usize::MAX / 2));
-        assert_eq!(ring.room(), usize::MAX / 2 - 100);
+        assert_eq!(ring.writable(), usize::MAX / 2 - 100);
         assert_eq!(ring.contents(), Span { start: 0, len: 100 });
     }
 
@@ -524,13 +524,13 @@ mod tests {
     fn what_is_on_lease_must_fit_into_another_capacity() {
         let mut ring = Indices::new(128);
         put(&mut ring, 100);
-        ring.lease_bytes(30);
-        ring.lease_room(1, 20);
+        ring.reserve_read(30);
+        ring.reserve_write(1, 20);
         assert!(!ring.resize(119));
         assert!(ring.resize(120));
-        ring.take(30);
-        ring.put(20);
-        assert_eq!((ring.bytes(), ring.room()), (90, 30));
+        ring.commit_read(30);
+        ring.commit_write(20);
+        assert_eq!((ring.readable(), ring.writable()), (90, 30));
     }
 
     #[test]
@@ -538,12 +538,12 @@ mod tests {
         for capacity in [3, 128, 5000, 65536] {
             for before in 0..=capacity {
                 let mut ring = at_the_end(capacity, before);
-                assert_eq!((ring.bytes(), ring.room()), (1, capacity - 1));
+                assert_eq!((ring.readable(), ring.writable()), (1, capacity - 1));
                 put(&mut ring, capacity - 1);
-                assert_eq!((ring.bytes(), ring.room()), (capacity, 0));
+                assert_eq!((ring.readable(), ring.writable()), (capacity, 0));
                 let span = take(&mut ring, capacity - 1);
                 assert_eq!(span.start, 0usize.wrapping_sub(before));
-                assert_eq!((ring.bytes(), ring.room()), (1, capacity - 1));
+                assert_eq!((ring.readable(), ring.writable()), (1, capacity - 1));
             }
         }
     }
@@ -567,7 +567,7 @@ mod tests {
                 random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 let want = 1 + (random >> 8) as usize % (capacity + 7);
                 if random >> 31 == 0 {
-                    let Some(span) = ring.lease_room(1, want) else {
+                    let Some(span) = ring.reserve_write(1, want) else {
                         continue;
                     };
                     for i in 0..span.len {
@@ -575,16 +575,16 @@ mod tests {
                         expected.push_back(next);
                         next = next.wrapping_add(1);
                     }
-                    ring.put(span.len);
-                } else if let Some(span) = ring.lease_bytes(want) {
+                    ring.commit_write(span.len);
+                } else if let Some(span) = ring.reserve_read(want) {
                     for i in 0..span.len {
                         let byte = pages[span.start.wrapping_add(i) % storage];
                         assert_eq!(Some(byte), expected.pop_front());
                     }
-                    ring.take(span.len);
+                    ring.commit_read(span.len);
                 }
-                assert_eq!(ring.bytes(), expected.len());
-                assert_eq!(ring.room(), capacity - expected.len());
+                assert_eq!(ring.readable(), expected.len());
+                assert_eq!(ring.writable(), capacity - expected.len());
             }
         }
     }
@@ -600,25 +600,25 @@ mod tests {
                 random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 let n = (random >> 16) as usize % (capacity + 1);
                 match random >> 29 {
-                    0 | 1 => leased[0] = ring.lease_bytes(n).or(leased[0]),
-                    2 | 3 => leased[1] = ring.lease_room(1, n).or(leased[1]),
+                    0 | 1 => leased[0] = ring.reserve_read(n).or(leased[0]),
+                    2 | 3 => leased[1] = ring.reserve_write(1, n).or(leased[1]),
                     4 => {
-                        ring.take(n);
+                        ring.commit_read(n);
                         leased[0] = None;
                     }
                     5 => {
-                        ring.put(n);
+                        ring.commit_write(n);
                         leased[1] = None;
                     }
                     6 => {
                         if let Some(span) = leased[0].as_mut().filter(|span| n < span.len) {
-                            ring.take_part(n);
+                            ring.commit_read_part(n);
                             (span.start, span.len) = (span.start.wrapping_add(n), span.len - n);
                         }
                     }
                     _ => {
                         if let Some(span) = leased[1].as_mut().filter(|span| n < span.len) {
-                            ring.put_part(n);
+                            ring.commit_write_part(n);
                             (span.start, span.len) = (span.start.wrapping_add(n), span.len - n);
                         }
                     }
@@ -628,7 +628,7 @@ mod tests {
                     assert!(reader.len <= distance);
                     assert!(distance + writer.len <= capacity);
                 }
-                assert!(ring.bytes() + ring.room() <= capacity);
+                assert!(ring.readable() + ring.writable() <= capacity);
             }
         }
     }

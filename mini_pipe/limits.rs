@@ -18,10 +18,10 @@ use kernel::{
 };
 
 /// No ring holds more bytes than this, whoever asks.
-const MOST: usize = 1 << 30;
+const MAX_CAPACITY: usize = 1 << 30;
 
 /// How many pages a pipe gets above the soft limit, as in fs/pipe.c.
-pub(crate) const FEW_PAGES: usize = 2;
+pub(crate) const PIPE_MIN_DEF_BUFFERS: usize = 2;
 
 /// Whether the caller may have a pipe of `capacity` bytes, however many it has already.
 ///
@@ -30,7 +30,7 @@ pub(crate) const FEW_PAGES: usize = 2;
 /// - `EINVAL`: no pipe can hold so many.
 /// - `EPERM`: they are more than the parameter `max_capacity`, without `CAP_SYS_RESOURCE`.
 pub(crate) fn check(capacity: usize) -> Result {
-    if capacity == 0 || capacity > MOST {
+    if capacity == 0 || capacity > MAX_CAPACITY {
         return Err(EINVAL);
     }
     if capacity > params::max_capacity() && !is_capable(bindings::CAP_SYS_RESOURCE) {
@@ -51,9 +51,9 @@ fn is_capable(capability: u32) -> bool {
 
 /// Who pays for a pipe: the user who made it.
 #[derive(Clone)]
-pub(crate) struct Payer(ARef<Credential>);
+pub(crate) struct UserAccount(ARef<Credential>);
 
-impl Payer {
+impl UserAccount {
     /// The caller.
     pub(crate) fn current() -> Self {
         // SAFETY: A task's own credentials are valid while it runs this, and only it changes them.
@@ -65,7 +65,7 @@ impl Payer {
     pub(crate) fn charge(&self, pages: usize) -> Charge {
         self.count().fetch_add(pages as isize, Relaxed);
         Charge {
-            payer: self.clone(),
+            account: self.clone(),
             pages,
         }
     }
@@ -90,20 +90,20 @@ impl Payer {
 
 /// Pages that are on a user's account until this is dropped.
 pub(crate) struct Charge {
-    payer: Payer,
+    account: UserAccount,
     pages: usize,
 }
 
 impl Charge {
     /// Who pays.
-    pub(crate) fn payer(&self) -> &Payer {
-        &self.payer
+    pub(crate) fn account(&self) -> &UserAccount {
+        &self.account
     }
 }
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.payer
+        self.account
             .count()
             .fetch_add(-(self.pages as isize), Relaxed);
     }

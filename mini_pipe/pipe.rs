@@ -19,31 +19,31 @@ use crate::{
     chrdev::Call,
     ends::{
         Ends,
+        OpenEnd, //
         Peer,
-        Seat, //
     },
+    fasync::Fasync,
     policy::Policy,
     pollers::{
         PollTable,
         Pollers, //
     },
     ring::{
-        BytesLease,
+        ReadReservation,
         Ring,
-        RoomLease, //
+        WriteReservation, //
     },
-    signals::Subscribers,
-    splice::Target,
+    spin::Spinner, //
+    splice::DestPipe,
     user::{
         Destination,
         Source, //
     },
     waiters::{
-        Concerned,
+        SideWakeup,
         Waiters,
         Wake, //
     },
-    watch::Watch, //
 };
 use kernel::{
     bindings,
@@ -73,9 +73,9 @@ mod transfer;
 mod waiting;
 
 use waiting::{
-    Leaseholder,
-    News,
+    Dir,
     Wait, //
+    Wakeups,
 };
 
 /// Writes of at most so many bytes go in as a whole, as POSIX has it; see `pipe(7)`.
@@ -92,10 +92,10 @@ pub(crate) struct Pipe {
     writers: Side,
     /// Where the writer waits whose turn it is: see `rendezvous`.
     #[pin]
-    turn: CondVar,
+    drained: CondVar,
     /// Who of both sides gets a signal.
     #[pin]
-    subscribers: Subscribers,
+    fasync: Fasync,
 }
 
 /// Where those of one side wait.
@@ -110,7 +110,7 @@ struct Side {
     /// What the pollers are told that they can do: `POLL*` bits.
     events: u32,
     /// They wait awake.
-    watch: Watch,
+    spinner: Spinner,
 }
 
 impl Side {
@@ -123,7 +123,7 @@ impl Side {
             sleepers <- CondVar::new(names[0], keys[0]),
             pollers <- Pollers::new(names[1], keys[1]),
             events,
-            watch: Watch::new(),
+            spinner: Spinner::new(),
         })
     }
 }
@@ -135,7 +135,7 @@ struct State {
     waiting_writers: Waiters,
     policy: Policy,
     /// A writer waits for its bytes to be taken, and keeps the others out: see `rendezvous`.
-    turn: bool,
+    rendezvous_active: bool,
     /// Bytes that have ever gone in, and come out.
     bytes_in: u64,
     bytes_out: u64,
@@ -152,7 +152,7 @@ impl Pipe {
                 waiting_readers: Waiters::new(Some(1)),
                 waiting_writers: Waiters::new(room),
                 policy,
-                turn: false,
+                rendezvous_active: false,
                 bytes_in: 0,
                 bytes_out: 0,
             }, "mini_pipe"),
@@ -166,41 +166,41 @@ impl Pipe {
                 [static_lock_class!(), static_lock_class!()],
                 bindings::POLLOUT | bindings::POLLWRNORM,
             ),
-            turn <- new_condvar!("mini_pipe_turn"),
-            subscribers <- Subscribers::new(),
+            drained <- new_condvar!("mini_pipe_drained"),
+            fasync <- Fasync::new(),
         })
     }
 
     /// A file opens the pipe, to read, to write or both. It owes a [`Pipe::close`].
     ///
     /// Nobody need be woken: who waits for a peer waits for what it brings.
-    pub(crate) fn open(&self, reads: bool, writes: bool) -> Seat {
+    pub(crate) fn open(&self, reads: bool, writes: bool) -> OpenEnd {
         let mut guard = self.state.lock();
         let state = &mut *guard;
         let bytes_left = !state.ring.indices().is_empty();
         state.ends.open(reads, writes, bytes_left)
     }
 
-    /// The file at `seat` leaves. The last one of a side is the end for everybody on the other.
-    pub(crate) fn close(&self, seat: &Seat) {
+    /// The file at `end` leaves. The last one of a side is the end for everybody on the other.
+    pub(crate) fn close(&self, end: &OpenEnd) {
         let mut state = self.state.lock();
-        state.ends.close(seat);
-        let end_of_file = seat.writes && state.ends.no_writers();
-        let broken = seat.reads && state.ends.no_readers();
-        if state.ends.is_complete() && state.ends.no_readers() && state.ends.no_writers() {
+        state.ends.close(end);
+        let end_of_file = end.writes && state.ends.no_writers();
+        let broken = end.reads && state.ends.no_readers();
+        if state.ends.is_anonymous() && state.ends.no_readers() && state.ends.no_writers() {
             // Who opens it again, by a path that was kept, finds none of these.
-            state.ring.take_back(usize::MAX);
+            state.ring.unwrite(usize::MAX);
         }
         let readers = state.waiting_readers.all_if(end_of_file);
         let writers = state.waiting_writers.all_if(broken);
         drop(state);
 
-        self.tell(News {
+        self.send_wakeups(Wakeups {
             readers,
             writers,
             signal_readers: end_of_file,
             signal_writers: broken,
-            turn: broken,
+            rendezvous: broken,
         });
     }
 
@@ -215,20 +215,20 @@ impl Pipe {
     /// - `ERESTARTSYS`: a signal came while it waited.
     /// - `EFAULT`: not one byte could be stored in `to`. Those that could not stay in the pipe.
     #[inline(always)]
-    pub(crate) fn read(&self, seat: &Seat, call: Call, to: impl Destination) -> Result<usize> {
+    pub(crate) fn read(&self, end: &OpenEnd, call: Call, to: impl Destination) -> Result<usize> {
         let mut state = self.state.lock();
-        match state.ring.try_take(&to) {
-            Some(taken) => Ok(self.moved_at_once(state, Leaseholder::Reader, taken)),
-            None => self.read_with_care(state, seat, call, to),
+        match state.ring.read_nofault(&to) {
+            Some(taken) => Ok(self.finish_fast(state, Dir::Read, taken)),
+            None => self.read_slow(state, end, call, to),
         }
     }
 
     /// Goes on with [`Pipe::read`] where it has to wait, or to copy much.
     #[inline(always)]
-    fn read_with_care<'a>(
+    fn read_slow<'a>(
         &'a self,
         mut state: Guard<'a, State, MutexBackend>,
-        seat: &Seat,
+        end: &OpenEnd,
         call: Call,
         mut to: impl Destination,
     ) -> Result<usize> {
@@ -237,16 +237,16 @@ impl Pipe {
             return Ok(0);
         }
         loop {
-            if let Some((lease, rest)) = state.lease_bytes(to.len()) {
+            if let Some((reservation, rest)) = state.reserve_read(to.len()) {
                 drop(state);
-                return some_or(self.drain(lease, rest, &mut to), EFAULT);
+                return short_count_or(self.drain(reservation, rest, &mut to), EFAULT);
             }
-            if state.is_at_end(seat) {
+            if state.is_at_end(end) {
                 return Ok(0);
             }
             state = self.wait_for_bytes(state, call, &mut wait)?;
-            if let Some(taken) = state.ring.try_take(&to) {
-                return Ok(self.moved_at_once(state, Leaseholder::Reader, taken));
+            if let Some(taken) = state.ring.read_nofault(&to) {
+                return Ok(self.finish_fast(state, Dir::Read, taken));
             }
         }
     }
@@ -259,21 +259,21 @@ impl Pipe {
     /// # Errors
     ///
     /// - As [`Pipe::read`], but for `EFAULT`.
-    /// - As [`Target::give`]; `EAGAIN`, though, only if somebody else fills it while this waits.
+    /// - As [`DestPipe::splice_to`]; `EAGAIN`, though, only if somebody else fills it while this waits.
     ///   What could not go stays in the pipe.
     pub(crate) fn splice(
         &self,
-        seat: &Seat,
+        end: &OpenEnd,
         call: Call,
-        target: &mut Target,
+        target: &mut DestPipe,
         most: usize,
     ) -> Result<usize> {
-        let lease = loop {
+        let reservation = loop {
             let mut state = self.state.lock();
-            if let Some((lease, _)) = state.lease_bytes(most) {
-                break lease;
+            if let Some((reservation, _)) = state.reserve_read(most) {
+                break reservation;
             }
-            if state.is_at_end(seat) {
+            if state.is_at_end(end) {
                 return Ok(0);
             }
             if call.is_nonblocking() {
@@ -283,17 +283,17 @@ impl Pipe {
             drop(state);
             // Who waits here must not keep others from what is in the target; nor, by a lease, from
             // what is in here, while it waits for the target's lock.
-            target.unlocked(|| self.wait_to_splice(seat, call))?;
+            target.unlocked(|| self.wait_to_splice(end, call))?;
         };
         let mut fresh = KVec::new();
-        let given = target.give(&lease, &mut fresh);
+        let given = target.splice_to(&reservation, &mut fresh);
         let count = given.unwrap_or(0);
         let mut state = self.state.lock();
         let before = state.levels();
-        let taken = state.ring.take_pages(lease, count, &mut fresh);
-        let news = self.news(&mut state, before, Leaseholder::Reader, taken, true);
+        let taken = state.ring.commit_pages(reservation, count, &mut fresh);
+        let wakeups = self.collect_wakeups(&mut state, before, Dir::Read, taken, true);
         drop(state);
-        self.tell(news);
+        self.send_wakeups(wakeups);
         given
     }
 
@@ -314,20 +314,20 @@ impl Pipe {
     /// - `ERESTARTSYS`: a signal came while it waited.
     /// - `EFAULT`: `from` cannot be read.
     #[inline(always)]
-    pub(crate) fn write(&self, seat: &Seat, call: Call, from: impl Source) -> Result<usize> {
+    pub(crate) fn write(&self, end: &OpenEnd, call: Call, from: impl Source) -> Result<usize> {
         let mut state = self.state.lock();
-        match state.try_write(seat, call, &from) {
-            Some(put) => Ok(self.moved_at_once(state, Leaseholder::Writer, put)),
-            None => self.write_with_care(state, seat, call, from),
+        match state.write_nofault(end, call, &from) {
+            Some(put) => Ok(self.finish_fast(state, Dir::Write, put)),
+            None => self.write_slow(state, end, call, from),
         }
     }
 
     /// Goes on with [`Pipe::write`] where it has to wait, or to copy much.
     #[inline(always)]
-    fn write_with_care<'a>(
+    fn write_slow<'a>(
         &'a self,
         mut state: Guard<'a, State, MutexBackend>,
-        seat: &Seat,
+        end: &OpenEnd,
         call: Call,
         mut from: impl Source,
     ) -> Result<usize> {
@@ -338,20 +338,20 @@ impl Pipe {
             return Ok(0);
         }
         if state.policy == Policy::Rendezvous && !call.is_nonblocking() {
-            return self.write_in_turn(state, seat, call, &mut from);
+            return self.write_rendezvous(state, end, call, &mut from);
         }
         loop {
-            if state.ends.readers(seat) == Peer::Left {
+            if state.ends.readers(end) == Peer::Closed {
                 drop(state);
                 call.raise_sigpipe();
-                return some_or(written, EPIPE);
+                return short_count_or(written, EPIPE);
             }
-            if let Some(lease) = state.lease_room(call, whole, from.len()) {
+            if let Some(reservation) = state.reserve_write(call, whole, from.len()) {
                 drop(state);
-                let (put, fault) = self.fill(lease, call, whole, &mut from);
+                let (put, fault) = self.fill(reservation, call, whole, &mut from);
                 written += put;
                 if fault {
-                    return some_or(written, EFAULT);
+                    return short_count_or(written, EFAULT);
                 }
                 if from.is_empty() {
                     return Ok(written);
@@ -361,10 +361,10 @@ impl Pipe {
             }
             match self.wait_for_room(state, call, &mut wait) {
                 Ok(guard) => state = guard,
-                Err(error) => return some_or(written, error),
+                Err(error) => return short_count_or(written, error),
             }
-            if let Some(put) = state.try_write(seat, call, &from) {
-                return Ok(written + self.moved_at_once(state, Leaseholder::Writer, put));
+            if let Some(put) = state.write_nofault(end, call, &from) {
+                return Ok(written + self.finish_fast(state, Dir::Write, put));
             }
         }
     }
@@ -377,7 +377,7 @@ impl Pipe {
     #[inline(always)]
     pub(crate) fn poll(
         &self,
-        seat: &Seat,
+        end: &OpenEnd,
         file: &File,
         table: Option<PollTable<'_>>,
         edges: bool,
@@ -385,45 +385,45 @@ impl Pipe {
         if let Some(table) = table {
             // Before the look below, so that no change is missed; and without the mutex, for it
             // allocates memory, which may take its time.
-            self.queue(seat, file, table);
+            self.queue(end, file, table);
         }
         let mut state = self.state.lock();
         let mut mask = 0;
-        if seat.reads {
+        if end.reads {
             if edges {
                 state.waiting_readers.poll_edges();
             }
             if !state.refuse_reader() {
-                if state.ring.indices().bytes() > 0 {
+                if state.ring.indices().readable() > 0 {
                     mask |= self.readers.events;
                 }
-                if state.ends.writers(seat) == Peer::Left {
+                if state.ends.writers(end) == Peer::Closed {
                     mask |= bindings::POLLHUP;
                 }
             }
         }
         // Writers have no event for every read: nobody ever had.
-        if seat.writes {
-            if !state.refuse_writer() && state.ring.room() >= state.atomic_limit() {
+        if end.writes {
+            if !state.refuse_writer() && state.ring.writable() >= state.atomic_limit() {
                 mask |= self.writers.events;
             }
-            if state.ends.readers(seat) == Peer::Left {
+            if state.ends.readers(end) == Peer::Closed {
                 mask |= bindings::POLLERR;
             }
         }
         mask
     }
 
-    /// Has `table` told when something changes for the file at `seat`. May sleep.
+    /// Has `table` told when something changes for the file at `end`. May sleep.
     #[cold]
-    fn queue(&self, seat: &Seat, file: &File, mut table: PollTable<'_>) {
+    fn queue(&self, end: &OpenEnd, file: &File, mut table: PollTable<'_>) {
         // SAFETY: Whoever polls has `file` open, which has this pipe until it is released: see
         // `PipeFile`.
         unsafe {
-            if seat.reads {
+            if end.reads {
                 self.readers.pollers.add(file, &mut table);
             }
-            if seat.writes {
+            if end.writes {
                 self.writers.pollers.add(file, &mut table);
             }
         }
@@ -435,83 +435,89 @@ impl Pipe {
     /// # Errors
     ///
     /// `ENOMEM`; nothing is changed then.
-    pub(crate) fn subscribe(&self, seat: &Seat, fd: c_int, file: &File, on: bool) -> Result<bool> {
-        self.subscribers.set(seat.reads, seat.writes, fd, file, on)
+    pub(crate) fn set_fasync(
+        &self,
+        end: &OpenEnd,
+        fd: c_int,
+        file: &File,
+        on: bool,
+    ) -> Result<bool> {
+        self.fasync.update(end.reads, end.writes, fd, file, on)
     }
 }
 
 impl State {
-    /// Whether the reader at `seat` is at the end of file. Bytes on lease to another one may come
+    /// Whether the reader at `end` is at the end of file. Bytes on lease to another one may come
     /// back, so not then.
-    fn is_at_end(&self, seat: &Seat) -> bool {
-        self.ring.indices().is_empty() && self.ends.writers(seat) == Peer::Left
+    fn is_at_end(&self, end: &OpenEnd) -> bool {
+        self.ring.indices().is_empty() && self.ends.writers(end) == Peer::Closed
     }
 
-    /// Turns a reader away that will not sleep, if another one holds a lease: it is told when that
+    /// Turns a reader away that will not sleep, if another one holds a reservation: it is told when that
     /// ends.
     fn refuse_reader(&mut self) -> bool {
-        let refused = self.ring.indices().is_reading();
-        if refused {
-            self.waiting_readers.refuse();
+        let got_eagain = self.ring.indices().is_reading();
+        if got_eagain {
+            self.waiting_readers.note_eagain();
         }
-        refused
+        got_eagain
     }
 
     /// Turns a writer away that will not sleep, if another one keeps it out: it is told when that
     /// ends.
     fn refuse_writer(&mut self) -> bool {
-        let refused = self.is_writing();
-        if refused {
-            self.waiting_writers.refuse();
+        let got_eagain = self.is_writing();
+        if got_eagain {
+            self.waiting_writers.note_eagain();
         }
-        refused
+        got_eagain
     }
 
     /// Whether a writer keeps the others out.
     fn is_writing(&self) -> bool {
-        self.turn || self.ring.indices().is_writing()
+        self.rendezvous_active || self.ring.indices().is_writing()
     }
 
     /// Leases at most `most` bytes to a reader; [`None`] when there are none, or another one holds
-    /// a lease. Also returns how many more the reader may take in one call: what is there now, but
+    /// a reservation. Also returns how many more the reader may take in one call: what is there now, but
     /// any number while a writer is bringing more.
     #[inline(always)]
-    fn lease_bytes(&mut self, most: usize) -> Option<(BytesLease, usize)> {
-        let lease = self.ring.lease_bytes(most)?;
+    fn reserve_read(&mut self, most: usize) -> Option<(ReadReservation, usize)> {
+        let reservation = self.ring.reserve_read(most)?;
         let indices = self.ring.indices();
         let rest = if indices.is_writing() {
             usize::MAX
         } else {
-            indices.bytes()
+            indices.readable()
         };
-        Some((lease, rest))
+        Some((reservation, rest))
     }
 
-    /// Writes all of `from` at once, if that can be: [`Ring::try_put`], unless there are no
+    /// Writes all of `from` at once, if that can be: [`Ring::write_nofault`], unless there are no
     /// readers, writes have their turns, or it is to be a packet.
     #[inline(always)]
-    fn try_write(&mut self, seat: &Seat, call: Call, from: &impl Source) -> Option<usize> {
+    fn write_nofault(&mut self, end: &OpenEnd, call: Call, from: &impl Source) -> Option<usize> {
         if self.policy != Policy::Buffered
             || call.writes_packets()
-            || self.ends.readers(seat) == Peer::Left
+            || self.ends.readers(end) == Peer::Closed
         {
             return None;
         }
-        self.ring.try_put(from)
+        self.ring.write_nofault(from)
     }
 
     /// Leases room to a writer for the last `rest` of `whole` bytes, or for some of them, unless
     /// another one keeps it out.
     #[inline(always)]
-    fn lease_room(&mut self, call: Call, whole: usize, rest: usize) -> Option<RoomLease> {
-        if self.turn {
+    fn reserve_write(&mut self, call: Call, whole: usize, rest: usize) -> Option<WriteReservation> {
+        if self.rendezvous_active {
             return None;
         }
         let limit = self.atomic_limit();
         let packet = call.writes_packets();
         let most = if packet { rest.min(limit) } else { rest };
         let least = if packet || whole <= limit { most } else { 1 };
-        self.ring.lease_room(least, most, packet)
+        self.ring.reserve_write(least, most, packet)
     }
 
     /// Writes of at most so many bytes go in as a whole: [`PIPE_BUF`], or what the ring can hold.
@@ -526,7 +532,7 @@ fn enough_room(capacity: usize) -> Option<usize> {
 }
 
 /// The count if there is one, else the error: what was moved is never hidden behind an error.
-fn some_or(count: usize, error: Error) -> Result<usize> {
+fn short_count_or(count: usize, error: Error) -> Result<usize> {
     if count > 0 {
         Ok(count)
     } else {

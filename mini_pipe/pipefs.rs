@@ -78,14 +78,14 @@ const MODE: bindings::umode_t =
     (bindings::S_IFIFO | bindings::S_IRUSR | bindings::S_IWUSR) as bindings::umode_t;
 
 /// What the kernel changes under locks of its own.
-struct Theirs<T>(UnsafeCell<T>);
+struct KernelOwned<T>(UnsafeCell<T>);
 
 // SAFETY: Nobody here looks into it.
-unsafe impl<T> Sync for Theirs<T> {}
+unsafe impl<T> Sync for KernelOwned<T> {}
 
 /// The type, which is never registered, so that nobody else can mount it.
-static TYPE: Theirs<bindings::file_system_type> =
-    Theirs(UnsafeCell::new(bindings::file_system_type {
+static TYPE: KernelOwned<bindings::file_system_type> =
+    KernelOwned(UnsafeCell::new(bindings::file_system_type {
         // So that a security policy takes a private pipe for the pipe(2) whose place it takes:
         // SELinux looks for this name in `security_fs_use()`, Smack for the magic. The type is not
         // registered, so the name is not taken twice.

@@ -12,7 +12,7 @@ use crate::{
     file::PipeFile,
     limits::{
         self,
-        Payer, //
+        UserAccount, //
     },
     params,
     pipe::Pipe,
@@ -50,9 +50,9 @@ use kernel::{
 };
 
 /// The file operations of a private pipe: those of the device, but for how it is opened.
-const TABLE: &bindings::file_operations = &bindings::file_operations {
+const FOPS: &bindings::file_operations = &bindings::file_operations {
     open: Some(reopen),
-    ..Operations::<PipeFile>::TABLE
+    ..Operations::<PipeFile>::FOPS
 };
 
 /// Makes a private pipe as `asked`, and has `tell` told its descriptors before they are there.
@@ -94,21 +94,21 @@ fn new_pipe(capacity: usize) -> Result<Arc<Pipe>> {
     } else {
         size = params::max_capacity().max(PAGE_SIZE);
     }
-    let payer = Payer::current();
-    let mut charge = payer.charge(pages_for(size));
-    if payer.is_above(params::user_pages_soft(), 0) {
+    let account = UserAccount::current();
+    let mut charge = account.charge(pages_for(size));
+    if account.is_above(params::user_pages_soft(), 0) {
         if capacity != 0 {
             return Err(EPERM);
         }
-        size = limits::FEW_PAGES * PAGE_SIZE;
-        charge = payer.charge(limits::FEW_PAGES);
+        size = limits::PIPE_MIN_DEF_BUFFERS * PAGE_SIZE;
+        charge = account.charge(limits::PIPE_MIN_DEF_BUFFERS);
     }
-    if payer.is_above(params::user_pages_hard(), 0) {
+    if account.is_above(params::user_pages_hard(), 0) {
         return Err(ENFILE);
     }
     let ring = Ring::new(Storage::new(size, Some(charge))?);
     Arc::pin_init(
-        Pipe::new(ring, Ends::complete(), Policy::Buffered),
+        Pipe::new(ring, Ends::anonymous(), Policy::Buffered),
         GFP_KERNEL_ACCOUNT,
     )
 }
@@ -116,7 +116,7 @@ fn new_pipe(capacity: usize) -> Result<Arc<Pipe>> {
 /// The first file of `pipe`.
 fn first_file(pipe: Arc<Pipe>, flags: u32) -> Result<ARef<File>> {
     let memory = KBox::<PipeFile>::new_uninit(GFP_KERNEL_ACCOUNT)?;
-    let file = pipefs::new_file(pipe.clone(), flags, TABLE)?;
+    let file = pipefs::new_file(pipe.clone(), flags, FOPS)?;
     // SAFETY: Nobody else uses the file yet.
     unsafe {
         let opened = chrdev::open(memory, &file, &pipe);

@@ -18,7 +18,7 @@ use crate::{
     },
     limits::{
         Charge,
-        Payer, //
+        UserAccount, //
     },
     packets::Packets,
     pages::{
@@ -53,7 +53,7 @@ struct Pages {
 }
 
 // SAFETY: `Page` is `Sync`; a cell is only written to by who owns the ring, and either has the only
-// lease on all bytes of its page, in `Ring::take_pages`, or nobody else knows of it, in
+// lease on all bytes of its page, in `Ring::commit_pages`, or nobody else knows of it, in
 // `Pages::share`.
 unsafe impl Sync for Pages {}
 
@@ -73,7 +73,7 @@ impl Pages {
     /// Where the first and the last page of `live` are one in either storage, these two are not
     /// shared. A lease may go on using that one page for both, and the ring must not use it for
     /// anything else meanwhile. What of `contents` is in them is copied; what the lease brings
-    /// there has to be, by [`Pages::bring_over`].
+    /// there has to be, by [`Pages::migrate`].
     fn share(&self, others: &Self, live: Span, contents: Span, displaced: &mut KVVec<Page>) {
         let count = (live.start % PAGE_SIZE + live.len).div_ceil(PAGE_SIZE);
         let apart = count > self.pages.len().min(others.pages.len());
@@ -94,14 +94,14 @@ impl Pages {
             let last = last - last.min((count - 2) * PAGE_SIZE);
             for (skip, len) in [(0, first), (contents.len - last, last)] {
                 let start = live.start.wrapping_add(skip);
-                self.bring_over(others, Span { start, len });
+                self.migrate(others, Span { start, len });
             }
         }
     }
 
     /// Has `others` have the bytes of `span`, too, at the same indices: copies those that are in
     /// pages which the two do not share.
-    fn bring_over(&self, others: &Self, span: Span) {
+    fn migrate(&self, others: &Self, span: Span) {
         for_each_piece(span, PAGE_SIZE, |index, offset, len| {
             if let (Some(from), Some(to)) = (self.at(index), others.at(index)) {
                 // SAFETY: The caller owns the ring, so neither page is replaced.
@@ -153,7 +153,7 @@ pub(crate) struct Storage {
     pages: Arc<Pages>,
     /// Pages that hold so many bytes, a power of two, are neighbours in memory: those are copied in
     /// one go.
-    unit: usize,
+    contig_len: usize,
     packets: Packets,
 }
 
@@ -169,11 +169,11 @@ impl Storage {
         let accounted = charge.is_some();
         let flags = pages::flags(accounted);
         let count = pages_for(capacity);
-        let (pages, unit) = pages::allocate(count, accounted)?;
+        let (pages, contig_len) = pages::allocate(count, accounted)?;
         Ok(Self {
             capacity,
             pages: Arc::new(Pages { pages, charge }, flags)?,
-            unit,
+            contig_len,
             packets: Packets::new(count, flags)?,
         })
     }
@@ -184,8 +184,8 @@ impl Storage {
     }
 
     /// Who pays for them, if not the system.
-    pub(crate) fn payer(&self) -> Option<&Payer> {
-        self.pages.charge.as_ref().map(Charge::payer)
+    pub(crate) fn account(&self) -> Option<&UserAccount> {
+        self.pages.charge.as_ref().map(Charge::account)
     }
 }
 
@@ -194,9 +194,9 @@ pub(crate) struct Ring {
     storage: Storage,
     indices: Indices,
     /// What the reader's lease points at, if that is a storage that is no longer the ring's.
-    reader_keeps: Option<Arc<Pages>>,
-    /// The same for the writer's lease.
-    writer_keeps: Option<Arc<Pages>>,
+    old_read_pages: Option<Arc<Pages>>,
+    /// The same for the writer's reservation.
+    old_write_pages: Option<Arc<Pages>>,
 }
 
 impl Ring {
@@ -205,8 +205,8 @@ impl Ring {
         Self {
             indices: Indices::new(storage.capacity),
             storage,
-            reader_keeps: None,
-            writer_keeps: None,
+            old_read_pages: None,
+            old_write_pages: None,
         }
     }
 
@@ -216,11 +216,11 @@ impl Ring {
     }
 
     /// How many bytes a writer finds room for: none, while packets take all the slots.
-    pub(crate) fn room(&self) -> usize {
+    pub(crate) fn writable(&self) -> usize {
         if self.storage.packets.is_full() {
             0
         } else {
-            self.indices.room()
+            self.indices.writable()
         }
     }
 
@@ -230,9 +230,9 @@ impl Ring {
     }
 
     /// Leases the oldest bytes to a reader, at most `most`; [`None`] when there are none, and while
-    /// another reader holds a lease. A packet comes alone, and its rest goes with it.
+    /// another reader holds a reservation. A packet comes alone, and its rest goes with it.
     #[inline(always)]
-    pub(crate) fn lease_bytes(&mut self, most: usize) -> Option<BytesLease> {
+    pub(crate) fn reserve_read(&mut self, most: usize) -> Option<ReadReservation> {
         let mut reach = most;
         let mut packet = false;
         if let Some(first) = self.storage.packets.first() {
@@ -240,16 +240,16 @@ impl Ring {
             packet = before == 0;
             reach = if packet { first.len } else { before.min(most) };
         }
-        let mut span = self.indices.lease_bytes(reach)?;
+        let mut span = self.indices.reserve_read(reach)?;
         span.len = span.len.min(most);
-        Some(BytesLease {
+        Some(ReadReservation {
             extent: self.extent(span),
             packet,
         })
     }
 
-    /// Leases bytes as [`Ring::lease_bytes`], but not those of a packet.
-    pub(crate) fn lease_stream(&mut self, most: usize) -> Option<BytesLease> {
+    /// Leases bytes as [`Ring::reserve_read`], but not those of a packet.
+    pub(crate) fn reserve_stream(&mut self, most: usize) -> Option<ReadReservation> {
         let start = self.indices.contents().start;
         if self
             .storage
@@ -259,55 +259,55 @@ impl Ring {
         {
             return None;
         }
-        self.lease_bytes(most)
+        self.reserve_read(most)
     }
 
     /// Leases room for at most `most` bytes to a writer, for a `packet` or not; [`None`] when there
-    /// is less than `least`, and while another writer holds a lease.
+    /// is less than `least`, and while another writer holds a reservation.
     #[inline(always)]
-    pub(crate) fn lease_room(
+    pub(crate) fn reserve_write(
         &mut self,
         least: usize,
         most: usize,
         packet: bool,
-    ) -> Option<RoomLease> {
+    ) -> Option<WriteReservation> {
         if self.storage.packets.is_full() {
             return None;
         }
-        let span = self.indices.lease_room(least, most)?;
-        Some(RoomLease {
+        let span = self.indices.reserve_write(least, most)?;
+        Some(WriteReservation {
             extent: self.extent(span),
-            indivisible: least == most,
+            atomic: least == most,
             packet,
         })
     }
 
     /// Moves the oldest bytes to `to`, as many as fit, without a lease or sleep; nothing more can
     /// come to it after that. Returns how many; [`None`] if there are none, another reader holds a
-    /// lease, or it takes a lease: for packets, for bytes of more than one page, and if `to` cannot
+    /// lease, or it takes a reservation: for packets, for bytes of more than one page, and if `to` cannot
     /// be reached without sleeping.
     #[inline(always)]
-    pub(crate) fn try_take(&mut self, to: &impl Destination) -> Option<usize> {
+    pub(crate) fn read_nofault(&mut self, to: &impl Destination) -> Option<usize> {
         if self.storage.packets.first().is_some() {
             return None;
         }
         let span = self.indices.oldest(to.len())?;
-        self.try_copy(span, to)?;
+        self.copy_nofault(span, to)?;
         self.indices.remove(span.len);
         Some(span.len)
     }
 
     /// Moves all bytes of `from` into the ring, without a lease or sleep. Returns how many;
     /// [`None`] if there is no room for them, another writer holds a lease, or it takes a lease, as
-    /// in [`Ring::try_take`].
+    /// in [`Ring::read_nofault`].
     #[inline(always)]
-    pub(crate) fn try_put(&mut self, from: &impl Source) -> Option<usize> {
+    pub(crate) fn write_nofault(&mut self, from: &impl Source) -> Option<usize> {
         if self.storage.packets.is_full() {
             return None;
         }
         let len = from.len();
         let span = self.indices.vacant(len, len)?;
-        self.try_copy(span, from)?;
+        self.copy_nofault(span, from)?;
         self.indices.add(len);
         Some(len)
     }
@@ -315,7 +315,7 @@ impl Ring {
     /// Copies the bytes of a span that nobody has on lease between here and `user`, without
     /// sleeping; [`None`] if that cannot be, or they are not in one page.
     #[inline(always)]
-    fn try_copy(&mut self, span: Span, user: &impl UserMemory) -> Option<()> {
+    fn copy_nofault(&mut self, span: Span, user: &impl UserMemory) -> Option<()> {
         let offset = span.start % PAGE_SIZE;
         if offset.wrapping_add(span.len) > PAGE_SIZE {
             return None;
@@ -325,7 +325,7 @@ impl Ring {
         let copied = unsafe { &*cell.get() }.with_bytes(|bytes| {
             // SAFETY: `offset + len` lies within the page, and while the caller owns the ring,
             // nobody leases these bytes.
-            unsafe { user.try_copy(bytes.add(offset), span.len) }
+            unsafe { user.copy_nofault(bytes.add(offset), span.len) }
         });
         copied.then_some(())
     }
@@ -334,59 +334,72 @@ impl Ring {
     /// whole, or, when not all of the lease was taken, not at all. Returns how many bytes the
     /// reader has got. Another ring's lease is not this one's to end: it stays out.
     #[inline(always)]
-    pub(crate) fn take(&mut self, lease: BytesLease, taken: usize) -> usize {
+    pub(crate) fn commit_read(&mut self, reservation: ReadReservation, taken: usize) -> usize {
         let mut got = taken;
-        if lease.extent.is_of(&self.storage.pages) || self.is_kept(&lease.extent, true) {
+        if reservation.extent.is_of(&self.storage.pages) || self.is_kept(&reservation.extent, true)
+        {
             let mut gone = taken;
-            if lease.packet {
-                let whole = taken == lease.extent.span.len;
+            if reservation.packet {
+                let whole = taken == reservation.extent.span.len;
                 (got, gone) = if whole { (taken, usize::MAX) } else { (0, 0) };
                 if whole {
                     self.storage.packets.pop();
                 }
             }
-            self.indices.take(gone);
+            self.indices.commit_read(gone);
         }
-        mem::forget(lease);
+        mem::forget(reservation);
         got
     }
 
     /// The first `taken` bytes of a reader's lease, but not all, and not those of a packet, leave
     /// the ring; the lease goes on with the rest. Returns how many that were.
-    pub(crate) fn take_part(&mut self, lease: &mut BytesLease, taken: usize) -> usize {
-        if !lease.extent.is_of(&self.storage.pages) && !self.is_kept(&lease.extent, false) {
+    pub(crate) fn commit_read_part(
+        &mut self,
+        reservation: &mut ReadReservation,
+        taken: usize,
+    ) -> usize {
+        if !reservation.extent.is_of(&self.storage.pages)
+            && !self.is_kept(&reservation.extent, false)
+        {
             return 0;
         }
-        self.indices.take_part(taken);
-        lease.extent.begin_later(taken);
+        self.indices.commit_read_part(taken);
+        reservation.extent.begin_later(taken);
         taken
     }
 
     /// The first `put` bytes of a writer's lease, but not all, and not of a packet, are now in the
     /// ring; the lease goes on with the rest. Returns how many that were.
-    pub(crate) fn put_part(&mut self, lease: &mut RoomLease, put: usize) -> usize {
-        if !lease.extent.is_of(&self.storage.pages) && !self.bring_over(&lease.extent, put, false) {
+    pub(crate) fn commit_write_part(
+        &mut self,
+        reservation: &mut WriteReservation,
+        put: usize,
+    ) -> usize {
+        if !reservation.extent.is_of(&self.storage.pages)
+            && !self.migrate(&reservation.extent, put, false)
+        {
             return 0;
         }
-        self.indices.put_part(put);
-        lease.extent.begin_later(put);
+        self.indices.commit_write_part(put);
+        reservation.extent.begin_later(put);
         put
     }
 
-    /// Ends a reader's lease as [`Ring::take`] does, after the whole pages among its first `taken`
+    /// Ends a reader's lease as [`Ring::commit_read`] does, after the whole pages among its first `taken`
     /// bytes have found another user. The ring has those in `fresh` instead, which gets the others,
     /// for the caller to drop.
-    pub(crate) fn take_pages(
+    pub(crate) fn commit_pages(
         &mut self,
-        lease: BytesLease,
+        reservation: ReadReservation,
         taken: usize,
         fresh: &mut KVec<Page>,
     ) -> usize {
-        let start = lease.extent.span.start;
+        let start = reservation.extent.span.start;
         let gone = Span { start, len: taken };
         let mut fresh = fresh.iter_mut();
         // SAFETY: By the type invariants of `Extent`, its pages are valid while the lease is out.
-        let leased = unsafe { &*lease.extent.pages };
+        let leased = unsafe { &*reservation.extent.pages };
         for_each_piece(gone, PAGE_SIZE, |index, _, len| {
             let cells = (leased.at(index), self.storage.pages.at(index));
             if let (PAGE_SIZE, (Some(from), Some(cell))) = (len, cells) {
@@ -398,36 +411,38 @@ impl Ring {
                     // the ring owns it, as the caller does.
                     unsafe { ptr::swap(cell.get(), page) };
                     // It is nobody's neighbour.
-                    self.storage.unit = PAGE_SIZE;
+                    self.storage.contig_len = PAGE_SIZE;
                 }
             }
             len
         });
-        self.take(lease, taken)
+        self.commit_read(reservation, taken)
     }
 
     /// Ends a writer's lease; the first `put` bytes of it are now in the ring. Returns that.
     /// Another ring's lease is not this one's to end: it stays out.
     #[inline(always)]
-    pub(crate) fn put(&mut self, lease: RoomLease, put: usize) -> usize {
-        let start = lease.extent.span.start;
-        if lease.extent.is_of(&self.storage.pages) || self.bring_over(&lease.extent, put, true) {
-            if lease.packet && put > 0 {
+    pub(crate) fn commit_write(&mut self, reservation: WriteReservation, put: usize) -> usize {
+        let start = reservation.extent.span.start;
+        if reservation.extent.is_of(&self.storage.pages)
+            || self.migrate(&reservation.extent, put, true)
+        {
+            if reservation.packet && put > 0 {
                 self.storage.packets.push(Span { start, len: put });
             }
-            self.indices.put(put);
+            self.indices.commit_write(put);
         }
-        mem::forget(lease);
+        mem::forget(reservation);
         put
     }
 
     /// Whether the ring has kept the pages of a reader's lease; no longer, if that ends.
     #[cold]
     fn is_kept(&mut self, extent: &Extent, ends: bool) -> bool {
-        let kept = self.reader_keeps.as_ref();
+        let kept = self.old_read_pages.as_ref();
         let is_kept = kept.is_some_and(|kept| extent.is_of(kept));
         if is_kept && ends {
-            self.reader_keeps = None;
+            self.old_read_pages = None;
         }
         is_kept
     }
@@ -436,23 +451,23 @@ impl Ring {
     /// storage does not share, if the ring has kept its pages; no longer, if that ends. Returns
     /// whether it has.
     #[cold]
-    fn bring_over(&mut self, extent: &Extent, put: usize, ends: bool) -> bool {
+    fn migrate(&mut self, extent: &Extent, put: usize, ends: bool) -> bool {
         let start = extent.span.start;
-        let kept = self.writer_keeps.take();
+        let kept = self.old_write_pages.take();
         let is_kept = kept.as_ref().is_some_and(|kept| extent.is_of(kept));
         if let (true, Some(kept)) = (is_kept, &kept) {
-            kept.bring_over(&self.storage.pages, Span { start, len: put });
+            kept.migrate(&self.storage.pages, Span { start, len: put });
         }
         if !is_kept || !ends {
-            self.writer_keeps = kept;
+            self.old_write_pages = kept;
         }
         is_kept
     }
 
     /// Takes the newest bytes out again, at most `most` and none that is on lease to a reader. Not
-    /// while a writer holds a lease. Returns how many that were.
-    pub(crate) fn take_back(&mut self, most: usize) -> usize {
-        let taken = self.indices.take_back(most);
+    /// while a writer holds a reservation. Returns how many that were.
+    pub(crate) fn unwrite(&mut self, most: usize) -> usize {
+        let taken = self.indices.unwrite(most);
         self.storage.packets.retain(self.indices.contents());
         taken
     }
@@ -481,15 +496,15 @@ impl Ring {
                 .pages
                 .share(&storage.pages, live, contents, displaced);
             // What is shared is nobody's neighbour.
-            storage.unit = PAGE_SIZE;
+            storage.contig_len = PAGE_SIZE;
         }
         mem::swap(&mut self.storage, storage);
         // A lease that points at older pages keeps those.
-        if self.indices.is_reading() && self.reader_keeps.is_none() {
-            self.reader_keeps = Some(storage.pages.clone());
+        if self.indices.is_reading() && self.old_read_pages.is_none() {
+            self.old_read_pages = Some(storage.pages.clone());
         }
-        if self.indices.is_writing() && self.writer_keeps.is_none() {
-            self.writer_keeps = Some(storage.pages.clone());
+        if self.indices.is_writing() && self.old_write_pages.is_none() {
+            self.old_write_pages = Some(storage.pages.clone());
         }
         Ok(())
     }
@@ -500,7 +515,7 @@ impl Ring {
         // `Indices` never leases a byte twice.
         Extent {
             pages: Arc::as_ptr(&self.storage.pages),
-            unit: self.storage.unit,
+            contig_len: self.storage.contig_len,
             span,
         }
     }
@@ -511,8 +526,8 @@ impl Drop for Ring {
         // A lease still points at the pages: better lost than freed under it.
         if self.indices.is_reading() || self.indices.is_writing() {
             mem::forget(self.storage.pages.clone());
-            mem::forget(self.reader_keeps.take());
-            mem::forget(self.writer_keeps.take());
+            mem::forget(self.old_read_pages.take());
+            mem::forget(self.old_write_pages.take());
         }
     }
 }
@@ -521,14 +536,14 @@ impl Drop for Ring {
 ///
 /// # Invariants
 ///
-/// - `pages` are the pages of the ring that made this lease. That ring keeps them while the lease
+/// - `pages` are the pages of the ring that made this reservation. That ring keeps them while the lease
 ///   is out, and replaces none of those that hold bytes of `span`.
 /// - Nobody else touches the bytes of `span` while the lease is out: a ring has at most one lease a
 ///   side, and the spans of the two sides do not overlap (see [`Indices`]).
 struct Extent {
     pages: *const Pages,
     /// As that of the storage; no page of the span has been replaced since.
-    unit: usize,
+    contig_len: usize,
     span: Span,
 }
 
@@ -579,7 +594,7 @@ impl Extent {
             start: self.span.start.wrapping_add(skip),
             len: len.min(self.span.len.saturating_sub(skip)),
         };
-        self.for_each_piece_of(part, self.unit, |page, offset, len| {
+        self.for_each_piece_of(part, self.contig_len, |page, offset, len| {
             page.with_bytes(|bytes| {
                 // SAFETY: The piece lies within the page and its neighbours, and by the type
                 // invariants nobody else touches these bytes meanwhile.
@@ -589,17 +604,17 @@ impl Extent {
     }
 }
 
-/// Bytes leased to a reader. It must be given back with [`Ring::take`]: one that is dropped instead
+/// Bytes leased to a reader. It must be given back with [`Ring::commit_read`]: one that is dropped instead
 /// would leave the ring without readers for ever. Code that drops one does not build, or panics
 /// there if `CONFIG_RUST_BUILD_ASSERT_ALLOW` lets it build.
 #[must_use = "a lease must be given back to its ring"]
-pub(crate) struct BytesLease {
+pub(crate) struct ReadReservation {
     extent: Extent,
     /// The bytes are those of a packet, or its first ones.
     packet: bool,
 }
 
-impl BytesLease {
+impl ReadReservation {
     /// How many bytes are leased.
     pub(crate) fn len(&self) -> usize {
         self.extent.span.len
@@ -625,34 +640,34 @@ impl BytesLease {
     }
 }
 
-impl Drop for BytesLease {
-    // Always inlined, so that there is no code for it unless somebody drops a lease.
+impl Drop for ReadReservation {
+    // Always inlined, so that there is no code for it unless somebody drops a reservation.
     #[inline(always)]
     fn drop(&mut self) {
         build_error!("a reader's lease was dropped");
     }
 }
 
-/// Room leased to a writer. It must be given back with [`Ring::put`], as [`BytesLease`] with
-/// [`Ring::take`].
+/// Room leased to a writer. It must be given back with [`Ring::commit_write`], as [`ReadReservation`] with
+/// [`Ring::commit_read`].
 #[must_use = "a lease must be given back to its ring"]
-pub(crate) struct RoomLease {
+pub(crate) struct WriteReservation {
     extent: Extent,
     /// Less room would not have done.
-    indivisible: bool,
+    atomic: bool,
     /// The bytes are to be a packet.
     packet: bool,
 }
 
-impl RoomLease {
+impl WriteReservation {
     /// How many bytes the leased room is for.
     pub(crate) fn len(&self) -> usize {
         self.extent.span.len
     }
 
     /// Whether less room would not have done: what is to go in, goes in as a whole or not at all.
-    pub(crate) fn is_indivisible(&self) -> bool {
-        self.indivisible
+    pub(crate) fn is_atomic(&self) -> bool {
+        self.atomic
     }
 
     /// Fills `len` bytes of the leased room from `from`, those that come `skip` bytes after the
@@ -664,8 +679,8 @@ impl RoomLease {
     }
 }
 
-impl Drop for RoomLease {
-    // Always inlined, so that there is no code for it unless somebody drops a lease.
+impl Drop for WriteReservation {
+    // Always inlined, so that there is no code for it unless somebody drops a reservation.
     #[inline(always)]
     fn drop(&mut self) {
         build_error!("a writer's lease was dropped");
@@ -705,17 +720,17 @@ mod tests {
         copy(iter.get())
     }
 
-    fn copy_from(lease: &RoomLease, bytes: &mut [u8]) -> usize {
+    fn copy_from(reservation: &WriteReservation, bytes: &mut [u8]) -> usize {
         with_iter(bytes, bindings::ITER_SOURCE, |iter| {
             // SAFETY: `iter` is a valid source of `bytes`, and nobody else has it.
-            lease.copy_from(0, usize::MAX, &mut unsafe { IovIterSource::from_raw(iter) })
+            reservation.copy_from(0, usize::MAX, &mut unsafe { IovIterSource::from_raw(iter) })
         })
     }
 
-    fn copy_to(lease: &BytesLease, bytes: &mut [u8]) -> usize {
+    fn copy_to(reservation: &ReadReservation, bytes: &mut [u8]) -> usize {
         with_iter(bytes, bindings::ITER_DEST, |iter| {
             // SAFETY: `iter` is a valid destination in `bytes`, and nobody else has it.
-            lease.copy_to(0, usize::MAX, &mut unsafe { IovIterDest::from_raw(iter) })
+            reservation.copy_to(0, usize::MAX, &mut unsafe { IovIterDest::from_raw(iter) })
         })
     }
 
@@ -726,21 +741,21 @@ mod tests {
 
     /// Puts in what fits of `bytes`; returns how much that was.
     fn put(ring: &mut Ring, bytes: &mut [u8]) -> usize {
-        let Some(lease) = ring.lease_room(1, bytes.len(), false) else {
+        let Some(reservation) = ring.reserve_write(1, bytes.len(), false) else {
             return 0;
         };
-        let copied = copy_from(&lease, bytes);
-        ring.put(lease, copied);
+        let copied = copy_from(&reservation, bytes);
+        ring.commit_write(reservation, copied);
         copied
     }
 
     /// Takes what there is, as far as it fits into `bytes`; returns how much that was.
     fn take(ring: &mut Ring, bytes: &mut [u8]) -> usize {
-        let Some(lease) = ring.lease_bytes(bytes.len()) else {
+        let Some(reservation) = ring.reserve_read(bytes.len()) else {
             return 0;
         };
-        let copied = copy_to(&lease, bytes);
-        ring.take(lease, copied);
+        let copied = copy_to(&reservation, bytes);
+        ring.commit_read(reservation, copied);
         copied
     }
 
@@ -785,7 +800,7 @@ mod tests {
                 let taken = take(&mut ring, &mut came[..step.div_ceil(2)]);
                 assert!(came[..taken] == pattern(tail, taken)?[..]);
                 tail += taken;
-                assert_eq!(ring.indices().bytes(), head - tail);
+                assert_eq!(ring.indices().readable(), head - tail);
             }
             assert_eq!(take(&mut ring, &mut came), head - tail);
             assert!(came[..head - tail] == pattern(tail, head - tail)?[..]);
@@ -798,16 +813,16 @@ mod tests {
     fn a_source_that_ends_gives_back_the_rest_of_the_room() -> Result {
         let mut ring = ring(2 * PAGE_SIZE)?;
         let mut bytes = pattern(0, PAGE_SIZE + 1)?;
-        let room = ring.lease_room(1, 2 * PAGE_SIZE, false);
+        let room = ring.reserve_write(1, 2 * PAGE_SIZE, false);
         assert!(room.is_some());
-        if let Some(lease) = room {
-            assert_eq!(lease.len(), 2 * PAGE_SIZE);
-            let copied = copy_from(&lease, &mut bytes);
+        if let Some(reservation) = room {
+            assert_eq!(reservation.len(), 2 * PAGE_SIZE);
+            let copied = copy_from(&reservation, &mut bytes);
             assert_eq!(copied, PAGE_SIZE + 1);
-            ring.put(lease, copied);
+            ring.commit_write(reservation, copied);
         }
-        assert_eq!(ring.indices().bytes(), PAGE_SIZE + 1);
-        assert_eq!(ring.indices().room(), PAGE_SIZE - 1);
+        assert_eq!(ring.indices().readable(), PAGE_SIZE + 1);
+        assert_eq!(ring.indices().writable(), PAGE_SIZE - 1);
         Ok(())
     }
 
@@ -816,15 +831,15 @@ mod tests {
         let mut ring = ring(PAGE_SIZE)?;
         let mut came = pattern(0, 100)?;
         put(&mut ring, &mut pattern(7, 100)?);
-        if let Some(lease) = ring.lease_bytes(100) {
-            assert_eq!(copy_to(&lease, &mut came), 100);
-            ring.take(lease, 0);
+        if let Some(reservation) = ring.reserve_read(100) {
+            assert_eq!(copy_to(&reservation, &mut came), 100);
+            ring.commit_read(reservation, 0);
         }
-        if let Some(lease) = ring.lease_room(1, 100, false) {
-            assert_eq!(copy_from(&lease, &mut came), 100);
-            ring.put(lease, 0);
+        if let Some(reservation) = ring.reserve_write(1, 100, false) {
+            assert_eq!(copy_from(&reservation, &mut came), 100);
+            ring.commit_write(reservation, 0);
         }
-        assert_eq!(ring.indices().bytes(), 100);
+        assert_eq!(ring.indices().readable(), 100);
         assert_eq!(take(&mut ring, &mut came), 100);
         assert!(came[..] == pattern(7, 100)?[..]);
         Ok(())
@@ -835,22 +850,22 @@ mod tests {
         let mut ring = ring(4 * PAGE_SIZE)?;
         let mut other = Storage::new(8 * PAGE_SIZE, None)?;
         let (mut goes, mut came) = (pattern(0, 10000)?, pattern(1, 10000)?);
-        if let Some(mut lease) = ring.lease_room(1, 10000, false) {
-            assert_eq!(copy_from(&lease, &mut goes[..3000]), 3000);
-            assert_eq!(ring.put_part(&mut lease, 3000), 3000);
-            assert_eq!((ring.indices().bytes(), lease.len()), (3000, 7000));
-            assert_eq!(copy_from(&lease, &mut goes[3000..]), 7000);
-            ring.put(lease, 7000);
+        if let Some(mut reservation) = ring.reserve_write(1, 10000, false) {
+            assert_eq!(copy_from(&reservation, &mut goes[..3000]), 3000);
+            assert_eq!(ring.commit_write_part(&mut reservation, 3000), 3000);
+            assert_eq!((ring.indices().readable(), reservation.len()), (3000, 7000));
+            assert_eq!(copy_from(&reservation, &mut goes[3000..]), 7000);
+            ring.commit_write(reservation, 7000);
         }
-        if let Some(mut lease) = ring.lease_bytes(10000) {
-            assert_eq!(copy_to(&lease, &mut came[..5000]), 5000);
+        if let Some(mut reservation) = ring.reserve_read(10000) {
+            assert_eq!(copy_to(&reservation, &mut came[..5000]), 5000);
             assert!(ring.resize(&mut other, &mut KVVec::new()).is_ok());
-            assert_eq!(ring.take_part(&mut lease, 5000), 5000);
-            assert_eq!(lease.len(), 5000);
-            assert_eq!(copy_to(&lease, &mut came[5000..]), 5000);
-            ring.take(lease, 5000);
+            assert_eq!(ring.commit_read_part(&mut reservation, 5000), 5000);
+            assert_eq!(reservation.len(), 5000);
+            assert_eq!(copy_to(&reservation, &mut came[5000..]), 5000);
+            ring.commit_read(reservation, 5000);
         }
-        assert!(ring.reader_keeps.is_none() && ring.indices().is_empty());
+        assert!(ring.old_read_pages.is_none() && ring.indices().is_empty());
         assert!(came[..] == goes[..]);
         Ok(())
     }
@@ -860,19 +875,19 @@ mod tests {
         let (mut ring, mut other) = (ring(PAGE_SIZE)?, ring(PAGE_SIZE)?);
         put(&mut ring, &mut pattern(0, 10)?);
         put(&mut other, &mut pattern(0, 10)?);
-        if let Some(lease) = ring.lease_bytes(10) {
-            other.take(lease, 10);
+        if let Some(reservation) = ring.reserve_read(10) {
+            other.commit_read(reservation, 10);
         }
         assert!(ring.indices().is_reading());
-        assert_eq!(other.indices().bytes(), 10);
-        if let Some(lease) = other.lease_room(1, 10, false) {
-            ring.put(lease, 10);
+        assert_eq!(other.indices().readable(), 10);
+        if let Some(reservation) = other.reserve_write(1, 10, false) {
+            ring.commit_write(reservation, 10);
         }
         assert!(other.indices().is_writing());
-        assert_eq!(ring.indices().room(), PAGE_SIZE - 10);
+        assert_eq!(ring.indices().writable(), PAGE_SIZE - 10);
         // Or the pages would, rightly, be lost with them.
-        ring.indices.take(0);
-        other.indices.put(0);
+        ring.indices.commit_read(0);
+        other.indices.commit_write(0);
         Ok(())
     }
 
@@ -906,26 +921,26 @@ mod tests {
         {
             for (at, old, new) in [(0, 1, 1), (100, 1, usize::MAX), (4000, 200, usize::MAX)] {
                 let mut ring = ring(before * PAGE_SIZE)?;
-                // What is read at the end was there before, or came by the lease.
+                // What is read at the end was there before, or came by the reservation.
                 put(&mut ring, &mut pattern(0, at + old)?);
                 take(&mut ring, &mut pattern(0, at)?);
-                let mut count = ring.indices().bytes();
+                let mut count = ring.indices().readable();
                 let mut goes = pattern(at + count, before * PAGE_SIZE)?;
-                if let Some(lease) = ring.lease_room(1, new, false) {
+                if let Some(reservation) = ring.reserve_write(1, new, false) {
                     let _ = resize(&mut ring, between * PAGE_SIZE);
-                    let reads = ring.lease_bytes(old.div_ceil(2));
+                    let reads = ring.reserve_read(old.div_ceil(2));
                     let _ = resize(&mut ring, 8 * PAGE_SIZE);
                     let _ = resize(&mut ring, before * PAGE_SIZE);
-                    let copied = copy_from(&lease, &mut goes);
-                    count += ring.put(lease, copied);
-                    if let Some(lease) = reads {
-                        ring.take(lease, 0);
+                    let copied = copy_from(&reservation, &mut goes);
+                    count += ring.commit_write(reservation, copied);
+                    if let Some(reservation) = reads {
+                        ring.commit_read(reservation, 0);
                     }
                 }
                 let mut came = pattern(1, count)?;
                 assert_eq!(take(&mut ring, &mut came), count);
                 assert!(came[..] == pattern(at, count)?[..]);
-                assert!(ring.reader_keeps.is_none() && ring.writer_keeps.is_none());
+                assert!(ring.old_read_pages.is_none() && ring.old_write_pages.is_none());
             }
         }
         Ok(())
@@ -949,21 +964,21 @@ mod tests {
         put(&mut ring, &mut pattern(0, 5000)?);
         let (mut goes, mut came) = (pattern(5000, 7000)?, pattern(0, 12000)?);
         let pattern = pattern(0, 12000)?;
-        if let Some(reader) = ring.lease_bytes(3000) {
-            if let Some(writer) = ring.lease_room(1, 7000, false) {
+        if let Some(reader) = ring.reserve_read(3000) {
+            if let Some(writer) = ring.reserve_write(1, 7000, false) {
                 for pages in [8, 3, 16] {
                     assert!(resize(&mut ring, pages * PAGE_SIZE).is_ok());
                 }
                 assert_eq!(ring.indices().capacity(), 16 * PAGE_SIZE);
                 let copied = copy_from(&writer, &mut goes);
-                ring.put(writer, copied);
+                ring.commit_write(writer, copied);
             }
             assert_eq!(copy_to(&reader, &mut came), 3000);
             assert!(came[..3000] == pattern[..3000]);
             // As if the last of them had met a fault.
-            ring.take(reader, 2000);
+            ring.commit_read(reader, 2000);
         }
-        assert!(ring.reader_keeps.is_none() && ring.writer_keeps.is_none());
+        assert!(ring.old_read_pages.is_none() && ring.old_write_pages.is_none());
         assert_eq!(take(&mut ring, &mut came), 10000);
         assert!(came[..10000] == pattern[2000..]);
         Ok(())
@@ -975,22 +990,22 @@ mod tests {
         put(&mut ring, &mut pattern(0, 10)?);
         let (mut goes, mut came) = (pattern(10, 20)?, pattern(0, 100)?);
         for _ in 0..4 {
-            if let Some(lease) = ring.lease_room(20, 20, true) {
-                let copied = copy_from(&lease, &mut goes);
-                ring.put(lease, copied);
+            if let Some(reservation) = ring.reserve_write(20, 20, true) {
+                let copied = copy_from(&reservation, &mut goes);
+                ring.commit_write(reservation, copied);
             }
         }
-        assert_eq!((ring.indices().bytes(), ring.room()), (90, 0));
+        assert_eq!((ring.indices().readable(), ring.writable()), (90, 0));
         assert_eq!(take(&mut ring, &mut came), 10);
         assert_eq!(take(&mut ring, &mut came[..5]), 5);
-        assert_eq!(ring.indices().bytes(), 60);
+        assert_eq!(ring.indices().readable(), 60);
         assert!(came[..5] == pattern(10, 5)?[..]);
-        if let Some(lease) = ring.lease_bytes(100) {
-            assert_eq!(ring.take(lease, 19), 0);
+        if let Some(reservation) = ring.reserve_read(100) {
+            assert_eq!(ring.commit_read(reservation, 19), 0);
         }
         assert_eq!(take(&mut ring, &mut came), 20);
-        assert_eq!(ring.take_back(15), 15);
-        assert_eq!(ring.indices().bytes(), 25);
+        assert_eq!(ring.unwrite(15), 15);
+        assert_eq!(ring.indices().readable(), 25);
         Ok(())
     }
 
@@ -1005,12 +1020,12 @@ mod tests {
         }
         let before = fresh[0].as_ptr();
         let mut whole = 0;
-        if let Some(lease) = ring.lease_bytes(usize::MAX) {
-            let given = lease.for_each_piece(|_, _, len| {
+        if let Some(reservation) = ring.reserve_read(usize::MAX) {
+            let given = reservation.for_each_piece(|_, _, len| {
                 whole += usize::from(len == PAGE_SIZE);
                 len
             });
-            let taken = ring.take_pages(lease, given, &mut fresh);
+            let taken = ring.commit_pages(reservation, given, &mut fresh);
             assert_eq!(taken, 3 * PAGE_SIZE - 100);
         }
         assert!(before != fresh[0].as_ptr());
@@ -1028,16 +1043,16 @@ mod tests {
             fresh.push(Page::new(false)?, GFP_KERNEL)?;
         }
         let mut gone = [ptr::null_mut(); 3];
-        if let Some(lease) = ring.lease_bytes(usize::MAX) {
+        if let Some(reservation) = ring.reserve_read(usize::MAX) {
             let mut places = gone.iter_mut();
-            let given = lease.for_each_piece(|page, _, len| {
+            let given = reservation.for_each_piece(|page, _, len| {
                 places.next().map_or(0, |place| {
                     *place = page.as_ptr();
                     len
                 })
             });
             let resized = resize(&mut ring, 16 * PAGE_SIZE);
-            ring.take_pages(lease, given, &mut fresh);
+            ring.commit_pages(reservation, given, &mut fresh);
             assert!(resized.is_ok());
         }
         for cell in &ring.storage.pages.pages {

@@ -15,7 +15,7 @@ use crate::{
         copy_part,
         Page, //
     },
-    ring::BytesLease, //
+    ring::ReadReservation, //
 };
 use kernel::{
     bindings,
@@ -32,9 +32,9 @@ const MOST: usize = 16;
 /// # Invariants
 ///
 /// It is valid, and the caller holds its lock.
-pub(crate) struct Target(*mut bindings::pipe_inode_info);
+pub(crate) struct DestPipe(*mut bindings::pipe_inode_info);
 
-impl Target {
+impl DestPipe {
     /// # Safety
     ///
     /// `pipe` must be valid, and locked by the caller, for as long as the result is used.
@@ -63,36 +63,40 @@ impl Target {
     /// - `EPIPE`: nobody reads from the pipe; the caller gets `SIGPIPE`.
     /// - `EAGAIN`: it has no room.
     /// - `ENOMEM`.
-    pub(crate) fn give(&mut self, lease: &BytesLease, fresh: &mut KVec<Page>) -> Result<usize> {
-        let mut parcels = Parcels::default();
+    pub(crate) fn splice_to(
+        &mut self,
+        reservation: &ReadReservation,
+        fresh: &mut KVec<Page>,
+    ) -> Result<usize> {
+        let mut batch = SpliceBatch::default();
         fresh.reserve(MOST, GFP_KERNEL)?;
-        if lease.is_packet() {
-            parcels.add_packet(lease)?;
+        if reservation.is_packet() {
+            batch.add_packet(reservation)?;
         } else {
-            lease.for_each_piece(|page, offset, len| {
-                let added = if parcels.count == MOST {
+            reservation.for_each_piece(|page, offset, len| {
+                let added = if batch.count == MOST {
                     Err(EAGAIN)
                 } else if len == PAGE_SIZE {
-                    parcels.add_whole(page, fresh)
+                    batch.add_whole(page, fresh)
                 } else {
-                    parcels.add_copy(page, offset, len)
+                    batch.add_copy(page, offset, len)
                 };
                 added.map_or(0, |()| len)
             });
         }
-        parcels.send(self)
+        batch.send(self)
     }
 }
 
 /// Pages on their way.
-struct Parcels {
+struct SpliceBatch {
     /// Each of the first `count` is a reference.
     pages: [*mut bindings::page; MOST],
     partial: [PartialPage; MOST],
     count: usize,
 }
 
-impl Default for Parcels {
+impl Default for SpliceBatch {
     fn default() -> Self {
         const NOTHING: PartialPage = PartialPage {
             offset: 0,
@@ -107,7 +111,7 @@ impl Default for Parcels {
     }
 }
 
-impl Parcels {
+impl SpliceBatch {
     /// Adds a page that stays where it is, too, until `fresh` takes its place.
     fn add_whole(&mut self, page: &Page, fresh: &mut KVec<Page>) -> Result {
         fresh.push(Page::new(true)?, GFP_KERNEL)?;
@@ -126,10 +130,10 @@ impl Parcels {
     }
 
     /// Adds a copy of a packet, as one.
-    fn add_packet(&mut self, lease: &BytesLease) -> Result {
+    fn add_packet(&mut self, reservation: &ReadReservation) -> Result {
         let copy = Page::new(true)?;
         let mut done = 0;
-        lease.for_each_piece(|page, offset, len| {
+        reservation.for_each_piece(|page, offset, len| {
             if len > PAGE_SIZE - done {
                 return 0;
             }
@@ -156,7 +160,7 @@ impl Parcels {
     }
 
     /// Hands them over; those that the target does not take are released.
-    fn send(mut self, target: &mut Target) -> Result<usize> {
+    fn send(mut self, target: &mut DestPipe) -> Result<usize> {
         if self.count == 0 {
             return Err(ENOMEM);
         }
@@ -168,7 +172,7 @@ impl Parcels {
             ops: &raw const nosteal_pipe_buf_ops,
             spd_release: release,
         };
-        // SAFETY: By the type invariants of `Target`, its pipe is valid and locked. `spd` describes
+        // SAFETY: By the type invariants of `DestPipe`, its pipe is valid and locked. `spd` describes
         // `count` pages, a reference to each of which goes over to the pipe or to `release`.
         let taken = unsafe { splice_to_pipe(target.0, &raw mut spd) };
         to_result(taken.min(0) as c_int)?;
@@ -182,7 +186,7 @@ impl Parcels {
 ///
 /// # Safety
 ///
-/// `spd` must be that of [`Parcels::send`], and `index` less than its count of pages; called once
+/// `spd` must be that of [`SpliceBatch::send`], and `index` less than its count of pages; called once
 /// for each.
 unsafe extern "C" fn release(spd: *mut SplicePipeDesc, index: c_uint) {
     // SAFETY: By the safety requirements, this is a reference that nobody else has or uses.

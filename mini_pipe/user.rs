@@ -40,7 +40,7 @@ pub(crate) trait UserMemory {
     /// # Safety
     ///
     /// As [`UserMemory::copy`].
-    unsafe fn try_copy(&self, _bytes: *mut u8, _len: usize) -> bool {
+    unsafe fn copy_nofault(&self, _bytes: *mut u8, _len: usize) -> bool {
         false
     }
 }
@@ -95,7 +95,7 @@ impl<const DESTINATION: bool> UserMemory for Buffer<DESTINATION> {
     }
 
     #[inline(always)]
-    unsafe fn try_copy(&self, bytes: *mut u8, len: usize) -> bool {
+    unsafe fn copy_nofault(&self, bytes: *mut u8, len: usize) -> bool {
         // SAFETY: By the safety requirements.
         without_faults(|| unsafe { Self::copied(self.at, bytes, len) }) == len
     }

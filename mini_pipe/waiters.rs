@@ -9,33 +9,33 @@ use core::mem;
 /// Which of those who sleep, or of those who poll, a change concerns.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wake {
-    Nobody,
+    None,
     /// One sleeper; all pollers that wait for what this side can do now, but of the exclusive ones
     /// only one.
-    One,
+    Exclusive,
     /// Each of them, whatever it waits for.
-    Everybody,
+    All,
 }
 
 /// Whom of a side a change concerns.
-pub(crate) struct Concerned {
+pub(crate) struct SideWakeup {
     pub(crate) sleepers: Wake,
     pub(crate) pollers: Wake,
     /// Somebody was turned away who would not be now, whether it polls or not.
-    turned_away: bool,
+    retry_eagain: bool,
 }
 
-impl Concerned {
+impl SideWakeup {
     /// It concerns nobody.
-    pub(crate) const NOBODY: Self = Self {
-        sleepers: Wake::Nobody,
-        pollers: Wake::Nobody,
-        turned_away: false,
+    pub(crate) const NONE: Self = Self {
+        sleepers: Wake::None,
+        pollers: Wake::None,
+        retry_eagain: false,
     };
 
     /// Whether it concerns anybody.
     pub(crate) fn is_anybody(&self) -> bool {
-        self.sleepers != Wake::Nobody || self.pollers != Wake::Nobody || self.turned_away
+        self.sleepers != Wake::None || self.pollers != Wake::None || self.retry_eagain
     }
 }
 
@@ -55,16 +55,16 @@ pub(crate) struct Change {
 pub(crate) struct Waiters {
     /// The level at which each of them finds what it waits for, so that waking one is enough.
     /// [`None`] if there is no such level: then all of them look at every rise.
-    ready: Option<usize>,
+    threshold: Option<usize>,
     asleep: usize,
     /// How often one of them has ever fallen asleep, and how often some were woken.
     sleeps: u64,
     wakeups: u64,
     /// How many of the sleepers were kept out by a lease of their own side, and may need less than
     /// `ready`.
-    kept_out: usize,
+    contended: usize,
     /// Somebody who does not sleep was turned away by a lease of its own side.
-    refused: bool,
+    got_eagain: bool,
     /// Somebody has polled edge-triggered: every rise is news to it.
     edges: bool,
 }
@@ -72,23 +72,23 @@ pub(crate) struct Waiters {
 impl Waiters {
     /// Nobody yet. `ready` is the level at which each of them finds what it waits for, if there is
     /// one.
-    pub(crate) const fn new(ready: Option<usize>) -> Self {
+    pub(crate) const fn new(threshold: Option<usize>) -> Self {
         Self {
-            ready,
+            threshold,
             asleep: 0,
             sleeps: 0,
             wakeups: 0,
-            kept_out: 0,
-            refused: false,
+            contended: 0,
+            got_eagain: false,
             edges: false,
         }
     }
 
-    /// Somebody is about to sleep; `kept_out` says whether for the end of a lease of this side.
-    pub(crate) fn fall_asleep(&mut self, kept_out: bool) {
+    /// Somebody is about to sleep; `contended` says whether for the end of a lease of this side.
+    pub(crate) fn add_waiter(&mut self, contended: bool) {
         self.asleep = self.asleep.wrapping_add(1);
         self.count_sleep();
-        self.kept_out = self.kept_out.wrapping_add(usize::from(kept_out));
+        self.contended = self.contended.wrapping_add(usize::from(contended));
     }
 
     /// Somebody is about to sleep, here or until its own bytes have been taken.
@@ -96,16 +96,16 @@ impl Waiters {
         self.sleeps = self.sleeps.wrapping_add(1);
     }
 
-    /// Somebody sleeps no more, for whatever reason. `kept_out` is what it fell asleep with.
-    pub(crate) fn wake_up(&mut self, kept_out: bool) {
+    /// Somebody sleeps no more, for whatever reason. `contended` is what it fell asleep with.
+    pub(crate) fn remove_waiter(&mut self, contended: bool) {
         self.asleep = self.asleep.wrapping_sub(1);
-        self.kept_out = self.kept_out.wrapping_sub(usize::from(kept_out));
+        self.contended = self.contended.wrapping_sub(usize::from(contended));
     }
 
     /// Whether nobody sleeps or was turned away.
     #[inline(always)]
-    pub(crate) fn is_nobody(&self) -> bool {
-        self.asleep == 0 && !self.refused
+    pub(crate) fn is_empty(&self) -> bool {
+        self.asleep == 0 && !self.got_eagain
     }
 
     /// Whether somebody sleeps.
@@ -119,13 +119,13 @@ impl Waiters {
     }
 
     /// `ready` is from now on the level at which each of them finds what it waits for.
-    pub(crate) fn set_ready(&mut self, ready: Option<usize>) {
-        self.ready = ready;
+    pub(crate) fn set_threshold(&mut self, threshold: Option<usize>) {
+        self.threshold = threshold;
     }
 
     /// Somebody who does not sleep was turned away by a lease of this side, and waits for its end.
-    pub(crate) fn refuse(&mut self) {
-        self.refused = true;
+    pub(crate) fn note_eagain(&mut self) {
+        self.got_eagain = true;
     }
 
     /// Somebody polls edge-triggered. From now on every rise is news to the pollers, as in
@@ -136,77 +136,77 @@ impl Waiters {
 
     /// Whom a `change` concerns; `polled` says whether somebody polls.
     #[inline(always)]
-    pub(crate) fn concerned(&mut self, change: &Change, polled: bool) -> Concerned {
-        if self.is_nobody() && !polled {
-            return Concerned::NOBODY;
+    pub(crate) fn select_wakeup(&mut self, change: &Change, polled: bool) -> SideWakeup {
+        if self.is_empty() && !polled {
+            return SideWakeup::NONE;
         }
-        let refused = change.returned && mem::take(&mut self.refused);
+        let got_eagain = change.returned && mem::take(&mut self.got_eagain);
         if change.now == 0 && !change.is_end {
             // There is nothing for anybody, and there may be more.
-            return Concerned::NOBODY;
+            return SideWakeup::NONE;
         }
-        let concerned = self.choose(change, refused, polled);
-        if concerned.is_anybody() {
+        let select_wakeup = self.choose(change, got_eagain, polled);
+        if select_wakeup.is_anybody() {
             self.wakeups = self.wakeups.wrapping_add(1);
         }
-        concerned
+        select_wakeup
     }
 
     /// Everybody, if there is news for them all.
-    pub(crate) fn all_if(&mut self, news: bool) -> Concerned {
-        if !news {
-            return Concerned::NOBODY;
+    pub(crate) fn all_if(&mut self, wake: bool) -> SideWakeup {
+        if !wake {
+            return SideWakeup::NONE;
         }
         self.wakeups = self.wakeups.wrapping_add(1);
-        Concerned {
-            sleepers: Wake::Everybody,
-            pollers: Wake::Everybody,
-            turned_away: false,
+        SideWakeup {
+            sleepers: Wake::All,
+            pollers: Wake::All,
+            retry_eagain: false,
         }
     }
 
     #[inline(always)]
-    fn choose(&self, change: &Change, refused: bool, polled: bool) -> Concerned {
+    fn choose(&self, change: &Change, got_eagain: bool, polled: bool) -> SideWakeup {
         let rose = change.before < change.now;
         // No level is as high as what stands for none.
-        let ready = self.ready.unwrap_or(usize::MAX);
-        let is_ready = ready <= change.now;
-        let was_ready = ready <= change.before;
+        let threshold = self.threshold.unwrap_or(usize::MAX);
+        let is_ready = threshold <= change.now;
+        let was_ready = threshold <= change.before;
         // Some may find enough, and nobody knows which.
-        let unsure = self.ready.is_none() && (rose || refused);
+        let unsure = self.threshold.is_none() && (rose || got_eagain);
 
         let sleepers = if self.asleep == 0 {
-            Wake::Nobody
-        } else if change.returned && self.kept_out > 0 {
+            Wake::None
+        } else if change.returned && self.contended > 0 {
             // They may need less than `ready`, or wait for the end.
             if is_ready {
-                Wake::One
+                Wake::Exclusive
             } else {
-                Wake::Everybody
+                Wake::All
             }
         } else if unsure {
-            Wake::Everybody
+            Wake::All
         } else if (change.returned && !change.is_end) || (is_ready && !was_ready) {
             // Whoever finds enough wakes the next when its own lease ends. Who leaves less than
             // `ready` hands that on, too: a sleeper must not be passed for ever.
-            Wake::One
+            Wake::Exclusive
         } else {
-            Wake::Nobody
+            Wake::None
         };
-        let turned_away = refused && (unsure || is_ready || change.is_end);
+        let retry_eagain = got_eagain && (unsure || is_ready || change.is_end);
         let pollers = if !polled {
-            Wake::Nobody
-        } else if turned_away && change.is_end {
-            Wake::Everybody
-        } else if turned_away || unsure || (is_ready && !was_ready) || (rose && self.edges) {
-            Wake::One
+            Wake::None
+        } else if retry_eagain && change.is_end {
+            Wake::All
+        } else if retry_eagain || unsure || (is_ready && !was_ready) || (rose && self.edges) {
+            Wake::Exclusive
         } else {
-            Wake::Nobody
+            Wake::None
         };
-        Concerned {
+        SideWakeup {
             sleepers,
             pollers,
-            turned_away,
+            retry_eagain,
         }
     }
 }

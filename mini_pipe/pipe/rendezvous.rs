@@ -16,16 +16,16 @@ impl Pipe {
     /// # Errors
     ///
     /// As [`Pipe::write`], if no byte has been taken; none is in the pipe then.
-    pub(super) fn write_in_turn<'a>(
+    pub(super) fn write_rendezvous<'a>(
         &'a self,
         mut state: Guard<'a, State, MutexBackend>,
-        seat: &Seat,
+        end: &OpenEnd,
         call: Call,
         from: &mut impl Source,
     ) -> Result<usize> {
         let mut wait = Wait::default();
         while state.is_writing() {
-            if state.ends.readers(seat) == Peer::Left {
+            if state.ends.readers(end) == Peer::Closed {
                 drop(state);
                 call.raise_sigpipe();
                 return Err(EPIPE);
@@ -43,16 +43,16 @@ impl Pipe {
             if rest == 0 && (put == 0 || state.ring.indices().is_empty()) {
                 break EFAULT;
             }
-            if state.ends.readers(seat) == Peer::Left {
+            if state.ends.readers(end) == Peer::Closed {
                 break EPIPE;
             }
             // Its turn keeps out others, not itself.
-            state.turn = false;
-            let lease = state.lease_room(call, whole, rest);
-            state.turn = true;
-            if let Some(lease) = lease {
+            state.rendezvous_active = false;
+            let reservation = state.reserve_write(call, whole, rest);
+            state.rendezvous_active = true;
+            if let Some(reservation) = reservation {
                 drop(state);
-                let (more, unreadable) = self.fill(lease, call, whole, from);
+                let (more, unreadable) = self.fill(reservation, call, whole, from);
                 put += more;
                 fault = unreadable;
                 state = self.state.lock();
@@ -62,41 +62,41 @@ impl Pipe {
                 break ERESTARTSYS;
             }
             state.waiting_writers.count_sleep();
-            interrupted = self.turn.wait_interruptible(&mut state);
+            interrupted = self.drained.wait_interruptible(&mut state);
         };
 
-        let taken = put - self.end_turn(state, put);
+        let taken = put - self.finish_rendezvous(state, put);
         if end == EPIPE {
             call.raise_sigpipe();
         }
-        some_or(taken, end)
+        short_count_or(taken, end)
     }
 
     /// Ends a turn. Takes back the newest bytes of the ring, at most `most` and none that a reader
     /// has on lease; returns how many. Wakes the next writer.
-    fn end_turn(&self, mut guard: Guard<'_, State, MutexBackend>, most: usize) -> usize {
+    fn finish_rendezvous(&self, mut guard: Guard<'_, State, MutexBackend>, most: usize) -> usize {
         let state = &mut *guard;
-        let before = state.ring.room();
-        let taken_back = state.ring.take_back(most);
-        state.bytes_in -= taken_back as u64;
-        state.turn = false;
+        let before = state.ring.writable();
+        let unwritten = state.ring.unwrite(most);
+        state.bytes_in -= unwritten as u64;
+        state.rendezvous_active = false;
         let change = Change {
             before,
-            now: state.ring.room(),
+            now: state.ring.writable(),
             returned: true,
             is_end: false,
         };
         let writers = state
             .waiting_writers
-            .concerned(&change, !self.writers.pollers.is_empty());
+            .select_wakeup(&change, !self.writers.pollers.is_empty());
         drop(guard);
-        self.tell(News {
-            readers: Concerned::NOBODY,
+        self.send_wakeups(Wakeups {
+            readers: SideWakeup::NONE,
             signal_readers: false,
             signal_writers: writers.is_anybody(),
             writers,
-            turn: false,
+            rendezvous: false,
         });
-        taken_back
+        unwritten
     }
 }

@@ -18,8 +18,8 @@ use kernel::{
 
 impl Pipe {
     /// Returns how many bytes wait for a reader, as `FIONREAD`.
-    pub(crate) fn bytes(&self) -> usize {
-        self.state.lock().ring.indices().bytes()
+    pub(crate) fn readable(&self) -> usize {
+        self.state.lock().ring.indices().readable()
     }
 
     /// Returns how many bytes the pipe can hold, as `F_GETPIPE_SZ`.
@@ -48,7 +48,7 @@ impl Pipe {
         let state = self.state.lock();
         let before = state.ring.indices().capacity();
         let pages = state.ring.storage().page_count();
-        let payer = state.ring.storage().payer().cloned();
+        let account = state.ring.storage().account().cloned();
         if capacity == before {
             self.tell_size(state);
             return Ok(true);
@@ -59,13 +59,13 @@ impl Pipe {
         if grows || capacity == 0 {
             limits::check(capacity)?;
         }
-        let charge = payer
+        let charge = account
             .as_ref()
-            .map(|payer| payer.charge(pages_for(capacity)));
+            .map(|account| account.charge(pages_for(capacity)));
         let is_above = |limit| {
-            payer
+            account
                 .as_ref()
-                .is_some_and(|payer| payer.is_above(limit, pages))
+                .is_some_and(|account| account.is_above(limit, pages))
         };
         if grows && (is_above(params::user_pages_soft()) || is_above(params::user_pages_hard())) {
             return Err(EPERM);
@@ -79,7 +79,7 @@ impl Pipe {
             return Ok(false);
         }
         state.ring.resize(&mut storage, &mut displaced)?;
-        state.waiting_writers.set_ready(enough_room(capacity));
+        state.waiting_writers.set_threshold(enough_room(capacity));
         self.tell_size(state);
         Ok(true)
     }
@@ -89,12 +89,12 @@ impl Pipe {
     fn tell_size(&self, mut state: Guard<'_, State, MutexBackend>) {
         let writers = state.waiting_writers.all_if(true);
         drop(state);
-        self.tell(News {
-            readers: Concerned::NOBODY,
+        self.send_wakeups(Wakeups {
+            readers: SideWakeup::NONE,
             writers,
             signal_readers: false,
             signal_writers: false,
-            turn: true,
+            rendezvous: true,
         });
     }
 
@@ -123,14 +123,14 @@ impl Pipe {
 
     /// Whether the pipe came into the world with both its ends.
     pub(crate) fn is_private(&self) -> bool {
-        self.state.lock().ends.is_complete()
+        self.state.lock().ends.is_anonymous()
     }
 
     /// Prints the lines of /proc/PID/fdinfo.
     pub(crate) fn show(&self, to: &SeqFile) {
         let state = self.state.lock();
         let indices = state.ring.indices();
-        let (capacity, bytes) = (indices.capacity(), indices.bytes());
+        let (capacity, bytes) = (indices.capacity(), indices.readable());
         let (readers, writers) = state.ends.counts();
         let policy = state.policy;
         let (bytes_in, bytes_out) = (state.bytes_in, state.bytes_out);

@@ -3,50 +3,50 @@
 //! Bytes on their way: all at once under the mutex, or in pieces under leases.
 
 use super::*;
-use crate::watch::{
+use crate::spin::{
     self,
-    Watch, //
+    Spinner, //
 };
 use kernel::page::PAGE_SIZE;
 
 /// A long copy is made in pieces of so many bytes where the other side can wait awake: it gets the
 /// first while the second is being copied.
-const PIECE: usize = 8 * PAGE_SIZE;
+const CHUNK: usize = 8 * PAGE_SIZE;
 
 impl Pipe {
     /// Tells that `holder` has moved so many bytes without a lease, and returns how many.
     #[inline(always)]
-    pub(super) fn moved_at_once<'a>(
+    pub(super) fn finish_fast<'a>(
         &'a self,
         mut state: Guard<'a, State, MutexBackend>,
-        holder: Leaseholder,
+        holder: Dir,
         moved: usize,
     ) -> usize {
         // Pollers of its own side have nothing new: no lease ends here.
         let others = match holder {
-            Leaseholder::Reader => &self.writers,
-            Leaseholder::Writer => &self.readers,
+            Dir::Read => &self.writers,
+            Dir::Write => &self.readers,
         };
-        if !state.is_quiet() || !others.pollers.is_empty() {
+        if !state.has_no_waiters() || !others.pollers.is_empty() {
             return match holder {
-                Leaseholder::Reader => self.moved_with_news::<true>(state, moved),
-                Leaseholder::Writer => self.moved_with_news::<false>(state, moved),
+                Dir::Read => self.finish_slow::<true>(state, moved),
+                Dir::Write => self.finish_slow::<false>(state, moved),
             };
         }
         state.count(&holder, moved);
         drop(state);
-        others.watch.tell();
+        others.spinner.stop();
         match holder {
-            Leaseholder::Reader => self.subscribers.signal_writers(),
-            Leaseholder::Writer => self.subscribers.signal_readers(),
+            Dir::Read => self.fasync.kill_writers(),
+            Dir::Write => self.fasync.kill_readers(),
         }
         moved
     }
 
-    /// Goes on with [`Pipe::moved_at_once`] where somebody waits: one for readers, one for writers,
+    /// Goes on with [`Pipe::finish_fast`] where somebody waits: one for readers, one for writers,
     /// so that half of the questions are answered when it is compiled.
     #[cold]
-    fn moved_with_news<'a, const READING: bool>(
+    fn finish_slow<'a, const READING: bool>(
         &'a self,
         mut state: Guard<'a, State, MutexBackend>,
         moved: usize,
@@ -54,18 +54,18 @@ impl Pipe {
         let (bytes, room) = state.levels();
         let (holder, before) = if READING {
             (
-                Leaseholder::Reader,
+                Dir::Read,
                 (bytes.wrapping_add(moved), room.wrapping_sub(moved)),
             )
         } else {
             (
-                Leaseholder::Writer,
+                Dir::Write,
                 (bytes.wrapping_sub(moved), room.wrapping_add(moved)),
             )
         };
-        let news = self.news(&mut state, before, holder, moved, true);
+        let wakeups = self.collect_wakeups(&mut state, before, holder, moved, true);
         drop(state);
-        self.tell(news);
+        self.send_wakeups(wakeups);
         moved
     }
 
@@ -75,43 +75,42 @@ impl Pipe {
     #[inline(never)]
     pub(super) fn drain(
         &self,
-        mut lease: BytesLease,
+        mut reservation: ReadReservation,
         mut rest: usize,
         to: &mut impl Destination,
     ) -> usize {
         let mut drained = 0;
         loop {
-            let (copied, fault) = in_pieces(lease.len(), &self.writers.watch, |skip, len| {
-                lease.copy_to(skip, len, to)
-            });
+            let (copied, fault) =
+                copy_chunked(reservation.len(), &self.writers.spinner, |skip, len| {
+                    reservation.copy_to(skip, len, to)
+                });
             let mut state = self.state.lock();
             let before = state.levels();
-            let (taken, next) = if copied < lease.len() && !fault {
-                (state.ring.take_part(&mut lease, copied), Some(lease))
+            let (taken, next) = if copied < reservation.len() && !fault {
+                (
+                    state.ring.commit_read_part(&mut reservation, copied),
+                    Some(reservation),
+                )
             } else {
-                let last = fault || lease.is_packet() || rest == 0 || to.is_empty();
-                let taken = state.ring.take(lease, copied);
+                let last = fault || reservation.is_packet() || rest == 0 || to.is_empty();
+                let taken = state.ring.commit_read(reservation, copied);
                 let next = if last {
                     None
                 } else {
-                    state.ring.lease_stream(to.len().min(rest))
+                    state.ring.reserve_stream(to.len().min(rest))
                 };
-                rest -= next.as_ref().map_or(0, BytesLease::len);
+                rest -= next.as_ref().map_or(0, ReadReservation::len);
                 (taken, next)
             };
-            let news = self.news(
-                &mut state,
-                before,
-                Leaseholder::Reader,
-                taken,
-                next.is_none(),
-            );
+            let wakeups =
+                self.collect_wakeups(&mut state, before, Dir::Read, taken, next.is_none());
             drop(state);
-            self.tell(news);
+            self.send_wakeups(wakeups);
 
             drained += taken;
             match next {
-                Some(next) => lease = next,
+                Some(next) => reservation = next,
                 None => return drained,
             }
         }
@@ -123,37 +122,43 @@ impl Pipe {
     #[inline(never)]
     pub(super) fn fill(
         &self,
-        mut lease: RoomLease,
+        mut reservation: WriteReservation,
         call: Call,
         whole: usize,
         from: &mut impl Source,
     ) -> (usize, bool) {
         let mut filled = 0;
         loop {
-            let (copied, fault) = in_pieces(lease.len(), &self.readers.watch, |skip, len| {
-                lease.copy_from(skip, len, from)
-            });
+            let (copied, fault) =
+                copy_chunked(reservation.len(), &self.readers.spinner, |skip, len| {
+                    reservation.copy_from(skip, len, from)
+                });
             let mut state = self.state.lock();
             let before = state.levels();
-            let (put, next) = if copied < lease.len() && !fault {
-                (state.ring.put_part(&mut lease, copied), Some(lease))
+            let (put, next) = if copied < reservation.len() && !fault {
+                (
+                    state.ring.commit_write_part(&mut reservation, copied),
+                    Some(reservation),
+                )
             } else {
-                let unused = fault && lease.is_indivisible();
-                let put = state.ring.put(lease, if unused { 0 } else { copied });
+                let unused = fault && reservation.is_atomic();
+                let put = state
+                    .ring
+                    .commit_write(reservation, if unused { 0 } else { copied });
                 let next = if fault || from.is_empty() {
                     None
                 } else {
-                    state.lease_room(call, whole, from.len())
+                    state.reserve_write(call, whole, from.len())
                 };
                 (put, next)
             };
-            let news = self.news(&mut state, before, Leaseholder::Writer, put, next.is_none());
+            let wakeups = self.collect_wakeups(&mut state, before, Dir::Write, put, next.is_none());
             drop(state);
-            self.tell(news);
+            self.send_wakeups(wakeups);
 
             filled += put;
             match next {
-                Some(next) => lease = next,
+                Some(next) => reservation = next,
                 None => return (filled, fault),
             }
         }
@@ -165,18 +170,18 @@ impl Pipe {
 /// falls short or somebody watches for what is done. Where nobody can, all are one piece. Returns
 /// how many bytes that is, and whether one fell short.
 #[inline(always)]
-fn in_pieces(
+fn copy_chunked(
     len: usize,
-    watch: &Watch,
+    spinner: &Spinner,
     mut copy: impl FnMut(usize, usize) -> usize,
 ) -> (usize, bool) {
-    let piece = if watch::is_possible() { PIECE } else { len };
+    let piece = if spin::can_spin() { CHUNK } else { len };
     let mut done = 0;
     loop {
         let copied = copy(done, piece);
         done += copied;
         let fault = copied < piece && done < len;
-        if fault || done == len || watch.is_watched() {
+        if fault || done == len || spinner.has_spinner() {
             return (done, fault);
         }
     }

@@ -2,7 +2,7 @@
 
 //! Waiting, awake or asleep, and telling those who wait.
 //!
-//! Whoever changes something finds out under the mutex whom that concerns, which is its [`News`],
+//! Whoever changes something finds out under the mutex whom that concerns, which is its [`Wakeups`],
 //! and tells them when it has dropped the mutex.
 
 use super::*;
@@ -23,20 +23,20 @@ pub(super) struct Wait {
 
 /// Who moves bytes.
 #[derive(PartialEq, Eq)]
-pub(super) enum Leaseholder {
-    Reader,
-    Writer,
+pub(super) enum Dir {
+    Read,
+    Write,
 }
 
 /// Whom a change concerns, and how they are told.
 #[must_use = "those whom it concerns must be told"]
-pub(super) struct News {
-    pub(super) readers: Concerned,
-    pub(super) writers: Concerned,
+pub(super) struct Wakeups {
+    pub(super) readers: SideWakeup,
+    pub(super) writers: SideWakeup,
     pub(super) signal_readers: bool,
     pub(super) signal_writers: bool,
     /// The writer whose turn it is looks whether its bytes are gone.
-    pub(super) turn: bool,
+    pub(super) rendezvous: bool,
 }
 
 impl Pipe {
@@ -45,13 +45,13 @@ impl Pipe {
     /// # Errors
     ///
     /// `ERESTARTSYS`: a signal came.
-    pub(super) fn wait_to_splice(&self, seat: &Seat, call: Call) -> Result {
+    pub(super) fn wait_to_splice(&self, end: &OpenEnd, call: Call) -> Result {
         let mut wait = Wait::default();
         let mut state = self.state.lock();
         loop {
             let indices = state.ring.indices();
-            let bytes = indices.bytes() > 0 && !indices.is_reading();
-            if bytes || state.is_at_end(seat) {
+            let bytes = indices.readable() > 0 && !indices.is_reading();
+            if bytes || state.is_at_end(end) {
                 drop(state);
                 // Another one may come first, for this one has nothing yet.
                 self.readers.sleepers.notify_sync();
@@ -74,12 +74,12 @@ impl Pipe {
         call: Call,
         wait: &mut Wait,
     ) -> Result<Guard<'a, State, MutexBackend>> {
-        let kept_out = state.ring.indices().is_reading();
+        let contended = state.ring.indices().is_reading();
         self.wait(
             state,
             &self.readers,
             |state| &mut state.waiting_readers,
-            kept_out,
+            contended,
             call,
             wait,
         )
@@ -97,19 +97,19 @@ impl Pipe {
         call: Call,
         wait: &mut Wait,
     ) -> Result<Guard<'a, State, MutexBackend>> {
-        let kept_out = state.is_writing();
+        let contended = state.is_writing();
         self.wait(
             state,
             &self.writers,
             |state| &mut state.waiting_writers,
-            kept_out,
+            contended,
             call,
             wait,
         )
     }
 
     /// Waits for a change that concerns `side`: first awake, if that may be worth it, and the next
-    /// time asleep. `kept_out` says whether for the end of a lease of that side.
+    /// time asleep. `contended` says whether for the end of a lease of that side.
     ///
     /// # Errors
     ///
@@ -120,13 +120,13 @@ impl Pipe {
         mut state: Guard<'a, State, MutexBackend>,
         side: &Side,
         waiters: impl Fn(&mut State) -> &mut Waiters,
-        kept_out: bool,
+        contended: bool,
         call: Call,
         wait: &mut Wait,
     ) -> Result<Guard<'a, State, MutexBackend>> {
         if call.is_nonblocking() {
-            if kept_out {
-                waiters(&mut state).refuse();
+            if contended {
+                waiters(&mut state).note_eagain();
             }
             return Err(EAGAIN);
         }
@@ -134,38 +134,38 @@ impl Pipe {
             return Err(ERESTARTSYS);
         }
         if wait.since.is_none() {
-            wait.since = side.watch.begin();
-            if let Some(since) = wait.since.filter(|_| side.watch.announce()) {
+            wait.since = side.spinner.begin();
+            if let Some(since) = wait.since.filter(|_| side.spinner.arm()) {
                 drop(state);
-                side.watch.watch(since);
+                side.spinner.spin(since);
                 wait.interrupted = current!().signal_pending();
                 return Ok(self.state.lock());
             }
         }
-        waiters(&mut state).fall_asleep(kept_out);
+        waiters(&mut state).add_waiter(contended);
         wait.interrupted = side.sleepers.wait_interruptible(&mut state);
-        waiters(&mut state).wake_up(kept_out);
+        waiters(&mut state).remove_waiter(contended);
         if let Some(since) = wait.since.take() {
-            side.watch.end(since);
+            side.spinner.update_hint(since);
         }
         Ok(state)
     }
 
     /// Wakes and signals whom a change concerns. The mutex is not held.
     #[inline(always)]
-    pub(super) fn tell(&self, news: News) {
-        self.writers.watch.tell();
-        self.readers.watch.tell();
-        self.writers.wake(news.writers);
-        self.readers.wake(news.readers);
-        if news.turn {
-            self.turn.notify_one();
+    pub(super) fn send_wakeups(&self, wakeups: Wakeups) {
+        self.writers.spinner.stop();
+        self.readers.spinner.stop();
+        self.writers.wake(wakeups.writers);
+        self.readers.wake(wakeups.readers);
+        if wakeups.rendezvous {
+            self.drained.notify_one();
         }
-        if news.signal_writers {
-            self.subscribers.signal_writers();
+        if wakeups.signal_writers {
+            self.fasync.kill_writers();
         }
-        if news.signal_readers {
-            self.subscribers.signal_readers();
+        if wakeups.signal_readers {
+            self.fasync.kill_readers();
         }
     }
 
@@ -173,25 +173,25 @@ impl Pipe {
     /// were `before`: on the other side, since there may be more for it now, and on the holder's
     /// own, which its lease kept out until it `ended`.
     #[inline(always)]
-    pub(super) fn news(
+    pub(super) fn collect_wakeups(
         &self,
         state: &mut State,
         before: (usize, usize),
-        holder: Leaseholder,
+        holder: Dir,
         moved: usize,
         ended: bool,
-    ) -> News {
-        let reading = holder == Leaseholder::Reader;
+    ) -> Wakeups {
+        let reading = holder == Dir::Read;
         state.count(&holder, moved);
         let read_polled = !self.readers.pollers.is_empty();
         let write_polled = !self.writers.pollers.is_empty();
-        if state.is_quiet() && !read_polled && !write_polled {
-            return News {
-                readers: Concerned::NOBODY,
-                writers: Concerned::NOBODY,
+        if state.has_no_waiters() && !read_polled && !write_polled {
+            return Wakeups {
+                readers: SideWakeup::NONE,
+                writers: SideWakeup::NONE,
                 signal_readers: !reading,
                 signal_writers: reading,
-                turn: false,
+                rendezvous: false,
             };
         }
         let (bytes, room) = state.levels();
@@ -208,15 +208,15 @@ impl Pipe {
             returned: ended && !reading,
             is_end: false,
         };
-        let readers = state.waiting_readers.concerned(&readers, read_polled);
-        let writers = state.waiting_writers.concerned(&writers, write_polled);
-        News {
+        let readers = state.waiting_readers.select_wakeup(&readers, read_polled);
+        let writers = state.waiting_writers.select_wakeup(&writers, write_polled);
+        Wakeups {
             // On its own side, those that the lease turned away.
             signal_writers: reading || writers.is_anybody(),
             signal_readers: !reading || readers.is_anybody(),
             readers,
             writers,
-            turn: state.turn,
+            rendezvous: state.rendezvous_active,
         }
     }
 }
@@ -225,23 +225,25 @@ impl State {
     /// What the waiters wait for: how many bytes a reader finds, and room for how many a writer.
     #[inline(always)]
     pub(super) fn levels(&self) -> (usize, usize) {
-        (self.ring.indices().bytes(), self.ring.room())
+        (self.ring.indices().readable(), self.ring.writable())
     }
 
     /// Counts bytes that have gone in or come out.
     #[inline(always)]
-    pub(super) fn count(&mut self, holder: &Leaseholder, moved: usize) {
+    pub(super) fn count(&mut self, holder: &Dir, moved: usize) {
         let total = match holder {
-            Leaseholder::Reader => &mut self.bytes_out,
-            Leaseholder::Writer => &mut self.bytes_in,
+            Dir::Read => &mut self.bytes_out,
+            Dir::Write => &mut self.bytes_in,
         };
         *total = total.wrapping_add(moved as u64);
     }
 
     /// Whether nobody waits for a change, but for those who poll.
     #[inline(always)]
-    pub(super) fn is_quiet(&self) -> bool {
-        self.waiting_readers.is_nobody() && self.waiting_writers.is_nobody() && !self.turn
+    pub(super) fn has_no_waiters(&self) -> bool {
+        self.waiting_readers.is_empty()
+            && self.waiting_writers.is_empty()
+            && !self.rendezvous_active
     }
 }
 
@@ -250,16 +252,16 @@ impl Side {
     /// stand before those that wait for a wake-up of their own. One is woken as by a caller that is
     /// about to sleep: it mostly is.
     #[inline(always)]
-    pub(super) fn wake(&self, concerned: Concerned) {
-        match concerned.pollers {
-            Wake::Nobody => {}
-            Wake::One => self.pollers.wake(self.events),
-            Wake::Everybody => self.pollers.wake_all(),
+    pub(super) fn wake(&self, select_wakeup: SideWakeup) {
+        match select_wakeup.pollers {
+            Wake::None => {}
+            Wake::Exclusive => self.pollers.wake(self.events),
+            Wake::All => self.pollers.wake_all(),
         }
-        match concerned.sleepers {
-            Wake::Nobody => {}
-            Wake::One => self.sleepers.notify_sync(),
-            Wake::Everybody => self.sleepers.notify_all(),
+        match select_wakeup.sleepers {
+            Wake::None => {}
+            Wake::Exclusive => self.sleepers.notify_sync(),
+            Wake::All => self.sleepers.notify_all(),
         }
     }
 }

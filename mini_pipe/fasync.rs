@@ -18,14 +18,14 @@ use kernel::{
 /// A file that is both ends is on both lists, and has one flag for that, `O_ASYNC`, by which the
 /// kernel knows whether it must be taken off when it is closed. So all three change under one lock.
 #[pin_data]
-pub(crate) struct Subscribers {
+pub(crate) struct Fasync {
     #[pin]
     changing: Mutex<()>,
     readers: List,
     writers: List,
 }
 
-impl Subscribers {
+impl Fasync {
     /// Nobody yet.
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
@@ -42,7 +42,7 @@ impl Subscribers {
     /// # Errors
     ///
     /// `ENOMEM`; nothing is changed then.
-    pub(crate) fn set(
+    pub(crate) fn update(
         &self,
         reads: bool,
         writes: bool,
@@ -53,15 +53,15 @@ impl Subscribers {
         let _changing = self.changing.lock();
         let mut changed = false;
         if reads {
-            changed = self.readers.set(fd, file, on)?;
+            changed = self.readers.update(fd, file, on)?;
         }
         if writes {
-            match self.writers.set(fd, file, on) {
+            match self.writers.update(fd, file, on) {
                 Ok(too) => changed |= too,
                 Err(error) => {
                     if changed {
                         // Taking off cannot fail.
-                        let _ = self.readers.set(fd, file, false);
+                        let _ = self.readers.update(fd, file, false);
                     }
                     return Err(error);
                 }
@@ -72,14 +72,14 @@ impl Subscribers {
 
     /// Tells those that read: there may be something to read.
     #[inline(always)]
-    pub(crate) fn signal_readers(&self) {
-        self.readers.send(bindings::POLL_IN);
+    pub(crate) fn kill_readers(&self) {
+        self.readers.kill(bindings::POLL_IN);
     }
 
     /// Tells those that write: there may be room.
     #[inline(always)]
-    pub(crate) fn signal_writers(&self) {
-        self.writers.send(bindings::POLL_OUT);
+    pub(crate) fn kill_writers(&self) {
+        self.writers.kill(bindings::POLL_OUT);
     }
 }
 
@@ -96,7 +96,7 @@ impl List {
         Self(Opaque::new(core::ptr::null_mut()))
     }
 
-    fn set(&self, fd: c_int, file: &File, on: bool) -> Result<bool> {
+    fn update(&self, fd: c_int, file: &File, on: bool) -> Result<bool> {
         // SAFETY: The file is open; the list is used by these two functions only, which lock it.
         let changed =
             unsafe { bindings::fasync_helper(fd, file.as_ptr(), c_int::from(on), self.0.get()) };
@@ -107,7 +107,7 @@ impl List {
     /// Sends each of them its signal, `SIGIO` if it asked for no other; `band` is the signal's
     /// `si_code`.
     #[inline(always)]
-    fn send(&self, band: c_uint) {
+    fn kill(&self, band: c_uint) {
         // SAFETY: The list's head is one word, which is only looked at here, and not followed.
         let nobody = unsafe { self.0.get().read_volatile() }.is_null();
         if !nobody {
