@@ -1,102 +1,117 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Writes that wait for their reader: [`Policy::Rendezvous`].
+//! Writes that return when their bytes have been read: [`Policy::Rendezvous`].
 //!
-//! A writer that waits keeps its *turn* from before its first byte goes in until its last one has
-//! been taken. All others wait for that, as for the end of a lease; so its bytes are the newest in
-//! the ring, and it can take back what nobody has taken. Bytes on lease to a reader count as taken.
+//! Such a write makes the rendezvous *active* before its first byte is in the ring, and until its
+//! last byte has been read. All other writers are contended meanwhile, so its bytes are the newest
+//! in the ring, and it can remove those that nobody has read. Bytes that a reader has reserved
+//! count as read.
 
-use super::*;
-use crate::waiters::Change;
+use crate::{
+    pipe::{
+        call::Call,
+        ends::OpenEnd,
+        short_count_or,
+        state::StateGuard,
+        wait::{
+            waiters::Change,
+            wakeups::Wakeups, //
+        },
+        Pipe,
+        Wait, //
+    },
+    ring::{
+        dir::{
+            Dir,
+            Writing, //
+        },
+        user::UserMemory, //
+    }, //
+};
+use kernel::prelude::*;
 
 impl Pipe {
-    /// As [`Pipe::write`], but returns when the last byte has been taken, and returns how many have
-    /// been. `from` is not empty, the call blocks. May sleep.
+    /// Writes `from`, which is not empty, and returns when the last byte has been read. The call is
+    /// blocking. Returns how many bytes have been read.
     ///
     /// # Errors
     ///
-    /// As [`Pipe::write`], if no byte has been taken; none is in the pipe then.
-    pub(super) fn write_rendezvous<'a>(
+    /// Those of [`Pipe::write`], if no byte has been read. None is left in the pipe then.
+    pub(crate) fn write_rendezvous<'a>(
         &'a self,
-        mut state: Guard<'a, State, MutexBackend>,
+        mut guard: StateGuard<'a>,
         end: &OpenEnd,
         call: Call,
-        from: &mut impl Source,
+        from: &mut impl UserMemory<Writing>,
     ) -> Result<usize> {
         let mut wait = Wait::default();
-        while state.is_writing() {
-            if state.ends.readers(end) == Peer::Closed {
-                drop(state);
+        while guard.is_contended(Dir::Write) {
+            if guard.is_broken(end) {
+                drop(guard);
                 call.raise_sigpipe();
                 return Err(EPIPE);
             }
-            state = self.wait_for_room(state, call, &mut wait)?;
+            guard = self.wait(guard, Dir::Write, call, &mut wait)?;
         }
         let mut interrupted = wait.interrupted;
 
         let whole = from.len();
-        let mut put = 0;
+        let mut written = 0;
         let mut fault = false;
-        let end = loop {
+        let error = loop {
             let rest = if fault { 0 } else { from.len() };
-            // Done before anything else is looked at: what was taken whole is not broken.
-            if rest == 0 && (put == 0 || state.ring.indices().is_empty()) {
+            // Tested first: a write whose bytes have all been read has succeeded.
+            if rest == 0 && (written == 0 || guard.ring.indices().is_empty()) {
                 break EFAULT;
             }
-            if state.ends.readers(end) == Peer::Closed {
+            if guard.is_broken(end) {
                 break EPIPE;
             }
-            // Its turn keeps out others, not itself.
-            state.rendezvous_active = false;
-            let reservation = state.reserve_write(call, whole, rest);
-            state.rendezvous_active = true;
+            // The rendezvous excludes other writers, not its own.
+            guard.rendezvous_active = false;
+            let reservation = guard.reserve_write(call, whole, rest);
+            guard.rendezvous_active = true;
             if let Some(reservation) = reservation {
-                drop(state);
-                let (more, unreadable) = self.fill(reservation, call, whole, from);
-                put += more;
-                fault = unreadable;
-                state = self.state.lock();
+                drop(guard);
+                let (filled, faulted) = self.fill(reservation, call, whole, from);
+                written += filled;
+                fault = faulted;
+                guard = self.state.lock();
                 continue;
             }
             if interrupted {
                 break ERESTARTSYS;
             }
-            state.waiting_writers.count_sleep();
-            interrupted = self.drained.wait_interruptible(&mut state);
+            guard.waiters.write.count_sleep();
+            interrupted = self.drained.wait_interruptible(&mut guard);
         };
 
-        let taken = put - self.finish_rendezvous(state, put);
-        if end == EPIPE {
+        let read = written - self.finish_rendezvous(guard, written);
+        if error == EPIPE {
             call.raise_sigpipe();
         }
-        short_count_or(taken, end)
+        short_count_or(read, error)
     }
 
-    /// Ends a turn. Takes back the newest bytes of the ring, at most `most` and none that a reader
-    /// has on lease; returns how many. Wakes the next writer.
-    fn finish_rendezvous(&self, mut guard: Guard<'_, State, MutexBackend>, most: usize) -> usize {
+    /// Ends the rendezvous: removes the newest bytes of the ring, at most `most` and none that a
+    /// reader has reserved, and wakes the next writer. Returns how many bytes were removed.
+    fn finish_rendezvous(&self, mut guard: StateGuard<'_>, most: usize) -> usize {
         let state = &mut *guard;
-        let before = state.ring.writable();
-        let unwritten = state.ring.unwrite(most);
-        state.bytes_in -= unwritten as u64;
+        let before = state.ring.occupancy().writable;
+        let removed = state.ring.unwrite(most);
+        state.total.write -= removed as u64;
         state.rendezvous_active = false;
         let change = Change {
             before,
-            now: state.ring.writable(),
-            returned: true,
-            is_end: false,
+            now: state.ring.occupancy().writable,
+            released: true,
+            is_eof: false,
+            polled: self.polled().write,
         };
-        let writers = state
-            .waiting_writers
-            .select_wakeup(&change, !self.writers.pollers.is_empty());
-        drop(guard);
-        self.send_wakeups(Wakeups {
-            readers: SideWakeup::NONE,
-            signal_readers: false,
-            signal_writers: writers.is_anybody(),
-            writers,
-            rendezvous: false,
-        });
-        unwritten
+        let mut wakeups = Wakeups::SPINNERS;
+        wakeups.dirs.write.waiters = state.waiters.write.on_change(change);
+        wakeups.dirs.write.fasync = wakeups.dirs.write.waiters.is_any();
+        self.unlock_and_wake(guard, wakeups);
+        removed
     }
 }

@@ -1,153 +1,172 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What one can ask of a pipe, and change.
+//! What a user can ask of a pipe, and change.
 
-use super::*;
 use crate::{
-    limits,
-    params,
+    pipe::{
+        policy::Policy,
+        state::StateGuard,
+        wait::wakeups::Wakeups,
+        Pipe, //
+    },
     ring::{
-        pages_for,
-        Storage, //
-    }, //
+        dir::{
+            Dir,
+            PerDir, //
+        },
+        storage::{
+            pages_for,
+            Storage, //
+        }, //
+    },
+    sys::account::UserAccount, //
 };
-use kernel::{
-    seq_file::SeqFile,
-    seq_print, //
-};
+use kernel::prelude::*;
+
+/// How large a pipe is.
+pub(crate) struct Size {
+    /// In bytes.
+    pub(crate) capacity: usize,
+    /// How many pages it has.
+    pub(crate) pages: usize,
+    /// Who pays for the pages; [`None`] for the system.
+    pub(crate) account: Option<UserAccount>,
+}
+
+/// The state of a pipe, as fdinfo shows it.
+pub(crate) struct Status {
+    /// In bytes.
+    pub(crate) capacity: usize,
+    /// How many bytes are readable.
+    pub(crate) readable: usize,
+    pub(crate) policy: Policy,
+    /// How many files have each end open.
+    pub(crate) open_files: PerDir<usize>,
+    /// How many bytes have been read and written since the pipe was made.
+    pub(crate) total: PerDir<u64>,
+    /// How often a task of each direction began to sleep.
+    pub(crate) sleeps: PerDir<u64>,
+    /// How often waiters of each direction were woken.
+    pub(crate) wakeups: PerDir<u64>,
+}
 
 impl Pipe {
-    /// Returns how many bytes wait for a reader, as `FIONREAD`.
+    /// How many bytes are readable: FIONREAD.
+    ///
+    /// Context: process context; may sleep.
     pub(crate) fn readable(&self) -> usize {
         self.state.lock().ring.indices().readable()
     }
 
-    /// Returns how many bytes the pipe can hold, as `F_GETPIPE_SZ`.
-    pub(crate) fn capacity(&self) -> usize {
-        self.state.lock().ring.indices().capacity()
+    /// The size of the pipe.
+    ///
+    /// Context: process context; may sleep.
+    pub(crate) fn size(&self) -> Size {
+        let guard = self.state.lock();
+        Size {
+            capacity: guard.ring.indices().capacity(),
+            pages: guard.ring.storage().pages.len(),
+            account: guard.ring.storage().account().cloned(),
+        }
     }
 
-    /// Lets the pipe hold `capacity` bytes from now on, as `F_SETPIPE_SZ`, but no more than that.
-    /// What is in it stays. Copies in progress go on. May sleep.
+    /// Gives the pipe another storage, and with it another capacity: F_SETPIPE_SZ. All bytes stay
+    /// in the pipe, and copies in progress go on. Returns false, and does nothing, if the capacity
+    /// is no longer `capacity`, so that the caller must test its conditions once more.
+    ///
+    /// Without a `storage`, the capacity stays. Writers are woken all the same, as by fs/pipe.c.
+    ///
+    /// Context: process context; may sleep.
     ///
     /// # Errors
     ///
-    /// - As [`limits::check`]; but who asks for no more than there is does not need privileges.
-    /// - `EPERM`: more, when there are too many pages in the pipes of the user who made it.
-    /// - `EBUSY`: the bytes that are in the pipe, or about to come in, do not fit, or the packets.
-    /// - `ENOMEM`. Nobody is killed to find more memory.
-    /// - `EINTR`: the caller is being killed.
-    pub(crate) fn set_capacity(&self, capacity: usize) -> Result {
-        while !self.try_set_capacity(capacity)? {}
-        Ok(())
-    }
-
-    /// As [`Pipe::set_capacity`]; [`false`] if somebody else did the same in the meantime, so that
-    /// what was checked here no longer holds.
-    fn try_set_capacity(&self, capacity: usize) -> Result<bool> {
-        let state = self.state.lock();
-        let before = state.ring.indices().capacity();
-        let pages = state.ring.storage().page_count();
-        let account = state.ring.storage().account().cloned();
-        if capacity == before {
-            self.tell_size(state);
-            return Ok(true);
-        }
-        drop(state);
-
-        let grows = capacity > before;
-        if grows || capacity == 0 {
-            limits::check(capacity)?;
-        }
-        let charge = account
-            .as_ref()
-            .map(|account| account.charge(pages_for(capacity)));
-        let is_above = |limit| {
-            account
-                .as_ref()
-                .is_some_and(|account| account.is_above(limit, pages))
+    /// - `EBUSY`: the bytes in the pipe, those that are about to be written, or the packets do not
+    ///   fit.
+    /// - `ENOMEM`.
+    pub(crate) fn resize(&self, capacity: usize, storage: Option<Storage>) -> Result<bool> {
+        let Some(mut storage) = storage else {
+            let guard = self.state.lock();
+            let unchanged = guard.ring.indices().capacity() == capacity;
+            if unchanged {
+                self.wake_all_writers(guard);
+            }
+            return Ok(unchanged);
         };
-        if grows && (is_above(params::user_pages_soft()) || is_above(params::user_pages_hard())) {
-            return Err(EPERM);
-        }
-        let mut storage = Storage::new(capacity, charge)?;
-        let fewer = pages.min(storage.page_count());
-        let mut displaced = KVVec::with_capacity(fewer, GFP_KERNEL)?;
-
-        let mut state = self.state.lock();
-        if state.ring.indices().capacity() != before {
+        // The storages share at most as many pages as the smaller one has.
+        let shared = pages_for(capacity).min(storage.pages.len());
+        let mut displaced = KVVec::with_capacity(shared, GFP_KERNEL)?;
+        let mut guard = self.state.lock();
+        if guard.ring.indices().capacity() != capacity {
             return Ok(false);
         }
-        state.ring.resize(&mut storage, &mut displaced)?;
-        state.waiting_writers.set_threshold(enough_room(capacity));
-        self.tell_size(state);
+        guard.ring.resize(&mut storage, &mut displaced)?;
+        guard.update_threshold();
+        self.wake_all_writers(guard);
         Ok(true)
     }
 
-    /// Tells all writers that somebody has set the size of the pipe, as fs/pipe.c does even if it
-    /// is the same.
-    fn tell_size(&self, mut state: Guard<'_, State, MutexBackend>) {
-        let writers = state.waiting_writers.all_if(true);
-        drop(state);
-        self.send_wakeups(Wakeups {
-            readers: SideWakeup::NONE,
-            writers,
-            signal_readers: false,
-            signal_writers: false,
-            rendezvous: true,
-        });
+    /// Wakes all writers after somebody has set the size.
+    fn wake_all_writers(&self, mut guard: StateGuard<'_>) {
+        let mut wakeups = Wakeups::SPINNERS;
+        wakeups.dirs.write.waiters = guard.waiters.write.on_change_for_all();
+        wakeups.rendezvous = true;
+        self.unlock_and_wake(guard, wakeups);
     }
 
-    /// Returns when a blocking write returns.
+    /// When a blocking write returns.
+    ///
+    /// Context: process context; may sleep.
     pub(crate) fn policy(&self) -> Policy {
         self.state.lock().policy
     }
 
     /// Changes when a blocking write returns.
     ///
+    /// Context: process context; may sleep.
+    ///
     /// # Errors
     ///
-    /// `EBUSY`: there are bytes in the pipe, or somebody reads or writes, or waits to.
+    /// `EBUSY`: bytes are in the pipe, or a call moves bytes or waits.
     pub(crate) fn set_policy(&self, policy: Policy) -> Result {
-        let mut state = self.state.lock();
-        let is_idle = state.ring.indices().is_empty()
-            && !state.is_writing()
-            && !state.waiting_readers.is_anybody_asleep()
-            && !state.waiting_writers.is_anybody_asleep();
+        let mut guard = self.state.lock();
+        let is_idle = guard.ring.indices().is_empty()
+            && !guard.is_contended(Dir::Write)
+            && !guard.waiters.read.has_sleepers()
+            && !guard.waiters.write.has_sleepers();
         if !is_idle {
             return Err(EBUSY);
         }
-        state.policy = policy;
+        guard.policy = policy;
         Ok(())
     }
 
-    /// Whether the pipe came into the world with both its ends.
+    /// Whether the pipe is a private one, which is anonymous.
+    ///
+    /// Context: process context; may sleep.
     pub(crate) fn is_private(&self) -> bool {
         self.state.lock().ends.is_anonymous()
     }
 
-    /// Prints the lines of /proc/PID/fdinfo.
-    pub(crate) fn show(&self, to: &SeqFile) {
-        let state = self.state.lock();
-        let indices = state.ring.indices();
-        let (capacity, bytes) = (indices.capacity(), indices.readable());
-        let (readers, writers) = state.ends.counts();
-        let policy = state.policy;
-        let (bytes_in, bytes_out) = (state.bytes_in, state.bytes_out);
-        let (reader_sleeps, reader_wakeups) = state.waiting_readers.counts();
-        let (writer_sleeps, writer_wakeups) = state.waiting_writers.counts();
-        drop(state);
-
-        seq_print!(to, "capacity:\t{capacity}\n");
-        seq_print!(to, "bytes:\t{bytes}\n");
-        seq_print!(to, "readers:\t{readers}\n");
-        seq_print!(to, "writers:\t{writers}\n");
-        seq_print!(to, "policy:\t{}\n", policy.word());
-        seq_print!(to, "bytes-in:\t{bytes_in}\n");
-        seq_print!(to, "bytes-out:\t{bytes_out}\n");
-        seq_print!(to, "reader-sleeps:\t{reader_sleeps}\n");
-        seq_print!(to, "writer-sleeps:\t{writer_sleeps}\n");
-        seq_print!(to, "reader-wakeups:\t{reader_wakeups}\n");
-        seq_print!(to, "writer-wakeups:\t{writer_wakeups}\n");
+    /// The state of the pipe.
+    ///
+    /// Context: process context; may sleep.
+    pub(crate) fn status(&self) -> Status {
+        let guard = self.state.lock();
+        let waiters = &guard.waiters;
+        Status {
+            capacity: guard.ring.indices().capacity(),
+            readable: guard.ring.indices().readable(),
+            policy: guard.policy,
+            open_files: guard.ends.open_files(),
+            total: guard.total,
+            sleeps: PerDir {
+                read: waiters.read.sleeps(),
+                write: waiters.write.sleeps(),
+            },
+            wakeups: PerDir {
+                read: waiters.read.wakeups(),
+                write: waiters.write.wakeups(),
+            },
+        }
     }
 }

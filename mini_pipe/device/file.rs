@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An open file, and those of its operations that the kernel crate lacks.
+//!
+//! All file operations are called in process context and may sleep:
+//! Documentation/filesystems/locking.rst. Each says who calls it, and with which locks. `open` runs
+//! once, before all others. The kernel holds a reference to the file during each of the others, so
+//! `release`, from `__fput()`, runs after them.
+
+use crate::{
+    device::splice::DestPipe,
+    pipe::{
+        call::Call,
+        ends::OpenEnd,
+        poll::Interest,
+        Pipe, //
+    },
+    ring::{
+        dir::PerDir,
+        user::Buffer, //
+    },
+    sys::{
+        headers::{
+            EPOLLET,
+            FMODE_CAN_ODIRECT,
+            FMODE_NOWAIT,
+            IOCB_NOWAIT,
+            SPLICE_F_NONBLOCK, //
+        },
+        poll::PollTable, //
+    }, //
+};
+use core::mem::MaybeUninit;
+use kernel::{
+    bindings,
+    fs::{
+        file::flags::{
+            O_ACCMODE,
+            O_RDONLY,
+            O_RDWR,
+            O_WRONLY, //
+        },
+        File, //
+    },
+    prelude::*,
+    sync::Arc,
+    types::ForeignOwnable,
+    uaccess::UserPtr, //
+};
+
+/// An open /dev/mini_pipe, or an open end of a private pipe. Dropping it closes the end.
+pub(crate) struct PipeFile {
+    pub(crate) pipe: Arc<Pipe>,
+    pub(crate) end: OpenEnd,
+}
+
+impl PipeFile {
+    /// Opens an end of `pipe` for `file`, in memory that the caller has allocated. The file has no
+    /// position, and supports O_DIRECT and calls that do not wait.
+    ///
+    /// Context: process context; may sleep.
+    ///
+    /// # Safety
+    ///
+    /// `file` must be being opened, so that nobody else uses it yet.
+    pub(crate) unsafe fn open(
+        memory: KBox<MaybeUninit<Self>>,
+        file: &File,
+        pipe: &Arc<Pipe>,
+    ) -> KBox<Self> {
+        // SAFETY: By the safety requirements. `stream_open()` cannot fail. After it, lseek, pread
+        // and pwrite fail with ESPIPE.
+        unsafe {
+            let file = file.as_ptr();
+            bindings::stream_open((*file).f_inode, file);
+            (*file).f_mode |= FMODE_NOWAIT | FMODE_CAN_ODIRECT;
+        }
+        // A file with access mode 3 is no end; see open(2). It is good for ioctls only.
+        let mode = file.flags() & O_ACCMODE;
+        let end = pipe.open(PerDir {
+            read: mode == O_RDONLY || mode == O_RDWR,
+            write: mode == O_WRONLY || mode == O_RDWR,
+        });
+        KBox::write(
+            memory,
+            Self {
+                pipe: pipe.clone(),
+                end,
+            },
+        )
+    }
+}
+
+impl Drop for PipeFile {
+    fn drop(&mut self) {
+        self.pipe.close(&self.end);
+    }
+}
+
+/// `file_operations.read`: read(2) with a single buffer, which costs less than by `read_iter`.
+///
+/// Context: process context, from `vfs_read()`, without locks; may sleep.
+///
+/// # Safety
+///
+/// `file` must be an open file with these operations, and stay open during the call: the callers
+/// have the function from its `f_op`, and hold a reference to it.
+pub(crate) unsafe extern "C" fn read(
+    file: *mut bindings::file,
+    to: *mut c_char,
+    len: usize,
+    _position: *mut bindings::loff_t,
+) -> isize {
+    // SAFETY: By the safety requirements.
+    let (me, file) = unsafe { borrow(file) };
+    let to = Buffer::new(UserPtr::from_ptr(to.cast()), len);
+    count_or_errno(me.pipe.read(&me.end, Call::new(file.flags(), 0), to))
+}
+
+/// `file_operations.write`: write(2) with a single buffer.
+///
+/// Context: process context, from `vfs_write()`, without locks; may sleep.
+///
+/// # Safety
+///
+/// As for [`read`].
+pub(crate) unsafe extern "C" fn write(
+    file: *mut bindings::file,
+    from: *const c_char,
+    len: usize,
+    _position: *mut bindings::loff_t,
+) -> isize {
+    // SAFETY: By the safety requirements.
+    let (me, file) = unsafe { borrow(file) };
+    let from = Buffer::new(UserPtr::from_ptr(from.cast_mut().cast()), len);
+    count_or_errno(me.pipe.write(&me.end, Call::new(file.flags(), 0), from))
+}
+
+/// `file_operations.poll`: poll(2), select(2), epoll(7), io_uring and libaio.
+///
+/// Context: process context, from `vfs_poll()`; may sleep. epoll holds the mutex of its instance
+/// (`ep->mtx`), io_uring its `uring_lock`.
+///
+/// # Safety
+///
+/// As for [`read`], and `table` must be null or valid.
+pub(crate) unsafe extern "C" fn poll(
+    file: *mut bindings::file,
+    table: *mut bindings::poll_table,
+) -> bindings::__poll_t {
+    // SAFETY: By the safety requirements.
+    let (me, file) = unsafe { borrow(file) };
+    // SAFETY: The table is null or valid, and only its owner, which waits for this call, uses it.
+    let table = unsafe { table.as_mut() };
+    let edge_triggered = table
+        .as_ref()
+        .is_some_and(|table| table._key & EPOLLET != 0);
+    let interest = Interest {
+        table: PollTable::new(table),
+        edge_triggered,
+    };
+    me.pipe.poll(&me.end, file, interest)
+}
+
+/// `file_operations.fasync`: O_ASYNC is switched on or off.
+///
+/// Context: process context, from `setfl()`, from `ioctl_fioasync()`, or from `__fput()`, which
+/// switches it off before `release` if the file's flags have FASYNC. Without locks, so two of these
+/// calls may run at once; may sleep.
+///
+/// # Safety
+///
+/// As for [`read`].
+pub(crate) unsafe extern "C" fn fasync(fd: c_int, file: *mut bindings::file, on: c_int) -> c_int {
+    // SAFETY: By the safety requirements.
+    let (me, file) = unsafe { borrow(file) };
+    match me.pipe.set_fasync(&me.end, fd, file, on != 0) {
+        Ok(changed) => c_int::from(changed),
+        Err(error) => error.to_errno(),
+    }
+}
+
+/// `file_operations.splice_read`: splice(2) and sendfile(2) into a pipe(2).
+///
+/// Context: process context, from `splice_file_to_pipe()`, with the mutex of that pipe held; may
+/// sleep.
+///
+/// # Safety
+///
+/// As for [`read`], and the caller must hold the lock of the valid `pipe`. `splice_file_to_pipe()`
+/// does. `splice_direct_to_actor()`, the only other caller, does not, but returns EINVAL for files
+/// without FMODE_LSEEK, which `stream_open()` has cleared.
+pub(crate) unsafe extern "C" fn splice_read(
+    file: *mut bindings::file,
+    _position: *mut bindings::loff_t,
+    pipe: *mut bindings::pipe_inode_info,
+    len: usize,
+    flags: c_uint,
+) -> isize {
+    // SAFETY: By the safety requirements.
+    let ((me, file), mut dest) = unsafe { (borrow(file), DestPipe::from_raw(pipe)) };
+    if len == 0 {
+        return 0;
+    }
+    let nowait = if flags & SPLICE_F_NONBLOCK != 0 {
+        IOCB_NOWAIT
+    } else {
+        0
+    };
+    let call = Call::new(file.flags(), nowait);
+    count_or_errno(me.pipe.splice(&me.end, call, &mut dest, len))
+}
+
+/// The parts of an open file.
+///
+/// # Safety
+///
+/// `file` must be an open file with these operations, for as long as the result is used.
+unsafe fn borrow<'a>(file: *mut bindings::file) -> (&'a PipeFile, &'a File) {
+    // SAFETY: The file is open, and nobody uses its position, as `stream_open()` has removed it.
+    // `private_data` is the `KBox<PipeFile>` that opening the file has stored, until `release`.
+    unsafe {
+        (
+            <KBox<PipeFile> as ForeignOwnable>::borrow((*file).private_data),
+            File::from_raw_file(file),
+        )
+    }
+}
+
+/// What a call returns to the kernel.
+fn count_or_errno(result: Result<usize>) -> isize {
+    match result {
+        // No call moves more than `isize::MAX` bytes.
+        Ok(count) => count as isize,
+        Err(error) => error.to_errno() as isize,
+    }
+}

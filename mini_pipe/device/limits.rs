@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What users may have of private pipes: the limits of pipe(7), with the module's parameters in the
+//! place of the files in /proc/sys/fs.
+
+use crate::{
+    device::{
+        params,
+        quota::{
+            self,
+            Verdict,
+            DEFAULT_CAPACITY, //
+        }, //
+    },
+    pipe::{
+        settings::Size,
+        Pipe, //
+    },
+    ring::storage::{
+        pages_for,
+        Storage, //
+    },
+    sys::{
+        account::{
+            Charge,
+            UserAccount, //
+        },
+        task::is_capable, //
+    }, //
+};
+use kernel::{
+    bindings,
+    page::PAGE_SIZE,
+    prelude::*, //
+};
+
+/// How many pages a pipe gets when its user is above the soft limit: `PIPE_MIN_DEF_BUFFERS` of
+/// fs/pipe.c.
+const PIPE_MIN_DEF_BUFFERS: usize = 2;
+
+/// Storage for a new pipe of the caller, who pays for it. Capacity 0 is the default, or less if
+/// that is above a limit.
+///
+/// Context: process context; may sleep.
+///
+/// # Errors
+///
+/// - `EINVAL`, `EPERM`: as for [`check`].
+/// - `EPERM`: the caller is above the soft limit, and asked for a capacity.
+/// - `ENFILE`: the caller is above the hard limit.
+/// - `ENOMEM`, `EINTR`: as for [`Storage::new`].
+pub(crate) fn new_storage(capacity: usize) -> Result<Storage> {
+    let mut size = capacity;
+    if capacity != 0 {
+        check(capacity)?;
+    } else if check(DEFAULT_CAPACITY).is_ok() {
+        size = DEFAULT_CAPACITY;
+    } else {
+        size = params::max_capacity().max(PAGE_SIZE);
+    }
+    // As fs/pipe.c, it charges first and tests the limits then: of two callers at once, both see
+    // what the other takes.
+    let account = UserAccount::current();
+    let mut charge = account.charge(pages_for(size));
+    if is_above(&account, 0, params::user_pages_soft()) {
+        if capacity != 0 {
+            return Err(EPERM);
+        }
+        size = PIPE_MIN_DEF_BUFFERS * PAGE_SIZE;
+        charge = account.charge(PIPE_MIN_DEF_BUFFERS);
+    }
+    if is_above(&account, 0, params::user_pages_hard()) {
+        return Err(ENFILE);
+    }
+    Storage::new(size, Some(charge))
+}
+
+/// Sets the capacity of `pipe`: F_SETPIPE_SZ, but to the byte. All bytes stay in the pipe.
+///
+/// Context: process context; may sleep.
+///
+/// # Errors
+///
+/// - `EINVAL`, `EPERM`: as for [`check`]; but a smaller capacity needs no privilege.
+/// - `EPERM`: a larger one, while the user who made the pipe is above a limit.
+/// - `EBUSY`: as for [`Pipe::resize`].
+/// - `ENOMEM`, `EINTR`: as for [`Storage::new`].
+pub(crate) fn set_capacity(pipe: &Pipe, capacity: usize) -> Result {
+    loop {
+        let size = pipe.size();
+        let storage = if capacity == size.capacity {
+            None
+        } else {
+            Some(other_storage(&size, capacity)?)
+        };
+        if pipe.resize(size.capacity, storage)? {
+            return Ok(());
+        }
+    }
+}
+
+/// Storage of `capacity` bytes for a pipe of another size.
+fn other_storage(size: &Size, capacity: usize) -> Result<Storage> {
+    let grows = capacity > size.capacity;
+    if grows || capacity == 0 {
+        check(capacity)?;
+    }
+    let mut charge: Option<Charge> = None;
+    if let Some(account) = &size.account {
+        charge = Some(account.charge(pages_for(capacity)));
+        // The pages that the pipe has now are on the account, too.
+        let is_above = |limit| is_above(account, size.pages, limit);
+        if grows && (is_above(params::user_pages_soft()) || is_above(params::user_pages_hard())) {
+            return Err(EPERM);
+        }
+    }
+    Storage::new(capacity, charge)
+}
+
+/// Tests whether the caller may have a pipe of `capacity` bytes, whatever it has already.
+///
+/// # Errors
+///
+/// - `EINVAL`: there are no such pipes.
+/// - `EPERM`: the capacity is above the parameter `max_capacity`, and the caller does not have
+///   `CAP_SYS_RESOURCE`.
+fn check(capacity: usize) -> Result {
+    match quota::judge(capacity, params::max_capacity()) {
+        Verdict::Allowed => Ok(()),
+        Verdict::Privileged if is_capable(bindings::CAP_SYS_RESOURCE) => Ok(()),
+        Verdict::Privileged => Err(EPERM),
+        Verdict::Invalid => Err(EINVAL),
+    }
+}
+
+/// Whether an account is above a limit that holds for the caller: `pipe_is_unprivileged_user()`.
+fn is_above(account: &UserAccount, spare: usize, limit: usize) -> bool {
+    quota::is_above(account.pages(), spare, limit)
+        && !is_capable(bindings::CAP_SYS_RESOURCE)
+        && !is_capable(bindings::CAP_SYS_ADMIN)
+}

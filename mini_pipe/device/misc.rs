@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The misc device /dev/mini_pipe.
+//!
+//! The kernel crate's `MiscDeviceRegistration` has no data of its own, and its file operations lack
+//! read, write, poll, fasync and splice_read. [`Registration`] and [`FOPS`] stand in for them.
+
+use crate::{
+    device::{
+        file::{
+            self,
+            PipeFile, //
+        },
+        ioctl,
+        module::OWNER,
+        private, //
+    },
+    pipe::{
+        call::Call,
+        Pipe, //
+    }, //
+};
+use core::ptr;
+use kernel::{
+    bindings,
+    container_of,
+    error::to_result,
+    fs::{
+        File,
+        Kiocb, //
+    },
+    iov::{
+        IovIterDest,
+        IovIterSource, //
+    },
+    miscdevice::{
+        MiscDevice,
+        MiscDeviceOptions,
+        MiscDeviceRegistration, //
+    },
+    prelude::*,
+    seq_file::SeqFile,
+    sync::Arc,
+    types::{
+        ForeignOwnable,
+        Opaque, //
+    }, //
+};
+
+/// The file operations of /dev/mini_pipe: those of the kernel crate, and those that it lacks.
+const FOPS: bindings::file_operations = bindings::file_operations {
+    read: Some(file::read),
+    write: Some(file::write),
+    poll: Some(file::poll),
+    fasync: Some(file::fasync),
+    splice_read: Some(file::splice_read),
+    splice_write: Some(bindings::iter_file_splice_write),
+    // The table of Linux 7.2 has no owner: its modules can be unloaded under an open file.
+    owner: OWNER,
+    // SAFETY: `into_raw` sets `fops` to a static table.
+    ..unsafe { ptr::read(MiscDeviceOptions { name: c"" }.into_raw::<PipeFile>().fops) }
+};
+
+/// The file operations of a private pipe.
+const PRIVATE_FOPS: &bindings::file_operations = &bindings::file_operations {
+    open: Some(private::open),
+    ..FOPS
+};
+
+/// A registered misc device: the node exists for as long as this does.
+///
+/// # Invariants
+///
+/// `misc` is registered, with [`FOPS`].
+#[pin_data(PinnedDrop)]
+pub(crate) struct Registration {
+    pipe: Arc<Pipe>,
+    #[pin]
+    misc: Opaque<bindings::miscdevice>,
+}
+
+// SAFETY: A misc device may be registered by one thread and deregistered by another.
+unsafe impl Send for Registration {}
+// SAFETY: After the registration only the misc core uses `misc`, under its own lock.
+unsafe impl Sync for Registration {}
+
+impl Registration {
+    /// Registers /dev/`name`, whose files are ends of `pipe`. Files may be opened before this
+    /// returns.
+    ///
+    /// Context: process context; may sleep.
+    ///
+    /// # Errors
+    ///
+    /// Those of `misc_register()`: `EEXIST` if there is such a device, `EBUSY` without a free minor
+    /// number, `ENOMEM`.
+    pub(crate) fn new(name: &'static CStr, pipe: Arc<Pipe>) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            // Before `misc`: a file may be opened as soon as that is registered.
+            pipe,
+            misc <- Opaque::try_ffi_init(move |slot: *mut bindings::miscdevice| {
+                let mut misc = MiscDeviceOptions { name }.into_raw::<PipeFile>();
+                misc.fops = &FOPS;
+                // SAFETY: `slot` is valid for writes. It is pinned, and `drop` deregisters it
+                // before it is freed.
+                //
+                // INVARIANT: If this succeeds, `misc` is registered, with `FOPS`.
+                unsafe {
+                    slot.write(misc);
+                    to_result(bindings::misc_register(slot))
+                }
+            }),
+        })
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for Registration {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: `misc` is registered by the type invariants.
+        unsafe { bindings::misc_deregister(self.misc.get()) };
+    }
+}
+
+#[vtable]
+impl MiscDevice for PipeFile {
+    type Ptr = KBox<Self>;
+
+    fn open(file: &File, _misc: &MiscDeviceRegistration<Self>) -> Result<KBox<Self>> {
+        let memory = KBox::new_uninit(GFP_KERNEL)?;
+        // `_misc` has the address of the `struct miscdevice`, but there is no
+        // `MiscDeviceRegistration` here: the crate's `open` takes every miscdevice for one.
+        //
+        // SAFETY: The file is being opened, so nobody else uses it, and `misc_open()` has stored
+        // the address of its `struct miscdevice` there.
+        let misc = unsafe { (*file.as_ptr()).private_data }.cast::<Opaque<bindings::miscdevice>>();
+        // SAFETY: Only `Registration` registers a device with these operations. `misc_open()` holds
+        // `misc_mtx`, which `misc_deregister()` takes, until this returns: the registration exists.
+        let registration = unsafe { &*container_of!(misc, Registration, misc) };
+        // SAFETY: The file is being opened.
+        Ok(unsafe { Self::open(memory, file, &registration.pipe) })
+    }
+
+    fn read_iter(kiocb: Kiocb<'_, Self::Ptr>, iov: &mut IovIterDest<'_>) -> Result<usize> {
+        let file = kiocb.file();
+        file.pipe.read(&file.end, call_of_kiocb(&kiocb), iov)
+    }
+
+    fn write_iter(kiocb: Kiocb<'_, Self::Ptr>, iov: &mut IovIterSource<'_>) -> Result<usize> {
+        let file = kiocb.file();
+        file.pipe.write(&file.end, call_of_kiocb(&kiocb), iov)
+    }
+
+    fn ioctl(me: &Self, _file: &File, command: u32, argument: usize) -> Result<isize> {
+        // The result is a capacity, or less.
+        ioctl::ioctl(&me.pipe, PRIVATE_FOPS, command, argument).map(|value| value as isize)
+    }
+
+    fn show_fdinfo(me: &Self, to: &SeqFile, _file: &File) {
+        ioctl::show_fdinfo(&me.pipe, to);
+    }
+}
+
+/// The flags of a call by `read_iter` or `write_iter`.
+fn call_of_kiocb<P: ForeignOwnable>(kiocb: &Kiocb<'_, P>) -> Call {
+    let kiocb = kiocb.as_raw();
+    // SAFETY: The kiocb is valid by the type invariants of `Kiocb`, and its file is open during the
+    // call. Nobody uses the file's position, as `stream_open()` has removed it.
+    let (file, iocb) = unsafe { (File::from_raw_file((*kiocb).ki_filp), (*kiocb).ki_flags) };
+    Call::new(file.flags(), iocb)
+}

@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The file system of private pipes. It gives each pipe an inode and a name, as pipefs of fs/pipe.c
+//! does. The module mounts it while it is loaded; nobody else can.
+//!
+//! # Who may outlive whom
+//!
+//! | what | who holds it | freed by | must not outlive |
+//! | --- | --- | --- | --- |
+//! | `PipeFile` | its open file | `release` | the pipe |
+//! | open file | descriptors, sockets, calls | the last of them | its path; the module |
+//! | path: dentry and mount | open files, `O_PATH`, path look-ups | the last of them | the module |
+//! | the inode's reference to pipe and module | the dentry | `d_iput` | the module |
+//! | inode | the dentry; marks, also alone | the last of them | the super block |
+//! | mount, super block | the module; paths | [`FileSystem`] | the module |
+//! | pipe | `PipeFile`s, the device, inodes that have it | the last of them | – |
+//! | wait queues | the pipe | the pipe | tasks that sleep or poll there |
+//! | `Pages` | the ring; a reservation in an older storage | the last of them | – |
+//! | page | `Pages`; a pipe(2) that it was spliced to | the last of them | – |
+//! | charge | the `Pages` that it is for | these | the user |
+//! | entry for `O_ASYNC` | a list of the pipe | `__fput()` | the open file |
+//!
+//! An open file holds the module by `f_op->owner`, and a path by its inode. Marks are those of
+//! inotify and fanotify. When the module is unloaded, marks that are left get `IN_UNMOUNT` and are
+//! removed: `generic_shutdown_super()`. A sleeping or polling task holds an open file: see
+//! `PollQueue::add`. `__fput()` removes a file from the lists for `O_ASYNC` before `release`, if
+//! the file has the flag `FASYNC`.
+//!
+//! The inode and the path of /dev/mini_pipe belong to devtmpfs: a path to it, or a mark on it,
+//! holds nothing of the module; an open file holds the module. Its pipe lives as long as the
+//! module.
+//!
+//! So a path keeps the module from being unloaded, and a mark does not. `tests/lifetimes.c` tests
+//! each way to hold a pipe.
+
+use crate::{
+    device::module::OWNER,
+    pipe::Pipe,
+    sys::headers::{
+        init_pseudo,
+        FMODE_NONOTIFY,
+        FMODE_NONOTIFY_PERM, //
+    }, //
+};
+use core::{
+    cell::UnsafeCell,
+    fmt::{
+        self,
+        Write, //
+    },
+    mem,
+    ptr::{
+        self,
+        NonNull, //
+    }, //
+};
+use kernel::{
+    bindings,
+    error::from_err_ptr,
+    fs::File,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        ArcBorrow, //
+    },
+    task::Task,
+    time::{
+        delay::fsleep,
+        Delta, //
+    }, //
+};
+
+/// A FIFO that its owner may read and write: the mode of a pipe of `pipe(2)`.
+const MODE: bindings::umode_t =
+    (bindings::S_IFIFO | bindings::S_IRUSR | bindings::S_IWUSR) as bindings::umode_t;
+
+/// A static that only the kernel changes, under its own locks.
+struct KernelOwned<T>(UnsafeCell<T>);
+
+// SAFETY: This module only takes its address.
+unsafe impl<T> Sync for KernelOwned<T> {}
+
+/// The file system type. It is never registered, so that nobody else can mount it.
+static TYPE: KernelOwned<bindings::file_system_type> =
+    KernelOwned(UnsafeCell::new(bindings::file_system_type {
+        // A security policy must treat a private pipe as a pipe(2): SELinux looks for this name in
+        // `security_fs_use()`, Smack for the magic number. The type is not registered, so the name
+        // does not collide.
+        name: kernel::str::as_char_ptr_in_const_context(c"pipefs"),
+        init_fs_context: Some(init),
+        kill_sb: Some(bindings::kill_anon_super),
+        // A super block holds a reference to the owner of its type, so with an owner the module
+        // could not be unloaded. `FileSystem::drop` waits instead.
+        owner: ptr::null_mut(),
+        // SAFETY: All other fields may be zero.
+        ..unsafe { mem::zeroed() }
+    }));
+
+/// The mount; null while there is none.
+static MOUNT: Atomic<*mut bindings::vfsmount> = Atomic::new(ptr::null_mut());
+
+const SUPER_OPERATIONS: &bindings::super_operations = &bindings::super_operations {
+    statfs: Some(bindings::simple_statfs),
+    drop_inode: Some(bindings::inode_just_drop),
+    // SAFETY: All other operations may be missing.
+    ..unsafe { mem::zeroed() }
+};
+
+const DENTRY_OPERATIONS: &bindings::dentry_operations = &bindings::dentry_operations {
+    d_dname: Some(name),
+    d_iput: Some(put_inode),
+    // SAFETY: All other operations may be missing.
+    ..unsafe { mem::zeroed() }
+};
+
+/// The mounted file system.
+///
+/// # Invariants
+///
+/// `MOUNT` is the mount, and this owns a reference to it.
+pub(crate) struct FileSystem(());
+
+impl FileSystem {
+    /// Mounts it.
+    ///
+    /// Context: process context; may sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn mount() -> Result<Self> {
+        // SAFETY: The type lives as long as the module, and `drop` unmounts before that ends.
+        let mount = from_err_ptr(unsafe { bindings::kern_mount(TYPE.0.get()) })?;
+        MOUNT.store(mount, Relaxed);
+        // INVARIANT: `kern_mount()` has returned the mount with a reference.
+        Ok(Self(()))
+    }
+}
+
+impl Drop for FileSystem {
+    fn drop(&mut self) {
+        let mount = MOUNT.load(Relaxed);
+        // Nobody has a path any more, or the module would not be unloaded. But the task that put
+        // the last path may be between `dput()`, which put the module, and `mntput()`: see
+        // `path_put()` and `__fput()`. The super block must not outlive this function, and with it
+        // the module.
+        //
+        // SAFETY: This owns a reference to the mount by the type invariants. It takes a second one,
+        // as `may_umount()` returns false for a mount with more than two.
+        unsafe {
+            bindings::mntget(mount);
+            while bindings::may_umount(mount) == 0 {
+                fsleep(Delta::from_millis(1));
+            }
+            bindings::mntput(mount);
+            // Puts the last reference: unmounts, waits for tasks that drop marks, and frees all.
+            bindings::kern_unmount(mount);
+        }
+    }
+}
+
+/// A file with an inode of its own, which has `pipe`. The file and all later ones of the inode get
+/// the operations `fops`. The caller must do what their `open` does.
+///
+/// Context: process context; may sleep.
+///
+/// # Errors
+///
+/// `ENFILE`, `ENOMEM`.
+pub(crate) fn new_file(
+    pipe: Arc<Pipe>,
+    flags: u32,
+    fops: &'static bindings::file_operations,
+) -> Result<ARef<File>> {
+    let mount = MOUNT.load(Relaxed);
+    // SAFETY: The file system is mounted as long as the device is registered, and an open file of
+    // the device, or of a private pipe, asks for this.
+    let inode = unsafe { bindings::new_inode((*mount).mnt_sb) };
+    if inode.is_null() {
+        return Err(ENOMEM);
+    }
+    // SAFETY: Nobody else uses the inode yet. The module is loaded while a task runs this code.
+    unsafe {
+        (*inode).i_ino = bindings::get_next_ino().into();
+        bindings::inode_init_owner(
+            (&raw const bindings::nop_mnt_idmap).cast_mut(),
+            inode,
+            ptr::null(),
+            MODE,
+        );
+        bindings::simple_inode_init_ts(inode);
+        (*inode).__bindgen_anon_3.i_fop = fops;
+        (*inode).i_private = Arc::into_raw(pipe).cast_mut().cast();
+        bindings::__module_get(OWNER);
+    }
+    // SAFETY: The reference to the inode is handed over, or put after an error. So is a reference
+    // to the module, which `fops_get()` takes elsewhere, but `alloc_file_pseudo()` does not call
+    // it.
+    unsafe {
+        bindings::__module_get(OWNER);
+        let file =
+            bindings::alloc_file_pseudo(inode, mount, c"".as_char_ptr(), flags as c_int, fops);
+        let file = from_err_ptr(file).inspect_err(|_| {
+            // If there was a path already, it has been put, and `put_inode` has run.
+            detach_pipe(inode);
+            bindings::iput(inode);
+            bindings::module_put(OWNER);
+        })?;
+        Ok(owned(file))
+    }
+}
+
+/// Lets a new file generate the fsnotify events of a pipe(2): all but those that ask for
+/// permission.
+pub(crate) fn set_fsnotify_mode(file: &File) {
+    // SAFETY: The caller has made the file, and nobody else uses it yet. This is
+    // `file_set_fsnotify_mode()`, which `bindgen` does not see.
+    unsafe {
+        let mode = &raw mut (*file.as_ptr()).f_mode;
+        *mode = *mode & !FMODE_NONOTIFY | FMODE_NONOTIFY_PERM;
+    }
+}
+
+/// Opens the inode of `file` once more.
+///
+/// Context: process context; may sleep.
+///
+/// # Errors
+///
+/// `ENFILE`, `ENOMEM`, and those of the `open` operation.
+pub(crate) fn open_again(file: &File, flags: u32) -> Result<ARef<File>> {
+    // SAFETY: The path of an open file is valid; the current task's credentials are valid while it
+    // runs this code.
+    let again = from_err_ptr(unsafe {
+        bindings::dentry_open(
+            &raw const (*file.as_ptr()).__bindgen_anon_1.f_path,
+            flags as c_int,
+            (*Task::current_raw()).cred,
+        )
+    })?;
+    // SAFETY: The file is new.
+    Ok(unsafe { owned(again) })
+}
+
+/// The pipe of an inode.
+///
+/// # Safety
+///
+/// `inode` must be one of this file system's, and the caller must have a path to it.
+pub(crate) unsafe fn pipe_of(inode: *mut bindings::inode) -> Arc<Pipe> {
+    // SAFETY: The inode has its pipe as long as somebody has a path to it, as the caller has.
+    unsafe { ArcBorrow::from_raw((*inode).i_private.cast::<Pipe>()) }.into()
+}
+
+/// # Safety
+///
+/// `file` must be new, so that nobody uses its position. The caller's reference is handed over.
+unsafe fn owned(file: *mut bindings::file) -> ARef<File> {
+    // SAFETY: By the safety requirements.
+    unsafe { ARef::from_raw(NonNull::new_unchecked(file.cast::<File>())) }
+}
+
+/// `file_system_type.init_fs_context`.
+///
+/// Context: process context, from `kern_mount()`; may sleep.
+///
+/// # Safety
+///
+/// `context` must be valid, and one of this file system.
+unsafe extern "C" fn init(context: *mut bindings::fs_context) -> c_int {
+    // SAFETY: By the safety requirements. The result is null or valid.
+    unsafe {
+        let pseudo = init_pseudo(context, bindings::PIPEFS_MAGIC as c_ulong);
+        if pseudo.is_null() {
+            return ENOMEM.to_errno();
+        }
+        (*pseudo).ops = SUPER_OPERATIONS;
+        (*pseudo).dops = DENTRY_OPERATIONS;
+    }
+    0
+}
+
+/// Drops the pipe of an inode, and the inode's reference to the module, unless that has been done.
+///
+/// # Safety
+///
+/// `inode` must be one of this file system, and nobody may have a path to it. The caller must keep
+/// the module loaded until this has returned.
+unsafe fn detach_pipe(inode: *mut bindings::inode) {
+    // SAFETY: By the safety requirements: only a task with a path uses the pipe of an inode.
+    unsafe {
+        let pipe = mem::replace(&mut (*inode).i_private, ptr::null_mut()).cast::<Pipe>();
+        if !pipe.is_null() {
+            drop(Arc::from_raw(pipe));
+            bindings::module_put(OWNER);
+        }
+    }
+}
+
+/// `dentry_operations.d_iput`: nobody has a path to this inode any more. Marks may still hold it.
+///
+/// Context: process context, without locks; may sleep (Documentation/filesystems/locking.rst).
+///
+/// # Safety
+///
+/// `inode` must be one of this file system, whose dentry hands its reference over.
+unsafe extern "C" fn put_inode(_dentry: *mut bindings::dentry, inode: *mut bindings::inode) {
+    // SAFETY: By the safety requirements; an inode here has one dentry. The task that puts it still
+    // has the mount, and `FileSystem::drop` waits for that, so the module stays loaded.
+    unsafe {
+        detach_pipe(inode);
+        bindings::iput(inode);
+    }
+}
+
+/// `dentry_operations.d_dname`: the name in /proc/PID/fd.
+///
+/// Context: any, without locks; may not sleep (Documentation/filesystems/locking.rst).
+///
+/// # Safety
+///
+/// `dentry` must be one of this file system, and somebody must have a path to it. `buffer` must
+/// have `len` bytes.
+unsafe extern "C" fn name(
+    dentry: *mut bindings::dentry,
+    buffer: *mut c_char,
+    len: c_int,
+) -> *mut c_char {
+    // SAFETY: A dentry that somebody has a path to has an inode.
+    let number = unsafe { (*(*dentry).d_inode).i_ino };
+    let mut name = Name::new();
+    // The buffer of `Name` is long enough for every number.
+    let _ = write!(name, "mini_pipe:[{number}]\0");
+    let name = name.as_bytes();
+    let Some(before) = usize::try_from(len).unwrap_or(0).checked_sub(name.len()) else {
+        return ENAMETOOLONG.to_ptr();
+    };
+    // SAFETY: The name fits into the end of the buffer, which is where callers expect it.
+    unsafe {
+        let start = buffer.add(before);
+        ptr::copy_nonoverlapping(name.as_ptr(), start.cast(), name.len());
+        start
+    }
+}
+
+/// The length of the longest name, with its NUL: a number has at most 20 digits.
+const NAME_LEN: usize = 33;
+
+/// A text on the stack: `d_dname` may not allocate memory.
+struct Name {
+    bytes: [u8; NAME_LEN],
+    len: usize,
+}
+
+impl Name {
+    fn new() -> Self {
+        Self {
+            bytes: [0; NAME_LEN],
+            len: 0,
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or(&[])
+    }
+}
+
+impl Write for Name {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.len.saturating_add(text.len());
+        let to = self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?;
+        to.copy_from_slice(text.as_bytes());
+        self.len = end;
+        Ok(())
+    }
+}

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The ends: who has the pipe open, and what an empty or a full ring therefore means.
+//!
+//! After the last close of one end, reads at the other end return end of file, and writes fail with
+//! `EPIPE`; but only for files that have *seen* a peer: one was open when the file was opened, or
+//! has been opened since. Until then a read waits, and a write fills the ring. Files of an
+//! anonymous pipe, as pipe(2) makes it, have always seen a peer.
+//!
+//! Plain counting, so `make test` also tests it in user space.
+
+use crate::ring::dir::{
+    Dir,
+    PerDir, //
+};
+
+/// The files that have one end open.
+#[derive(Clone, Copy, Default)]
+struct Count {
+    /// How many there are.
+    open: usize,
+    /// How many times the end has been opened: `r_counter` and `w_counter` of fs/pipe.c. It is only
+    /// compared for equality, so it may wrap.
+    opens: usize,
+}
+
+/// What the other end of the pipe is to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Peer {
+    /// At least one file has it open.
+    Open,
+    /// The file has not seen a peer yet.
+    NeverOpened,
+    /// The file has seen a peer, and all are closed.
+    Closed,
+}
+
+/// An open file, as an end of the pipe. With `O_RDWR` it is both ends.
+#[derive(Clone, Copy)]
+pub(crate) struct OpenEnd {
+    /// Whether it reads, and whether it writes.
+    is: PerDir<bool>,
+    /// How many times each end had been opened when this file had not seen a peer there.
+    unseen: PerDir<usize>,
+}
+
+impl OpenEnd {
+    /// Whether the file is open for this direction.
+    pub(crate) fn is(&self, dir: Dir) -> bool {
+        self.is[dir]
+    }
+}
+
+/// The two ends of a pipe.
+#[derive(Default)]
+pub(crate) struct Ends {
+    counts: PerDir<Count>,
+    is_anonymous: bool,
+}
+
+impl Ends {
+    /// The ends of an anonymous pipe. Nobody has it open yet.
+    pub(crate) fn anonymous() -> Self {
+        Self {
+            is_anonymous: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether the pipe is anonymous, as that of pipe(2).
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.is_anonymous
+    }
+
+    /// Opens the ends that `is` names. `has_bytes` says whether bytes are in the pipe: then its
+    /// readers have seen a writer. Each call needs one of [`Ends::close`].
+    pub(crate) fn open(&mut self, is: PerDir<bool>, has_bytes: bool) -> OpenEnd {
+        for dir in [Dir::Read, Dir::Write] {
+            let count = &mut self.counts[dir];
+            count.open += usize::from(is[dir]);
+            count.opens = count.opens.wrapping_add(usize::from(is[dir]));
+        }
+        let unseen = |dir: Dir, has_seen: bool| {
+            let count = self.counts[dir];
+            let seen = count.open > 0 || has_seen || self.is_anonymous;
+            // One less than it is now, it will not be again.
+            count.opens.wrapping_sub(usize::from(seen))
+        };
+        OpenEnd {
+            is,
+            unseen: PerDir {
+                read: unseen(Dir::Read, false),
+                write: unseen(Dir::Write, has_bytes),
+            },
+        }
+    }
+
+    /// Closes the ends that `end` has open.
+    pub(crate) fn close(&mut self, end: &OpenEnd) {
+        for dir in [Dir::Read, Dir::Write] {
+            self.counts[dir].open -= usize::from(end.is[dir]);
+        }
+    }
+
+    /// What the files that move bytes in direction `dir` are to `end`.
+    pub(crate) fn peer(&self, dir: Dir, end: &OpenEnd) -> Peer {
+        let count = self.counts[dir];
+        if count.open > 0 {
+            Peer::Open
+        } else if count.opens == end.unseen[dir] {
+            Peer::NeverOpened
+        } else {
+            Peer::Closed
+        }
+    }
+
+    /// How many files have each end open.
+    pub(crate) fn open_files(&self) -> PerDir<usize> {
+        PerDir {
+            read: self.counts.read.open,
+            write: self.counts.write.open,
+        }
+    }
+
+    /// Whether some file has this end open.
+    pub(crate) fn is_open(&self, dir: Dir) -> bool {
+        self.counts[dir].open > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        Ends,
+        OpenEnd,
+        Peer, //
+    };
+    use crate::ring::dir::{
+        Dir,
+        PerDir, //
+    };
+
+    fn open(ends: &mut Ends, read: bool, write: bool) -> OpenEnd {
+        ends.open(PerDir { read, write }, false)
+    }
+
+    fn reader(ends: &mut Ends) -> OpenEnd {
+        open(ends, true, false)
+    }
+
+    fn writer(ends: &mut Ends) -> OpenEnd {
+        open(ends, false, true)
+    }
+
+    #[test]
+    fn peer_that_was_never_opened() {
+        let mut ends = Ends::default();
+        let end = reader(&mut ends);
+        assert_eq!(ends.peer(Dir::Write, &end), Peer::NeverOpened);
+        let mut ends = Ends::default();
+        let end = writer(&mut ends);
+        assert_eq!(ends.peer(Dir::Read, &end), Peer::NeverOpened);
+    }
+
+    #[test]
+    fn peer_that_was_open_and_is_closed() {
+        let mut ends = Ends::default();
+        let peer = writer(&mut ends);
+        let end = reader(&mut ends);
+        assert_eq!(ends.peer(Dir::Write, &end), Peer::Open);
+        ends.close(&peer);
+        assert_eq!(ends.peer(Dir::Write, &end), Peer::Closed);
+        assert!(!ends.is_open(Dir::Write) && ends.is_open(Dir::Read));
+    }
+
+    #[test]
+    fn peer_that_was_opened_and_closed_since_the_open() {
+        let mut ends = Ends::default();
+        let end = writer(&mut ends);
+        let peer = reader(&mut ends);
+        ends.close(&peer);
+        assert_eq!(ends.peer(Dir::Read, &end), Peer::Closed);
+    }
+
+    #[test]
+    fn peer_that_was_closed_before_the_open_is_not_seen() {
+        let mut ends = Ends::default();
+        let peer = writer(&mut ends);
+        ends.close(&peer);
+        let end = reader(&mut ends);
+        assert_eq!(ends.peer(Dir::Write, &end), Peer::NeverOpened);
+    }
+
+    #[test]
+    fn bytes_in_the_pipe_count_as_a_writer_seen() {
+        let mut ends = Ends::default();
+        let reads = PerDir {
+            read: true,
+            write: false,
+        };
+        let end = ends.open(reads, true);
+        assert_eq!(ends.peer(Dir::Write, &end), Peer::Closed);
+        assert_eq!(ends.peer(Dir::Read, &end), Peer::Open);
+    }
+
+    #[test]
+    fn bytes_in_the_pipe_are_no_reader_seen() {
+        let mut ends = Ends::default();
+        let writes = PerDir {
+            read: false,
+            write: true,
+        };
+        let end = ends.open(writes, true);
+        assert_eq!(ends.peer(Dir::Read, &end), Peer::NeverOpened);
+    }
+
+    #[test]
+    fn only_the_last_close_counts() {
+        let mut ends = Ends::default();
+        let end = reader(&mut ends);
+        let peers = [writer(&mut ends), writer(&mut ends)];
+        ends.close(&peers[0]);
+        assert_eq!(ends.peer(Dir::Write, &end), Peer::Open);
+        ends.close(&peers[1]);
+        assert_eq!(ends.peer(Dir::Write, &end), Peer::Closed);
+    }
+
+    #[test]
+    fn file_that_is_both_ends_is_its_own_peer() {
+        let mut ends = Ends::default();
+        let end = open(&mut ends, true, true);
+        assert_eq!(ends.peer(Dir::Read, &end), Peer::Open);
+        assert_eq!(ends.peer(Dir::Write, &end), Peer::Open);
+        ends.close(&end);
+        assert_eq!(ends.open_files(), PerDir { read: 0, write: 0 });
+    }
+
+    #[test]
+    fn file_that_is_no_end_is_no_peer() {
+        let mut ends = Ends::default();
+        let end = reader(&mut ends);
+        let neither = open(&mut ends, false, false);
+        assert_eq!(ends.peer(Dir::Write, &end), Peer::NeverOpened);
+        ends.close(&neither);
+        assert_eq!(ends.peer(Dir::Write, &end), Peer::NeverOpened);
+    }
+
+    #[test]
+    fn anonymous_pipe_has_no_end_that_was_never_opened() {
+        let mut ends = Ends::anonymous();
+        let end = reader(&mut ends);
+        assert_eq!(ends.peer(Dir::Write, &end), Peer::Closed);
+        let peer = writer(&mut ends);
+        assert_eq!(ends.peer(Dir::Write, &end), Peer::Open);
+        assert_eq!(ends.peer(Dir::Read, &peer), Peer::Open);
+        ends.close(&end);
+        assert_eq!(ends.peer(Dir::Read, &peer), Peer::Closed);
+        assert_eq!(ends.open_files(), PerDir { read: 0, write: 1 });
+    }
+
+    #[test]
+    fn counters_wrap() {
+        let mut ends = Ends::default();
+        ends.counts.write.opens = usize::MAX;
+        let end = reader(&mut ends);
+        let peer = writer(&mut ends);
+        assert_eq!(ends.counts.write.opens, 0);
+        ends.close(&peer);
+        assert_eq!(ends.peer(Dir::Write, &end), Peer::Closed);
+    }
+}

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The pipe: a ring, two ends, and tasks that wait, around one mutex.
+//!
+//! # Rules for the code on this floor
+//!
+//! - User memory is only accessed under a reservation, with the mutex free, but for short copies
+//!   with page faults disabled. No memory is allocated or freed under the mutex.
+//! - A woken task tests its condition first and its signals second. An exclusive wake-up reaches
+//!   one task, and must not be lost if that task is interrupted while others sleep on.
+//! - Whoever changes the state collects the wake-ups under the mutex, and sends them with
+//!   [`Pipe::unlock_and_wake`], the only function that sends any.
+//!
+//! Rooms: [`state`] (what the mutex protects), [`ends`], [`policy`], [`call`], [`wait`] (waiting
+//! and wake-ups), `copy` (copies under a reservation), and the calls: `read`, `write`,
+//! `rendezvous`, `splice`, `poll`, `settings`.
+//!
+//! The functions that every short read and write passes are `#[inline(always)]`. Copies under a
+//! reservation are not, which leaves the registers to the short ones.
+
+pub(crate) mod call;
+mod copy;
+pub(crate) mod ends;
+pub(crate) mod policy;
+pub(crate) mod poll;
+mod read;
+mod rendezvous;
+pub(crate) mod settings;
+pub(crate) mod splice;
+pub(crate) mod state;
+pub(crate) mod wait;
+mod write;
+
+use crate::{
+    pipe::{
+        call::Call,
+        ends::{
+            Ends,
+            OpenEnd, //
+        },
+        policy::Policy,
+        state::{
+            Progress,
+            State,
+            StateGuard, //
+        },
+        wait::{
+            fasync::Fasync,
+            queues::Queues,
+            spin::can_spin,
+            wakeups::Wakeups, //
+        }, //
+    },
+    ring::{
+        dir::{
+            Dir,
+            Direction,
+            PerDir, //
+        },
+        Ring, //
+    }, //
+};
+use kernel::{
+    bindings,
+    fs::File,
+    new_condvar,
+    new_mutex,
+    prelude::*,
+    static_lock_class,
+    sync::{
+        CondVar,
+        Mutex, //
+    },
+    time::{
+        Instant,
+        Monotonic, //
+    }, //
+};
+
+/// A pipe, which any number of files may have open.
+#[pin_data]
+pub(crate) struct Pipe {
+    #[pin]
+    state: Mutex<State>,
+    #[pin]
+    readers: Queues,
+    #[pin]
+    writers: Queues,
+    /// Where a rendezvous writer sleeps until its bytes have been read.
+    #[pin]
+    drained: CondVar,
+    #[pin]
+    fasync: Fasync,
+}
+
+/// How far one call has waited.
+#[derive(Default)]
+struct Wait {
+    /// When the wait began, if it began by spinning; the next step is to sleep.
+    since: Option<Instant<Monotonic>>,
+    /// A signal is pending.
+    interrupted: bool,
+}
+
+impl Pipe {
+    /// An empty pipe that no file has open.
+    pub(crate) fn new(ring: Ring, ends: Ends, policy: Policy) -> impl PinInit<Self> {
+        pin_init!(Self {
+            state <- new_mutex!(State::new(ring, ends, policy), "mini_pipe"),
+            readers <- Queues::new(
+                [c"mini_pipe_readers", c"mini_pipe_read_pollers"],
+                [static_lock_class!(), static_lock_class!()],
+                bindings::POLLIN | bindings::POLLRDNORM,
+            ),
+            writers <- Queues::new(
+                [c"mini_pipe_writers", c"mini_pipe_write_pollers"],
+                [static_lock_class!(), static_lock_class!()],
+                bindings::POLLOUT | bindings::POLLWRNORM,
+            ),
+            drained <- new_condvar!("mini_pipe_drained"),
+            fasync <- Fasync::new(),
+        })
+    }
+
+    /// Opens the ends that `is` names. The caller must call [`Pipe::close`] once for the result.
+    /// Nobody is woken: whoever waits for a peer waits for what that will do.
+    ///
+    /// Context: process context; may sleep.
+    pub(crate) fn open(&self, is: PerDir<bool>) -> OpenEnd {
+        let mut guard = self.state.lock();
+        let has_bytes = !guard.ring.indices().is_empty();
+        guard.ends.open(is, has_bytes)
+    }
+
+    /// Closes an end. The last close of an end wakes all waiters at the other end.
+    ///
+    /// Context: process context; may sleep.
+    pub(crate) fn close(&self, end: &OpenEnd) {
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        state.ends.close(end);
+        let read_closed = !state.ends.is_open(Dir::Read);
+        let write_closed = !state.ends.is_open(Dir::Write);
+        if state.ends.is_anonymous() && read_closed && write_closed {
+            // Somebody may open it again by a path that is still held, and finds it empty.
+            state.ring.unwrite(usize::MAX);
+        }
+        let mut wakeups = Wakeups::SPINNERS;
+        if end.is(Dir::Write) && write_closed {
+            wakeups.dirs.read.waiters = state.waiters.read.on_change_for_all();
+            wakeups.dirs.read.fasync = true;
+        }
+        if end.is(Dir::Read) && read_closed {
+            wakeups.dirs.write.waiters = state.waiters.write.on_change_for_all();
+            wakeups.dirs.write.fasync = true;
+            wakeups.rendezvous = true;
+        }
+        self.unlock_and_wake(guard, wakeups);
+    }
+
+    /// Switches `O_ASYNC` of `file`, which is `end`, on or off. Returns whether that changed
+    /// anything.
+    ///
+    /// Context: process context; may sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; then nothing has changed.
+    pub(crate) fn set_fasync(
+        &self,
+        end: &OpenEnd,
+        fd: c_int,
+        file: &File,
+        on: bool,
+    ) -> Result<bool> {
+        let is = PerDir {
+            read: end.is(Dir::Read),
+            write: end.is(Dir::Write),
+        };
+        self.fasync.update(is, fd, file, on)
+    }
+
+    /// The wait queues of a direction.
+    #[inline(always)]
+    fn queues(&self, dir: Dir) -> &Queues {
+        match dir {
+            Dir::Read => &self.readers,
+            Dir::Write => &self.writers,
+        }
+    }
+
+    /// Which poll queues are not empty. Called with the mutex held: see
+    /// [`crate::sys::poll::PollQueue::is_empty`].
+    #[inline(always)]
+    fn polled(&self) -> PerDir<bool> {
+        PerDir {
+            read: !self.readers.pollers.is_empty(),
+            write: !self.writers.pollers.is_empty(),
+        }
+    }
+
+    /// Drops the mutex and sends `wakeups`: first to spinning tasks, which run already, then to
+    /// wait queues, then by signals.
+    #[inline(always)]
+    fn unlock_and_wake(&self, guard: StateGuard<'_>, wakeups: Wakeups) {
+        let PerDir { read, write } = wakeups.dirs;
+        drop(guard);
+        if write.spinner {
+            self.writers.spinner.stop();
+        }
+        if read.spinner {
+            self.readers.spinner.stop();
+        }
+        self.writers.wake(write.waiters);
+        self.readers.wake(read.waiters);
+        if wakeups.rendezvous {
+            self.drained.notify_one();
+        }
+        if write.fasync {
+            self.fasync.kill(Dir::Write);
+        }
+        if read.fasync {
+            self.fasync.kill(Dir::Read);
+        }
+    }
+
+    /// Ends a call that has moved `moved` bytes without a reservation, and returns this count.
+    #[inline(always)]
+    fn finish_fast<D: Direction>(&self, mut guard: StateGuard<'_>, moved: usize) -> usize {
+        let other = D::DIR.other();
+        // Pollers of this direction have nothing new, as no reservation was released.
+        if !guard.has_no_waiters() || !self.queues(other).pollers.is_empty() {
+            return self.finish_slow::<D>(guard, moved);
+        }
+        guard.count(D::DIR, moved);
+        self.unlock_and_wake(guard, Wakeups::without_waiters(other, false));
+        moved
+    }
+
+    /// [`Pipe::finish_fast`] where somebody waits.
+    #[cold]
+    fn finish_slow<D: Direction>(&self, mut guard: StateGuard<'_>, moved: usize) -> usize {
+        let progress = Progress {
+            dir: D::DIR,
+            before: guard.ring.occupancy().before(D::DIR, moved),
+            moved,
+            released: true,
+        };
+        let wakeups = guard.collect_wakeups(progress, self.polled());
+        self.unlock_and_wake(guard, wakeups);
+        moved
+    }
+
+    /// Waits for a change in direction `dir`: the first time it spins, if that is likely to pay,
+    /// the next time it sleeps. It may also return without a change.
+    ///
+    /// # Errors
+    ///
+    /// - `EAGAIN`: the call is non-blocking.
+    /// - `ERESTARTSYS`: a signal was pending after the last wait.
+    #[inline(always)]
+    fn wait<'a>(
+        &'a self,
+        mut guard: StateGuard<'a>,
+        dir: Dir,
+        call: Call,
+        wait: &mut Wait,
+    ) -> Result<StateGuard<'a>> {
+        let contended = guard.is_contended(dir);
+        let queues = self.queues(dir);
+        if call.is_nonblocking() {
+            if contended {
+                guard.waiters[dir].note_eagain();
+            }
+            return Err(EAGAIN);
+        }
+        if wait.interrupted {
+            return Err(ERESTARTSYS);
+        }
+        if wait.since.is_none() && can_spin() {
+            let since = Instant::now();
+            wait.since = Some(since);
+            if queues.spinner.arm() {
+                drop(guard);
+                queues.spinner.spin(since);
+                wait.interrupted = current!().signal_pending();
+                return Ok(self.state.lock());
+            }
+        }
+        guard.waiters[dir].add_waiter(contended);
+        wait.interrupted = queues.sleepers.wait_interruptible(&mut guard);
+        guard.waiters[dir].remove_waiter(contended);
+        if let Some(since) = wait.since.take() {
+            queues.spinner.update_hint(since);
+        }
+        Ok(guard)
+    }
+}
+
+/// The count if bytes were moved, else the error: an error must not hide moved bytes.
+fn short_count_or(count: usize, error: Error) -> Result<usize> {
+    if count > 0 {
+        Ok(count)
+    } else {
+        Err(error)
+    }
+}

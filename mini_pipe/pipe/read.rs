@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! read(2).
+
+use crate::{
+    pipe::{
+        call::Call,
+        copy::copy_chunked,
+        ends::OpenEnd,
+        short_count_or,
+        state::{
+            Progress,
+            StateGuard, //
+        },
+        Pipe,
+        Wait, //
+    },
+    ring::{
+        dir::{
+            Dir,
+            Reading, //
+        },
+        reservation::ReadReservation,
+        user::UserMemory, //
+    }, //
+};
+use kernel::prelude::*;
+
+impl Pipe {
+    /// Reads from the pipe into `to`: what is there, or it waits until something is. It reads one
+    /// packet, whose bytes that do not fit are discarded.
+    ///
+    /// Returns how many bytes were read; 0 is end of file, unless `to` is empty.
+    ///
+    /// Context: process context; may sleep.
+    ///
+    /// # Errors
+    ///
+    /// As read(2), only if no byte was read:
+    ///
+    /// - `EAGAIN`: the call is non-blocking, and nothing can be read now.
+    /// - `ERESTARTSYS`: a signal came while the call waited.
+    /// - `EFAULT`: no byte could be stored. Bytes that could not be stored stay in the pipe.
+    #[inline(always)]
+    pub(crate) fn read(
+        &self,
+        end: &OpenEnd,
+        call: Call,
+        to: impl UserMemory<Reading>,
+    ) -> Result<usize> {
+        let mut guard = self.state.lock();
+        match guard.ring.read_nofault(&to) {
+            Some(read) => Ok(self.finish_fast::<Reading>(guard, read)),
+            None => self.read_slow(guard, end, call, to),
+        }
+    }
+
+    /// [`Pipe::read`] where it has to wait, or to copy more than one page.
+    #[inline(always)]
+    fn read_slow<'a>(
+        &'a self,
+        mut guard: StateGuard<'a>,
+        end: &OpenEnd,
+        call: Call,
+        mut to: impl UserMemory<Reading>,
+    ) -> Result<usize> {
+        let mut wait = Wait::default();
+        if to.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            if let Some((reservation, rest)) = guard.reserve_read(to.len()) {
+                drop(guard);
+                return short_count_or(self.drain(reservation, rest, &mut to), EFAULT);
+            }
+            if guard.is_eof(end) {
+                return Ok(0);
+            }
+            guard = self.wait(guard, Dir::Read, call, &mut wait)?;
+            if let Some(read) = guard.ring.read_nofault(&to) {
+                return Ok(self.finish_fast::<Reading>(guard, read));
+            }
+        }
+    }
+
+    /// Copies the reserved bytes to `to` and commits them, and goes on with at most `rest` more
+    /// bytes that are in the pipe by then. Returns how many bytes were read: fewer only after a
+    /// fault.
+    #[inline(never)]
+    fn drain(
+        &self,
+        mut reservation: ReadReservation,
+        mut rest: usize,
+        to: &mut impl UserMemory<Reading>,
+    ) -> usize {
+        let mut drained = 0;
+        loop {
+            let (copied, fault) = copy_chunked(&reservation, &self.writers.spinner, to);
+            let mut guard = self.state.lock();
+            let before = guard.ring.occupancy();
+            let (read, next) = if copied < reservation.len() && !fault {
+                let read = guard.ring.commit_part(&mut reservation, copied);
+                (read, Some(reservation))
+            } else {
+                let last = fault || reservation.is_packet() || rest == 0 || to.is_empty();
+                let read = guard.ring.commit_read(reservation, copied);
+                let next = if last {
+                    None
+                } else {
+                    guard.ring.reserve_read_stream(to.len().min(rest))
+                };
+                rest -= next.as_ref().map_or(0, ReadReservation::len);
+                (read, next)
+            };
+            let progress = Progress {
+                dir: Dir::Read,
+                before,
+                moved: read,
+                released: next.is_none(),
+            };
+            let wakeups = guard.collect_wakeups(progress, self.polled());
+            self.unlock_and_wake(guard, wakeups);
+
+            drained += read;
+            match next {
+                Some(next) => reservation = next,
+                None => return drained,
+            }
+        }
+    }
+}

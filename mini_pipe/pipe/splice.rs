@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! splice(2) out of the pipe.
+
+use crate::{
+    pipe::{
+        call::Call,
+        ends::OpenEnd,
+        state::Progress,
+        wait::wakeups::Wakeups,
+        Pipe,
+        Wait, //
+    },
+    ring::{
+        dir::Dir,
+        reservation::ReadReservation, //
+    },
+    sys::page::Page, //
+};
+use kernel::prelude::*;
+
+/// What bytes are spliced to. The caller of [`Pipe::splice`] has locked it.
+pub(crate) trait SpliceDest {
+    /// Lets others use the destination, until [`SpliceDest::lock`].
+    fn unlock(&mut self);
+
+    /// Locks it again. May sleep.
+    fn lock(&mut self);
+
+    /// Moves reserved bytes to the destination, from the first on, as many as it has room for, but
+    /// a packet whole. A whole page is then shared with the destination, and `fresh` gets a page
+    /// for each of these, which the ring is to have instead. Returns how many bytes were moved. May
+    /// sleep.
+    ///
+    /// # Errors
+    ///
+    /// - `EPIPE`: the destination has no readers. The caller gets SIGPIPE.
+    /// - `EAGAIN`: the destination has no room.
+    /// - `ENOMEM`.
+    fn splice_to(&mut self, reservation: &ReadReservation, fresh: &mut KVec<Page>)
+        -> Result<usize>;
+}
+
+impl Pipe {
+    /// Moves at most `most` bytes, at least 1, to `dest`, and waits for the first one as
+    /// [`Pipe::read`] does. Returns how many were moved; 0 is end of file.
+    ///
+    /// Context: process context; may sleep.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Pipe::read`], but for `EFAULT`, and those of [`SpliceDest::splice_to`]. Bytes
+    /// that could not be moved stay in the pipe.
+    pub(crate) fn splice(
+        &self,
+        end: &OpenEnd,
+        call: Call,
+        dest: &mut impl SpliceDest,
+        most: usize,
+    ) -> Result<usize> {
+        let reservation = loop {
+            let mut guard = self.state.lock();
+            if let Some((reservation, _)) = guard.reserve_read(most) {
+                break reservation;
+            }
+            if guard.is_eof(end) {
+                return Ok(0);
+            }
+            if call.is_nonblocking() {
+                if guard.is_contended(Dir::Read) {
+                    guard.waiters.read.note_eagain();
+                }
+                return Err(EAGAIN);
+            }
+            drop(guard);
+            // A task that waits here must not hold the lock of the destination; and it must not
+            // hold a reservation while it waits for that lock.
+            dest.unlock();
+            let waited = self.wait_readable(end, call);
+            dest.lock();
+            waited?;
+        };
+        let mut fresh = KVec::new();
+        let moved = dest.splice_to(&reservation, &mut fresh);
+        let mut guard = self.state.lock();
+        let before = guard.ring.occupancy();
+        let read = guard
+            .ring
+            .commit_pages(reservation, moved.unwrap_or(0), &mut fresh);
+        let progress = Progress {
+            dir: Dir::Read,
+            before,
+            moved: read,
+            released: true,
+        };
+        let wakeups = guard.collect_wakeups(progress, self.polled());
+        self.unlock_and_wake(guard, wakeups);
+        moved
+    }
+
+    /// Waits until bytes can be reserved, or for end of file.
+    ///
+    /// # Errors
+    ///
+    /// `ERESTARTSYS`: a signal came.
+    fn wait_readable(&self, end: &OpenEnd, call: Call) -> Result {
+        let mut wait = Wait::default();
+        let mut guard = self.state.lock();
+        loop {
+            let indices = guard.ring.indices();
+            let readable = indices.readable() > 0 && !indices.is_reserved(Dir::Read);
+            if readable || guard.is_eof(end) {
+                // Another reader may be faster, as this one has not reserved anything: hand the
+                // wake-up on.
+                self.unlock_and_wake(guard, Wakeups::hand_on(Dir::Read));
+                return Ok(());
+            }
+            guard = self.wait(guard, Dir::Read, call, &mut wait)?;
+        }
+    }
+}

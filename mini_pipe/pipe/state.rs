@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The state of a pipe: all that its mutex protects.
+
+use crate::{
+    pipe::{
+        call::Call,
+        ends::{
+            Ends,
+            OpenEnd,
+            Peer, //
+        },
+        policy::Policy,
+        wait::{
+            waiters::{
+                Change,
+                Waiters, //
+            },
+            wakeups::{
+                DirWakeups,
+                Wakeups, //
+            }, //
+        }, //
+    },
+    ring::{
+        dir::{
+            Dir,
+            PerDir,
+            Writing, //
+        },
+        reservation::{
+            ReadReservation,
+            WriteReservation, //
+        },
+        user::UserMemory,
+        Occupancy,
+        Ring, //
+    }, //
+};
+use kernel::{
+    bindings,
+    sync::lock::{
+        mutex::MutexBackend,
+        Guard, //
+    }, //
+};
+
+/// A write of at most this many bytes is atomic: POSIX, pipe(7).
+const PIPE_BUF: usize = bindings::PIPE_BUF as usize;
+
+/// Holds the mutex of a pipe.
+pub(crate) type StateGuard<'a> = Guard<'a, State, MutexBackend>;
+
+/// What the mutex protects.
+pub(crate) struct State {
+    pub(crate) ring: Ring,
+    pub(crate) ends: Ends,
+    pub(crate) waiters: PerDir<Waiters>,
+    pub(crate) policy: Policy,
+    /// A writer waits for its bytes to be read. It excludes all other writers: see `rendezvous`.
+    pub(crate) rendezvous_active: bool,
+    /// How many bytes have been read, and written, since the pipe was made.
+    pub(crate) total: PerDir<u64>,
+}
+
+/// What a call has moved.
+pub(crate) struct Progress {
+    pub(crate) dir: Dir,
+    /// The occupancy before the bytes were committed.
+    pub(crate) before: Occupancy,
+    /// How many bytes were moved.
+    pub(crate) moved: usize,
+    /// The call has no reservation any more.
+    pub(crate) released: bool,
+}
+
+impl State {
+    /// An empty pipe.
+    pub(crate) fn new(ring: Ring, ends: Ends, policy: Policy) -> Self {
+        let threshold = write_threshold(ring.indices().capacity());
+        Self {
+            ring,
+            ends,
+            waiters: PerDir {
+                read: Waiters::new(Some(1)),
+                write: Waiters::new(threshold),
+            },
+            policy,
+            rendezvous_active: false,
+            total: PerDir::default(),
+        }
+    }
+
+    /// Whether a read by `end` is at the end of file. Bytes that another reader has reserved may
+    /// become readable again, so not while there are such.
+    pub(crate) fn is_eof(&self, end: &OpenEnd) -> bool {
+        self.ring.indices().is_empty() && self.ends.peer(Dir::Write, end) == Peer::Closed
+    }
+
+    /// Whether writes by `end` fail with `EPIPE`.
+    pub(crate) fn is_broken(&self, end: &OpenEnd) -> bool {
+        self.ends.peer(Dir::Read, end) == Peer::Closed
+    }
+
+    /// Whether another call excludes all others of this direction.
+    pub(crate) fn is_contended(&self, dir: Dir) -> bool {
+        let rendezvous = dir == Dir::Write && self.rendezvous_active;
+        rendezvous || self.ring.indices().is_reserved(dir)
+    }
+
+    /// Writes of at most this many bytes are atomic: [`PIPE_BUF`], but no more than the capacity.
+    pub(crate) fn atomic_limit(&self) -> usize {
+        self.ring.indices().capacity().min(PIPE_BUF)
+    }
+
+    /// Reserves bytes as [`Ring::reserve_read`]. Also returns how many more bytes the same read may
+    /// take: those that are readable now, but without a limit while a writer has a reservation.
+    #[inline(always)]
+    pub(crate) fn reserve_read(&mut self, most: usize) -> Option<(ReadReservation, usize)> {
+        let reservation = self.ring.reserve_read(most)?;
+        let indices = self.ring.indices();
+        let rest = if indices.is_reserved(Dir::Write) {
+            usize::MAX
+        } else {
+            indices.readable()
+        };
+        Some((reservation, rest))
+    }
+
+    /// Reserves room for the last `rest` bytes of a write of `whole` bytes: for all of them if the
+    /// write is atomic, else for some. [`None`] if there is no such room, or if another writer
+    /// excludes this one.
+    #[inline(always)]
+    pub(crate) fn reserve_write(
+        &mut self,
+        call: Call,
+        whole: usize,
+        rest: usize,
+    ) -> Option<WriteReservation> {
+        if self.rendezvous_active {
+            return None;
+        }
+        let limit = self.atomic_limit();
+        let is_packet = call.writes_packets();
+        let most = if is_packet { rest.min(limit) } else { rest };
+        let least = if is_packet || whole <= limit { most } else { 1 };
+        self.ring.reserve_write(least, most, is_packet)
+    }
+
+    /// Writes all of `from` as [`Ring::write_nofault`]. [`None`] also if the pipe is broken, the
+    /// policy is not [`Policy::Buffered`], or the write is a packet.
+    #[inline(always)]
+    pub(crate) fn write_nofault(
+        &mut self,
+        end: &OpenEnd,
+        call: Call,
+        from: &impl UserMemory<Writing>,
+    ) -> Option<usize> {
+        if self.policy != Policy::Buffered || call.writes_packets() || self.is_broken(end) {
+            return None;
+        }
+        self.ring.write_nofault(from)
+    }
+
+    /// Changes the threshold of the writers after a resize.
+    pub(crate) fn update_threshold(&mut self) {
+        let threshold = write_threshold(self.ring.indices().capacity());
+        self.waiters.write.set_threshold(threshold);
+    }
+
+    /// Counts moved bytes for fdinfo.
+    #[inline(always)]
+    pub(crate) fn count(&mut self, dir: Dir, moved: usize) {
+        self.total[dir] = self.total[dir].wrapping_add(moved as u64);
+    }
+
+    /// Whether no wake-up is needed by anybody but pollers and spinning tasks.
+    #[inline(always)]
+    pub(crate) fn has_no_waiters(&self) -> bool {
+        self.waiters.read.is_empty() && self.waiters.write.is_empty() && !self.rendezvous_active
+    }
+
+    /// Counts the bytes that a call has moved, and returns the wake-ups for it: for the other
+    /// direction, which can move more now, and for the call's own, which its reservation excluded.
+    /// `polled` says which poll queues are not empty.
+    #[inline(always)]
+    pub(crate) fn collect_wakeups(&mut self, progress: Progress, polled: PerDir<bool>) -> Wakeups {
+        let Progress {
+            dir,
+            before,
+            moved,
+            released,
+        } = progress;
+        self.count(dir, moved);
+        if self.has_no_waiters() && !polled.read && !polled.write {
+            return Wakeups::without_waiters(dir.other(), true);
+        }
+        let now = self.ring.occupancy();
+        let reads = dir == Dir::Read;
+        let read = self.waiters.read.on_change(Change {
+            before: before.readable,
+            now: now.readable,
+            released: released && reads,
+            // A reservation hides the end of file from contended readers.
+            is_eof: reads && self.ring.indices().is_empty() && !self.ends.is_open(Dir::Write),
+            polled: polled.read,
+        });
+        let write = self.waiters.write.on_change(Change {
+            before: before.writable,
+            now: now.writable,
+            released: released && !reads,
+            is_eof: false,
+            polled: polled.write,
+        });
+        Wakeups {
+            dirs: PerDir {
+                // In its own direction, only those that the reservation excluded.
+                read: DirWakeups::new(read, !reads || read.is_any()),
+                write: DirWakeups::new(write, reads || write.is_any()),
+            },
+            rendezvous: self.rendezvous_active,
+        }
+    }
+}
+
+/// The room that every sleeping writer is content with: [`PIPE_BUF`], if the pipe can have it.
+fn write_threshold(capacity: usize) -> Option<usize> {
+    Some(PIPE_BUF).filter(|threshold| *threshold <= capacity)
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Signals on readiness: `O_ASYNC`.
+
+use crate::{
+    ring::dir::{
+        Dir,
+        PerDir, //
+    },
+    sys::fasync::FasyncList, //
+};
+use kernel::{
+    bindings,
+    fs::File,
+    new_mutex,
+    prelude::*,
+    sync::Mutex, //
+};
+
+/// The files with `O_ASYNC`: one list for each direction.
+///
+/// A file that is both ends is on both lists, but has one flag, `FASYNC`, by which `__fput()` knows
+/// whether to remove it. So the flag and both lists change under one mutex, as in fs/pipe.c;
+/// otherwise a file without the flag could stay on a list after it was freed.
+#[pin_data]
+pub(crate) struct Fasync {
+    #[pin]
+    updating: Mutex<()>,
+    lists: PerDir<FasyncList>,
+}
+
+impl Fasync {
+    /// No files.
+    pub(crate) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            updating <- new_mutex!((), "mini_pipe_fasync"),
+            lists: PerDir {
+                read: FasyncList::new(),
+                write: FasyncList::new(),
+            },
+        })
+    }
+
+    /// Adds `file`, as descriptor `fd`, to the lists of the directions `is`, or removes it. Returns
+    /// whether a list has changed.
+    ///
+    /// Context: process context; may sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; then no list has changed.
+    pub(crate) fn update(
+        &self,
+        is: PerDir<bool>,
+        fd: c_int,
+        file: &File,
+        on: bool,
+    ) -> Result<bool> {
+        let _updating = self.updating.lock();
+        let mut changed = false;
+        if is.read {
+            changed = self.lists.read.update(fd, file, on)?;
+        }
+        if is.write {
+            match self.lists.write.update(fd, file, on) {
+                Ok(write_changed) => changed |= write_changed,
+                Err(error) => {
+                    if changed {
+                        // A removal cannot fail.
+                        let _ = self.lists.read.update(fd, file, false);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Signals the owners of the files that move bytes in this direction: `kill_fasync()`.
+    ///
+    /// Context: any.
+    #[inline(always)]
+    pub(crate) fn kill(&self, dir: Dir) {
+        let band = match dir {
+            Dir::Read => bindings::POLL_IN,
+            Dir::Write => bindings::POLL_OUT,
+        };
+        self.lists[dir].kill(band);
+    }
+}

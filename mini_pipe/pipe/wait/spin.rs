@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Spinning before a sleep: with another processor, the other direction may be done before this
+//! task has fallen asleep.
+//!
+//! Spinning is only a hint. A task that has spun tests its condition once more, with the mutex
+//! held, before it sleeps; so no change is lost if the spinner does not see it.
+
+use crate::sys::task;
+use kernel::{
+    processor::cpu_relax,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    },
+    time::{
+        Delta,
+        Instant,
+        Monotonic, //
+    }, //
+};
+
+/// Spin for at most the cost of one sleep and wake-up: at worst, spinning in vain doubles that
+/// cost.
+const SPIN_LIMIT: Delta = Delta::from_micros(100);
+
+/// Whether spinning can pay: the other direction has another processor to run on.
+#[inline(always)]
+pub(crate) fn can_spin() -> bool {
+    task::has_other_cpu()
+}
+
+/// The spinning tasks of one direction, on a cache line of their own.
+#[repr(align(64))]
+pub(crate) struct Spinner {
+    /// A task spins, and nobody has stopped it.
+    armed: Atomic<bool>,
+    /// The last wait was shorter than `SPIN_LIMIT`, so the next is likely to be.
+    hint: Atomic<bool>,
+}
+
+impl Spinner {
+    /// Nobody spins.
+    pub(crate) const fn new() -> Self {
+        Self {
+            armed: Atomic::new(false),
+            hint: Atomic::new(true),
+        }
+    }
+
+    /// Whether a task spins.
+    #[inline(always)]
+    pub(crate) fn has_spinner(&self) -> bool {
+        // SAFETY: The flag is valid, and otherwise only used by atomic operations. This is
+        // READ_ONCE(): `load` would be a function call in every read and write.
+        unsafe { self.armed.as_ptr().read_volatile() }
+    }
+
+    /// Arms the spinner, if the hint says that spinning is likely to pay. Returns whether it did.
+    /// The mutex must be held, so that each later change stops the spinner.
+    pub(crate) fn arm(&self) -> bool {
+        let pays = self.hint.load(Relaxed);
+        if pays {
+            self.armed.store(true, Relaxed);
+        }
+        pays
+    }
+
+    /// Spins until the spinner is stopped, another task wants to run here, or the limit is reached.
+    /// All spinning tasks of the direction share one flag, and stop together.
+    pub(crate) fn spin(&self, since: Instant<Monotonic>) {
+        while self.has_spinner() && task::is_alone() && since.elapsed() < SPIN_LIMIT {
+            cpu_relax();
+        }
+        self.stop();
+    }
+
+    /// Stops the spinning tasks: something has changed for them.
+    #[inline(always)]
+    pub(crate) fn stop(&self) {
+        if self.has_spinner() {
+            self.armed.store(false, Relaxed);
+        }
+    }
+
+    /// The wait that began at `since` is over: spinning pays next time if it was short.
+    pub(crate) fn update_hint(&self, since: Instant<Monotonic>) {
+        self.hint.store(since.elapsed() < SPIN_LIMIT, Relaxed);
+    }
+}

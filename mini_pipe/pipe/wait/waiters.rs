@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Who waits in one direction, and which of them a change wakes.
+//!
+//! What they wait for has a *level*, in bytes: for readers what is readable, for writers what is
+//! writable. A sleeper needs some level; if one level is enough for every sleeper, it is called the
+//! *threshold*, and when the level reaches it, one exclusive wake-up is enough: whoever is woken
+//! hands the wake-up on when its own call has left something. Sleepers without a threshold are all
+//! woken by each rise.
+//!
+//! A call that finds another reservation of its own direction is *contended*: it may need less than
+//! the threshold, and waits for the reservation to be *released*. A contended call that may not
+//! wait got EAGAIN, or polled and found nothing; it is to hear of the release, too.
+//!
+//! Plain counting and one pure function, so `make test` also tests it in user space.
+
+/// Which of the sleepers, or of the pollers, are woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wake {
+    None,
+    /// One sleeper. All pollers that wait for what this direction can do, but only one exclusive
+    /// one.
+    Exclusive,
+    /// All, whatever they wait for.
+    All,
+}
+
+/// Which waiters of one direction a change wakes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Selected {
+    pub(crate) sleepers: Wake,
+    pub(crate) pollers: Wake,
+    /// A call that got EAGAIN would succeed now. Its file may have O_ASYNC, and nothing else that
+    /// wakes it.
+    pub(crate) retry: bool,
+}
+
+impl Selected {
+    /// Nobody.
+    pub(crate) const NONE: Self = Self {
+        sleepers: Wake::None,
+        pollers: Wake::None,
+        retry: false,
+    };
+
+    /// Everybody.
+    pub(crate) const ALL: Self = Self {
+        sleepers: Wake::All,
+        pollers: Wake::All,
+        retry: false,
+    };
+
+    /// Whether somebody is woken.
+    pub(crate) fn is_any(&self) -> bool {
+        *self != Self::NONE
+    }
+}
+
+/// What happened to the level of one direction.
+#[derive(Clone, Copy)]
+pub(crate) struct Change {
+    pub(crate) before: usize,
+    pub(crate) now: usize,
+    /// A reservation of this direction was committed.
+    pub(crate) released: bool,
+    /// End of file: nothing is left, and the last writer is closed.
+    pub(crate) is_eof: bool,
+    /// The direction's poll queue is not empty.
+    pub(crate) polled: bool,
+}
+
+/// Who waits in one direction. The counts cannot overflow: there are not so many tasks, nor is
+/// there so much time.
+pub(crate) struct Waiters {
+    /// The level at which every sleeper finds what it needs. [`None`] if no level is enough for
+    /// all.
+    threshold: Option<usize>,
+    sleeping: usize,
+    /// How many of the sleepers are contended.
+    contended: usize,
+    /// A call got EAGAIN under contention, or a poll found nothing.
+    got_eagain: bool,
+    /// The direction has been polled with EPOLLET: see [`Waiters::set_edge_triggered`].
+    edge_triggered: bool,
+    /// For fdinfo: how often a task has begun to sleep, and how often waiters were woken.
+    sleeps: u64,
+    wakeups: u64,
+}
+
+impl Waiters {
+    /// No waiters.
+    pub(crate) const fn new(threshold: Option<usize>) -> Self {
+        Self {
+            threshold,
+            sleeping: 0,
+            contended: 0,
+            got_eagain: false,
+            edge_triggered: false,
+            sleeps: 0,
+            wakeups: 0,
+        }
+    }
+
+    /// A task begins to sleep.
+    pub(crate) fn add_waiter(&mut self, contended: bool) {
+        self.sleeping = self.sleeping.wrapping_add(1);
+        self.contended = self.contended.wrapping_add(usize::from(contended));
+        self.count_sleep();
+    }
+
+    /// A task sleeps no more, for whatever reason. `contended` is what it was added with.
+    pub(crate) fn remove_waiter(&mut self, contended: bool) {
+        self.sleeping = self.sleeping.wrapping_sub(1);
+        self.contended = self.contended.wrapping_sub(usize::from(contended));
+    }
+
+    /// Counts a sleep for fdinfo.
+    pub(crate) fn count_sleep(&mut self) {
+        self.sleeps = self.sleeps.wrapping_add(1);
+    }
+
+    /// A call got EAGAIN under contention, or a poll found nothing: it is to hear of the release.
+    pub(crate) fn note_eagain(&mut self) {
+        self.got_eagain = true;
+    }
+
+    /// The direction was polled with EPOLLET. From then on, for as long as the pipe exists, every
+    /// rise of the level wakes pollers: `poll_usage` of fs/pipe.c, which programs rely on.
+    pub(crate) fn set_edge_triggered(&mut self) {
+        self.edge_triggered = true;
+    }
+
+    /// From now on `threshold` is the level at which every sleeper finds what it needs.
+    pub(crate) fn set_threshold(&mut self, threshold: Option<usize>) {
+        self.threshold = threshold;
+    }
+
+    /// Whether nobody sleeps, and nobody got EAGAIN. Pollers are not counted here.
+    #[inline(always)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sleeping == 0 && !self.got_eagain
+    }
+
+    /// Whether somebody sleeps.
+    pub(crate) fn has_sleepers(&self) -> bool {
+        self.sleeping > 0
+    }
+
+    /// How often a task has begun to sleep.
+    pub(crate) fn sleeps(&self) -> u64 {
+        self.sleeps
+    }
+
+    /// How often waiters were woken.
+    pub(crate) fn wakeups(&self) -> u64 {
+        self.wakeups
+    }
+
+    /// Records a change, and returns who is to be woken.
+    #[inline(always)]
+    pub(crate) fn on_change(&mut self, change: Change) -> Selected {
+        if self.is_empty() && !change.polled {
+            return Selected::NONE;
+        }
+        let selected = self.select_wakeup(change);
+        if change.released {
+            self.got_eagain = false;
+        }
+        self.wakeups = self.wakeups.wrapping_add(u64::from(selected.is_any()));
+        selected
+    }
+
+    /// All waiters are to be woken.
+    pub(crate) fn on_change_for_all(&mut self) -> Selected {
+        self.wakeups = self.wakeups.wrapping_add(1);
+        Selected::ALL
+    }
+
+    /// Selects whom a change wakes.
+    #[inline(always)]
+    fn select_wakeup(&self, change: Change) -> Selected {
+        let Change {
+            before,
+            now,
+            released,
+            is_eof,
+            polled,
+        } = change;
+        if now == 0 && !is_eof {
+            // Waiters would find nothing, and a later change will wake them.
+            return Selected::NONE;
+        }
+        let rose = before < now;
+        // No level reaches usize::MAX.
+        let threshold = self.threshold.unwrap_or(usize::MAX);
+        let enough = threshold <= now;
+        let reached = enough && before < threshold;
+        let got_eagain = released && self.got_eagain;
+        // Some waiters may find enough, and nobody knows which.
+        let unknown = self.threshold.is_none() && (rose || got_eagain);
+
+        let sleepers = if self.sleeping == 0 {
+            Wake::None
+        } else if released && self.contended > 0 {
+            // Contended sleepers may need less than the threshold, or wait for end of file.
+            if enough {
+                Wake::Exclusive
+            } else {
+                Wake::All
+            }
+        } else if unknown {
+            Wake::All
+        } else if (released && !is_eof) || reached {
+            // A release hands the wake-up on, also below the threshold: otherwise a sleeper that
+            // was passed over could sleep for ever.
+            Wake::Exclusive
+        } else {
+            Wake::None
+        };
+        let retry = got_eagain && (unknown || enough || is_eof);
+        let pollers = if !polled {
+            Wake::None
+        } else if retry && is_eof {
+            Wake::All
+        } else if retry || unknown || reached || (rose && self.edge_triggered) {
+            Wake::Exclusive
+        } else {
+            Wake::None
+        };
+        Selected {
+            sleepers,
+            pollers,
+            retry,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        Change,
+        Selected,
+        Waiters, //
+        Wake::{
+            self,
+            All,
+            Exclusive,
+            None as No, //
+        },
+    };
+
+    const T: bool = true;
+    const F: bool = false;
+
+    /// Readers: any byte is enough.
+    const READERS: Option<usize> = Some(1);
+    /// Writers of a pipe of at least PIPE_BUF bytes.
+    const WRITERS: Option<usize> = Some(4096);
+    /// Writers of a smaller pipe.
+    const SMALL: Option<usize> = None;
+
+    /// The threshold; sleepers, contended sleepers, EAGAIN, EPOLLET; the level before and now,
+    /// released, end of file; what is selected: sleepers, pollers, retry.
+    type Row = (
+        Option<usize>,
+        (usize, usize, bool, bool),
+        (usize, usize, bool, bool),
+        (Wake, Wake, bool),
+    );
+
+    #[rustfmt::skip]
+    const TABLE: &[Row] = &[
+        // A rise wakes one sleeper, and the pollers, if it reaches the threshold.
+        (READERS, (2, 0, F, F), (0, 1, F, F), (Exclusive, Exclusive, F)),
+        (READERS, (2, 0, F, F), (5, 9, F, F), (No, No, F)),
+        (WRITERS, (2, 0, F, F), (0, 4095, F, F), (No, No, F)),
+        (WRITERS, (2, 0, F, F), (4095, 4096, F, F), (Exclusive, Exclusive, F)),
+        (WRITERS, (2, 0, F, F), (4096, 8192, F, F), (No, No, F)),
+        (READERS, (0, 0, F, F), (0, 1, F, F), (No, Exclusive, F)),
+        // Without a threshold, each rise wakes all sleepers.
+        (SMALL, (2, 0, F, F), (0, 1, F, F), (All, Exclusive, F)),
+        (SMALL, (2, 0, F, F), (1, 2, F, F), (All, Exclusive, F)),
+        (SMALL, (2, 0, F, F), (2, 2, F, F), (No, No, F)),
+        // EPOLLET: each rise wakes the pollers.
+        (READERS, (0, 0, F, T), (5, 9, F, F), (No, Exclusive, F)),
+        (READERS, (0, 0, F, T), (9, 9, F, F), (No, No, F)),
+        // Nothing is there: nobody is woken, also not by a release.
+        (READERS, (2, 0, F, F), (5, 0, T, F), (No, No, F)),
+        (READERS, (2, 2, T, T), (5, 0, T, F), (No, No, F)),
+        (WRITERS, (2, 2, T, T), (5, 0, F, F), (No, No, F)),
+        // A release hands the wake-up on, also below the threshold.
+        (READERS, (2, 0, F, F), (5, 5, T, F), (Exclusive, No, F)),
+        (WRITERS, (2, 0, F, F), (9, 9, T, F), (Exclusive, No, F)),
+        (WRITERS, (2, 0, F, F), (8192, 8192, T, F), (Exclusive, No, F)),
+        // A release wakes all contended sleepers, but one if the threshold is reached.
+        (WRITERS, (2, 1, F, F), (9, 9, T, F), (All, No, F)),
+        (WRITERS, (2, 1, F, F), (8192, 8192, T, F), (Exclusive, No, F)),
+        (READERS, (2, 1, F, F), (0, 0, T, T), (All, No, F)),
+        (READERS, (2, 1, F, F), (0, 0, F, F), (No, No, F)),
+        // End of file after a release: others than contended sleepers have been woken by the close.
+        (READERS, (2, 0, F, F), (0, 0, T, T), (No, No, F)),
+        // A call that got EAGAIN hears of the release, if it would succeed.
+        (READERS, (0, 0, T, F), (5, 5, T, F), (No, Exclusive, T)),
+        (WRITERS, (0, 0, T, F), (9, 9, T, F), (No, No, F)),
+        (WRITERS, (0, 0, T, F), (4096, 4096, T, F), (No, Exclusive, T)),
+        (SMALL, (0, 0, T, F), (9, 9, T, F), (No, Exclusive, T)),
+        (SMALL, (1, 0, T, F), (9, 9, T, F), (All, Exclusive, T)),
+        (READERS, (0, 0, T, F), (0, 0, T, T), (No, All, T)),
+        // And not of anything else.
+        (READERS, (0, 0, T, F), (5, 9, F, F), (No, No, F)),
+    ];
+
+    fn waiters(row: &Row) -> Waiters {
+        let (threshold, (sleeping, contended, got_eagain, edge_triggered), _, _) = *row;
+        Waiters {
+            sleeping,
+            contended,
+            got_eagain,
+            edge_triggered,
+            ..Waiters::new(threshold)
+        }
+    }
+
+    fn change(row: &Row, polled: bool) -> Change {
+        let (_, _, (before, now, released, is_eof), _) = *row;
+        Change {
+            before,
+            now,
+            released,
+            is_eof,
+            polled,
+        }
+    }
+
+    #[test]
+    fn truth_table() {
+        for (number, row) in TABLE.iter().enumerate() {
+            let (.., (sleepers, pollers, retry)) = *row;
+            for polled in [true, false] {
+                let expected = Selected {
+                    sleepers,
+                    pollers: if polled { pollers } else { No },
+                    retry,
+                };
+                let selected = waiters(row).select_wakeup(change(row, polled));
+                assert_eq!(selected, expected, "row {number}, polled: {polled}");
+            }
+        }
+    }
+
+    #[test]
+    fn release_ends_eagain() {
+        for row in TABLE {
+            let (_, (_, _, got_eagain, _), (_, _, released, _), _) = *row;
+            let mut waiters = waiters(row);
+            waiters.on_change(change(row, false));
+            assert_eq!(waiters.got_eagain, got_eagain && !released);
+        }
+    }
+
+    #[test]
+    fn wakeups_are_counted_if_somebody_is_woken() {
+        for row in TABLE {
+            let mut waiters = waiters(row);
+            let selected = waiters.on_change(change(row, true));
+            assert_eq!(waiters.wakeups(), u64::from(selected.is_any()));
+        }
+    }
+
+    #[test]
+    fn nobody_waits_nobody_is_woken() {
+        let mut nobody = Waiters::new(READERS);
+        let change = Change {
+            before: 0,
+            now: 1,
+            released: true,
+            is_eof: false,
+            polled: false,
+        };
+        assert!(nobody.is_empty() && !nobody.on_change(change).is_any());
+    }
+
+    #[test]
+    fn waiters_are_counted() {
+        let mut waiters = Waiters::new(READERS);
+        waiters.add_waiter(true);
+        waiters.add_waiter(false);
+        assert!((waiters.sleeping, waiters.contended, waiters.sleeps()) == (2, 1, 2));
+        waiters.remove_waiter(true);
+        assert!(waiters.has_sleepers() && waiters.contended == 0);
+        waiters.remove_waiter(false);
+        assert!(waiters.is_empty());
+        waiters.note_eagain();
+        assert!(!waiters.is_empty() && !waiters.has_sleepers());
+    }
+}

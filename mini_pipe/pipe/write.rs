@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! write(2).
+
+use crate::{
+    pipe::{
+        call::Call,
+        copy::copy_chunked,
+        ends::OpenEnd,
+        policy::Policy,
+        short_count_or,
+        state::{
+            Progress,
+            StateGuard, //
+        },
+        Pipe,
+        Wait, //
+    },
+    ring::{
+        dir::{
+            Dir,
+            Writing, //
+        },
+        reservation::WriteReservation,
+        user::UserMemory, //
+    }, //
+};
+use kernel::prelude::*;
+
+impl Pipe {
+    /// Writes all of `from` into the pipe, and waits for room if necessary.
+    ///
+    /// A write of at most PIPE_BUF bytes, or of the capacity if that is less, is atomic. If the
+    /// call writes packets, such a write is one packet, and a larger one becomes several.
+    ///
+    /// Returns how many bytes were written: fewer than all if the call is non-blocking, was
+    /// interrupted, met a fault, or if the last reader was closed meanwhile.
+    ///
+    /// Context: process context; may sleep.
+    ///
+    /// # Errors
+    ///
+    /// As write(2), only if no byte was written:
+    ///
+    /// - `EPIPE`: the readers are closed. The caller gets SIGPIPE, also with a short count.
+    /// - `EAGAIN`: the call is non-blocking, and nothing can be written now.
+    /// - `ERESTARTSYS`: a signal came while the call waited.
+    /// - `EFAULT`: `from` cannot be read.
+    #[inline(always)]
+    pub(crate) fn write(
+        &self,
+        end: &OpenEnd,
+        call: Call,
+        from: impl UserMemory<Writing>,
+    ) -> Result<usize> {
+        let mut guard = self.state.lock();
+        match guard.write_nofault(end, call, &from) {
+            Some(written) => Ok(self.finish_fast::<Writing>(guard, written)),
+            None => self.write_slow(guard, end, call, from),
+        }
+    }
+
+    /// [`Pipe::write`] where it has to wait, or to copy more than one page.
+    #[inline(always)]
+    fn write_slow<'a>(
+        &'a self,
+        mut guard: StateGuard<'a>,
+        end: &OpenEnd,
+        call: Call,
+        mut from: impl UserMemory<Writing>,
+    ) -> Result<usize> {
+        let mut written = 0;
+        let mut wait = Wait::default();
+        let whole = from.len();
+        if whole == 0 {
+            return Ok(0);
+        }
+        if guard.policy == Policy::Rendezvous && !call.is_nonblocking() {
+            return self.write_rendezvous(guard, end, call, &mut from);
+        }
+        loop {
+            if guard.is_broken(end) {
+                drop(guard);
+                call.raise_sigpipe();
+                return short_count_or(written, EPIPE);
+            }
+            if let Some(reservation) = guard.reserve_write(call, whole, from.len()) {
+                drop(guard);
+                let (filled, fault) = self.fill(reservation, call, whole, &mut from);
+                written += filled;
+                if fault {
+                    return short_count_or(written, EFAULT);
+                }
+                if from.is_empty() {
+                    return Ok(written);
+                }
+                guard = self.state.lock();
+                continue;
+            }
+            match self.wait(guard, Dir::Write, call, &mut wait) {
+                Ok(locked) => guard = locked,
+                Err(error) => return short_count_or(written, error),
+            }
+            if let Some(last) = guard.write_nofault(end, call, &from) {
+                return Ok(written + self.finish_fast::<Writing>(guard, last));
+            }
+        }
+    }
+
+    /// Copies from `from` into the reserved room and commits it, and goes on with the room that
+    /// there is by then. Returns how many bytes were written, and whether a fault ended that. An
+    /// atomic write that faults writes nothing.
+    #[inline(never)]
+    pub(crate) fn fill(
+        &self,
+        mut reservation: WriteReservation,
+        call: Call,
+        whole: usize,
+        from: &mut impl UserMemory<Writing>,
+    ) -> (usize, bool) {
+        let mut filled = 0;
+        loop {
+            let (copied, fault) = copy_chunked(&reservation, &self.readers.spinner, from);
+            let mut guard = self.state.lock();
+            let before = guard.ring.occupancy();
+            let (written, next) = if copied < reservation.len() && !fault {
+                let written = guard.ring.commit_part(&mut reservation, copied);
+                (written, Some(reservation))
+            } else {
+                let nothing = fault && reservation.is_atomic();
+                let len = if nothing { 0 } else { copied };
+                let written = guard.ring.commit_write(reservation, len);
+                let next = if fault || from.is_empty() {
+                    None
+                } else {
+                    guard.reserve_write(call, whole, from.len())
+                };
+                (written, next)
+            };
+            let progress = Progress {
+                dir: Dir::Write,
+                before,
+                moved: written,
+                released: next.is_none(),
+            };
+            let wakeups = guard.collect_wakeups(progress, self.polled());
+            self.unlock_and_wake(guard, wakeups);
+
+            filled += written;
+            match next {
+                Some(next) => reservation = next,
+                None => return (filled, fault),
+            }
+        }
+    }
+}

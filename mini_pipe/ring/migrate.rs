@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Migration of a ring's bytes from one storage to another, for a resize.
+//!
+//! The two storages share the pages that hold the bytes, at the same indices, so that no bytes are
+//! copied but those of the first and the last page, and these only where they are one page in the
+//! old or in the new storage. Reservations that are out go on using the old storage: a read has its
+//! bytes there, and what a write brings is copied when it is committed, unless its page is shared.
+
+use crate::{
+    ring::{
+        indices::Span,
+        storage::Pages, //
+    },
+    sys::page::{
+        copy_part,
+        Page, //
+    }, //
+};
+use core::mem;
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*, //
+};
+
+/// Puts the bytes `contents` of `old` into `new`, at the same indices. `live` are these bytes and
+/// the room behind them that a writer has reserved: those pages are shared, too. The pages that
+/// `new` had there are moved to `displaced`, for the caller to drop.
+///
+/// Where the first and the last page of `live` are one in either storage, neither is shared: a
+/// reservation may use that one page for both, so the ring must not use it for anything else.
+///
+/// # Safety
+///
+/// The caller must own the ring that `old` is the storage of, and nobody else may use `new`.
+pub(crate) unsafe fn share(
+    old: &Pages,
+    new: &Pages,
+    live: Span,
+    contents: Span,
+    displaced: &mut KVVec<Page>,
+) {
+    let offset = live.start % PAGE_SIZE;
+    let count = (offset + live.len).div_ceil(PAGE_SIZE);
+    let overlap = count > old.len().min(new.len());
+    let shared = if overlap { 1..count - 1 } else { 0..count };
+    for nth in shared {
+        let index = live.start.wrapping_add(nth * PAGE_SIZE);
+        if let (Some(from), Some(to)) = (old.at(index), new.at(index)) {
+            // SAFETY: The caller owns the ring, so nobody replaces the page in `from`. Nobody else
+            // uses `new`.
+            let page = unsafe { mem::replace(&mut *to.get(), (*from.get()).share()) };
+            // The caller has made room for it. Otherwise it is only dropped earlier.
+            let _ = displaced.push_within_capacity(page);
+        }
+    }
+    if overlap {
+        // All of `contents` that lies in the first and in the last page.
+        let first = contents.first(PAGE_SIZE - offset);
+        let last = contents.skip(first.len).skip((count - 2) * PAGE_SIZE);
+        for part in [first, last] {
+            // SAFETY: By the safety requirements.
+            unsafe { migrate(old, new, part) };
+        }
+    }
+}
+
+/// Copies the bytes `span` of `old` to `new`, at the same indices, except for pages that the two
+/// share.
+///
+/// # Safety
+///
+/// The caller must own the ring. Nobody may write to these bytes in `old`, and nobody may use these
+/// indices in `new`.
+pub(crate) unsafe fn migrate(old: &Pages, new: &Pages, span: Span) {
+    for piece in span.pieces(PAGE_SIZE) {
+        if let (Some(from), Some(to)) = (old.at(piece.index), new.at(piece.index)) {
+            // SAFETY: The caller owns the ring, so nobody replaces either page.
+            let (from, to) = unsafe { (&*from.get(), &*to.get()) };
+            if from.as_ptr() != to.as_ptr() {
+                // SAFETY: The piece lies in its page, these are two pages, and the rest is what the
+                // safety requirements say.
+                unsafe { copy_part(from, piece.offset, to, piece.offset, piece.len) };
+            }
+        }
+    }
+}

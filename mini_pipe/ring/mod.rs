@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The ring: bytes in pages. It knows no lock, no file and no waiting.
+//!
+//! # Reserve, copy, commit
+//!
+//! "To own the ring" means to have `&mut Ring`: in a pipe, to hold its mutex. Bytes move in one of
+//! two ways:
+//!
+//! - The owner *reserves* bytes or room, gives up the ring, copies from or to user memory, takes
+//!   the ring again and *commits* what was copied. The copy may sleep. There is at most one
+//!   reservation for each direction, so a read and a write copy at the same time.
+//! - A short copy that lies in one page is made by the owner at once, with page faults disabled:
+//!   [`Ring::read_nofault`], [`Ring::write_nofault`]. If it would fault, it is reserved instead.
+//!
+//! A resize gives the ring another storage at any time, see [`migrate`]. Reservations that are out
+//! keep the pages they were made for.
+//!
+//! Rooms: `dir` (directions), [`indices`] (where the bytes are), [`packets`] (which of them are
+//! packets), [`storage`] (pages), [`migrate`] (resize), [`reservation`], [`user`] (user memory).
+
+pub(crate) mod dir;
+pub(crate) mod indices;
+pub(crate) mod migrate;
+pub(crate) mod packets;
+pub(crate) mod reservation;
+pub(crate) mod storage;
+#[cfg(CONFIG_KUNIT)]
+mod tests;
+pub(crate) mod user;
+
+use crate::{
+    ring::{
+        dir::{
+            Dir,
+            Direction,
+            PerDir,
+            Reading,
+            Writing, //
+        },
+        indices::{
+            Indices,
+            Span, //
+        },
+        migrate::{
+            migrate,
+            share, //
+        },
+        reservation::{
+            ReadReservation,
+            Reservation,
+            WriteReservation, //
+        },
+        storage::{
+            Pages,
+            Storage, //
+        },
+        user::UserMemory, //
+    },
+    sys::page::Page, //
+};
+use core::{
+    mem,
+    ptr, //
+};
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*,
+    sync::Arc, //
+};
+
+/// How much can be moved now, in bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct Occupancy {
+    /// What a reader can reserve.
+    pub(crate) readable: usize,
+    /// What a writer can reserve.
+    pub(crate) writable: usize,
+}
+
+impl Occupancy {
+    /// What it was before `len` bytes were moved by a call that reserved none.
+    pub(crate) fn before(self, dir: Dir, len: usize) -> Self {
+        match dir {
+            Dir::Read => Self {
+                readable: self.readable.wrapping_add(len),
+                writable: self.writable.wrapping_sub(len),
+            },
+            Dir::Write => Self {
+                readable: self.readable.wrapping_sub(len),
+                writable: self.writable.wrapping_add(len),
+            },
+        }
+    }
+}
+
+/// A ring of bytes.
+pub(crate) struct Ring {
+    storage: Storage,
+    indices: Indices,
+    /// The pages of a reservation that was made before a resize, until it is committed.
+    old_pages: PerDir<Option<Arc<Pages>>>,
+}
+
+impl Ring {
+    /// An empty ring.
+    pub(crate) fn new(storage: Storage) -> Self {
+        Self {
+            indices: Indices::new(storage.capacity),
+            storage,
+            old_pages: PerDir::default(),
+        }
+    }
+
+    /// Where the bytes are.
+    pub(crate) fn indices(&self) -> &Indices {
+        &self.indices
+    }
+
+    /// What the ring keeps its bytes in.
+    pub(crate) fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
+    /// How much can be moved now. Nothing is writable while packets take all slots.
+    pub(crate) fn occupancy(&self) -> Occupancy {
+        let full = self.storage.packets.is_full();
+        Occupancy {
+            readable: self.indices.readable(),
+            writable: if full { 0 } else { self.indices.writable() },
+        }
+    }
+
+    /// Reserves the oldest bytes, at most `most`, or the first bytes of one packet. [`None`] if
+    /// there are none, or if another reader has a reservation.
+    #[inline(always)]
+    pub(crate) fn reserve_read(&mut self, most: usize) -> Option<ReadReservation> {
+        let mut is_packet = false;
+        let mut reach = most;
+        if let Some(packet) = self.storage.packets.first() {
+            let distance = packet.start.wrapping_sub(self.indices.contents().start);
+            is_packet = distance == 0;
+            // The rest of a packet leaves with it, so the indices reserve all of it.
+            reach = if is_packet {
+                packet.len
+            } else {
+                distance.min(most)
+            };
+        }
+        let span = self.indices.reserve_read(reach)?.first(most);
+        // SAFETY: The indices have reserved it, and `resize` and `drop` keep the pages.
+        Some(unsafe { Reservation::new(&self.storage, span, is_packet, false) })
+    }
+
+    /// Reserves as [`Ring::reserve_read`], but no packet.
+    pub(crate) fn reserve_read_stream(&mut self, most: usize) -> Option<ReadReservation> {
+        let start = self.indices.contents().start;
+        let packet = self.storage.packets.first();
+        if packet.is_some_and(|packet| packet.start == start) {
+            return None;
+        }
+        self.reserve_read(most)
+    }
+
+    /// Reserves room for at most `most` bytes, of a packet or not. [`None`] if there is room for
+    /// fewer than `least`, if there is no slot for a packet, or if another writer has a
+    /// reservation.
+    #[inline(always)]
+    pub(crate) fn reserve_write(
+        &mut self,
+        least: usize,
+        most: usize,
+        is_packet: bool,
+    ) -> Option<WriteReservation> {
+        if self.storage.packets.is_full() {
+            return None;
+        }
+        let span = self.indices.reserve_write(least, most)?;
+        // SAFETY: The indices have reserved it, and `resize` and `drop` keep the pages.
+        Some(unsafe { Reservation::new(&self.storage, span, is_packet, least == most) })
+    }
+
+    /// Moves the oldest bytes to `to` without a reservation, as many as fit. Does not sleep.
+    /// Returns how many were moved. [`None`] if none can be moved this way: there are none, they
+    /// are more than one page or begin with a packet, another reader has a reservation, or `to`
+    /// faults.
+    #[inline(always)]
+    pub(crate) fn read_nofault(&mut self, to: &impl UserMemory<Reading>) -> Option<usize> {
+        if self.storage.packets.first().is_some() {
+            return None;
+        }
+        let span = self.indices.oldest(to.len())?;
+        self.copy_nofault(span, to)?;
+        self.indices.advance(Dir::Read, span.len);
+        Some(span.len)
+    }
+
+    /// Moves all bytes of `from` into the ring without a reservation. Does not sleep. Returns how
+    /// many were moved. [`None`] if they cannot be moved this way: there is no room for all,
+    /// another writer has a reservation, they do not fit into one page, or `from` faults.
+    #[inline(always)]
+    pub(crate) fn write_nofault(&mut self, from: &impl UserMemory<Writing>) -> Option<usize> {
+        if self.storage.packets.is_full() {
+            return None;
+        }
+        let len = from.len();
+        let span = self.indices.vacant(len, len)?;
+        self.copy_nofault(span, from)?;
+        self.indices.advance(Dir::Write, len);
+        Some(len)
+    }
+
+    /// Copies the bytes of `span`, which nobody may have reserved. [`None`] if they lie in more
+    /// than one page, or if `user` faults.
+    #[inline(always)]
+    fn copy_nofault<D: Direction>(&mut self, span: Span, user: &impl UserMemory<D>) -> Option<()> {
+        let offset = span.start % PAGE_SIZE;
+        if offset.wrapping_add(span.len) > PAGE_SIZE {
+            return None;
+        }
+        let cell = self.storage.pages.at(span.start)?;
+        // SAFETY: The caller owns the ring, so nobody replaces the page.
+        let copied = unsafe { &*cell.get() }.with_bytes(|bytes| {
+            // SAFETY: `offset + len` lies in the page. The caller owns the ring and has not
+            // reserved these bytes, so nobody else uses them.
+            unsafe { user.copy_nofault(bytes.add(offset), span.len) }
+        });
+        copied.then_some(())
+    }
+
+    /// Commits a read: the first `len` reserved bytes leave the ring. A packet leaves the ring
+    /// whole if all reserved bytes were read, else it stays. Returns how many bytes have been read.
+    #[inline(always)]
+    pub(crate) fn commit_read(&mut self, reservation: ReadReservation, len: usize) -> usize {
+        let mut read = len;
+        if self.prepare_commit(&reservation, len, true) {
+            let mut gone = len;
+            if reservation.is_packet() {
+                let whole = len == reservation.len();
+                (read, gone) = if whole { (len, usize::MAX) } else { (0, 0) };
+                if whole {
+                    self.storage.packets.pop();
+                }
+            }
+            self.indices.commit(Dir::Read, gone);
+        }
+        reservation.end();
+        read
+    }
+
+    /// Commits a write: the first `len` reserved bytes are in the ring now. Returns how many bytes
+    /// have been written.
+    #[inline(always)]
+    pub(crate) fn commit_write(&mut self, reservation: WriteReservation, len: usize) -> usize {
+        if self.prepare_commit(&reservation, len, true) {
+            if reservation.is_packet() && len > 0 {
+                self.storage.packets.push(reservation.span().first(len));
+            }
+            self.indices.commit(Dir::Write, len);
+        }
+        reservation.end();
+        len
+    }
+
+    /// Commits the first `len` bytes of a reservation, fewer than all, and not of a packet. The
+    /// rest stays reserved. Returns how many bytes have been moved.
+    pub(crate) fn commit_part<D: Direction>(
+        &mut self,
+        reservation: &mut Reservation<D>,
+        len: usize,
+    ) -> usize {
+        if !self.prepare_commit(reservation, len, false) {
+            return 0;
+        }
+        self.indices.commit_part(D::DIR, len);
+        reservation.advance(len);
+        len
+    }
+
+    /// Commits a read as [`Ring::commit_read`], after the whole pages among its first `len` bytes
+    /// were given away. For each of them the ring takes a page of `fresh`, and leaves its own
+    /// there, for the caller to drop.
+    pub(crate) fn commit_pages(
+        &mut self,
+        reservation: ReadReservation,
+        len: usize,
+        fresh: &mut KVec<Page>,
+    ) -> usize {
+        let mut fresh = fresh.iter_mut();
+        for piece in reservation.span().first(len).pieces(PAGE_SIZE) {
+            let cells = (
+                reservation.pages().at(piece.index),
+                self.storage.pages.at(piece.index),
+            );
+            let (PAGE_SIZE, (Some(from), Some(cell))) = (piece.len, cells) else {
+                continue;
+            };
+            // SAFETY: The caller owns the ring, so nobody replaces either page.
+            let is_current = unsafe { (*from.get()).as_ptr() == (*cell.get()).as_ptr() };
+            if let (true, Some(page)) = (is_current, fresh.next()) {
+                // SAFETY: All bytes of this page are reserved by the reservation that ends here, so
+                // nobody else uses the cell: a writer has reserved other pages, and a resize needs
+                // to own the ring.
+                unsafe { ptr::swap(cell.get(), page) };
+                // The new page is not contiguous with the others.
+                self.storage.contig_len = PAGE_SIZE;
+            }
+        }
+        self.commit_read(reservation, len)
+    }
+
+    /// Whether the ring has made this reservation, of which `len` bytes are about to be committed,
+    /// and `all` says whether it ends. A reservation of another ring stays out there.
+    #[inline(always)]
+    fn prepare_commit<D: Direction>(
+        &mut self,
+        reservation: &Reservation<D>,
+        len: usize,
+        all: bool,
+    ) -> bool {
+        reservation.is_in(&self.storage.pages) || self.prepare_old(reservation, len, all)
+    }
+
+    /// The same for a reservation that was made before a resize. The bytes of a write are copied to
+    /// the storage that the ring has now.
+    #[cold]
+    fn prepare_old<D: Direction>(
+        &mut self,
+        reservation: &Reservation<D>,
+        len: usize,
+        all: bool,
+    ) -> bool {
+        let Some(old) = self.old_pages[D::DIR].take_if(|old| reservation.is_in(old)) else {
+            return false;
+        };
+        if D::DIR == Dir::Write {
+            let written = reservation.span().first(len);
+            // SAFETY: The caller owns the ring, and has the only reservation for these bytes.
+            unsafe { migrate(&old, &self.storage.pages, written) };
+        }
+        if !all {
+            self.old_pages[D::DIR] = Some(old);
+        }
+        true
+    }
+
+    /// Removes the newest bytes: at most `most`, and none that a reader has reserved. No writer may
+    /// have a reservation. Returns how many bytes were removed.
+    pub(crate) fn unwrite(&mut self, most: usize) -> usize {
+        let removed = self.indices.unwrite(most);
+        self.storage.packets.retain(self.indices.contents());
+        removed
+    }
+
+    /// Exchanges the ring's storage for `storage`, with all bytes of the ring. The caller must drop
+    /// the old storage, and the pages in `displaced`, which should have room for as many pages as
+    /// the smaller storage has.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if the bytes in the ring, those that are about to be written, or the packets do not
+    /// fit.
+    pub(crate) fn resize(&mut self, storage: &mut Storage, displaced: &mut KVVec<Page>) -> Result {
+        let old_capacity = self.indices.capacity();
+        if !self.indices.resize(storage.capacity) {
+            return Err(EBUSY);
+        }
+        // A write that is reserved may become a packet.
+        let reserved = usize::from(self.indices.is_reserved(Dir::Write));
+        if !storage
+            .packets
+            .take_over(&mut self.storage.packets, reserved)
+        {
+            self.indices.resize(old_capacity);
+            return Err(EBUSY);
+        }
+        let (live, contents) = (self.indices.live(), self.indices.contents());
+        if live.len > 0 {
+            // SAFETY: The caller owns the ring, and nobody else has the new storage.
+            unsafe {
+                share(
+                    &self.storage.pages,
+                    &storage.pages,
+                    live,
+                    contents,
+                    displaced,
+                )
+            };
+            // A shared page is not contiguous with the others.
+            storage.contig_len = PAGE_SIZE;
+        }
+        mem::swap(&mut self.storage, storage);
+        // A reservation from before an earlier resize has its pages here already.
+        for dir in [Dir::Read, Dir::Write] {
+            if self.indices.is_reserved(dir) && self.old_pages[dir].is_none() {
+                self.old_pages[dir] = Some(storage.pages.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        // A reservation that is out points at these pages. They are leaked, as freeing them would
+        // be a use after free.
+        if self.indices.is_reserved(Dir::Read) || self.indices.is_reserved(Dir::Write) {
+            mem::forget(self.storage.pages.clone());
+            mem::forget(mem::take(&mut self.old_pages));
+        }
+    }
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Reservations: bytes of a ring that one call may copy without owning the ring.
+
+use crate::{
+    ring::{
+        dir::{
+            Direction,
+            Reading,
+            Writing, //
+        },
+        indices::Span,
+        storage::{
+            Pages,
+            Storage, //
+        },
+        user::UserMemory, //
+    },
+    sys::page::Page, //
+};
+use core::{
+    marker::PhantomData,
+    mem, //
+};
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*,
+    sync::Arc, //
+};
+
+/// Bytes that a reader may copy out of the ring.
+pub(crate) type ReadReservation = Reservation<Reading>;
+
+/// Room that a writer may fill.
+pub(crate) type WriteReservation = Reservation<Writing>;
+
+/// A part of a ring that one reader or one writer has reserved.
+///
+/// It must be committed to its ring, which consumes it. If it were dropped instead, the ring would
+/// have no readers, or no writers, for ever; so code that drops one does not build. (With
+/// `CONFIG_RUST_BUILD_ASSERT_ALLOW` it builds, and panics.)
+///
+/// # Invariants
+///
+/// - `pages` are the pages of the ring that made this reservation. As long as the reservation is
+///   out, that ring keeps them, and replaces none that has a byte of `span`.
+/// - As long as it is out, nobody else uses the bytes of `span`: a ring has at most one reservation
+///   for each direction, and the two never overlap (see [`crate::ring::indices::Indices`]).
+#[must_use = "a reservation must be committed to its ring"]
+pub(crate) struct Reservation<D: Direction> {
+    pages: *const Pages,
+    /// That of the storage when this was reserved.
+    contig_len: usize,
+    span: Span,
+    is_packet: bool,
+    is_atomic: bool,
+    direction: PhantomData<D>,
+}
+
+impl<D: Direction> Reservation<D> {
+    /// Reserves `span` of the ring that is kept in `storage`. Of a packet, these are the first
+    /// bytes to be read, or all of them to be written; atomic bytes are written all, or none.
+    ///
+    /// # Safety
+    ///
+    /// `span` must have been reserved by the [`crate::ring::indices::Indices`] of that ring, which
+    /// must keep the pages of `storage` until this is committed.
+    #[inline(always)]
+    pub(crate) unsafe fn new(
+        storage: &Storage,
+        span: Span,
+        is_packet: bool,
+        is_atomic: bool,
+    ) -> Self {
+        // INVARIANT: By the safety requirements.
+        Self {
+            pages: Arc::as_ptr(&storage.pages),
+            contig_len: storage.contig_len,
+            span,
+            is_packet,
+            is_atomic,
+            direction: PhantomData,
+        }
+    }
+
+    /// How many bytes are reserved.
+    pub(crate) fn len(&self) -> usize {
+        self.span.len
+    }
+
+    /// The reserved bytes.
+    pub(crate) fn span(&self) -> Span {
+        self.span
+    }
+
+    /// Whether the bytes are those of a packet, or its first ones.
+    pub(crate) fn is_packet(&self) -> bool {
+        self.is_packet
+    }
+
+    /// Whether all bytes must be written, or none: see PIPE_BUF in pipe(7).
+    pub(crate) fn is_atomic(&self) -> bool {
+        self.is_atomic
+    }
+
+    /// Whether the reserved bytes are in `pages`.
+    pub(crate) fn is_in(&self, pages: &Arc<Pages>) -> bool {
+        self.pages == Arc::as_ptr(pages)
+    }
+
+    /// The pages that have the reserved bytes.
+    pub(crate) fn pages(&self) -> &Pages {
+        // SAFETY: By the type invariants.
+        unsafe { &*self.pages }
+    }
+
+    /// Copies `len` of the reserved bytes, after the first `skip`, to or from `user`. Returns how
+    /// many were copied: fewer only after a fault, or at the end of either.
+    ///
+    /// Context: process context; may sleep in a page fault.
+    #[inline(always)]
+    pub(crate) fn copy(&self, skip: usize, len: usize, user: &mut impl UserMemory<D>) -> usize {
+        let mut copied = 0;
+        for piece in self.span.skip(skip).first(len).pieces(self.contig_len) {
+            let Some(cell) = self.pages().at(piece.index) else {
+                break;
+            };
+            // SAFETY: Nobody replaces this page, by the type invariants.
+            let page = unsafe { &*cell.get() };
+            let progress = page.with_bytes(|bytes| {
+                // SAFETY: The piece lies in contiguous pages, of which this is the one with its
+                // first byte. Nobody else uses its bytes, by the type invariants.
+                unsafe { user.copy(bytes.add(piece.offset % PAGE_SIZE), piece.len) }
+            });
+            copied += progress;
+            if progress < piece.len {
+                break;
+            }
+        }
+        copied
+    }
+
+    /// The first `len` bytes have been committed, and are no longer reserved.
+    pub(crate) fn advance(&mut self, len: usize) {
+        self.span = self.span.skip(len);
+    }
+
+    /// The reservation has been committed, and ends.
+    pub(crate) fn end(self) {
+        mem::forget(self);
+    }
+}
+
+impl ReadReservation {
+    /// The reserved bytes, in order, page by page: each page with the offset of its first reserved
+    /// byte, and how many are reserved.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = (&Page, usize, usize)> {
+        self.span.pieces(PAGE_SIZE).filter_map(|piece| {
+            let cell = self.pages().at(piece.index)?;
+            // SAFETY: Nobody replaces this page, by the type invariants.
+            Some((unsafe { &*cell.get() }, piece.offset, piece.len))
+        })
+    }
+}
+
+impl<D: Direction> Drop for Reservation<D> {
+    // Always inlined, so that this code exists only where a reservation is dropped.
+    #[inline(always)]
+    fn drop(&mut self) {
+        build_error!("a reservation was dropped");
+    }
+}

@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! KUnit cases for the ring, which need real pages.
+
+use kernel::prelude::*;
+
+#[kunit_tests(mini_pipe_ring)]
+mod cases {
+    use crate::{
+        ring::{
+            dir::Dir,
+            reservation::{
+                ReadReservation,
+                WriteReservation, //
+            },
+            storage::Storage,
+            Ring, //
+        },
+        sys::page::Page, //
+    };
+    use core::ptr;
+    use kernel::{
+        bindings,
+        iov::{
+            IovIterDest,
+            IovIterSource, //
+        },
+        page::PAGE_SIZE,
+        prelude::*,
+        types::Opaque, //
+    };
+
+    fn ring(capacity: usize) -> Result<Ring> {
+        Ok(Ring::new(Storage::new(capacity, None)?))
+    }
+
+    /// Calls `copy` with an iterator over `bytes`.
+    fn with_iter(
+        bytes: &mut [u8],
+        direction: c_uint,
+        copy: impl FnOnce(*mut bindings::iov_iter) -> usize,
+    ) -> usize {
+        let iter = Opaque::<bindings::iov_iter>::uninit();
+        let kvec = bindings::kvec {
+            iov_base: bytes.as_mut_ptr().cast(),
+            iov_len: bytes.len(),
+        };
+        // SAFETY: This initialises `iter`, which lives as long as `kvec` and `bytes`: until `copy`
+        // has returned.
+        unsafe { bindings::iov_iter_kvec(iter.get(), direction, &kvec, 1, bytes.len()) };
+        copy(iter.get())
+    }
+
+    fn copy_from(reservation: &WriteReservation, bytes: &mut [u8]) -> usize {
+        with_iter(bytes, bindings::ITER_SOURCE, |iter| {
+            // SAFETY: `iter` is a valid source of `bytes`, and nobody else has it.
+            reservation.copy(0, usize::MAX, &mut &mut unsafe {
+                IovIterSource::from_raw(iter)
+            })
+        })
+    }
+
+    fn copy_to(reservation: &ReadReservation, bytes: &mut [u8]) -> usize {
+        with_iter(bytes, bindings::ITER_DEST, |iter| {
+            // SAFETY: `iter` is a valid destination in `bytes`, and nobody else has it.
+            reservation.copy(0, usize::MAX, &mut &mut unsafe {
+                IovIterDest::from_raw(iter)
+            })
+        })
+    }
+
+    fn keeps_no_old_pages(ring: &Ring) -> bool {
+        ring.old_pages.read.is_none() && ring.old_pages.write.is_none()
+    }
+
+    fn resize(ring: &mut Ring, capacity: usize) -> Result {
+        let mut displaced = KVVec::with_capacity(capacity / PAGE_SIZE + 1, GFP_KERNEL)?;
+        ring.resize(&mut Storage::new(capacity, None)?, &mut displaced)
+    }
+
+    /// Writes what fits of `bytes`; returns how many bytes.
+    fn write(ring: &mut Ring, bytes: &mut [u8]) -> usize {
+        let Some(reservation) = ring.reserve_write(1, bytes.len(), false) else {
+            return 0;
+        };
+        let copied = copy_from(&reservation, bytes);
+        ring.commit_write(reservation, copied);
+        copied
+    }
+
+    /// Reads into `bytes`; returns how many bytes.
+    fn read(ring: &mut Ring, bytes: &mut [u8]) -> usize {
+        let Some(reservation) = ring.reserve_read(bytes.len()) else {
+            return 0;
+        };
+        let copied = copy_to(&reservation, bytes);
+        ring.commit_read(reservation, copied);
+        copied
+    }
+
+    /// `len` bytes that count from `first` on, modulo a prime, so that no two pages are equal.
+    fn pattern(first: usize, len: usize) -> Result<KVVec<u8>> {
+        let mut bytes = KVVec::with_capacity(len, GFP_KERNEL)?;
+        for index in first..first + len {
+            bytes.push((index % 251) as u8, GFP_KERNEL)?;
+        }
+        Ok(bytes)
+    }
+
+    #[test]
+    fn ring_has_pages_for_its_capacity() -> Result {
+        for (pages, expected) in [(1, 1), (2, 2), (3, 4), (5, 8), (16, 16)] {
+            let most = pages * PAGE_SIZE;
+            for capacity in [most - PAGE_SIZE + 1, most] {
+                let ring = ring(capacity)?;
+                assert_eq!(ring.storage().pages.len(), expected);
+                assert_eq!(ring.indices().capacity(), capacity);
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn bytes_keep_their_order() -> Result {
+        for capacity in [
+            1,
+            128,
+            PAGE_SIZE - 1,
+            PAGE_SIZE,
+            PAGE_SIZE + 1,
+            3 * PAGE_SIZE,
+        ] {
+            let mut ring = ring(capacity)?;
+            let mut came = pattern(0, capacity)?;
+            let (mut head, mut tail) = (0, 0);
+            // A third, so that copies begin at other places; all, so that they wrap.
+            for step in [capacity.div_ceil(3), capacity, 1].iter().cycle().take(24) {
+                head += write(&mut ring, &mut pattern(head, *step)?);
+                let taken = read(&mut ring, &mut came[..step.div_ceil(2)]);
+                assert!(came[..taken] == pattern(tail, taken)?[..]);
+                tail += taken;
+                assert_eq!(ring.indices().readable(), head - tail);
+            }
+            assert_eq!(read(&mut ring, &mut came), head - tail);
+            assert!(came[..head - tail] == pattern(tail, head - tail)?[..]);
+            assert!(ring.indices().is_empty());
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn short_source_leaves_the_rest_writable() -> Result {
+        let mut ring = ring(2 * PAGE_SIZE)?;
+        let mut bytes = pattern(0, PAGE_SIZE + 1)?;
+        let room = ring.reserve_write(1, 2 * PAGE_SIZE, false);
+        assert!(room.is_some());
+        if let Some(reservation) = room {
+            assert_eq!(reservation.len(), 2 * PAGE_SIZE);
+            let copied = copy_from(&reservation, &mut bytes);
+            assert_eq!(copied, PAGE_SIZE + 1);
+            ring.commit_write(reservation, copied);
+        }
+        assert_eq!(ring.indices().readable(), PAGE_SIZE + 1);
+        assert_eq!(ring.indices().writable(), PAGE_SIZE - 1);
+        Ok(())
+    }
+
+    #[test]
+    fn committing_nothing_loses_nothing() -> Result {
+        let mut ring = ring(PAGE_SIZE)?;
+        let mut came = pattern(0, 100)?;
+        write(&mut ring, &mut pattern(7, 100)?);
+        if let Some(reservation) = ring.reserve_read(100) {
+            assert_eq!(copy_to(&reservation, &mut came), 100);
+            ring.commit_read(reservation, 0);
+        }
+        if let Some(reservation) = ring.reserve_write(1, 100, false) {
+            assert_eq!(copy_from(&reservation, &mut came), 100);
+            ring.commit_write(reservation, 0);
+        }
+        assert_eq!(ring.indices().readable(), 100);
+        assert_eq!(read(&mut ring, &mut came), 100);
+        assert!(came[..] == pattern(7, 100)?[..]);
+        Ok(())
+    }
+
+    #[test]
+    fn commit_part_keeps_the_rest_reserved() -> Result {
+        let mut ring = ring(4 * PAGE_SIZE)?;
+        let mut other = Storage::new(8 * PAGE_SIZE, None)?;
+        let (mut goes, mut came) = (pattern(0, 10000)?, pattern(1, 10000)?);
+        if let Some(mut reservation) = ring.reserve_write(1, 10000, false) {
+            assert_eq!(copy_from(&reservation, &mut goes[..3000]), 3000);
+            assert_eq!(ring.commit_part(&mut reservation, 3000), 3000);
+            assert_eq!((ring.indices().readable(), reservation.len()), (3000, 7000));
+            assert_eq!(copy_from(&reservation, &mut goes[3000..]), 7000);
+            ring.commit_write(reservation, 7000);
+        }
+        if let Some(mut reservation) = ring.reserve_read(10000) {
+            assert_eq!(copy_to(&reservation, &mut came[..5000]), 5000);
+            assert!(ring.resize(&mut other, &mut KVVec::new()).is_ok());
+            assert_eq!(ring.commit_part(&mut reservation, 5000), 5000);
+            assert_eq!(reservation.len(), 5000);
+            assert_eq!(copy_to(&reservation, &mut came[5000..]), 5000);
+            ring.commit_read(reservation, 5000);
+        }
+        assert!(keeps_no_old_pages(&ring) && ring.indices().is_empty());
+        assert!(came[..] == goes[..]);
+        Ok(())
+    }
+
+    #[test]
+    fn reservation_of_another_ring_stays_out() -> Result {
+        let (mut ring, mut other) = (ring(PAGE_SIZE)?, ring(PAGE_SIZE)?);
+        write(&mut ring, &mut pattern(0, 10)?);
+        write(&mut other, &mut pattern(0, 10)?);
+        if let Some(reservation) = ring.reserve_read(10) {
+            other.commit_read(reservation, 10);
+        }
+        assert!(ring.indices().is_reserved(Dir::Read));
+        assert_eq!(other.indices().readable(), 10);
+        if let Some(reservation) = other.reserve_write(1, 10, false) {
+            ring.commit_write(reservation, 10);
+        }
+        assert!(other.indices().is_reserved(Dir::Write));
+        assert_eq!(ring.indices().writable(), PAGE_SIZE - 10);
+        // Otherwise dropping the rings would leak their pages.
+        ring.indices.commit(Dir::Read, 0);
+        other.indices.commit(Dir::Write, 0);
+        Ok(())
+    }
+
+    #[test]
+    fn bytes_survive_a_resize() -> Result {
+        for (before, after) in [(1, 3), (3, 1), (2, 2), (16, 256), (256, 1)] {
+            for at in [0, 1, PAGE_SIZE - 1, before * PAGE_SIZE - 10] {
+                let mut ring = ring(before * PAGE_SIZE)?;
+                // One byte stays, so that the ring does not rewind.
+                write(&mut ring, &mut pattern(0, at + 1)?);
+                read(&mut ring, &mut pattern(0, at)?);
+                let len = 1 + write(&mut ring, &mut pattern(at + 1, PAGE_SIZE - 1)?);
+                resize(&mut ring, after * PAGE_SIZE)?;
+                let mut came = pattern(0, len + 7)?;
+                write(&mut ring, &mut pattern(at + len, 7)?);
+                let taken = read(&mut ring, &mut came);
+                assert!(taken >= len && came[..taken] == pattern(at, taken)?[..]);
+            }
+        }
+        Ok(())
+    }
+
+    /// Contents, both reservations and room share pages, at each page offset that makes a
+    /// difference, while the ring is resized three times.
+    #[test]
+    fn reserved_write_survives_resizes() -> Result {
+        let sizes = [1, 2, 3, 4, 16];
+        for (before, between) in sizes
+            .iter()
+            .flat_map(|b| sizes.iter().map(move |c| (*b, *c)))
+        {
+            for (at, old, new) in [(0, 1, 1), (100, 1, usize::MAX), (4000, 200, usize::MAX)] {
+                let mut ring = ring(before * PAGE_SIZE)?;
+                // What is read at the end was there before, or came by the reservation.
+                write(&mut ring, &mut pattern(0, at + old)?);
+                read(&mut ring, &mut pattern(0, at)?);
+                let mut count = ring.indices().readable();
+                let mut goes = pattern(at + count, before * PAGE_SIZE)?;
+                if let Some(reservation) = ring.reserve_write(1, new, false) {
+                    let _ = resize(&mut ring, between * PAGE_SIZE);
+                    let reads = ring.reserve_read(old.div_ceil(2));
+                    let _ = resize(&mut ring, 8 * PAGE_SIZE);
+                    let _ = resize(&mut ring, before * PAGE_SIZE);
+                    let copied = copy_from(&reservation, &mut goes);
+                    count += ring.commit_write(reservation, copied);
+                    if let Some(reservation) = reads {
+                        ring.commit_read(reservation, 0);
+                    }
+                }
+                let mut came = pattern(1, count)?;
+                assert_eq!(read(&mut ring, &mut came), count);
+                assert!(came[..] == pattern(at, count)?[..]);
+                assert!(keeps_no_old_pages(&ring));
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn resize_that_does_not_fit_changes_nothing() -> Result {
+        let mut ring = ring(2 * PAGE_SIZE)?;
+        write(&mut ring, &mut pattern(0, PAGE_SIZE + 1)?);
+        assert!(resize(&mut ring, PAGE_SIZE) == Err(EBUSY));
+        assert_eq!(ring.indices().capacity(), 2 * PAGE_SIZE);
+        let mut came = pattern(0, PAGE_SIZE + 1)?;
+        assert_eq!(read(&mut ring, &mut came), PAGE_SIZE + 1);
+        assert!(came[..] == pattern(0, PAGE_SIZE + 1)?[..]);
+        Ok(())
+    }
+
+    #[test]
+    fn reservations_outlive_their_storage() -> Result {
+        let mut ring = ring(4 * PAGE_SIZE)?;
+        write(&mut ring, &mut pattern(0, 5000)?);
+        let (mut goes, mut came) = (pattern(5000, 7000)?, pattern(0, 12000)?);
+        let pattern = pattern(0, 12000)?;
+        if let Some(reader) = ring.reserve_read(3000) {
+            if let Some(writer) = ring.reserve_write(1, 7000, false) {
+                for pages in [8, 3, 16] {
+                    assert!(resize(&mut ring, pages * PAGE_SIZE).is_ok());
+                }
+                assert_eq!(ring.indices().capacity(), 16 * PAGE_SIZE);
+                let copied = copy_from(&writer, &mut goes);
+                ring.commit_write(writer, copied);
+            }
+            assert_eq!(copy_to(&reader, &mut came), 3000);
+            assert!(came[..3000] == pattern[..3000]);
+            // As after a fault in the last of them.
+            ring.commit_read(reader, 2000);
+        }
+        assert!(keeps_no_old_pages(&ring));
+        assert_eq!(read(&mut ring, &mut came), 10000);
+        assert!(came[..10000] == pattern[2000..]);
+        Ok(())
+    }
+
+    #[test]
+    fn packet_is_read_alone_and_whole() -> Result {
+        let mut ring = ring(3 * PAGE_SIZE)?;
+        write(&mut ring, &mut pattern(0, 10)?);
+        let (mut goes, mut came) = (pattern(10, 20)?, pattern(0, 100)?);
+        for _ in 0..4 {
+            if let Some(reservation) = ring.reserve_write(20, 20, true) {
+                let copied = copy_from(&reservation, &mut goes);
+                ring.commit_write(reservation, copied);
+            }
+        }
+        assert_eq!(
+            (ring.indices().readable(), ring.occupancy().writable),
+            (90, 0)
+        );
+        assert_eq!(read(&mut ring, &mut came), 10);
+        assert_eq!(read(&mut ring, &mut came[..5]), 5);
+        assert_eq!(ring.indices().readable(), 60);
+        assert!(came[..5] == pattern(10, 5)?[..]);
+        if let Some(reservation) = ring.reserve_read(100) {
+            assert_eq!(ring.commit_read(reservation, 19), 0);
+        }
+        assert_eq!(read(&mut ring, &mut came), 20);
+        assert_eq!(ring.unwrite(15), 15);
+        assert_eq!(ring.indices().readable(), 25);
+        Ok(())
+    }
+
+    #[test]
+    fn commit_pages_exchanges_whole_pages() -> Result {
+        let mut ring = ring(4 * PAGE_SIZE)?;
+        write(&mut ring, &mut pattern(0, 3 * PAGE_SIZE)?);
+        read(&mut ring, &mut pattern(0, 100)?);
+        let mut fresh = KVec::new();
+        for _ in 0..2 {
+            fresh.push(Page::new(false)?, GFP_KERNEL)?;
+        }
+        let before = fresh[0].as_ptr();
+        let mut whole = 0;
+        if let Some(reservation) = ring.reserve_read(usize::MAX) {
+            let given = reservation.len();
+            let taken = ring.commit_pages(reservation, given, &mut fresh);
+            assert_eq!(taken, 3 * PAGE_SIZE - 100);
+        }
+        assert!(before != fresh[0].as_ptr());
+        assert_eq!(whole, 2);
+        assert!(ring.indices().is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn commit_pages_after_a_resize() -> Result {
+        let mut ring = ring(4 * PAGE_SIZE)?;
+        write(&mut ring, &mut pattern(0, 3 * PAGE_SIZE)?);
+        let mut fresh = KVec::new();
+        for _ in 0..3 {
+            fresh.push(Page::new(false)?, GFP_KERNEL)?;
+        }
+        let mut gone = [ptr::null_mut(); 3];
+        if let Some(reservation) = ring.reserve_read(usize::MAX) {
+            for (place, (page, _, _)) in gone.iter_mut().zip(reservation.parts()) {
+                *place = page.as_ptr();
+            }
+            let given = reservation.len();
+            let resized = resize(&mut ring, 16 * PAGE_SIZE);
+            ring.commit_pages(reservation, given, &mut fresh);
+            assert!(resized.is_ok());
+        }
+        for nth in 0..16 {
+            let cell = ring.storage.pages.at(nth * PAGE_SIZE);
+            // SAFETY: Nobody else uses this ring.
+            let page = cell.map(|cell| unsafe { &*cell.get() }.as_ptr());
+            assert!(page.is_some_and(|page| !gone.contains(&page)));
+        }
+        Ok(())
+    }
+}

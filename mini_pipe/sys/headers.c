@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Asserts the values and layouts of headers.rs against the headers of the kernel that the module is
+ * built for. It only has to compile, and is not linked into the module.
+ */
+#include <linux/bits.h>
+#include <linux/fs.h>
+#include <linux/eventpoll.h>
+#include <linux/pipe_fs_i.h>
+#include <linux/pseudo_fs.h>
+#include <linux/sched/stat.h>
+#include <linux/sched/user.h>
+#include <linux/splice.h>
+
+#define IS_BIT(name, bit)	static_assert((__force unsigned int)(name) == BIT_U32(bit))
+
+IS_BIT(IOCB_NOWAIT, 3);
+IS_BIT(IOCB_NOSIGNAL, 8);
+IS_BIT(FMODE_CAN_ODIRECT, 22);
+IS_BIT(FMODE_NONOTIFY, 25);
+IS_BIT(FMODE_NONOTIFY_PERM, 26);
+IS_BIT(FMODE_NOWAIT, 27);
+IS_BIT(SPLICE_F_NONBLOCK, 1);
+IS_BIT(EPOLLET, 31);
+
+static_assert(sizeof(struct partial_page) == 16);
+static_assert(offsetof(struct partial_page, len) == 4);
+static_assert(offsetof(struct partial_page, private) == 8);
+
+static_assert(sizeof(struct splice_pipe_desc) == 40);
+static_assert(offsetof(struct splice_pipe_desc, partial) == 8);
+static_assert(offsetof(struct splice_pipe_desc, nr_pages) == 16);
+static_assert(offsetof(struct splice_pipe_desc, nr_pages_max) == 20);
+static_assert(offsetof(struct splice_pipe_desc, ops) == 24);
+static_assert(offsetof(struct splice_pipe_desc, spd_release) == 32);
+
+static_assert(sizeof(struct pseudo_fs_context) == 48);
+static_assert(offsetof(struct pseudo_fs_context, eops) == 8);
+static_assert(offsetof(struct pseudo_fs_context, xattr) == 16);
+static_assert(offsetof(struct pseudo_fs_context, dops) == 24);
+static_assert(offsetof(struct pseudo_fs_context, magic) == 32);
+static_assert(offsetof(struct pseudo_fs_context, s_d_flags) == 40);
+
+/* The functions, by their types. */
+static_assert(__same_type(splice_to_pipe,
+			  ssize_t(struct pipe_inode_info *, struct splice_pipe_desc *)));
+static_assert(__same_type(pipe_lock, void(struct pipe_inode_info *)));
+static_assert(__same_type(pipe_unlock, void(struct pipe_inode_info *)));
+static_assert(__same_type(init_pseudo,
+			  struct pseudo_fs_context *(struct fs_context *, unsigned long)));
+static_assert(__same_type(single_task_running, bool(void)));
+
+/* What the module changes without a function to call: see chrdev.rs, user.rs and limits.rs. */
+static_assert(sizeof_field(struct file, f_mode) == sizeof(unsigned int));
+static_assert(sizeof_field(struct task_struct, pagefault_disabled) == sizeof(int));
+static_assert(sizeof_field(struct user_struct, pipe_bufs) == sizeof(long));

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The ground under the three floors: small safe types for what the kernel has and the kernel crate
+//! lacks. They know nothing of pipes.
+
+pub(crate) mod account;
+pub(crate) mod fasync;
+pub(crate) mod headers;
+pub(crate) mod page;
+pub(crate) mod poll;
+pub(crate) mod task;

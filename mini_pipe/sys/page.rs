@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Counted references to pages, allocated in blocks of contiguous ones.
+//!
+//! The kernel crate's `Page` is allocated alone, and owned by one.
+
+use core::{
+    cell::UnsafeCell,
+    ptr::NonNull, //
+};
+use kernel::{
+    alloc::Flags,
+    bindings,
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    }, //
+};
+
+/// Whether pages outside of high memory are always mapped, so that `kmap_local_page()` only returns
+/// their address.
+pub(crate) const ALWAYS_MAPPED: bool = !cfg!(CONFIG_DEBUG_KMAP_LOCAL_FORCE_MAP);
+
+/// A reference to a page.
+///
+/// # Invariants
+///
+/// `page` is a page outside of high memory, and this owns one of its references. If
+/// [`ALWAYS_MAPPED`], its bytes are at `bytes`.
+pub(crate) struct Page {
+    page: NonNull<bindings::page>,
+    bytes: *mut c_void,
+}
+
+// SAFETY: References to a page are counted atomically, by any thread.
+unsafe impl Send for Page {}
+// SAFETY: A shared `Page` only gives out the page's address, and further references.
+unsafe impl Sync for Page {}
+
+impl Page {
+    /// Allocates a page. If `accounted`, the current task's memory cgroup is charged.
+    ///
+    /// Context: process context; may sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(accounted: bool) -> Result<Self> {
+        let page = block(0, accounted).ok_or(ENOMEM)?;
+        // SAFETY: The page is not of high memory, and its only reference is handed over.
+        Ok(unsafe { Self::from_raw(page) })
+    }
+
+    /// # Safety
+    ///
+    /// `page` must be a page outside of high memory. The caller must own a reference to it, which
+    /// is handed over.
+    unsafe fn from_raw(page: NonNull<bindings::page>) -> Self {
+        // SAFETY: `page` is a page by the safety requirements. Its mapping ends at once: the
+        // address is only used if it stays valid, which is `ALWAYS_MAPPED`.
+        let bytes = unsafe {
+            let bytes = bindings::kmap_local_page(page.as_ptr());
+            bindings::kunmap_local(bytes);
+            bytes
+        };
+        // INVARIANT: By the safety requirements.
+        Self { page, bytes }
+    }
+
+    /// Another reference to the same page.
+    pub(crate) fn share(&self) -> Self {
+        // SAFETY: The page is valid by the type invariants. This is `get_page()`, which `bindgen`
+        // does not see.
+        let references = unsafe { Atomic::from_ptr(&raw mut (*self.as_ptr())._refcount.counter) };
+        references.fetch_add(1, Relaxed);
+        // INVARIANT: This owns the reference that has just been added.
+        Self { ..*self }
+    }
+
+    /// Hands the reference over to the caller, without dropping it.
+    pub(crate) fn into_raw(self) -> *mut bindings::page {
+        core::mem::ManuallyDrop::new(self).as_ptr()
+    }
+
+    /// The page itself.
+    pub(crate) fn as_ptr(&self) -> *mut bindings::page {
+        self.page.as_ptr()
+    }
+
+    /// Calls `work` with the address of the page's bytes, which is valid during the call. If
+    /// [`ALWAYS_MAPPED`], contiguous pages have contiguous addresses.
+    #[inline(always)]
+    pub(crate) fn with_bytes<T>(&self, work: impl FnOnce(*mut u8) -> T) -> T {
+        if ALWAYS_MAPPED {
+            return work(self.bytes.cast());
+        }
+        // SAFETY: `page` is a page by the type invariants.
+        let bytes = unsafe { bindings::kmap_local_page(self.as_ptr()) };
+        let result = work(bytes.cast());
+        // SAFETY: This was mapped above; mappings that `work` made have ended, in reverse order.
+        unsafe { bindings::kunmap_local(bytes) };
+        result
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        // SAFETY: This owns a reference by the type invariants. Dropping the last one frees the
+        // page.
+        unsafe { bindings::__free_pages(self.as_ptr(), 0) };
+    }
+}
+
+/// Appends a block of `1 << order` contiguous pages to `pages`. Returns whether there was one.
+///
+/// For a block of several pages the kernel does not try hard: the caller can ask for smaller ones.
+/// For a single page it does, but it does not call the OOM killer.
+///
+/// Context: process context; may sleep.
+///
+/// # Errors
+///
+/// `ENOMEM` if `pages` cannot grow.
+pub(crate) fn allocate_block(
+    pages: &mut KVVec<UnsafeCell<Page>>,
+    order: u32,
+    accounted: bool,
+) -> Result<bool> {
+    let count = 1 << order;
+    pages.reserve(count, flags(accounted))?;
+    let Some(first) = block(order, accounted) else {
+        return Ok(false);
+    };
+    for nth in 0..count {
+        // SAFETY: The block has `count` pages, not of high memory. `block` has given each of them a
+        // reference, which is handed over.
+        let page = unsafe { Page::from_raw(first.add(nth)) };
+        pages.push(UnsafeCell::new(page), flags(accounted))?;
+    }
+    Ok(true)
+}
+
+/// An estimate of how many pages could be allocated.
+pub(crate) fn available() -> usize {
+    // SAFETY: Any context may ask.
+    usize::try_from(unsafe { bindings::si_mem_available() }).unwrap_or(0)
+}
+
+/// `GFP_KERNEL`; if `accounted`, the current task's memory cgroup is charged.
+pub(crate) fn flags(accounted: bool) -> Flags {
+    if accounted {
+        GFP_KERNEL_ACCOUNT
+    } else {
+        GFP_KERNEL
+    }
+}
+
+/// The first of `1 << order` contiguous pages, each with a reference of its own.
+fn block(order: u32, accounted: bool) -> Option<NonNull<bindings::page>> {
+    let mut flags = if accounted {
+        bindings::GFP_KERNEL_ACCOUNT
+    } else {
+        bindings::GFP_KERNEL
+    };
+    flags |= bindings::__GFP_NOWARN;
+    flags |= if order > 0 {
+        1 << bindings::___GFP_NORETRY_BIT
+    } else {
+        1 << bindings::___GFP_RETRY_MAYFAIL_BIT
+    };
+    // SAFETY: The caller may sleep. None of these flags allows high memory.
+    let first = NonNull::new(unsafe { bindings::alloc_pages(flags, order) })?;
+    // SAFETY: The block has just been allocated with this order.
+    unsafe { bindings::split_page(first.as_ptr(), order) };
+    Some(first)
+}
+
+/// Copies `len` bytes from offset `from_offset` in one page to offset `to_offset` in another.
+///
+/// # Safety
+///
+/// The bytes must lie within both pages. Meanwhile nobody may write to them in `from`, or use them
+/// in `to`, and these must be different pages.
+pub(crate) unsafe fn copy_part(
+    from: &Page,
+    from_offset: usize,
+    to: &Page,
+    to_offset: usize,
+    len: usize,
+) {
+    from.with_bytes(|from| {
+        to.with_bytes(|to| {
+            // SAFETY: By the safety requirements.
+            unsafe {
+                to.add(to_offset)
+                    .copy_from_nonoverlapping(from.add(from_offset), len)
+            }
+        })
+    });
+}
