@@ -18,10 +18,10 @@ patience=$((120 + 480 * repeat))
 export LOG=${LOG:-$top/build/test.log} TIMEOUT=${TIMEOUT:-$patience}
 
 {
-	echo "# subject: indices"
-	"$scripts/toolbox.sh" run sh -c "rustc --edition=2021 --test -o build/indices \
-		mini_pipe/indices.rs && build/indices" && status=0 || status=$?
+	echo "# subject: units"
+	"$scripts/toolbox.sh" run sh -c "rustc --edition=2021 --test -o build/units \
+		tests/units.rs && build/units" && status=0 || status=$?
 	echo "# exit: $status"
 	run_suite "$programs" "$repeat" || true
 } >"$results"
-exec "$scripts/toolbox.sh" run python3 scripts/ktap.py "$results" "$LOG" indices "${expected[@]}"
+exec "$scripts/toolbox.sh" run python3 scripts/ktap.py "$results" "$LOG" units "${expected[@]}"
