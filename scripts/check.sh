@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The kernel's own checks of form, shellcheck, and whether the mutants still fit the code, CALLS.md the
-# tests, headers.rs what headers.c asks for, and uapi/mini_pipe.h what it was; and the manual's form.
+# The kernel's own checks of form, shellcheck and mandoc; and whether each room of the module uses only rooms
+# below it, the mutants still fit the code, CALLS.md the tests, headers.rs what headers.c asks for, and
+# uapi/mini_pipe.h what it was.
 #
 #   check.sh SOURCE BUILD    with the kernel source SOURCE; clippy builds in BUILD
 
@@ -45,10 +46,10 @@ calls_agree() {
 headers_agree() {
 	diff <(sed -nE -e 's/^pub\(crate\) const (\w+): .* = 1 << ([0-9]+);$/\1 \2/p' \
 		-e 's/^ *assert!\((size_of::<|offset_of!\()(\w+)\W+(\w*)\W* == ([0-9]+)\);$/\2 \3 \4/p' \
-		mini_pipe/headers.rs | tr '[:upper:]' '[:lower:]' | tr -d _) \
+		mini_pipe/sys/headers.rs | tr '[:upper:]' '[:lower:]' | tr -d _) \
 		<(sed -nE -e 's/^IS_BIT\((\w+), ([0-9]+)\);$/\1 \2/p' \
 			-e 's/^static_assert\((sizeof|offsetof)\(struct (\w+)\W+(\w*)\W* == ([0-9]+)\);$/\2 \3 \4/p' \
-			mini_pipe/headers.c | tr '[:upper:]' '[:lower:]' | tr -d _)
+			mini_pipe/sys/headers.c | tr '[:upper:]' '[:lower:]' | tr -d _)
 }
 
 # compiles FILE WAY...: in each of the ways, which are a language, its version and whatever more.
@@ -93,6 +94,7 @@ check bench bench_is_clean
 check mutants mutants_apply
 check calls calls_agree
 check headers headers_agree
+check graph scripts/graph.py mini_pipe
 check uapi uapi_is_fixed
 check mandoc manual_is_clean
 # Of ENOSYS it says what a driver may mean by it; a test's seccomp filter means it, too.
