@@ -8,7 +8,10 @@
 
 use crate::{
     device::{
-        module::OWNER,
+        module::{
+            modinfo,
+            OWNER, //
+        },
         quota::DEFAULT_CAPACITY, //
     },
     pipe::policy::Policy, //
@@ -191,24 +194,6 @@ macro_rules! param {
             });
             modinfo!(TYPE, concat!("parmtype=", $name, ":", $type, "\0"));
             modinfo!(TEXT, concat!("parm=", $name, ":", $text, "\0"));
-        };
-    };
-}
-
-/// A line of what modinfo(8) prints.
-macro_rules! modinfo {
-    ($name:ident, $text:expr) => {
-        #[cfg(MODULE)]
-        #[link_section = ".modinfo"]
-        #[used]
-        static $name: [u8; $text.len()] = {
-            let mut line = [0; $text.len()];
-            let mut index = 0;
-            while index < line.len() {
-                line[index] = $text.as_bytes()[index];
-                index += 1;
-            }
-            line
         };
     };
 }
