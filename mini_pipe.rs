@@ -13,16 +13,21 @@
 //!
 //! # The way of a short read
 //!
-//! 1. `device::file::read`: the kernel's call. It finds the pipe of the file, and the call's flags.
-//! 2. `Pipe::read` takes the mutex.
-//! 3. `Ring::read_nofault` finds the bytes (`Indices::oldest`), and their page.
-//! 4. `Buffer::copy_nofault` copies them to user memory, with page faults disabled.
-//! 5. `Indices::advance` removes them from the ring.
-//! 6. `Pipe::finish_fast` finds that nobody waits, and `Pipe::unlock_and_wake` drops the mutex.
+//! From the kernel's call to the copy, and back:
 //!
-//! If the copy cannot be made this way, `Pipe::read_slow` goes on: it reserves bytes, drops the
-//! mutex, copies, takes the mutex again, commits what was copied, and wakes whom that concerns; or
-//! it waits, if nothing is there. A write takes the same way in the other direction.
+//! 1. `device::file::read`, called by `vfs_read()`, finds the pipe, and the flags of the call.
+//! 2. `Pipe::read` takes the mutex.
+//! 3. `Ring::read_nofault` finds the oldest bytes in its [`ring::indices`].
+//! 4. `Ring::copy_nofault` finds their page.
+//! 5. `Buffer::copy_nofault` copies them to user memory, with page faults disabled. Back in 3, the
+//!    indices advance.
+//! 6. `Pipe::finish_fast` finds that nobody sleeps or polls.
+//! 7. `Pipe::unlock_and_wake` drops the mutex, and stops spinning writers.
+//!
+//! If the bytes cannot be copied this way, `Pipe::read_slow` goes on from 2: it reserves them, drops
+//! the mutex, copies, takes the mutex again, commits what was copied, and wakes those that wait for
+//! room. If there are no bytes, it waits for them. A write takes the same way with room in the place
+//! of bytes.
 
 #[path = "mini_pipe/device/mod.rs"]
 mod device;
