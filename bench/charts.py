@@ -15,10 +15,9 @@ COLOURS = {
     "fifo": "#8c8c8c",
     "socketpair": "#9a5fb4",
     "circular": "#d9730d",
-    "twin": "#1d8a5f",
 }
 # Whose speed is shown, from the top.
-SPEEDS = ("mini_pipe", "private", "twin", "circular")
+SPEEDS = ("mini_pipe", "private", "circular")
 FLOOR, TEXT, FAINT, GRID = "#c3c8cf", "#222222", "#5c6370", "#e3e6ea"
 
 

@@ -139,7 +139,6 @@ static const struct contender contenders[] = {
 	{ "fifo", PIPE, open_fifo, "/" },
 	{ "socketpair", PIPE, open_sockets, "/" },
 	{ "circular", PIPE, open_numbered, "/dev/mini_pipe_circular" },
-	{ "twin", PIPE, open_numbered, "/dev/mini_pipe_twin" },
 	{ "syscall", SYSCALL, open_none, "/" },
 	{ "null-zero", FLOOR, open_null_zero, "/" },
 	{ "copy-one", FLOOR, open_writer, "/dev/mini_pipe_plain" },

@@ -31,7 +31,6 @@ GOALS = (
     Goal("tcg", "crowd", 16, "pipe", 1.5),
     Goal("tcg", "crowd-p99", 16, "pipe", 1),
     Goal("icount", "sleepers", 64, 1, 1.15),
-    Goal("icount", None, None, "twin", 1.02),
     *(Goal(instrument, None, None, "circular", 1) for instrument in ("icount", "tcg", "um")),
 )
 

@@ -6,7 +6,7 @@ import math
 import statistics
 from typing import NamedTuple
 
-CONTENDERS = ("mini_pipe", "private", "pipe", "fifo", "socketpair", "circular", "twin")
+CONTENDERS = ("mini_pipe", "private", "pipe", "fifo", "socketpair", "circular")
 FLOORS = ("syscall", "null-zero", "copy-one", "copy-two")
 
 

@@ -8,7 +8,7 @@
 
 capacity=$1
 shift
-for module in circular twin plain; do
+for module in circular plain; do
 	[ -e $module.ko ] || continue
 	[ ! -e /sys/module/$module ] || rmmod $module
 	insmod $module.ko capacity="$capacity" || exit
