@@ -15,7 +15,7 @@
 #include <termios.h>
 #include "bench.h"
 #include "contenders.h"
-#include "crew.h"
+#include "tasks.h"
 #include "loads.h"
 
 struct load {
@@ -25,17 +25,18 @@ struct load {
 	bool is_rate;		/* in MB/s, else what a message costs in ns */
 	size_t size;		/* 0: its numbers are sizes, else those of tasks */
 	const char *numbers;	/* if not said otherwise */
-	int most;
+	int max;
 };
 
 static const struct load loads[] = {
-	{ "pair", pair, .has_floors = true, .numbers = "1,64,512,4096,16384,65536", .most = BIG },
+	{ "pair", pair, .has_floors = true, .numbers = "1,64,512,4096,16384,65536",
+	  .max = MAX_MESSAGE },
 	{ "stream", stream, .is_rate = true, .numbers = "1,64,512,4096,16384,65536,1048576",
-	  .most = BIG },
-	{ "roundtrip", roundtrip, .numbers = "1", .most = BIG },
-	{ "crowd", crowd, .is_rate = true, .size = 4096, .numbers = "1,2,4,8,16", .most = 32 },
-	{ "sleepers", sleepers, .size = 1, .numbers = "1,2,4,8,16,32,64", .most = 64 },
-	{ "epoll", epoll, .size = 1, .numbers = "1,16", .most = PIPES },
+	  .max = MAX_MESSAGE },
+	{ "roundtrip", roundtrip, .numbers = "1", .max = MAX_MESSAGE },
+	{ "crowd", crowd, .is_rate = true, .size = 4096, .numbers = "1,2,4,8,16", .max = 32 },
+	{ "sleepers", sleepers, .size = 1, .numbers = "1,2,4,8,16,32,64", .max = 64 },
+	{ "epoll", epoll, .size = 1, .numbers = "1,16", .max = MAX_PIPES },
 };
 
 static unsigned long budget_ns = 50000000;
@@ -52,8 +53,8 @@ static bool is_named(const char *names, const char *name)
 	return false;
 }
 
-static bool takes_part(const struct contender *contender, const struct load *load,
-		       const struct setting *setting)
+static bool is_applicable(const struct contender *contender, const struct load *load,
+			  const struct setting *setting)
 {
 	if (access(contender->path, F_OK) || (only && !is_named(only, contender->name)))
 		return false;
@@ -89,8 +90,8 @@ static void print_value(const struct load *load, const char *suffix, const struc
 	end_line();
 }
 
-static void print_measured(const struct load *load, const struct setting *setting, int run,
-			   unsigned long time)
+static void print_result(const struct load *load, const struct setting *setting, int run,
+			 unsigned long time)
 {
 	if (load->is_rate)
 		print_value(load, "", setting, run,
@@ -102,7 +103,7 @@ static void print_measured(const struct load *load, const struct setting *settin
 }
 
 /* How long it takes. What seems long enough is done twice, since once may be for another reason. */
-static unsigned long time_of(const struct load *load, const struct setting *setting)
+static unsigned long shortest_time(const struct load *load, const struct setting *setting)
 {
 	unsigned long time = load->measure(setting), again = time;
 
@@ -112,14 +113,14 @@ static unsigned long time_of(const struct load *load, const struct setting *sett
 }
 
 /* So many messages, a power of two, that they take about as long as is wanted. */
-static unsigned long enough(const struct load *load, struct setting *setting)
+static unsigned long calibrate(const struct load *load, struct setting *setting)
 {
-	unsigned long most = MOST_WRITES / setting->tasks, time;
+	unsigned long max = MAX_WRITES / setting->tasks, time;
 
 	setting->count = 1;
 	for (;;) {
-		time = time_of(load, setting);
-		if (time >= budget_ns / 2 || 16 * setting->count > most)
+		time = shortest_time(load, setting);
+		if (time >= budget_ns / 2 || 16 * setting->count > max)
 			return setting->count;
 		setting->count *= time < budget_ns / 32 ? 16 : 2;
 	}
@@ -136,12 +137,12 @@ static void measure(const struct load *load, int number)
 	for (int run = 0; run < runs; run++) {
 		for (size_t i = 0; i < ARRAY_SIZE(contenders); i++) {
 			setting.contender = &contenders[i];
-			if (!takes_part(&contenders[i], load, &setting))
+			if (!is_applicable(&contenders[i], load, &setting))
 				continue;
 			if (!counts[i])
-				counts[i] = enough(load, &setting);
+				counts[i] = calibrate(load, &setting);
 			setting.count = counts[i];
-			print_measured(load, &setting, run, load->measure(&setting));
+			print_result(load, &setting, run, load->measure(&setting));
 		}
 	}
 }
@@ -159,7 +160,7 @@ static long idle_time(void)
 }
 
 /* A kernel that has just booted still tests itself in the background, for seconds. */
-static void wait_for_quiet(void)
+static void wait_for_idle(void)
 {
 	long enough_idle = 95 * sysconf(_SC_NPROCESSORS_ONLN);
 
@@ -174,14 +175,14 @@ static void wait_for_quiet(void)
 }
 
 /* Measures load with each of the numbers in the list, and tells before how far it is. */
-static void run(const struct load *load, const char *numbers, int *settings_left)
+static void run_load(const struct load *load, const char *numbers, int *settings_left)
 {
 	char *rest;
 
 	do {
 		int number = strtoul(numbers, &rest, 10);
 
-		if (number < 1 || number > load->most || (*rest && *rest != ',')) {
+		if (number < 1 || number > load->max || (*rest && *rest != ',')) {
 			fprintf(stderr, "bench: %s cannot have %s\n", load->name, numbers);
 			exit(2);
 		}
@@ -192,28 +193,28 @@ static void run(const struct load *load, const char *numbers, int *settings_left
 	} while (*rest);
 }
 
-static noreturn void explain(void)
+static noreturn void print_usage(void)
 {
 	fputs("usage: bench [-t MS] [-r RUNS] [-c NAME,...] LOAD[=N,...]...\n", stderr);
 	exit(2);
 }
 
 /* Of an argument LOAD or LOAD=N,... */
-static const struct load *load_named(const char *word)
+static const struct load *find_load(const char *word)
 {
 	size_t len = strcspn(word, "=");
 
 	for (size_t i = 0; i < ARRAY_SIZE(loads); i++)
 		if (!strncmp(loads[i].name, word, len) && !loads[i].name[len])
 			return &loads[i];
-	explain();
+	print_usage();
 }
 
 static const char *numbers_of(const char *word)
 {
 	const char *numbers = strchr(word, '=');
 
-	return numbers ? numbers + 1 : load_named(word)->numbers;
+	return numbers ? numbers + 1 : find_load(word)->numbers;
 }
 
 static int count_settings(const char *word)
@@ -241,15 +242,15 @@ int main(int argc, char **argv)
 			only = optarg;
 			break;
 		default:
-			explain();
+			print_usage();
 		}
 	}
-	share();
+	map_shared();
 	memset(buffer, 1, sizeof(buffer));
-	wait_for_quiet();
+	wait_for_idle();
 	for (char **word = argv + optind; *word; word++)
 		settings += count_settings(*word);
 	for (char **word = argv + optind; *word; word++)
-		run(load_named(*word), numbers_of(*word), &settings);
+		run_load(find_load(*word), numbers_of(*word), &settings);
 	return 0;
 }

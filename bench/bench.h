@@ -16,8 +16,8 @@
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
 /* The largest message, and how many pipes of a kind there are at once. */
-#define BIG 1048576UL
-#define PIPES 16
+#define MAX_MESSAGE 1048576UL
+#define MAX_PIPES 16
 
 struct contender;
 
@@ -30,7 +30,7 @@ struct setting {
 };
 
 /* Each task has its own, and aligned like those of programs that care. */
-static alignas(4096) unsigned char buffer[BIG];
+static alignas(4096) unsigned char buffer[MAX_MESSAGE];
 
 /* A task tells of its end here; -1 in who starts them. */
 static int done_fd = -1;
@@ -72,12 +72,12 @@ static inline void write_all(int fd, size_t size)
 
 static inline void read_all(int fd, size_t size)
 {
-	for (size_t taken = 0; taken < size;) {
-		ssize_t n = read(fd, buffer + taken, size - taken);
+	for (size_t received = 0; received < size;) {
+		ssize_t n = read(fd, buffer + received, size - received);
 
 		if (n <= 0)
 			die("read");
-		taken += n;
+		received += n;
 	}
 }
 

@@ -27,7 +27,7 @@ struct ring {
 	wait_queue_head_t writers;
 	char *data;
 	size_t bytes;	/* so many are in it, ... */
-	size_t tail;	/* ... from here, where the next one is taken, ... */
+	size_t tail;	/* ... from here, where the next one is copied, ... */
 	size_t head;	/* ... to here, where the next one is put */
 	struct numbered_device device;
 };
@@ -47,44 +47,44 @@ static size_t advance(size_t index, size_t count)
 }
 
 /* Takes count bytes, or those before a fault; in two parts, if the array ends between them. */
-static size_t take(struct ring *ring, char __user *to, size_t count)
+static size_t copy_out(struct ring *ring, char __user *to, size_t count)
 {
-	size_t taken = 0;
+	size_t copied = 0;
 
-	while (taken < count) {
-		size_t part = min(count - taken, capacity - ring->tail);
-		size_t missed = copy_to_user(to + taken, ring->data + ring->tail, part);
+	while (copied < count) {
+		size_t part = min(count - copied, capacity - ring->tail);
+		size_t missed = copy_to_user(to + copied, ring->data + ring->tail, part);
 
-		taken += part - missed;
+		copied += part - missed;
 		ring->tail = advance(ring->tail, part - missed);
 		if (missed)
 			break;
 	}
-	ring->bytes -= taken;
-	return taken;
+	ring->bytes -= copied;
+	return copied;
 }
 
-static size_t put(struct ring *ring, const char __user *from, size_t count)
+static size_t copy_in(struct ring *ring, const char __user *from, size_t count)
 {
-	size_t written = 0;
+	size_t copied = 0;
 
-	while (written < count) {
-		size_t part = min(count - written, capacity - ring->head);
-		size_t missed = copy_from_user(ring->data + ring->head, from + written, part);
+	while (copied < count) {
+		size_t part = min(count - copied, capacity - ring->head);
+		size_t missed = copy_from_user(ring->data + ring->head, from + copied, part);
 
-		written += part - missed;
+		copied += part - missed;
 		ring->head = advance(ring->head, part - missed);
 		if (missed)
 			break;
 	}
-	ring->bytes += written;
-	return written;
+	ring->bytes += copied;
+	return copied;
 }
 
 static ssize_t circular_read(struct file *file, char __user *to, size_t count, loff_t *pos)
 {
 	struct ring *ring = ring_of(file);
-	size_t taken;
+	size_t copied;
 
 	if (!count)
 		return 0;
@@ -99,18 +99,18 @@ static ssize_t circular_read(struct file *file, char __user *to, size_t count, l
 		if (mutex_lock_interruptible(&ring->lock))
 			return -ERESTARTSYS;
 	}
-	taken = take(ring, to, min(count, ring->bytes));
+	copied = copy_out(ring, to, min(count, ring->bytes));
 	mutex_unlock(&ring->lock);
-	if (!taken)
+	if (!copied)
 		return -EFAULT;
 	wake_up_interruptible(&ring->writers);
-	return taken;
+	return copied;
 }
 
 static ssize_t circular_write(struct file *file, const char __user *from, size_t count, loff_t *pos)
 {
 	struct ring *ring = ring_of(file);
-	size_t written;
+	size_t copied;
 
 	if (!count)
 		return 0;
@@ -125,12 +125,12 @@ static ssize_t circular_write(struct file *file, const char __user *from, size_t
 		if (mutex_lock_interruptible(&ring->lock))
 			return -ERESTARTSYS;
 	}
-	written = put(ring, from, min(count, capacity - ring->bytes));
+	copied = copy_in(ring, from, min(count, capacity - ring->bytes));
 	mutex_unlock(&ring->lock);
-	if (!written)
+	if (!copied)
 		return -EFAULT;
 	wake_up_interruptible(&ring->readers);
-	return written;
+	return copied;
 }
 
 static __poll_t circular_poll(struct file *file, poll_table *table)

@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include "bench.h"
 #include "contenders.h"
-#include "crew.h"
+#include "tasks.h"
 
 static inline void open_channels(const struct setting *setting, struct channel *channels,
 				 int count, size_t capacity)
@@ -34,7 +34,7 @@ static inline void call_twice(void)
 	syscall(SYS_getppid);
 }
 
-static inline void pass(const struct channel *channel, size_t size)
+static inline void write_and_read(const struct channel *channel, size_t size)
 {
 	write_all(channel->write_fd, size);
 	if (channel->read_fd >= 0)
@@ -56,10 +56,10 @@ static inline unsigned long pair(const struct setting *setting)
 		end = now_ns();
 	} else {
 		/* The first one brings the pages. */
-		pass(&channel, setting->size);
+		write_and_read(&channel, setting->size);
 		start = now_ns();
 		for (unsigned long i = 0; i < setting->count; i++)
-			pass(&channel, setting->size);
+			write_and_read(&channel, setting->size);
 		end = now_ns();
 	}
 	close_channels(&channel, 1);
@@ -76,19 +76,19 @@ static inline void write_messages(const struct setting *setting, int fd)
 static inline void read_messages(const struct setting *setting, int fd)
 {
 	unsigned long total = setting->size * setting->count * setting->tasks;
-	unsigned long taken;
+	unsigned long received;
 
 	do {
 		ssize_t n = read(fd, buffer, setting->size);
 
 		if (n <= 0)
 			die("read");
-		taken = atomic_fetch_add(&shared->taken, n) + n;
-	} while (taken < total);
+		received = atomic_fetch_add(&shared->received, n) + n;
+	} while (received < total);
 	finish();
 }
 
-static inline void stream_role(const struct setting *setting, const struct channel *channel,
+static inline void stream_task(const struct setting *setting, const struct channel *channel,
 			       int number)
 {
 	if (number)
@@ -103,12 +103,12 @@ static inline unsigned long stream(const struct setting *setting)
 	unsigned long time;
 
 	open_channels(setting, &channel, 1, USUAL_CAPACITY);
-	time = play(setting, &channel, 2, stream_role);
+	time = run_tasks(setting, &channel, 2, stream_task);
 	close_channels(&channel, 1);
 	return time;
 }
 
-static inline void roundtrip_role(const struct setting *setting, const struct channel *channels,
+static inline void roundtrip_task(const struct setting *setting, const struct channel *channels,
 				  int number)
 {
 	for (unsigned long i = 0; i < setting->count; i++) {
@@ -129,7 +129,7 @@ static inline unsigned long roundtrip(const struct setting *setting)
 	unsigned long time;
 
 	open_channels(setting, channels, 2, USUAL_CAPACITY);
-	time = play(setting, channels, 2, roundtrip_role);
+	time = run_tasks(setting, channels, 2, roundtrip_task);
 	close_channels(channels, 2);
 	return time;
 }
@@ -144,7 +144,7 @@ static inline void write_timed(const struct setting *setting, int fd, unsigned i
 	}
 }
 
-static inline void crowd_role(const struct setting *setting, const struct channel *channel,
+static inline void crowd_task(const struct setting *setting, const struct channel *channel,
 			      int number)
 {
 	if (number >= setting->tasks)
@@ -161,7 +161,7 @@ static inline unsigned long crowd(const struct setting *setting)
 	unsigned long time;
 
 	open_channels(setting, &channel, 1, USUAL_CAPACITY);
-	time = play(setting, &channel, 2 * setting->tasks, crowd_role);
+	time = run_tasks(setting, &channel, 2 * setting->tasks, crowd_task);
 	close_channels(&channel, 1);
 	return time;
 }
@@ -183,7 +183,7 @@ static inline unsigned int percentile_99(const struct setting *setting)
 }
 
 /* Tasks on one processor, all but the first of which come before whatever else runs there. */
-static inline void line_up(int number)
+static inline void set_scheduling(int number)
 {
 	struct sched_param param = { .sched_priority = 1 };
 	cpu_set_t first;
@@ -193,27 +193,27 @@ static inline void line_up(int number)
 	check(sched_setaffinity(0, sizeof(first), &first), "sched_setaffinity");
 	if (number)
 		check(sched_setscheduler(0, SCHED_FIFO, &param), "sched_setscheduler");
-	atomic_fetch_add(&shared->joined, 1);
+	atomic_fetch_add(&shared->started, 1);
 }
 
 /*
  * The readers outrank the writer: it runs only when all of them sleep. So each byte has been taken,
  * and its reader sleeps again, when its write returns, or a moment later.
  */
-static inline void sleepers_role(const struct setting *setting, const struct channel *channel,
+static inline void sleepers_task(const struct setting *setting, const struct channel *channel,
 				 int number)
 {
-	line_up(number);
+	set_scheduling(number);
 	if (number)
 		for (;;) {
 			read_all(channel->read_fd, 1);
-			atomic_fetch_add(&shared->taken, 1);
+			atomic_fetch_add(&shared->received, 1);
 		}
-	while (atomic_load(&shared->joined) <= setting->tasks)
+	while (atomic_load(&shared->started) <= setting->tasks)
 		sched_yield();
 	shared->start = now_ns();
 	write_messages(setting, channel->write_fd);
-	if (atomic_load(&shared->taken) != setting->count) {
+	if (atomic_load(&shared->received) != setting->count) {
 		errno = EPROTO;
 		die("the sleepers have not had all");
 	}
@@ -227,7 +227,7 @@ static inline unsigned long sleepers(const struct setting *setting)
 	unsigned long time;
 
 	open_channels(setting, &channel, 1, USUAL_CAPACITY);
-	time = play(setting, &channel, 1 + setting->tasks, sleepers_role);
+	time = run_tasks(setting, &channel, 1 + setting->tasks, sleepers_task);
 	close_channels(&channel, 1);
 	return time;
 }
@@ -235,7 +235,7 @@ static inline unsigned long sleepers(const struct setting *setting)
 /* One task: a message for one pipe after the other, each found with epoll_wait(2) and read. */
 static inline unsigned long epoll(const struct setting *setting)
 {
-	struct channel channels[PIPES];
+	struct channel channels[MAX_PIPES];
 	unsigned long start, end;
 	int epoll_fd = check(epoll_create1(0), "epoll_create1");
 

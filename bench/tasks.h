@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Processes that start together, and are ended when one of them says that all is done. */
-#ifndef CREW_H
-#define CREW_H
+#ifndef TASKS_H
+#define TASKS_H
 
 #include <sched.h>
 #include <signal.h>
@@ -12,27 +12,27 @@
 #include "bench.h"
 #include "contenders.h"
 
-#define MOST_TASKS 65
-#define MOST_WRITES 1048576
+#define MAX_TASKS 65
+#define MAX_WRITES 1048576
 
 /* What the tasks of a measurement share. */
 struct shared {
 	unsigned long start;
 	unsigned long end;
-	atomic_int joined;
+	atomic_int started;
 	/* What the readers have taken: bytes, or messages. */
-	atomic_ulong taken;
+	atomic_ulong received;
 	/* Apart from that, for it is the writers'. */
-	alignas(128) unsigned int durations[MOST_WRITES];
+	alignas(128) unsigned int durations[MAX_WRITES];
 };
 
 static struct shared *shared;
 
 /* What task number does. When it returns, the task waits for the others' end. */
-typedef void (*role_fn)(const struct setting *setting, const struct channel *channels,
+typedef void (*task_fn)(const struct setting *setting, const struct channel *channels,
 			int number);
 
-static inline void share(void)
+static inline void map_shared(void)
 {
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		      -1, 0);
@@ -52,18 +52,18 @@ static inline void finish(void)
  * Plays the roles, and returns how long that took: from the opening of the gate, or from when a
  * task says so, to the end.
  */
-static inline unsigned long play(const struct setting *setting, const struct channel *channels,
-				 int tasks, role_fn role)
+static inline unsigned long run_tasks(const struct setting *setting, const struct channel *channels,
+				      int tasks, task_fn task)
 {
 	int ready[2], gate[2], done[2];
-	pid_t pids[MOST_TASKS];
+	pid_t pids[MAX_TASKS];
 	char byte;
 
 	check(pipe(ready), "pipe");
 	check(pipe(gate), "pipe");
 	check(pipe(done), "pipe");
-	atomic_store(&shared->taken, 0);
-	atomic_store(&shared->joined, 0);
+	atomic_store(&shared->received, 0);
+	atomic_store(&shared->started, 0);
 	for (int i = 0; i < tasks; i++) {
 		pids[i] = check(fork(), "fork");
 		if (pids[i])
@@ -74,7 +74,7 @@ static inline unsigned long play(const struct setting *setting, const struct cha
 		memset(buffer, i, setting->size);
 		if (write(ready[1], "", 1) != 1 || read(gate[0], &byte, 1))
 			die("gate");
-		role(setting, channels, i);
+		task(setting, channels, i);
 		for (;;)
 			pause();
 	}
