@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * mini_pipe beside pipe(2) and others: what a message costs, and how many bytes go through.
+ * Compares mini_pipe with pipe(2) and others: the cost of a message, and the throughput.
  *
  *   bench [-t MS] [-r RUNS] [-c NAME,...] LOAD[=N,...]...
  *
- * LOAD is pair, stream, roundtrip, crowd, sleepers or epoll; N its sizes, or its numbers of tasks.
- * Each of them is measured RUNS times for each contender (or only for those named), one contender
- * after the other; one measurement takes about MS milliseconds.
+ * LOAD is pair, stream, roundtrip, crowd, sleepers or epoll. N is a message size in bytes or, for
+ * the last three, a number of tasks or pipes. Each run measures every contender once, or only the
+ * contenders that -c names; there are RUNS runs for each N. One measurement takes about MS
+ * milliseconds.
  *
- * Each measurement is a line of JSON on standard output; standard error tells how far it is. Needs
- * root, /dev/mini_pipe, and for some contenders the modules of this folder. Messages of more than
- * 65536 bytes in one task need these to be loaded with a capacity of as much.
+ * Each measurement is printed as a line of JSON to standard output, progress to standard error.
+ * Needs root, /dev/mini_pipe and, for some contenders, the modules of this directory. To measure
+ * pair with messages of more than 65536 bytes, load the modules with a capacity of that size.
  */
 #include <termios.h>
 #include "bench.h"
@@ -22,10 +23,10 @@ struct load {
 	const char *name;
 	unsigned long (*measure)(const struct setting *setting);
 	bool has_floors;
-	bool is_rate;		/* in MB/s, else what a message costs in ns */
-	size_t size;		/* 0: its numbers are sizes, else those of tasks */
-	const char *numbers;	/* if not said otherwise */
-	int max;
+	bool is_rate;		/* the result is in MB/s; otherwise in ns per message */
+	size_t size;		/* of a message; 0 if the numbers are sizes, not tasks */
+	const char *numbers;	/* the default */
+	int max;		/* the largest number allowed */
 };
 
 static const struct load loads[] = {
@@ -71,7 +72,7 @@ static bool is_applicable(const struct contender *contender, const struct load *
 	return false;
 }
 
-/* The serial line has sent all of it before the next measurement. */
+/* Drains the serial line, so that its interrupts do not disturb the next measurement. */
 static void end_line(void)
 {
 	putchar('\n');
@@ -102,7 +103,7 @@ static void print_result(const struct load *load, const struct setting *setting,
 		print_value(load, "-p99", setting, run, percentile_99(setting), "ns");
 }
 
-/* How long it takes. What seems long enough is done twice, since once may be for another reason. */
+/* The shorter of two times. The second is measured only if the first one seems long enough. */
 static unsigned long shortest_time(const struct load *load, const struct setting *setting)
 {
 	unsigned long time = load->measure(setting), again = time;
@@ -112,7 +113,7 @@ static unsigned long shortest_time(const struct load *load, const struct setting
 	return again < time ? again : time;
 }
 
-/* So many messages, a power of two, that they take about as long as is wanted. */
+/* Finds a number of messages, a power of two, that takes about budget_ns. */
 static unsigned long calibrate(const struct load *load, struct setting *setting)
 {
 	unsigned long max = MAX_WRITES / setting->tasks, time;
@@ -147,7 +148,7 @@ static void measure(const struct load *load, int number)
 	}
 }
 
-/* How long the processors together have had nothing to do, in hundredths of a second. */
+/* The idle time of all processors together since boot, in hundredths of a second. */
 static long idle_time(void)
 {
 	double up, idle;
@@ -159,7 +160,7 @@ static long idle_time(void)
 	return idle * 100;
 }
 
-/* A kernel that has just booted still tests itself in the background, for seconds. */
+/* For some seconds after boot, the kernel runs self-tests in the background. */
 static void wait_for_idle(void)
 {
 	long enough_idle = 95 * sysconf(_SC_NPROCESSORS_ONLN);
@@ -171,10 +172,10 @@ static void wait_for_idle(void)
 		if (idle_time() - before >= enough_idle)
 			return;
 	}
-	fputs("bench: somebody else is at work here; the figures will show it\n", stderr);
+	fputs("bench: the system does not become idle; the figures will be less exact\n", stderr);
 }
 
-/* Measures load with each of the numbers in the list, and tells before how far it is. */
+/* Measures load with each of the numbers in the list, and prints the progress. */
 static void run_load(const struct load *load, const char *numbers, int *settings_left)
 {
 	char *rest;
@@ -183,7 +184,7 @@ static void run_load(const struct load *load, const char *numbers, int *settings
 		int number = strtoul(numbers, &rest, 10);
 
 		if (number < 1 || number > load->max || (*rest && *rest != ',')) {
-			fprintf(stderr, "bench: %s cannot have %s\n", load->name, numbers);
+			fprintf(stderr, "bench: %s: invalid number: %s\n", load->name, numbers);
 			exit(2);
 		}
 		fprintf(stderr, "%s, %d %s; %d more\n", load->name, number,
@@ -199,7 +200,7 @@ static noreturn void print_usage(void)
 	exit(2);
 }
 
-/* Of an argument LOAD or LOAD=N,... */
+/* word is an argument, LOAD or LOAD=N,... */
 static const struct load *find_load(const char *word)
 {
 	size_t len = strcspn(word, "=");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What all of the benchmark shares: a clock, a way to give up, whole reads and writes. */
+/* Common helpers: the clock, errors, and reads and writes of whole messages. */
 #ifndef BENCH_H
 #define BENCH_H
 
@@ -15,24 +15,24 @@
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
-/* The largest message, and how many pipes of a kind there are at once. */
+/* The largest message in bytes, and the largest number of pipes that are open at once. */
 #define MAX_MESSAGE 1048576UL
 #define MAX_PIPES 16
 
 struct contender;
 
-/* One thing to measure. */
+/* What is measured: one contender under one load. */
 struct setting {
 	const struct contender *contender;
 	size_t size;		/* bytes of a message */
-	int tasks;		/* writers, sleepers or pipes, as the load has it */
-	unsigned long count;	/* messages, of each writer */
+	int tasks;		/* number of writers, sleepers or pipes, depending on the load */
+	unsigned long count;	/* messages per writer */
 };
 
-/* Each task has its own, and aligned like those of programs that care. */
+/* Each task has a copy of its own. Page-aligned, so that a message touches few pages. */
 static alignas(4096) unsigned char buffer[MAX_MESSAGE];
 
-/* A task tells of its end here; -1 in who starts them. */
+/* A task writes a byte here to end the measurement. -1 in the parent process. */
 static int done_fd = -1;
 
 static inline unsigned long now_ns(void)
@@ -46,9 +46,9 @@ static inline unsigned long now_ns(void)
 static inline noreturn void die(const char *what)
 {
 	fprintf(stderr, "bench: %s: %s\n", what, strerror(errno));
-	/* Nobody waits for the others of its crew then. */
+	/* The parent process then gives up, too. */
 	if (done_fd >= 0 && write(done_fd, "!", 1) != 1)
-		perror("bench: no end");
+		perror("bench: cannot report the error");
 	exit(1);
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The assignment's worked answer: a circular array, one mutex and two wait queues, in C.
+ * The assignment's C solution: a circular array, one mutex and two wait queues.
  *
- * Read and write copy under the mutex, and return when they have moved something. Whatever moves
- * wakes all who wait for it. Nobody counts who has it open: there is no end of file.
+ * read() and write() copy with the mutex held, and return as soon as they have copied anything.
+ * Each of them wakes all waiters of the other side. The module does not count open files, so there
+ * is no end of file.
  */
 
 #include <linux/fs.h>
@@ -19,16 +20,16 @@
 
 static unsigned int capacity = 65536;
 module_param(capacity, uint, 0444);
-MODULE_PARM_DESC(capacity, "how many bytes each pipe can hold");
+MODULE_PARM_DESC(capacity, "capacity of each pipe in bytes");
 
 struct ring {
-	struct mutex lock;	/* of what is in the ring */
+	struct mutex lock;	/* protects bytes, tail, head and data */
 	wait_queue_head_t readers;
 	wait_queue_head_t writers;
 	char *data;
-	size_t bytes;	/* so many are in it, ... */
-	size_t tail;	/* ... from here, where the next one is copied, ... */
-	size_t head;	/* ... to here, where the next one is put */
+	size_t bytes;	/* in the ring */
+	size_t tail;	/* index of the next byte to read */
+	size_t head;	/* index of the next byte to write */
 	struct numbered_device device;
 };
 
@@ -36,7 +37,7 @@ static struct ring rings[DEVICES];
 
 static struct ring *ring_of(const struct file *file)
 {
-	/* misc_open() has left it there. */
+	/* misc_open() stores the miscdevice in private_data. */
 	return container_of(file->private_data, struct ring, device.misc);
 }
 
@@ -46,7 +47,7 @@ static size_t advance(size_t index, size_t count)
 	return index < capacity ? index : 0;
 }
 
-/* Takes count bytes, or those before a fault; in two parts, if the array ends between them. */
+/* Copies count bytes, in two parts if they wrap around. Returns less than count after a fault. */
 static size_t copy_out(struct ring *ring, char __user *to, size_t count)
 {
 	size_t copied = 0;
@@ -197,5 +198,5 @@ module_init(circular_init);
 module_exit(circular_exit);
 
 MODULE_AUTHOR("The founders of mini_pipe");
-MODULE_DESCRIPTION("A pipe as the assignment's worked answer has it, for comparison");
+MODULE_DESCRIPTION("The assignment's C solution of a pipe, for comparison");
 MODULE_LICENSE("GPL");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Who runs: the pipes, and the floors that none of them can be below. */
+/* The contenders: the pipes, and the floors, which are lower bounds for the cost of any pipe. */
 #ifndef CONTENDERS_H
 #define CONTENDERS_H
 
@@ -10,27 +10,27 @@
 #include "bench.h"
 #include "../uapi/mini_pipe.h"
 
-/* One way for bytes. A floor that only writes has no descriptor to read from. */
+/* The two ends of a pipe. read_fd is -1 for a floor that is only written to. */
 struct channel {
 	int read_fd;
 	int write_fd;
 };
 
 enum kind {
-	ONE_PIPE,	/* there is only one; its peer in a round trip is a private one */
+	ONE_PIPE,	/* only one exists; a round trip uses a private one for the way back */
 	PIPE,
-	FLOOR,		/* moves bytes, but does not keep them */
-	SYSCALL,	/* not even that */
+	FLOOR,		/* copies bytes, but does not store them */
+	SYSCALL,	/* copies nothing */
 };
 
 struct contender {
 	const char *name;
 	enum kind kind;
 	void (*open)(struct channel *channel, const char *path, int number, size_t capacity);
-	const char *path;	/* what must be there */
+	const char *path;	/* a contender without it is left out */
 };
 
-/* What all but the largest messages go through, as it is pipe(2)'s own. */
+/* The default capacity of pipe(2). Only larger messages use pipes of a larger capacity. */
 #define USUAL_CAPACITY 65536UL
 
 static inline void open_private(struct channel *channel, const char *path, int number,
@@ -81,7 +81,7 @@ static inline void open_fifo(struct channel *channel, const char *path, int numb
 	check(fcntl(channel->write_fd, F_SETPIPE_SZ, capacity), "F_SETPIPE_SZ");
 }
 
-/* It counts more than the bytes, and as it comes holds more than a pipe(2). */
+/* A socket buffer also counts overhead. The default one holds more bytes than a pipe(2). */
 static inline void open_sockets(struct channel *channel, const char *path, int number,
 				size_t capacity)
 {
@@ -94,7 +94,7 @@ static inline void open_sockets(struct channel *channel, const char *path, int n
 	*channel = (struct channel){ fds[0], fds[1] };
 }
 
-/* The C modules have many pipes, NAME, NAME1 and so on, of the capacity that they came with. */
+/* The C modules have several devices, NAME, NAME1, ...; their capacity is a module parameter. */
 static inline void open_numbered(struct channel *channel, const char *path, int number,
 				 size_t capacity)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What they run under. Each load measures one setting: it returns how many nanoseconds its messages
- * took, without what it needed to begin and to end.
+ * The loads. Each function measures one setting and returns the time in nanoseconds that all
+ * messages took, without the setup before and the cleanup after.
  */
 #ifndef LOADS_H
 #define LOADS_H
@@ -27,7 +27,7 @@ static inline void close_channels(const struct channel *channels, int count)
 		close_channel(&channels[i]);
 }
 
-/* Two calls, like all that follow, that do nothing. */
+/* Two system calls that do nothing, where the other contenders make one write and one read. */
 static inline void call_twice(void)
 {
 	syscall(SYS_getppid);
@@ -55,7 +55,7 @@ static inline unsigned long pair(const struct setting *setting)
 			call_twice();
 		end = now_ns();
 	} else {
-		/* The first one brings the pages. */
+		/* The first message allocates the pages. */
 		write_and_read(&channel, setting->size);
 		start = now_ns();
 		for (unsigned long i = 0; i < setting->count; i++)
@@ -72,7 +72,7 @@ static inline void write_messages(const struct setting *setting, int fd)
 		write_all(fd, setting->size);
 }
 
-/* Takes what comes, as one of several who do. */
+/* Reads until all readers together have read every byte. */
 static inline void read_messages(const struct setting *setting, int fd)
 {
 	unsigned long total = setting->size * setting->count * setting->tasks;
@@ -122,7 +122,7 @@ static inline void roundtrip_task(const struct setting *setting, const struct ch
 		finish();
 }
 
-/* Two tasks, two pipes, one message. */
+/* Two tasks send one message back and forth through two pipes. */
 static inline unsigned long roundtrip(const struct setting *setting)
 {
 	struct channel channels[2];
@@ -154,7 +154,7 @@ static inline void crowd_task(const struct setting *setting, const struct channe
 			    shared->durations + number * setting->count);
 }
 
-/* As many readers as writers. How long each write took is left in shared. */
+/* As many readers as writers. Stores the duration of each write in shared->durations. */
 static inline unsigned long crowd(const struct setting *setting)
 {
 	struct channel channel;
@@ -173,7 +173,7 @@ static inline int compare_durations(const void *a, const void *b)
 	return (*left > *right) - (*left < *right);
 }
 
-/* Of how long the writes of the crowd took: 99 of 100 were no longer. */
+/* The 99th percentile of the durations of the writes in crowd(). */
 static inline unsigned int percentile_99(const struct setting *setting)
 {
 	size_t writes = setting->count * setting->tasks;
@@ -182,7 +182,7 @@ static inline unsigned int percentile_99(const struct setting *setting)
 	return shared->durations[(writes * 99 + 99) / 100 - 1];
 }
 
-/* Tasks on one processor, all but the first of which come before whatever else runs there. */
+/* Binds the task to processor 0. All but the first task get a real-time priority. */
 static inline void set_scheduling(int number)
 {
 	struct sched_param param = { .sched_priority = 1 };
@@ -197,8 +197,8 @@ static inline void set_scheduling(int number)
 }
 
 /*
- * The readers outrank the writer: it runs only when all of them sleep. So each byte has been taken,
- * and its reader sleeps again, when its write returns, or a moment later.
+ * The readers have a higher priority than the writer, which therefore runs only while all of them
+ * sleep. So the reader of a byte has read it, and sleeps again, before the next byte is written.
  */
 static inline void sleepers_task(const struct setting *setting, const struct channel *channel,
 				 int number)
@@ -215,12 +215,12 @@ static inline void sleepers_task(const struct setting *setting, const struct cha
 	write_messages(setting, channel->write_fd);
 	if (atomic_load(&shared->received) != setting->count) {
 		errno = EPROTO;
-		die("the sleepers have not had all");
+		die("the readers have not read every message");
 	}
 	finish();
 }
 
-/* Many readers asleep on one pipe, and a message for one of them. */
+/* Many readers sleep on one pipe; each message is for one of them. */
 static inline unsigned long sleepers(const struct setting *setting)
 {
 	struct channel channel;
@@ -232,7 +232,7 @@ static inline unsigned long sleepers(const struct setting *setting)
 	return time;
 }
 
-/* One task: a message for one pipe after the other, each found with epoll_wait(2) and read. */
+/* One task writes to one pipe after the other, finds each with epoll_wait(2) and reads it. */
 static inline unsigned long epoll(const struct setting *setting)
 {
 	struct channel channels[MAX_PIPES];

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Some loads want several pipes, so there are several: /dev/NAME, which is the first, and then
- * /dev/NAME1 and so on.
+ * Several devices per module, for the loads that use several pipes: /dev/NAME, /dev/NAME1, ...
  */
 #ifndef NUMBERED_H
 #define NUMBERED_H
@@ -35,7 +34,7 @@ static inline void numbered_remove(int count, void (*remove)(int number))
 		remove(count);
 }
 
-/* Adds all of them, or none. */
+/* Adds all devices, or none. */
 static inline int numbered_add_all(int (*add)(int number), void (*remove)(int number))
 {
 	for (int i = 0; i < DEVICES; i++) {

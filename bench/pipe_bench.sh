@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The kernel's own load for pipes, tools/testing/selftests/pipe/pipe_bench, on pipes and on the private
-# mini_pipes that the library of preload/ has it get instead. Prints what the benchmark prints: the
-# throughput and, as a power of two that it is below, the 99th percentile of how long a write took.
+# Runs the kernel's own benchmark of pipes, tools/testing/selftests/pipe/pipe_bench, on pipe(2) and on
+# private mini_pipes, which the library of preload/ gives it instead. Prints lines of JSON as bench does:
+# the throughput, and the 99th percentile of the duration of a write, rounded up to a power of two.
 #
 #   pipe_bench.sh RUNS
 
@@ -13,17 +13,17 @@ line() {
 \"contender\":\"$1\",\"run\":$run,\"value\":$3,\"unit\":\"$4\"}"
 }
 
-# measure CONTENDER VARIABLE...: with these in its environment. It counts in MiB.
+# measure CONTENDER VARIABLE=VALUE...: runs it with these in its environment. It reports MiB/s.
 measure() {
 	contender=$1
 	shift
-	env "$@" ./pipe_bench -w "$writers" -r "$readers" -d 1 2>/dev/null >said || exit
+	env "$@" ./pipe_bench -w "$writers" -r "$readers" -d 1 2>/dev/null >output || exit
 	line "$contender" pipe_bench \
-		"$(awk '/^throughput_MBps:/ { printf "%.1f", $2 * 1.048576 }' said)" MB/s
-	line "$contender" pipe_bench-p99 "$(awk '/^lat_p99_ns_upper:/ { print $2 }' said)" ns
+		"$(awk '/^throughput_MBps:/ { printf "%.1f", $2 * 1.048576 }' output)" MB/s
+	line "$contender" pipe_bench-p99 "$(awk '/^lat_p99_ns_upper:/ { print $2 }' output)" ns
 }
 
-# The corners and the middle of the sets that it has by itself.
+# The smallest, a middle and the largest of its default sets of writers and readers.
 for set in 1:1 2:5 5:10; do
 	writers=${set%:*} readers=${set#*:}
 	echo "pipe_bench, $writers writers, $readers readers" >&2

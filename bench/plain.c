@@ -2,7 +2,8 @@
 /*
  * The floor, /dev/mini_pipe_plain: a write copies into a flat buffer, a read copies out of it.
  *
- * No pipe can cost less. There is no lock, and no state: a read gets whatever is in the buffer.
+ * A pipe cannot cost less. There is neither a lock nor a position: each call starts at the
+ * beginning of the buffer.
  */
 
 #include <linux/fs.h>
@@ -13,7 +14,7 @@
 
 static unsigned int capacity = 65536;
 module_param(capacity, uint, 0444);
-MODULE_PARM_DESC(capacity, "how many bytes a read or a write can copy");
+MODULE_PARM_DESC(capacity, "largest number of bytes that a read or write copies");
 
 static char *buffer;
 
@@ -46,7 +47,7 @@ static int __init plain_init(void)
 {
 	int err;
 
-	/* In zeroes, for a read may come before any write. */
+	/* Zeroed, because a read may precede the first write. */
 	buffer = kvzalloc(capacity, GFP_KERNEL);
 	if (!buffer)
 		return -ENOMEM;
@@ -66,5 +67,5 @@ module_init(plain_init);
 module_exit(plain_exit);
 
 MODULE_AUTHOR("The founders of mini_pipe");
-MODULE_DESCRIPTION("One plain copy for a write, one for a read: the floor of every pipe");
+MODULE_DESCRIPTION("A plain copy per write and per read: a lower bound for the cost of a pipe");
 MODULE_LICENSE("GPL");

@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs the benchmark on a machine that has /dev/mini_pipe, beside those of the C modules that are in
-# this directory. Their pipes hold CAPACITY bytes, since one task can have no larger message there.
+# Loads those C modules that are in this directory, and runs the benchmark. Their pipes get CAPACITY
+# bytes: a single task can write no larger message without blocking.
 #
-#   run.sh CAPACITY ARGUMENT...    with bench's arguments
+#   run.sh CAPACITY ARGUMENT...    with the arguments of bench
 
 capacity=$1
 shift

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Processes that start together, and are ended when one of them says that all is done. */
+/* The processes of a measurement: they start together, and end when one of them calls finish(). */
 #ifndef TASKS_H
 #define TASKS_H
 
@@ -15,20 +15,20 @@
 #define MAX_TASKS 65
 #define MAX_WRITES 1048576
 
-/* What the tasks of a measurement share. */
+/* Memory that all tasks share. */
 struct shared {
 	unsigned long start;
 	unsigned long end;
 	atomic_int started;
-	/* What the readers have taken: bytes, or messages. */
+	/* Bytes or messages, depending on the load, that all readers have read. */
 	atomic_ulong received;
-	/* Apart from that, for it is the writers'. */
+	/* On cache lines of its own: the writers write here, the readers above. */
 	alignas(128) unsigned int durations[MAX_WRITES];
 };
 
 static struct shared *shared;
 
-/* What task number does. When it returns, the task waits for the others' end. */
+/* Runs in task number. When it returns, the task sleeps until it is killed. */
 typedef void (*task_fn)(const struct setting *setting, const struct channel *channels,
 			int number);
 
@@ -40,7 +40,7 @@ static inline void map_shared(void)
 		die("mmap");
 }
 
-/* For the task that knows: what was to be measured is over. */
+/* Ends the measurement. The task that knows that all messages were read calls this. */
 static inline void finish(void)
 {
 	shared->end = now_ns();
@@ -49,8 +49,8 @@ static inline void finish(void)
 }
 
 /*
- * Plays the roles, and returns how long that took: from the opening of the gate, or from when a
- * task says so, to the end.
+ * Runs all tasks and returns the time from the start to finish(). The tasks start when the write
+ * end of gate is closed; a task may set shared->start later.
  */
 static inline unsigned long run_tasks(const struct setting *setting, const struct channel *channels,
 				      int tasks, task_fn task)
