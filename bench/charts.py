@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The charts: SVG, with nothing but the standard library."""
+"""Draws the charts as SVG, with the standard library only."""
 
 import math
 from html import escape
@@ -7,7 +7,7 @@ from html import escape
 import goals
 import measured
 
-# Colours that colour-blind eyes tell apart, too; floors are lighter than who stands on them.
+# Colours that colour-blind readers can tell apart, too. FLOOR is lighter than all contenders.
 COLOURS = {
     "mini_pipe": "#0b5cad",
     "private": "#5aa7e6",
@@ -16,13 +16,13 @@ COLOURS = {
     "socketpair": "#9a5fb4",
     "circular": "#d9730d",
 }
-# Whose speed is shown, from the top.
+# The contenders of speeds(), from top to bottom.
 SPEEDS = ("mini_pipe", "private", "circular")
 FLOOR, TEXT, FAINT, GRID = "#c3c8cf", "#222222", "#5c6370", "#e3e6ea"
 
 
 class Svg:
-    """A drawing that grows downwards."""
+    """An SVG drawing; y grows downwards."""
 
     def __init__(self, width, height, title):
         self.parts = [
@@ -71,7 +71,7 @@ class Svg:
 
 
 class Log:
-    """A logarithmic axis from one end to the other; what is beyond stays at the end."""
+    """A logarithmic axis. A value outside is drawn at the nearer end."""
 
     def __init__(self, low, high, start, end):
         self.low, self.high, self.start, self.end = low, high, start, end
@@ -82,7 +82,7 @@ class Log:
 
 
 class Linear(Log):
-    """The same from 0, linear."""
+    """A linear axis that begins at 0."""
 
     def __init__(self, high, start, end):
         super().__init__(0, high, start, end)
@@ -92,7 +92,7 @@ class Linear(Log):
 
 
 def rounded_up(value):
-    """The next number that five parts of are round, too, for the end of an axis."""
+    """The end of an axis for the value: a round number, and so are its fifths."""
     power = 10 ** math.floor(math.log10(value))
     steps = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
     return next(step * power for step in steps if step * power >= value)
@@ -107,14 +107,14 @@ def legend(svg, x, y, contenders, note):
 
 
 def speeds(instrument, file):
-    """How many times as fast as pipe(2), load by load."""
+    """Speeds relative to pipe(2), a row per load."""
     rows = [row for row in instrument.rows if any(row.speed(name) for name in SPEEDS)]
     if not rows:
         return False
     step, top, left, right = 26, 92, 150, 840
     bottom = top + step * len(rows)
     svg = Svg(900, bottom + 30, f"Times as fast as pipe(2): {instrument.name}")
-    note = "line: the middle half of the runs; hollow: says nothing; upright: wanted of mini_pipe"
+    note = "line: middle half of the runs; hollow: inconclusive; black tick: goal of mini_pipe"
     legend(svg, 22, 50, [name for name in SPEEDS if any(row.speed(name) for row in rows)], note)
     axis = Log(1 / 4, 4, left, right)
     for mark in (1 / 4, 1 / 3, 1 / 2, 2 / 3, 0.8, 1, 1.25, 1.5, 2, 3, 4):
@@ -125,9 +125,9 @@ def speeds(instrument, file):
         y = top + step * number
         svg.line(left, y, right, y, GRID, 0.5)
         svg.text(left - 12, y + step / 2 + 4, row.setting, anchor="end")
-        wanted = goals.speed_wanted(instrument, row)
-        if wanted:
-            svg.line(axis.at(wanted), y + 3, axis.at(wanted), y + step - 3, TEXT, 2)
+        goal = goals.speed_goal(instrument, row)
+        if goal:
+            svg.line(axis.at(goal), y + 3, axis.at(goal), y + step - 3, TEXT, 2)
         for place, name in enumerate(SPEEDS, 1):
             if row.speed(name):
                 speed(svg, axis, y + step * place / (len(SPEEDS) + 1), row, name)
@@ -138,18 +138,18 @@ def speeds(instrument, file):
 
 
 def speed(svg, axis, y, row, name):
-    """One contender in one row; in figures if it is beyond the axis."""
+    """One contender in one row; with its value if that is outside the axis."""
     found = row.speed(name)
     x = axis.at(found.median)
     svg.line(axis.at(found.low), y, axis.at(found.high), y, COLOURS[name], 1.5)
     tip = f"{name}, {row.setting}: {found.median:.2f} ({found.low:.2f} to {found.high:.2f})"
-    svg.dot(x, y, COLOURS[name], found.says_nothing, 3.5, tip)
+    svg.dot(x, y, COLOURS[name], found.inconclusive, 3.5, tip)
     if not axis.low <= found.median <= axis.high:
         svg.text(x + 7, y + 4, f"{found.median:.2g}", FAINT, size=10)
 
 
 def apart(places, least, most):
-    """The places, which are in order, moved so that they are not too near to each other."""
+    """Moves the places, which are sorted, to be at least `least` apart and at most `most`."""
     moved = []
     for place in places:
         moved.append(max([place] + [before + least for before in moved[-1:]]))
@@ -160,7 +160,7 @@ def apart(places, least, most):
 
 
 def lines(svg, series, x_axis, y_axis, label_x):
-    """A line for each contender, with its name where it ends: name to [(x, spread)]."""
+    """Draws a line for each contender, labelled at its end. series: name to [(x, spread)]."""
     ends = []
     for name, points in sorted(series.items(), key=lambda item: item[0] == "mini_pipe"):
         strong = name in ("mini_pipe", "pipe")
@@ -177,7 +177,7 @@ def lines(svg, series, x_axis, y_axis, label_x):
 
 
 def by_number(instrument, load):
-    """Each contender's spreads over the load's sizes, or numbers of tasks."""
+    """Each contender's spreads, by the size of a message or the number of tasks."""
     series = {}
     for row in instrument.rows:
         for name in measured.CONTENDERS:
@@ -191,7 +191,7 @@ def numbers_of(series):
 
 
 def throughput(instruments, file):
-    """Streams, by the size of a message, on each instrument that measured them."""
+    """The throughput of streams by the size of a message, a panel per instrument."""
     panels = [(each, by_number(each, "stream")) for each in instruments]
     panels = [(each, series) for each, series in panels if len(numbers_of(series)) > 1]
     if not panels:
@@ -218,14 +218,14 @@ def throughput(instruments, file):
 
 
 def sleepers(instrument, file):
-    """What a message costs when many sleep for it; level where only one is woken."""
+    """The cost of a message by the number of sleeping readers; constant if only one is woken."""
     series = by_number(instrument, "sleepers")
     numbers = numbers_of(series)
     if len(numbers) < 2:
         return False
     least = min(spread.low for points in series.values() for _, spread in points)
     most = max(spread.high for points in series.values() for _, spread in points)
-    title = f"A message of 1 byte for one of n sleepers: {instrument.name}, instructions"
+    title = f"A message of 1 byte for one of n sleeping readers: {instrument.name}, instructions"
     svg = Svg(900, 400, title)
     x_axis = Log(numbers[0], numbers[-1], 80, 740)
     y_axis = Log(least / 1.3, most * 1.3, 350, 60)
@@ -235,14 +235,14 @@ def sleepers(instrument, file):
             svg.text(72, y_axis.at(mark) + 4, f"{mark:,}", FAINT, "end", 11)
     for number in numbers:
         svg.text(x_axis.at(number), 370, number, FAINT, "middle", 11)
-    svg.text(410, 390, "readers asleep on the pipe", FAINT, "middle", 11)
+    svg.text(410, 390, "readers that sleep on the pipe", FAINT, "middle", 11)
     lines(svg, series, x_axis, y_axis, 766)
     svg.write(file)
     return True
 
 
 def floors(instrument, file):
-    """One task writes and reads, beside what nobody can be below."""
+    """The cost of a write and a read in one task, beside the lower bounds."""
     rows = [instrument.find("pair", size) for size in (1, 4096, 65536)]
     rows = [row for row in rows if row and len(row.values) > 1]
     if not rows:
@@ -250,7 +250,7 @@ def floors(instrument, file):
     shown = ("syscall", "copy-one", "copy-two", "null-zero", *COLOURS)
     step = 19
     heights = [step * sum(name in row.values for name in shown) + 44 for row in rows]
-    title = f"Write and read in one task: {instrument.name}, {rows[0].unit} a message"
+    title = f"Write and read in one task: {instrument.name}, {rows[0].unit} per message"
     svg = Svg(900, 44 + sum(heights), title)
     top = 44
     for row, height in zip(rows, heights):
@@ -269,7 +269,7 @@ def floors(instrument, file):
 
 
 def draw(instruments, out):
-    """Draws what there is to be drawn into the folder; returns the charts of each instrument."""
+    """Draws every chart that has data; returns the file names by instrument."""
     drawn = {}
 
     def add(name, key, chart, about):

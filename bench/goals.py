@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What mini_pipe is to reach, and whether it does."""
+"""The goals of mini_pipe, and whether the results reach them."""
 
 from typing import NamedTuple
 
@@ -7,13 +7,13 @@ import measured
 
 
 class Goal(NamedTuple):
-    """The ratio of a load: to another contender's, or to its own with another number of tasks."""
+    """A limit for a ratio of mini_pipe: to another contender, or to another number of tasks."""
 
     instrument: str
-    load: str | None  # each of them
+    load: str | None  # None: every load
     number: int | None
     to: str | int
-    limit: float  # of what is better when it is more, at least; of others at most
+    limit: float  # a minimum if more is better, else a maximum
 
 
 GOALS = (
@@ -36,10 +36,10 @@ GOALS = (
 
 
 class Verdict(NamedTuple):
-    """A goal, as it is told."""
+    """A goal beside what was measured, as text."""
 
     what: str
-    wanted: str
+    limit: str
     found: str
     reached: bool
 
@@ -48,8 +48,8 @@ def is_about(goal, row):
     return (goal.load, goal.number) == (row.setting.load, row.setting.number)
 
 
-def speed_wanted(instrument, row):
-    """How many times as fast as pipe(2) it is to be; None if nothing was said."""
+def speed_goal(instrument, row):
+    """The goal as a speed: how many times as fast as pipe(2). None if there is no goal."""
     for goal in GOALS:
         if goal.to == "pipe" and goal.instrument == instrument.name and is_about(goal, row):
             return goal.limit if row.is_rate else 1 / goal.limit
@@ -57,7 +57,7 @@ def speed_wanted(instrument, row):
 
 
 def settings_of(goal, instruments):
-    """The rows that the goal is about, with the ratio; those that were measured."""
+    """Yields each measured row that the goal is about, with the ratio."""
     for instrument in instruments:
         if goal.instrument != instrument.name:
             continue
@@ -74,26 +74,26 @@ def settings_of(goal, instruments):
 
 
 def margin(goal, row, found):
-    """How far the goal is surpassed: below 1 where it is missed."""
+    """At least 1 if the goal is reached."""
     return found.median / goal.limit if row.is_rate else goal.limit / found.median
 
 
 def judge(goal, instruments):
-    """The verdict: where there are several settings, on the worst. None if nothing was measured."""
+    """The verdict; of several settings it names the worst. None if nothing was measured."""
     seen = list(settings_of(goal, instruments))
     if not seen:
         return None
     margins = [margin(goal, row, found) for row, found in seen]
     reached = sum(each >= 1 for each in margins)
     row, found = seen[margins.index(min(margins))]
-    told = f"{found.median:.2f} ({found.low:.2f} to {found.high:.2f})"
-    wanted = f"{'at least' if row.is_rate else 'at most'} {goal.limit:.2f}"
+    text = f"{found.median:.2f} ({found.low:.2f} to {found.high:.2f})"
+    limit = f"{'at least' if row.is_rate else 'at most'} {goal.limit:.2f}"
     if goal.load is None:
-        told = f"{reached} of {len(seen)}; {row.setting}: {told}"
-        wanted = "better" if goal.limit == 1 else wanted
+        text = f"{reached} of {len(seen)}; worst: {row.setting}, {text}"
+        limit = "better" if goal.limit == 1 else limit
     to = f"{goal.load} {goal.to}" if isinstance(goal.to, int) else goal.to
     what = f"{goal.instrument}: {row.setting if goal.load else 'every load'} to {to}"
-    return Verdict(what, wanted, told, reached == len(seen))
+    return Verdict(what, limit, text, reached == len(seen))
 
 
 def verdicts(instruments):

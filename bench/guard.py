@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Holds what messages cost, in guest instructions, to what is recorded.
+"""Compares the cost of a message, in guest instructions, with the recorded cost.
 
     guard.py [--record] RELEASE RECORDED MEASURED
 
-MEASURED has the benchmark's lines, from Linux RELEASE. Fails if something costs more than 3 % over
-the figure in RECORDED, or is not there; with --record, writes RECORDED anew.
+MEASURED is the output of the benchmark on Linux RELEASE. Fails if a figure is missing, or more than
+3 % above the one in RECORDED. With --record, writes RECORDED instead.
 """
 
 import json
@@ -16,7 +16,7 @@ TOLERANCE = 0.03
 
 
 def costs(file):
-    """The median of each measurement's runs, by its name."""
+    """The median of the runs, by the name of the measurement."""
     runs = {}
     with open(file, encoding="utf-8") as lines:
         for line in map(json.loads, lines):
@@ -35,7 +35,7 @@ def record(release, file, measured):
 
 
 def guard(release, file, measured):
-    """Prints a line for each figure. Returns how many are not as they should be."""
+    """Prints a line for each figure. Returns the number of failures."""
     with open(file, encoding="utf-8") as recorded:
         recorded = json.load(recorded)
     if release != recorded["release"]:

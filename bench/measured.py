@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What was measured: the benchmark's lines, by instrument, load and contender."""
+"""Reads the output of the benchmark, by instrument, load and contender."""
 
 import json
 import math
@@ -11,7 +11,7 @@ FLOORS = ("syscall", "null-zero", "copy-one", "copy-two")
 
 
 class Setting(NamedTuple):
-    """A load, and how much of it."""
+    """A load with its parameters."""
 
     load: str
     size: int
@@ -20,7 +20,7 @@ class Setting(NamedTuple):
 
     @property
     def number(self):
-        """Of its tasks, where these are what it is about, or of its bytes."""
+        """What distinguishes the settings of a load: the tasks or, without them, the size."""
         return self.tasks or self.size
 
     def __str__(self):
@@ -34,7 +34,7 @@ class Setting(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """The median of several values, and between what the middle half of them is."""
+    """The median of several values, with the lower and the upper quartile."""
 
     low: float
     median: float
@@ -49,20 +49,20 @@ class Spread(NamedTuple):
 
     @property
     def width(self):
-        """As a part of the median."""
+        """The interquartile range as a part of the median."""
         return (self.high - self.low) / self.median
 
     @property
-    def says_nothing(self):
+    def inconclusive(self):
         """
-        Of a ratio: 1 is as likely. The true median is within a box plot's notch, in proportion,
-        19 times of 20; of one run nobody knows.
+        For a ratio: 1 is within the 95 % confidence interval of the median, which is the notch of
+        a box plot. Computed on a logarithmic scale. A single run is always inconclusive.
         """
         notch = 1.57 * math.log(self.high / self.low) / math.sqrt(self.runs)
         return self.runs == 1 or abs(math.log(self.median)) < notch
 
     def __str__(self):
-        return f"{'~' if self.says_nothing else ''}{self.median:.2f}"
+        return f"{'~' if self.inconclusive else ''}{self.median:.2f}"
 
 
 def in_bytes(size):
@@ -73,7 +73,7 @@ def in_bytes(size):
 
 
 class Row:
-    """One setting: each contender's values, in the order of the runs."""
+    """One setting: the values of each contender, in the order of the runs."""
 
     def __init__(self, setting, unit):
         self.setting = setting
@@ -82,46 +82,46 @@ class Row:
 
     @property
     def is_rate(self):
-        """More is better, then."""
+        """Of a rate, more is better; of all other units, less."""
         return self.unit == "MB/s"
 
     def spread(self, contender):
         return Spread.of(self.values[contender])
 
     def ratio(self, contender, to="pipe"):
-        """Of what was measured in the same run. None if one of them was not there."""
+        """The ratio within each run. None if one of the contenders was not measured."""
         return self.ratio_of(contender, self, to)
 
     def ratio_of(self, contender, other, to):
-        """The same to a contender of another row."""
+        """The same, to a contender of another row."""
         if contender not in self.values or to not in other.values:
             return None
         pairs = zip(self.values[contender], other.values[to])
         return Spread.of([ours / theirs for ours, theirs in pairs])
 
     def speed(self, contender):
-        """How many times as fast as pipe(2), whatever is measured."""
+        """How many times as fast as pipe(2), whatever the unit is."""
         found = self.ratio(contender)
         if found is None or self.is_rate:
             return found
         return Spread(1 / found.high, 1 / found.median, 1 / found.low, found.runs)
 
 
-KINDS = {
-    "icount": "one processor, guest instructions a message",
-    "tcg": "two processors, emulated",
-    "um": "two processors at this one's own speed, User-Mode Linux",
-    "kvm": "two processors, KVM",
+DESCRIPTIONS = {
+    "icount": "one processor, guest instructions per message",
+    "tcg": "two emulated processors",
+    "um": "two processors at native speed, User-Mode Linux",
+    "kvm": "two processors under KVM",
 }
 
 
 class Instrument:
-    """All that one instrument has measured."""
+    """All results of one instrument."""
 
     def __init__(self, name, runs):
         self.name = name
         about = (runs / f"{name}.about").read_text(encoding="utf-8").strip()
-        self.about = f"{KINDS[name]}; {about}"
+        self.about = f"{DESCRIPTIONS[name]}; {about}"
         rows = {}
         for line in (runs / f"{name}.jsonl").read_text(encoding="utf-8").splitlines():
             self.add(rows, json.loads(line))
@@ -147,6 +147,6 @@ class Instrument:
 
 
 def instruments(runs):
-    """Those that the folder has something of."""
-    found = (Instrument(name, runs) for name in KINDS if (runs / f"{name}.jsonl").exists())
+    """The instruments of which the directory has results."""
+    found = (Instrument(name, runs) for name in DESCRIPTIONS if (runs / f"{name}.jsonl").exists())
     return [instrument for instrument in found if instrument.rows]

@@ -1,16 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Tells what was measured: a table on the terminal, and in the folder OUT results.json, RESULTS.md
-and its charts.
+"""Prints tables of the results. Writes results.json, RESULTS.md and its charts to directory OUT.
 
     report.py OUT RUNS
 
-In the folder RUNS is for each instrument a file NAME.jsonl of the benchmark's lines, and a line in
-NAME.about of where they come from.
+For each instrument, the directory RUNS has a file NAME.jsonl, which is the output of the benchmark,
+and a file NAME.about, one line that says where and when it was measured.
 
-A value is the median of the runs; a ratio the median of the ratios to pipe(2) in each run, which
-were made side by side. A ratio is marked "~" when it says nothing: when the runs differ so much that
-it may as well be 1.
+A value is the median of the runs. A ratio is the median of the ratios to pipe(2) within each run. A
+ratio is marked "~" when it is inconclusive: the runs differ so much that the true ratio may be 1.
 """
 
 import json
@@ -25,16 +23,17 @@ import measured
 from measured import CONTENDERS, FLOORS
 
 PREFACE = """\
-Written by report.py; [README.md](README.md) tells what it means. A value is the median of the runs,
-and after it in brackets stands its ratio to pipe(2)'s in the same run; marked with a `~` that says
-nothing, as the runs differ too much. Of MB/s more is better, of all others less. The last column is
-how wide the middle half of the runs is, where it is widest."""
+report.py wrote this page; [README.md](README.md) explains the loads, contenders and instruments.
+A value is the median of all runs. The number in brackets is the median ratio to pipe(2) in the same
+run; a `~` marks an inconclusive ratio: the runs differ so much that the true ratio may be 1. Of
+MB/s, more is better; of instructions and times, less. The spread is the interquartile range as a
+part of the median, of the contender for which it is largest."""
 
 UNITS = {"ns": ("ns", "µs", "ms", "s")}
 
 
-def told(value, unit):
-    """A value in as few characters as it needs."""
+def formatted(value, unit):
+    """The value with three significant digits or more, and its unit."""
     names = UNITS.get(unit, ("",))
     step = 0
     while step + 1 < len(names) and value >= 10000:
@@ -44,17 +43,17 @@ def told(value, unit):
 
 
 def cell(row, contender):
-    """The value, and its ratio to pipe(2)'s."""
+    """The value and, in brackets, its ratio to the value of pipe(2)."""
     if contender not in row.values:
         return ""
-    value = told(row.spread(contender).median, row.unit)
+    value = formatted(row.spread(contender).median, row.unit)
     if contender == "pipe" or not row.ratio(contender):
         return value
     return f"{value} ({row.ratio(contender)})"
 
 
 def table(rows, contenders):
-    """The lines of a table, a list of cells each; the last column is how far the runs differ."""
+    """Yields the lines of a table, each a list of cells. The last column is the spread."""
     there = [name for name in contenders if any(name in row.values for row in rows)]
     yield ["", *there, "spread"]
     for row in rows:
@@ -64,7 +63,7 @@ def table(rows, contenders):
 
 
 def tables(instrument):
-    """The contenders' and the floors'."""
+    """Yields the table of the contenders and, if there are any, the table of the floors."""
     yield list(table(instrument.rows, CONTENDERS))
     rows = [row for row in instrument.rows if any(name in row.values for name in FLOORS)]
     if rows:
@@ -72,13 +71,13 @@ def tables(instrument):
 
 
 def goal_table(verdicts):
-    yield ["mini_pipe", "wanted", "measured", ""]
+    yield ["ratio of mini_pipe", "goal", "measured", ""]
     for verdict in verdicts:
         yield [*verdict[:3], "reached" if verdict.reached else "missed"]
 
 
 def as_text(lines, left=1):
-    """The first columns stand left, the others right."""
+    """Aligns the first `left` columns to the left, the others to the right."""
     lines = list(lines)
     widths = [max(map(len, column)) for column in zip(*lines)]
     for line in lines:
@@ -101,13 +100,13 @@ def print_all(instruments, verdicts):
         print(f"\n{instrument.name}: {instrument.about}")
         for each in tables(instrument):
             print(*as_text(each), sep="\n")
-    print("\nIn brackets the ratio to pipe(2) in the same run; with a ~ it says nothing.\n")
+    print("\nIn brackets: the ratio to pipe(2) in the same run; ~ marks an inconclusive one.\n")
     print(*as_text(goal_table(verdicts), 3), sep="\n")
 
 
 def page(instruments, verdicts, drawn):
-    """RESULTS.md, line by line."""
-    yield "# What was measured"
+    """Yields the lines of RESULTS.md."""
+    yield "# Results"
     yield ""
     yield PREFACE
     yield ""
@@ -150,7 +149,7 @@ def row_as_json(row):
         contenders[name] = row.spread(name)._asdict()
         found = row.ratio(name)
         if found and name != "pipe":
-            contenders[name]["to_pipe"] = found._asdict() | {"says_nothing": found.says_nothing}
+            contenders[name]["to_pipe"] = found._asdict() | {"inconclusive": found.inconclusive}
     return row.setting._asdict() | {"unit": row.unit, "contenders": contenders}
 
 
