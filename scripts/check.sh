@@ -52,6 +52,11 @@ headers_agree() {
 			mini_pipe/sys/headers.c | tr '[:upper:]' '[:lower:]' | tr -d _)
 }
 
+# The picture of the README is the one that its script draws.
+picture_is_drawn() {
+	python3 scripts/picture.py /dev/stdout | cmp - docs/pipe.svg
+}
+
 # compiles FILE WAY...: in each of the ways, which are a language, its version and whatever more.
 compiles() {
 	local file=$1 way
@@ -95,6 +100,7 @@ check mutants mutants_apply
 check calls calls_agree
 check headers headers_agree
 check graph scripts/graph.py mini_pipe
+check picture picture_is_drawn
 check uapi uapi_is_fixed
 check mandoc manual_is_clean
 # Of ENOSYS it says what a driver may mean by it; a test's seccomp filter means it, too.
