@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What users without privileges may have of pipes: so much capacity, and so many pages in all of
- * their pipes, those of pipe(2) included. Needs root, to change the limits and to become somebody
- * else.
+ * The limits of unprivileged users: the capacity of one pipe, and the pages in all of a user's
+ * pipes, those of pipe(2) included. Needs root, to change the limits and to become another user.
  */
 #include <linux/capability.h>
 #include <pthread.h>
@@ -13,10 +12,10 @@
 #define PARAMETERS "/sys/module/mini_pipe/parameters/"
 #define PIPE_USER_PAGES_SOFT "/proc/sys/fs/pipe-user-pages-soft"
 
-/* What a pipe has if nothing else is said, and what one above the soft limit has. */
-#define USUAL 65536
+/* The default capacity, and that of a new pipe above the soft limit. */
+#define DEFAULT 65536
 #define SMALL 8192
-#define USUAL_PAGES "16"
+#define DEFAULT_PAGES "16"
 
 static const char *const limits[] = {
 	PARAMETERS "max_capacity", PARAMETERS "user_pages_soft", PARAMETERS "user_pages_hard",
@@ -59,7 +58,7 @@ FIXTURE_TEARDOWN(limits)
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
 		if (self->before[i][0])
 			EXPECT_TRUE(write_file(limits[i], self->before[i]));
-	set_capacity(self->device, USUAL);
+	set_capacity(self->device, DEFAULT);
 }
 
 static void set_limit(struct __test_metadata *_metadata, const char *name, const char *value)
@@ -74,24 +73,24 @@ static void set_limit(struct __test_metadata *_metadata, const char *name, const
 }
 
 /*
- * A process that goes through a play, scene by scene, and reports what came of each: the bytes that
- * a pipe holds, or an error.
+ * A child process makes a sequence of steps and reports the result of each: mostly the capacity of
+ * a pipe, or an error.
  */
 
-struct play;
+struct sequence;
 
-typedef long (*scene_fn)(struct play *play);
+typedef long (*step_fn)(struct sequence *sequence);
 
-struct play {
+struct sequence {
 	int device;
-	struct ends ends;	/* of the last pipe it has made */
-	int capabilities;	/* root with these alone; ORDINARY: a stranger */
-	scene_fn scenes[8];
+	struct ends ends;	/* of the last pipe that it made */
+	int capabilities;	/* root with these alone; UNPRIVILEGED: the stranger */
+	step_fn steps[8];
 };
 
-#define ORDINARY -1
+#define UNPRIVILEGED -1
 
-static void keep_only(int capabilities)
+static void set_capabilities(int capabilities)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2] = {
@@ -102,362 +101,364 @@ static void keep_only(int capabilities)
 		_exit(KSFT_FAIL);
 }
 
-static void act(int report_to, const void *arg)
+static void run_sequence(int report_to, const void *arg)
 {
-	struct play play = *(const struct play *)arg;
+	struct sequence sequence = *(const struct sequence *)arg;
 
-	if (play.capabilities == ORDINARY)
+	if (sequence.capabilities == UNPRIVILEGED)
 		become(&stranger);
 	else
-		keep_only(play.capabilities);
-	for (int i = 0; play.scenes[i]; i++)
-		report(report_to, play.scenes[i](&play));
+		set_capabilities(sequence.capabilities);
+	for (int i = 0; sequence.steps[i]; i++)
+		report(report_to, sequence.steps[i](&sequence));
 }
 
-/* A new private pipe; those before stay. */
-static long make_asked(struct play *play, unsigned int capacity)
+/* Makes another private pipe; those before stay open. */
+static long make_with_capacity(struct sequence *sequence, unsigned int capacity)
 {
 	struct ends ends;
 
-	if (make_pair(play->device, &ends, 0, capacity))
+	if (make_pair(sequence->device, &ends, 0, capacity))
 		return -1;
-	play->ends = ends;
+	sequence->ends = ends;
 	return capacity_of(ends.w);
 }
 
-static long make_usual(struct play *play)
+static long make_default(struct sequence *sequence)
 {
-	return make_asked(play, 0);
+	return make_with_capacity(sequence, 0);
 }
 
-static long make_as_large_as_usual(struct play *play)
+static long make_65536(struct sequence *sequence)
 {
-	return make_asked(play, USUAL);
+	return make_with_capacity(sequence, DEFAULT);
 }
 
-static long make_above_a_mebibyte(struct play *play)
+static long make_above_a_mebibyte(struct sequence *sequence)
 {
-	return make_asked(play, 1048577);
+	return make_with_capacity(sequence, 1048577);
 }
 
-static long make_and_leave(struct play *play)
+static long make_and_close(struct sequence *sequence)
 {
-	long capacity = make_asked(play, 0);
+	long capacity = make_with_capacity(sequence, 0);
 
-	close(play->ends.r);
-	close(play->ends.w);
+	close(sequence->ends.r);
+	close(sequence->ends.w);
 	return capacity;
 }
 
-/* The argument can be read, but what was made cannot be told. */
-static long make_for_nothing(struct play *play)
+/* The kernel can read the argument, but cannot write the descriptors into it. */
+static long make_unwritable(struct sequence *sequence)
 {
 	void *unwritable = mmap(NULL, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	for (int i = 0; i < 20; i++)
-		if (!ioctl(play->device, MINI_PIPE_IOC_PAIR, unwritable))
+		if (!ioctl(sequence->device, MINI_PIPE_IOC_PAIR, unwritable))
 			return 0;
 	return -1;
 }
 
-static long make_pipe_2(struct play *play __maybe_unused)
+static long make_pipe_2(struct sequence *sequence __maybe_unused)
 {
 	int fds[2];
 
 	return pipe(fds) ? -1 : fcntl(fds[0], F_GETPIPE_SZ);
 }
 
-static long resize_to_a_mebibyte(struct play *play)
+static long resize_to_a_mebibyte(struct sequence *sequence)
 {
-	return set_capacity(play->ends.r, 1048576);
+	return set_capacity(sequence->ends.r, 1048576);
 }
 
-static long resize_above_a_mebibyte(struct play *play)
+static long resize_above_a_mebibyte(struct sequence *sequence)
 {
-	return set_capacity(play->ends.w, 1048577);
+	return set_capacity(sequence->ends.w, 1048577);
 }
 
-static long resize_above_a_gibibyte(struct play *play)
+static long resize_above_a_gibibyte(struct sequence *sequence)
 {
-	return set_capacity(play->ends.w, (1UL << 30) + 1);
+	return set_capacity(sequence->ends.w, (1UL << 30) + 1);
 }
 
-static long resize_the_device_above_a_mebibyte(struct play *play)
+static long resize_the_device_above_a_mebibyte(struct sequence *sequence)
 {
-	return set_capacity(play->device, 1048577);
+	return set_capacity(sequence->device, 1048577);
 }
 
-static long grow(struct play *play)
+static long grow(struct sequence *sequence)
 {
-	return set_capacity(play->ends.w, capacity_of(play->ends.r) + page_size());
+	return set_capacity(sequence->ends.w, capacity_of(sequence->ends.r) + page_size());
 }
 
-static long shrink(struct play *play)
+static long shrink(struct sequence *sequence)
 {
-	return set_capacity(play->ends.w, page_size());
+	return set_capacity(sequence->ends.w, page_size());
 }
 
-static long shrink_a_little(struct play *play)
+static long shrink_a_little(struct sequence *sequence)
 {
-	return set_capacity(play->ends.w, capacity_of(play->ends.r) - 1);
+	return set_capacity(sequence->ends.w, capacity_of(sequence->ends.r) - 1);
 }
 
-/* Negative ones are errors. */
-static void expect_play(struct __test_metadata *_metadata, const struct play *play,
-			const long *expected)
+/* A negative result is an error. */
+static void expect_results(struct __test_metadata *_metadata, const struct sequence *sequence,
+			   const long *expected)
 {
-	struct child child = start_heir(_metadata, act, play);
+	struct child child = start_heir(_metadata, run_sequence, sequence);
 
-	for (int i = 0; play->scenes[i]; i++) {
+	for (int i = 0; sequence->steps[i]; i++) {
 		struct result result = result_of(_metadata, &child);
 
 		EXPECT_EQ(expected[i], result.ret < 0 ? -result.err : result.ret)
 		{
-			TH_LOG("scene %d", i);
+			TH_LOG("step %d", i);
 		}
 	}
 	dismiss(_metadata, &child);
 }
 
-#define EXPECT_PLAY(play, ...) expect_play(_metadata, play, (long[]){ __VA_ARGS__ })
+#define EXPECT_RESULTS(sequence, ...) expect_results(_metadata, sequence, (long[]){ __VA_ARGS__ })
 
 /* Capacity */
 
-TEST_F(limits, of_capacity_hold_for_a_stranger)
+TEST_F(limits, max_capacity_binds_unprivileged_user)
 {
-	struct play play = {
-		.device = self->device, .capabilities = ORDINARY,
-		.scenes = {
-			make_usual, resize_to_a_mebibyte, resize_above_a_mebibyte,
+	struct sequence sequence = {
+		.device = self->device, .capabilities = UNPRIVILEGED,
+		.steps = {
+			make_default, resize_to_a_mebibyte, resize_above_a_mebibyte,
 			resize_the_device_above_a_mebibyte, resize_above_a_gibibyte,
-			make_above_a_mebibyte, make_usual,
+			make_above_a_mebibyte, make_default,
 		},
 	};
 
-	EXPECT_PLAY(&play, USUAL, 1048576, -EPERM, -EPERM, -EINVAL, -EPERM, USUAL);
-	EXPECT_EQ(USUAL, capacity_of(self->device));
+	EXPECT_RESULTS(&sequence, DEFAULT, 1048576, -EPERM, -EPERM, -EINVAL, -EPERM, DEFAULT);
+	EXPECT_EQ(DEFAULT, capacity_of(self->device));
 }
 
-/* Not those who may have more pages: CAP_SYS_ADMIN is not enough here. */
-TEST_F(limits, of_capacity_do_not_hold_with_cap_sys_resource)
+/* CAP_SYS_ADMIN, which overrides the limits on pages, is not enough here. */
+TEST_F(limits, cap_sys_resource_overrides_max_capacity)
 {
-	struct play play = {
+	struct sequence sequence = {
 		.device = self->device, .capabilities = 0,
-		.scenes = { make_usual, resize_above_a_mebibyte, make_above_a_mebibyte },
+		.steps = { make_default, resize_above_a_mebibyte, make_above_a_mebibyte },
 	};
 
-	EXPECT_PLAY(&play, USUAL, -EPERM, -EPERM);
-	play.capabilities = 1 << CAP_SYS_ADMIN;
-	EXPECT_PLAY(&play, USUAL, -EPERM, -EPERM);
-	play.capabilities = 1 << CAP_SYS_RESOURCE;
-	EXPECT_PLAY(&play, USUAL, 1048577, 1048577);
+	EXPECT_RESULTS(&sequence, DEFAULT, -EPERM, -EPERM);
+	sequence.capabilities = 1 << CAP_SYS_ADMIN;
+	EXPECT_RESULTS(&sequence, DEFAULT, -EPERM, -EPERM);
+	sequence.capabilities = 1 << CAP_SYS_RESOURCE;
+	EXPECT_RESULTS(&sequence, DEFAULT, 1048577, 1048577);
 	EXPECT_EQ(1048577, set_capacity(self->device, 1048577));
 }
 
-TEST_F(limits, of_capacity_are_what_root_says)
+TEST_F(limits, root_can_change_max_capacity)
 {
-	struct play play = {
-		.device = self->device, .capabilities = ORDINARY,
-		.scenes = { make_usual, make_as_large_as_usual, make_above_a_mebibyte },
+	struct sequence sequence = {
+		.device = self->device, .capabilities = UNPRIVILEGED,
+		.steps = { make_default, make_65536, make_above_a_mebibyte },
 	};
 
 	set_limit(_metadata, "max_capacity", "2000000");
-	EXPECT_PLAY(&play, USUAL, USUAL, 1048577);
+	EXPECT_RESULTS(&sequence, DEFAULT, DEFAULT, 1048577);
 	set_limit(_metadata, "max_capacity", "8192");
-	EXPECT_PLAY(&play, SMALL, -EPERM, -EPERM);
-	play.capabilities = 1 << CAP_SYS_RESOURCE;
-	EXPECT_PLAY(&play, USUAL, USUAL, 1048577);
+	EXPECT_RESULTS(&sequence, SMALL, -EPERM, -EPERM);
+	sequence.capabilities = 1 << CAP_SYS_RESOURCE;
+	EXPECT_RESULTS(&sequence, DEFAULT, DEFAULT, 1048577);
 }
 
-/* Who has more than the limit, which was not there before, may have less. */
-static long lower_the_limit(struct play *play __maybe_unused)
+/* A pipe that is above a limit that was lowered may still shrink. */
+static long lower_the_limit(struct sequence *sequence __maybe_unused)
 {
 	return write_file(PARAMETERS "max_capacity", "5000") ? 0 : -1;
 }
 
-static long lose_capabilities(struct play *play __maybe_unused)
+static long drop_capabilities(struct sequence *sequence __maybe_unused)
 {
-	keep_only(0);
+	set_capabilities(0);
 	return 0;
 }
 
-TEST_F(limits, of_capacity_do_not_keep_a_pipe_from_shrinking)
+TEST_F(limits, pipe_above_max_capacity_may_shrink)
 {
-	struct play play = {
+	struct sequence sequence = {
 		.device = self->device, .capabilities = 1 << CAP_SYS_RESOURCE,
-		.scenes = { make_usual, lower_the_limit, lose_capabilities, shrink_a_little, grow },
-	};
-
-	EXPECT_PLAY(&play, USUAL, 0, 0, USUAL - 1, -EPERM);
-}
-
-/* The size that it has, a pipe may be set to, even above the limit. */
-static long set_to_what_it_is(struct play *play)
-{
-	return set_capacity(play->ends.w, capacity_of(play->ends.r));
-}
-
-static long keep_a_byte(struct play *play)
-{
-	return write(play->ends.w, "x", 1);
-}
-
-static long get_the_byte(struct play *play)
-{
-	char byte = 0;
-
-	return read(play->ends.r, &byte, 1) == 1 ? byte : -1;
-}
-
-TEST_F(limits, of_capacity_do_not_keep_a_pipe_from_the_size_it_has)
-{
-	struct play play = {
-		.device = self->device, .capabilities = 1 << CAP_SYS_RESOURCE,
-		.scenes = {
-			make_usual, keep_a_byte, lower_the_limit, lose_capabilities,
-			set_to_what_it_is, grow, get_the_byte,
+		.steps = {
+			make_default, lower_the_limit, drop_capabilities, shrink_a_little, grow,
 		},
 	};
 
-	EXPECT_PLAY(&play, USUAL, 1, 0, 0, USUAL, -EPERM, 'x');
+	EXPECT_RESULTS(&sequence, DEFAULT, 0, 0, DEFAULT - 1, -EPERM);
 }
 
-TEST_F(limits, of_pages_do_not_keep_a_pipe_from_the_size_it_has)
+/* Setting a pipe to the size that it has succeeds, even above the limit. */
+static long keep_size(struct sequence *sequence)
 {
-	struct play play = {
-		.device = self->device, .capabilities = ORDINARY,
-		.scenes = {
-			make_usual, make_usual, keep_a_byte, set_to_what_it_is, grow,
-			get_the_byte,
+	return set_capacity(sequence->ends.w, capacity_of(sequence->ends.r));
+}
+
+static long write_byte(struct sequence *sequence)
+{
+	return write(sequence->ends.w, "x", 1);
+}
+
+static long read_byte(struct sequence *sequence)
+{
+	char byte = 0;
+
+	return read(sequence->ends.r, &byte, 1) == 1 ? byte : -1;
+}
+
+TEST_F(limits, pipe_above_max_capacity_may_keep_its_size)
+{
+	struct sequence sequence = {
+		.device = self->device, .capabilities = 1 << CAP_SYS_RESOURCE,
+		.steps = {
+			make_default, write_byte, lower_the_limit, drop_capabilities,
+			keep_size, grow, read_byte,
+		},
+	};
+
+	EXPECT_RESULTS(&sequence, DEFAULT, 1, 0, 0, DEFAULT, -EPERM, 'x');
+}
+
+TEST_F(limits, pipe_at_user_pages_hard_may_keep_its_size)
+{
+	struct sequence sequence = {
+		.device = self->device, .capabilities = UNPRIVILEGED,
+		.steps = {
+			make_default, make_default, write_byte, keep_size, grow,
+			read_byte,
 		},
 	};
 
 	set_limit(_metadata, "user_pages_soft", "0");
 	set_limit(_metadata, "user_pages_hard", "32");
-	EXPECT_PLAY(&play, USUAL, USUAL, 1, USUAL, -EPERM, 'x');
+	EXPECT_RESULTS(&sequence, DEFAULT, DEFAULT, 1, DEFAULT, -EPERM, 'x');
 }
 
-/* Pages: 16 of them are in a usual pipe */
+/* Pages: a pipe of the default capacity has 16 */
 
-TEST_F(limits, of_pages_are_soft_and_make_pipes_small)
+TEST_F(limits, above_user_pages_soft_new_pipes_are_small)
 {
-	struct play play = {
-		.device = self->device, .capabilities = ORDINARY,
-		.scenes = {
-			make_usual, make_usual, make_usual, make_as_large_as_usual, make_usual,
+	struct sequence sequence = {
+		.device = self->device, .capabilities = UNPRIVILEGED,
+		.steps = {
+			make_default, make_default, make_default, make_65536, make_default,
 		},
 	};
 
 	set_limit(_metadata, "user_pages_soft", "32");
-	EXPECT_PLAY(&play, USUAL, USUAL, SMALL, -EPERM, SMALL);
+	EXPECT_RESULTS(&sequence, DEFAULT, DEFAULT, SMALL, -EPERM, SMALL);
 }
 
-TEST_F(limits, of_pages_do_not_let_pipes_grow_above_the_soft_one)
+TEST_F(limits, pipe_may_not_grow_above_user_pages_soft)
 {
-	struct play play = {
-		.device = self->device, .capabilities = ORDINARY,
-		.scenes = { make_usual, grow, shrink, grow, resize_to_a_mebibyte },
+	struct sequence sequence = {
+		.device = self->device, .capabilities = UNPRIVILEGED,
+		.steps = { make_default, grow, shrink, grow, resize_to_a_mebibyte },
 	};
 
-	set_limit(_metadata, "user_pages_soft", USUAL_PAGES);
-	EXPECT_PLAY(&play, USUAL, -EPERM, 4096, 8192, -EPERM);
+	set_limit(_metadata, "user_pages_soft", DEFAULT_PAGES);
+	EXPECT_RESULTS(&sequence, DEFAULT, -EPERM, 4096, 8192, -EPERM);
 }
 
-TEST_F(limits, of_pages_that_are_hard_refuse_a_pipe)
+TEST_F(limits, above_user_pages_hard_new_pipes_fail)
 {
-	struct play play = {
-		.device = self->device, .capabilities = ORDINARY,
-		.scenes = {
-			make_usual, make_usual, make_usual, make_as_large_as_usual, grow, shrink,
+	struct sequence sequence = {
+		.device = self->device, .capabilities = UNPRIVILEGED,
+		.steps = {
+			make_default, make_default, make_default, make_65536, grow, shrink,
 		},
 	};
 
 	set_limit(_metadata, "user_pages_hard", "32");
-	EXPECT_PLAY(&play, USUAL, USUAL, -ENFILE, -ENFILE, -EPERM, 4096);
+	EXPECT_RESULTS(&sequence, DEFAULT, DEFAULT, -ENFILE, -ENFILE, -EPERM, 4096);
 }
 
-/* As fs/pipe.c: what is small fits below the hard limit where what is usual does not. */
-TEST_F(limits, of_pages_that_are_hard_let_a_small_pipe_be)
+/* As in fs/pipe.c: a small pipe may fit below the hard limit where a default one does not. */
+TEST_F(limits, small_pipe_may_fit_below_user_pages_hard)
 {
-	struct play play = {
-		.device = self->device, .capabilities = ORDINARY,
-		.scenes = { make_usual, make_usual, make_usual },
+	struct sequence sequence = {
+		.device = self->device, .capabilities = UNPRIVILEGED,
+		.steps = { make_default, make_default, make_default },
 	};
 
-	set_limit(_metadata, "user_pages_soft", USUAL_PAGES);
+	set_limit(_metadata, "user_pages_soft", DEFAULT_PAGES);
 	set_limit(_metadata, "user_pages_hard", "18");
-	EXPECT_PLAY(&play, USUAL, SMALL, -ENFILE);
+	EXPECT_RESULTS(&sequence, DEFAULT, SMALL, -ENFILE);
 }
 
-TEST_F(limits, of_pages_that_are_0_are_none)
+TEST_F(limits, zero_user_pages_is_no_limit)
 {
-	struct play play = {
-		.device = self->device, .capabilities = ORDINARY,
-		.scenes = { make_usual, make_as_large_as_usual, grow },
+	struct sequence sequence = {
+		.device = self->device, .capabilities = UNPRIVILEGED,
+		.steps = { make_default, make_65536, grow },
 	};
 
 	set_limit(_metadata, "user_pages_soft", "0");
 	set_limit(_metadata, "user_pages_hard", "0");
-	EXPECT_PLAY(&play, USUAL, USUAL, USUAL + 4096);
+	EXPECT_RESULTS(&sequence, DEFAULT, DEFAULT, DEFAULT + 4096);
 }
 
-TEST_F(limits, of_pages_count_no_pipe_that_is_gone_or_was_not_made)
+TEST_F(limits, closed_and_failed_pipes_count_no_pages)
 {
-	struct play play = {
-		.device = self->device, .capabilities = ORDINARY,
-		.scenes = {
-			make_and_leave, make_for_nothing, make_above_a_mebibyte, make_usual,
-			make_as_large_as_usual, make_usual,
+	struct sequence sequence = {
+		.device = self->device, .capabilities = UNPRIVILEGED,
+		.steps = {
+			make_and_close, make_unwritable, make_above_a_mebibyte, make_default,
+			make_65536, make_default,
 		},
 	};
 
-	set_limit(_metadata, "user_pages_soft", USUAL_PAGES);
-	EXPECT_PLAY(&play, USUAL, -EFAULT, -EPERM, USUAL, -EPERM, SMALL);
+	set_limit(_metadata, "user_pages_soft", DEFAULT_PAGES);
+	EXPECT_RESULTS(&sequence, DEFAULT, -EFAULT, -EPERM, DEFAULT, -EPERM, SMALL);
 }
 
-TEST_F(limits, of_pages_count_those_of_pipe_2)
+TEST_F(limits, user_pages_soft_counts_pages_of_pipe_2)
 {
-	struct play play = {
-		.device = self->device, .capabilities = ORDINARY,
-		.scenes = { make_pipe_2, make_pipe_2, make_usual },
+	struct sequence sequence = {
+		.device = self->device, .capabilities = UNPRIVILEGED,
+		.steps = { make_pipe_2, make_pipe_2, make_default },
 	};
 
 	set_limit(_metadata, "user_pages_soft", "32");
-	EXPECT_PLAY(&play, USUAL, USUAL, SMALL);
+	EXPECT_RESULTS(&sequence, DEFAULT, DEFAULT, SMALL);
 }
 
-TEST_F(limits, of_pipe_2_count_the_pages_of_private_pipes)
+TEST_F(limits, pipe_user_pages_soft_counts_pages_of_private_pipes)
 {
-	struct play play = {
-		.device = self->device, .capabilities = ORDINARY,
-		.scenes = { make_usual, make_pipe_2, shrink, make_and_leave, make_pipe_2 },
+	struct sequence sequence = {
+		.device = self->device, .capabilities = UNPRIVILEGED,
+		.steps = { make_default, make_pipe_2, shrink, make_and_close, make_pipe_2 },
 	};
 
-	/* 16 and 2 of them at first, then 1, 2 and 16. */
+	/* Pages: 16 and 2 at first, then 1, 2 and 16. */
 	ASSERT_TRUE(write_file(PIPE_USER_PAGES_SOFT, "19"));
-	EXPECT_PLAY(&play, USUAL, SMALL, 4096, USUAL, USUAL);
+	EXPECT_RESULTS(&sequence, DEFAULT, SMALL, 4096, DEFAULT, DEFAULT);
 }
 
-TEST_F(limits, of_pages_do_not_hold_with_either_capability)
+TEST_F(limits, cap_sys_admin_or_cap_sys_resource_overrides_user_pages_hard)
 {
-	struct play play = {
+	struct sequence sequence = {
 		.device = self->device, .capabilities = 0,
-		.scenes = { make_usual, make_as_large_as_usual },
+		.steps = { make_default, make_65536 },
 	};
 
 	set_limit(_metadata, "user_pages_hard", "1");
-	EXPECT_PLAY(&play, -ENFILE, -ENFILE);
-	play.capabilities = 1 << CAP_SYS_ADMIN;
-	EXPECT_PLAY(&play, USUAL, USUAL);
-	play.capabilities = 1 << CAP_SYS_RESOURCE;
-	EXPECT_PLAY(&play, USUAL, USUAL);
+	EXPECT_RESULTS(&sequence, -ENFILE, -ENFILE);
+	sequence.capabilities = 1 << CAP_SYS_ADMIN;
+	EXPECT_RESULTS(&sequence, DEFAULT, DEFAULT);
+	sequence.capabilities = 1 << CAP_SYS_RESOURCE;
+	EXPECT_RESULTS(&sequence, DEFAULT, DEFAULT);
 }
 
-/* A stranger that makes a private pipe whenever it is told to, and keeps them all. */
+/* An unprivileged process that makes a private pipe on each command, and keeps them all open. */
 
 struct maker {
 	int device;
-	int command;		/* a capacity each */
+	int command;		/* a pipe(2); each command is a capacity */
 	struct child child;
 };
 
@@ -487,7 +488,7 @@ static void start_maker(struct __test_metadata *_metadata, struct maker *maker, 
 	maker->command = fds[1];
 }
 
-/* Returns 0, or an error; the test gets the ends as well. */
+/* Has the maker make a pipe. Returns 0, and copies of its ends for the test; or an error. */
 static int command(struct __test_metadata *_metadata, struct maker *maker, unsigned int capacity,
 		   struct ends *ends)
 {
@@ -509,76 +510,77 @@ static int command(struct __test_metadata *_metadata, struct maker *maker, unsig
 }
 
 /*
- * A copy that is stuck keeps pages that the pipe has given up: they stay on the account. Of a
- * mebibyte, 16 pages are being copied when the pipe shrinks to as many.
+ * A call that is stuck in a page fault keeps the pages it copies when the pipe shrinks: they stay
+ * charged to the user. Here the pipe shrinks from a mebibyte to 16 pages while 16 are copied.
  */
 
 #define MEBIBYTE 1048576
 
-/* A mebibyte and 16 pages, and not as many once more. */
-#define BARELY "280"
+/* Pages: enough for a mebibyte and 16 pages, but not for another 16. */
+#define MEBIBYTE_AND_16_PAGES "280"
 
-static void shrink_beside(struct __test_metadata *_metadata, int device, int end, bool killed)
+static void shrink_during_copy(struct __test_metadata *_metadata, int device, int end, bool killed)
 {
 	struct ends ends, second;
 	struct maker maker;
 	struct stuck stuck;
 
 	set_limit(_metadata, "user_pages_soft", "0");
-	set_limit(_metadata, "user_pages_hard", BARELY);
+	set_limit(_metadata, "user_pages_hard", MEBIBYTE_AND_16_PAGES);
 	start_maker(_metadata, &maker, device);
 	ASSERT_EQ(0, command(_metadata, &maker, MEBIBYTE, &ends));
 	if (end == O_RDONLY)
-		put_in(_metadata, ends.w, USUAL);
-	if (!start_stuck_with(_metadata, &stuck, end == O_RDONLY ? ends.r : ends.w, end, 0, USUAL))
+		put_in(_metadata, ends.w, DEFAULT);
+	if (!start_stuck_with(_metadata, &stuck, end == O_RDONLY ? ends.r : ends.w, end, 0,
+			      DEFAULT))
 		return;
-	ASSERT_EQ(USUAL, set_capacity(ends.w, USUAL));
+	ASSERT_EQ(DEFAULT, set_capacity(ends.w, DEFAULT));
 	EXPECT_EQ(ENFILE, command(_metadata, &maker, MEBIBYTE, &second));
 	if (killed) {
 		dismiss(_metadata, &stuck.child);
 	} else {
 		release_with_pattern(_metadata, &stuck);
-		EXPECT_EQ(USUAL, result_of(_metadata, &stuck.child).ret);
+		EXPECT_EQ(DEFAULT, result_of(_metadata, &stuck.child).ret);
 	}
 	EXPECT_EQ(0, command(_metadata, &maker, MEBIBYTE, &second));
 	EXPECT_EQ(ENFILE, command(_metadata, &maker, MEBIBYTE, &second));
 }
 
-TEST_F(limits, of_pages_count_those_that_a_stuck_reader_keeps_until_it_is_killed)
+TEST_F(limits, pages_of_stuck_reader_count_until_it_is_killed)
 {
-	shrink_beside(_metadata, self->device, O_RDONLY, true);
+	shrink_during_copy(_metadata, self->device, O_RDONLY, true);
 }
 
-TEST_F(limits, of_pages_count_those_that_a_stuck_writer_keeps_until_it_is_killed)
+TEST_F(limits, pages_of_stuck_writer_count_until_it_is_killed)
 {
-	shrink_beside(_metadata, self->device, O_WRONLY, true);
+	shrink_during_copy(_metadata, self->device, O_WRONLY, true);
 }
 
-TEST_F(limits, of_pages_count_those_that_a_stuck_reader_keeps_until_it_is_done)
+TEST_F(limits, pages_of_stuck_reader_count_until_its_copy_ends)
 {
-	shrink_beside(_metadata, self->device, O_RDONLY, false);
+	shrink_during_copy(_metadata, self->device, O_RDONLY, false);
 }
 
-TEST_F(limits, of_pages_count_those_that_a_stuck_writer_keeps_until_it_is_done)
+TEST_F(limits, pages_of_stuck_writer_count_until_its_copy_ends)
 {
-	shrink_beside(_metadata, self->device, O_WRONLY, false);
+	shrink_during_copy(_metadata, self->device, O_WRONLY, false);
 }
 
-/* The pages that a stuck reader keeps come off the account with the pipe's others. */
-TEST_F(limits, of_pages_count_none_of_a_pipe_that_is_gone_with_its_stuck_reader)
+/* The pages that a stuck reader keeps are uncharged together with the pipe's others. */
+TEST_F(limits, closed_pipe_counts_pages_until_its_stuck_reader_is_killed)
 {
 	struct ends ends, second;
 	struct maker maker, other;
 	struct stuck stuck;
 
 	set_limit(_metadata, "user_pages_soft", "0");
-	set_limit(_metadata, "user_pages_hard", BARELY);
+	set_limit(_metadata, "user_pages_hard", MEBIBYTE_AND_16_PAGES);
 	start_maker(_metadata, &maker, self->device);
 	ASSERT_EQ(0, command(_metadata, &maker, MEBIBYTE, &ends));
-	put_in(_metadata, ends.w, USUAL);
-	if (!start_stuck_with(_metadata, &stuck, ends.r, O_RDONLY, 0, USUAL))
+	put_in(_metadata, ends.w, DEFAULT);
+	if (!start_stuck_with(_metadata, &stuck, ends.r, O_RDONLY, 0, DEFAULT))
 		return;
-	ASSERT_EQ(USUAL, set_capacity(ends.w, USUAL));
+	ASSERT_EQ(DEFAULT, set_capacity(ends.w, DEFAULT));
 	dismiss(_metadata, &maker.child);
 	close(ends.r);
 	close(ends.w);
@@ -589,8 +591,8 @@ TEST_F(limits, of_pages_count_none_of_a_pipe_that_is_gone_with_its_stuck_reader)
 }
 
 /*
- * Two that resize at the same time: whoever comes last, the limits hold. A stranger's threads do
- * it, and root sets the pipe up anew for each round.
+ * Two threads resize at the same time: the limits hold in either order. The threads belong to an
+ * unprivileged process, and root resets the pipe for each round.
  */
 
 #define RACES 100
@@ -617,7 +619,7 @@ static void *resize_in_race(void *arg)
 	return NULL;
 }
 
-/* Reports what each of the two got. */
+/* Reports the result of each thread. */
 static void race(int report_to, const void *arg)
 {
 	struct race race = *(const struct race *)arg;
@@ -647,8 +649,8 @@ static void run_race(struct __test_metadata *_metadata, const struct race *one, 
 }
 
 /*
- * One shrinks a pipe that is above the limit to a page; the other lets it be a little smaller,
- * which it may as long as that is smaller. Whoever is first, in the end it is a page.
+ * One thread shrinks a pipe that is above the limit to a page. The other sets it to less than it
+ * had, which is allowed only as long as that shrinks it. In either order it ends as a page.
  */
 static void race_above_a_limit(struct __test_metadata *_metadata, const struct ends *ends,
 			       unsigned int from, unsigned int less)
@@ -669,33 +671,33 @@ static void race_above_a_limit(struct __test_metadata *_metadata, const struct e
 	}
 }
 
-TEST_F(limits, of_capacity_hold_when_two_resize_at_once)
+TEST_F(limits, max_capacity_holds_when_two_resize_at_once)
 {
 	struct ends ends = private_pipe(_metadata, O_NONBLOCK, 0);
 
 	race_above_a_limit(_metadata, &ends, 2 * MEBIBYTE, MEBIBYTE + MEBIBYTE / 2);
 }
 
-TEST_F(limits, of_capacity_hold_when_two_resize_the_device_at_once)
+TEST_F(limits, max_capacity_holds_when_two_resize_device_at_once)
 {
 	struct ends ends = { self->device, self->device };
 
 	race_above_a_limit(_metadata, &ends, 2 * MEBIBYTE, MEBIBYTE + MEBIBYTE / 2);
 }
 
-TEST_F(limits, of_pages_hold_when_two_resize_at_once)
+TEST_F(limits, user_pages_soft_holds_when_two_resize_at_once)
 {
 	struct maker maker;
 	struct ends ends;
 
 	start_maker(_metadata, &maker, self->device);
 	ASSERT_EQ(0, command(_metadata, &maker, 0, &ends));
-	set_limit(_metadata, "user_pages_soft", USUAL_PAGES);
+	set_limit(_metadata, "user_pages_soft", DEFAULT_PAGES);
 	race_above_a_limit(_metadata, &ends, MEBIBYTE, MEBIBYTE / 2);
 }
 
-/* Of 33 pages, two pipes cannot get 32 each; when all is over, 32 and one are still to be had. */
-TEST_F(limits, of_pages_hold_when_two_pipes_grow_at_once)
+/* Of 33 pages, two pipes cannot get 32 each. Afterwards 32 and one can still be had. */
+TEST_F(limits, user_pages_soft_holds_when_two_pipes_grow_at_once)
 {
 	struct race one = { .capacities = { 32 * PIPE_BUF, 32 * PIPE_BUF } };
 	struct ends first, second;
@@ -715,9 +717,9 @@ TEST_F(limits, of_pages_hold_when_two_pipes_grow_at_once)
 		ASSERT_EQ(PIPE_BUF, set_capacity(first.w, PIPE_BUF));
 		ASSERT_EQ(PIPE_BUF, set_capacity(second.w, PIPE_BUF));
 	}
-	/* Nobody else grows now: the device is on no account. */
+	/* Now no other pipe of the user grows: the device's pages are charged to nobody. */
 	one.fds[1] = self->device;
-	one.capacities[1] = USUAL;
+	one.capacities[1] = DEFAULT;
 	run_race(_metadata, &one, results);
 	EXPECT_EQ(32 * PIPE_BUF, results[0]);
 	one.fds[0] = second.w;
@@ -728,7 +730,7 @@ TEST_F(limits, of_pages_hold_when_two_pipes_grow_at_once)
 
 /* The limits themselves */
 
-TEST_F(limits, are_those_of_pipe_7_by_default)
+TEST_F(limits, defaults_are_those_of_pipe_7)
 {
 	static const char *const defaults[] = { "1048576\n", "16384\n", "0\n" };
 
@@ -736,7 +738,7 @@ TEST_F(limits, are_those_of_pipe_7_by_default)
 		EXPECT_STREQ(defaults[i], self->before[i]);
 }
 
-TEST_F(limits, are_numbers)
+TEST_F(limits, parameters_reject_what_is_not_a_number)
 {
 	static const char *const wrong[] = { "-1", "many", "1x", "99999999999999999999999" };
 	char text[32];

@@ -1,56 +1,54 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * The module's life and its parameters.
- */
+/* Loading and unloading the module, and its parameters. */
 #include "variants.h"
 #include "module_fixture.h"
 
 #define DEFAULT_CAPACITY 65536
 #define RANGE "1 to 1048576"
 
-/* What the capacity may not be. */
+/* Values that the parameter capacity rejects. */
 
-FIXTURE(refused_capacity)
+FIXTURE(invalid_capacity)
 {
 };
 
-FIXTURE_VARIANT(refused_capacity)
+FIXTURE_VARIANT(invalid_capacity)
 {
 	const char *parameters;
 };
 
-FIXTURE_VARIANT_ADD(refused_capacity, zero) { .parameters = "capacity=0", };
-FIXTURE_VARIANT_ADD(refused_capacity, one_too_many) { .parameters = "capacity=1048577", };
-FIXTURE_VARIANT_ADD(refused_capacity, negative) { .parameters = "capacity=-1", };
-FIXTURE_VARIANT_ADD(refused_capacity, a_word) { .parameters = "capacity=abc", };
-FIXTURE_VARIANT_ADD(refused_capacity, nothing) { .parameters = "capacity=", };
-FIXTURE_VARIANT_ADD(refused_capacity, no_value) { .parameters = "capacity", };
-FIXTURE_VARIANT_ADD(refused_capacity, a_space_and_a_number) { .parameters = "capacity=\" 5\"", };
-FIXTURE_VARIANT_ADD(refused_capacity, a_number_and_a_unit) { .parameters = "capacity=64K", };
-FIXTURE_VARIANT_ADD(refused_capacity, beyond_any_integer)
+FIXTURE_VARIANT_ADD(invalid_capacity, zero) { .parameters = "capacity=0", };
+FIXTURE_VARIANT_ADD(invalid_capacity, above_maximum) { .parameters = "capacity=1048577", };
+FIXTURE_VARIANT_ADD(invalid_capacity, negative) { .parameters = "capacity=-1", };
+FIXTURE_VARIANT_ADD(invalid_capacity, not_a_number) { .parameters = "capacity=abc", };
+FIXTURE_VARIANT_ADD(invalid_capacity, empty_value) { .parameters = "capacity=", };
+FIXTURE_VARIANT_ADD(invalid_capacity, missing_value) { .parameters = "capacity", };
+FIXTURE_VARIANT_ADD(invalid_capacity, leading_space) { .parameters = "capacity=\" 5\"", };
+FIXTURE_VARIANT_ADD(invalid_capacity, with_unit) { .parameters = "capacity=64K", };
+FIXTURE_VARIANT_ADD(invalid_capacity, overflow)
 {
 	.parameters = "capacity=99999999999999999999",
 };
 
-FIXTURE_VARIANT_ADD(refused_capacity, a_number_and_more) { .parameters = "capacity=128x", };
+FIXTURE_VARIANT_ADD(invalid_capacity, trailing_letter) { .parameters = "capacity=128x", };
 
-FIXTURE_SETUP(refused_capacity)
+FIXTURE_SETUP(invalid_capacity)
 {
 	start_unloaded(_metadata);
 }
 
-FIXTURE_TEARDOWN(refused_capacity)
+FIXTURE_TEARDOWN(invalid_capacity)
 {
 	end_loaded(_metadata);
 }
 
-/* What a line of the kernel's log names. */
+/* Two words that a line of the kernel's log holds. */
 struct words {
 	const char *first;
 	const char *second;
 };
 
-/* From here on; later lines are counted. */
+/* The log from here on: only later lines are counted. */
 static int open_kernel_log(struct __test_metadata *_metadata)
 {
 	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
@@ -60,13 +58,13 @@ static int open_kernel_log(struct __test_metadata *_metadata)
 	return log;
 }
 
-static int count_lines_that_name(int log, const struct words *words)
+static int count_log_lines(int log, const struct words *words)
 {
 	char record[8192];
 	int count = 0;
 	ssize_t n;
 
-	/* EPIPE says that older records were overwritten, and the next read goes on. */
+	/* EPIPE: older records were overwritten; the next read continues behind them. */
 	while ((n = read(log, record, sizeof(record) - 1)) > 0 || (n < 0 && errno == EPIPE)) {
 		record[n > 0 ? n : 0] = '\0';
 		if (strstr(record, "mini_pipe") && strstr(record, words->first) &&
@@ -76,124 +74,132 @@ static int count_lines_that_name(int log, const struct words *words)
 	return count;
 }
 
-static void expect_refused(struct __test_metadata *_metadata, const char *parameters,
-			   const struct words *words)
+static void expect_einval(struct __test_metadata *_metadata, const char *parameters,
+			  const struct words *words)
 {
 	int log = open_kernel_log(_metadata);
 
 	EXPECT_EQ(-1, load(parameters));
 	EXPECT_EQ(EINVAL, errno);
-	EXPECT_EQ(1, count_lines_that_name(log, words));
+	EXPECT_EQ(1, count_log_lines(log, words));
 	EXPECT_TRUE(node_becomes(false));
-	/* Nothing of the failed one is in the way of the next. */
+	/* The failed load leaves nothing behind that makes the next one fail. */
 	EXPECT_EQ(0, load(""));
 }
 
-TEST_F(refused_capacity, gives_einval_and_one_line_that_names_the_range)
+TEST_F(invalid_capacity, fails_with_einval_and_logs_range)
 {
-	expect_refused(_metadata, variant->parameters, &(struct words){ RANGE, "capacity" });
+	expect_einval(_metadata, variant->parameters, &(struct words){ RANGE, "capacity" });
 }
 
-/* What the policy may not be. */
+/* Values that the parameter policy rejects. */
 
-FIXTURE(refused_policy)
+FIXTURE(invalid_policy)
 {
 };
 
-FIXTURE_VARIANT(refused_policy)
+FIXTURE_VARIANT(invalid_policy)
 {
 	const char *parameters;
 };
 
-FIXTURE_VARIANT_ADD(refused_policy, that_nobody_has) { .parameters = "policy=lossy", };
-FIXTURE_VARIANT_ADD(refused_policy, of_no_word) { .parameters = "policy=", };
-FIXTURE_VARIANT_ADD(refused_policy, without_a_value) { .parameters = "policy", };
-FIXTURE_VARIANT_ADD(refused_policy, that_is_its_number) { .parameters = "policy=1", };
-FIXTURE_VARIANT_ADD(refused_policy, in_capitals) { .parameters = "policy=Rendezvous", };
-FIXTURE_VARIANT_ADD(refused_policy, cut_short) { .parameters = "policy=buffere", };
-FIXTURE_VARIANT_ADD(refused_policy, and_more) { .parameters = "policy=bufferedx", };
-FIXTURE_VARIANT_ADD(refused_policy, and_a_space) { .parameters = "policy=\"buffered \"", };
+FIXTURE_VARIANT_ADD(invalid_policy, unknown_word) { .parameters = "policy=lossy", };
+FIXTURE_VARIANT_ADD(invalid_policy, empty_word) { .parameters = "policy=", };
+FIXTURE_VARIANT_ADD(invalid_policy, missing_word) { .parameters = "policy", };
+FIXTURE_VARIANT_ADD(invalid_policy, number_of_policy) { .parameters = "policy=1", };
+FIXTURE_VARIANT_ADD(invalid_policy, wrong_case) { .parameters = "policy=Rendezvous", };
+FIXTURE_VARIANT_ADD(invalid_policy, missing_letter) { .parameters = "policy=buffere", };
+FIXTURE_VARIANT_ADD(invalid_policy, extra_letter) { .parameters = "policy=bufferedx", };
+FIXTURE_VARIANT_ADD(invalid_policy, trailing_space) { .parameters = "policy=\"buffered \"", };
 
-FIXTURE_SETUP(refused_policy)
+FIXTURE_SETUP(invalid_policy)
 {
 	start_unloaded(_metadata);
 }
 
-FIXTURE_TEARDOWN(refused_policy)
+FIXTURE_TEARDOWN(invalid_policy)
 {
 	end_loaded(_metadata);
 }
 
-TEST_F(refused_policy, gives_einval_and_one_line_that_names_what_there_is)
+TEST_F(invalid_policy, fails_with_einval_and_logs_policies)
 {
-	expect_refused(_metadata, variant->parameters, &(struct words){ "buffered", "rendezvous" });
+	expect_einval(_metadata, variant->parameters, &(struct words){ "buffered", "rendezvous" });
 }
 
-/* What is not a number where a number is meant. */
+/* Values that the parameters of the limits reject: what is not a number. */
 
-FIXTURE(refused_limit)
+FIXTURE(invalid_limit)
 {
 };
 
-FIXTURE_VARIANT(refused_limit)
+FIXTURE_VARIANT(invalid_limit)
 {
 	const char *parameters;
 };
 
-FIXTURE_VARIANT_ADD(refused_limit, of_capacity) { .parameters = "max_capacity=much", };
-FIXTURE_VARIANT_ADD(refused_limit, below_zero) { .parameters = "max_capacity=-1", };
-FIXTURE_VARIANT_ADD(refused_limit, of_pages_soft) { .parameters = "user_pages_soft=1x", };
-FIXTURE_VARIANT_ADD(refused_limit, of_pages_hard) { .parameters = "user_pages_hard=", };
+FIXTURE_VARIANT_ADD(invalid_limit, max_capacity_not_a_number)
+{
+	.parameters = "max_capacity=much",
+};
 
-FIXTURE_SETUP(refused_limit)
+FIXTURE_VARIANT_ADD(invalid_limit, max_capacity_negative) { .parameters = "max_capacity=-1", };
+FIXTURE_VARIANT_ADD(invalid_limit, user_pages_soft_trailing_letter)
+{
+	.parameters = "user_pages_soft=1x",
+};
+
+FIXTURE_VARIANT_ADD(invalid_limit, user_pages_hard_empty) { .parameters = "user_pages_hard=", };
+
+FIXTURE_SETUP(invalid_limit)
 {
 	start_unloaded(_metadata);
 }
 
-FIXTURE_TEARDOWN(refused_limit)
+FIXTURE_TEARDOWN(invalid_limit)
 {
 	end_loaded(_metadata);
 }
 
-/* The kernel says in its log which one it is. */
-TEST_F(refused_limit, gives_einval)
+/* The kernel logs the name of the parameter. */
+TEST_F(invalid_limit, fails_with_einval)
 {
 	EXPECT_EQ(-1, load(variant->parameters));
 	EXPECT_EQ(EINVAL, errno);
 	EXPECT_TRUE(node_becomes(false));
 }
 
-/* What it may be. */
+/* Values that the parameter capacity accepts. */
 
-FIXTURE(accepted_capacity)
+FIXTURE(valid_capacity)
 {
 };
 
-FIXTURE_VARIANT(accepted_capacity)
+FIXTURE_VARIANT(valid_capacity)
 {
 	const char *value;
 	ssize_t bytes;
 };
 
-FIXTURE_VARIANT_ADD(accepted_capacity, one) { .value = "1", .bytes = 1, };
-FIXTURE_VARIANT_ADD(accepted_capacity, of_the_assignment) { .value = "128", .bytes = 128, };
-FIXTURE_VARIANT_ADD(accepted_capacity, odd) { .value = "4097", .bytes = 4097, };
-FIXTURE_VARIANT_ADD(accepted_capacity, no_whole_pages) { .value = "5000", .bytes = 5000, };
-FIXTURE_VARIANT_ADD(accepted_capacity, the_default) { .value = "65536", .bytes = 65536, };
-FIXTURE_VARIANT_ADD(accepted_capacity, the_largest) { .value = "1048576", .bytes = 1048576, };
-FIXTURE_VARIANT_ADD(accepted_capacity, hexadecimal) { .value = "0x1000", .bytes = 4096, };
+FIXTURE_VARIANT_ADD(valid_capacity, one) { .value = "1", .bytes = 1, };
+FIXTURE_VARIANT_ADD(valid_capacity, default_of_assignment) { .value = "128", .bytes = 128, };
+FIXTURE_VARIANT_ADD(valid_capacity, odd) { .value = "4097", .bytes = 4097, };
+FIXTURE_VARIANT_ADD(valid_capacity, not_whole_pages) { .value = "5000", .bytes = 5000, };
+FIXTURE_VARIANT_ADD(valid_capacity, default_capacity) { .value = "65536", .bytes = 65536, };
+FIXTURE_VARIANT_ADD(valid_capacity, maximum) { .value = "1048576", .bytes = 1048576, };
+FIXTURE_VARIANT_ADD(valid_capacity, hexadecimal) { .value = "0x1000", .bytes = 4096, };
 
-FIXTURE_SETUP(accepted_capacity)
+FIXTURE_SETUP(valid_capacity)
 {
 	start_unloaded(_metadata);
 }
 
-FIXTURE_TEARDOWN(accepted_capacity)
+FIXTURE_TEARDOWN(valid_capacity)
 {
 	end_loaded(_metadata);
 }
 
-TEST_F(accepted_capacity, is_how_many_bytes_the_pipe_holds)
+TEST_F(valid_capacity, pipe_holds_that_many_bytes)
 {
 	int fd;
 
@@ -206,13 +212,13 @@ TEST_F(accepted_capacity, is_how_many_bytes_the_pipe_holds)
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, variant->bytes));
 }
 
-/* What divides neither the capacity nor a page, so that each lap wraps elsewhere. */
+/* An odd number, so that the ring wraps at another place in each lap. */
 static ssize_t odd_chunk(ssize_t bytes, int of_what)
 {
 	return bytes / of_what | 1;
 }
 
-TEST_F(accepted_capacity, keeps_every_byte_in_its_order_while_the_ring_wraps)
+TEST_F(valid_capacity, bytes_stay_in_order_when_ring_wraps)
 {
 	ssize_t goal = 2 * variant->bytes + 1000;
 	ssize_t in = 0, out = 0, n;
@@ -239,30 +245,30 @@ TEST_F(accepted_capacity, keeps_every_byte_in_its_order_while_the_ring_wraps)
 
 struct passing {
 	ssize_t total;
-	ssize_t at_once;
+	ssize_t chunk;
 };
 
-static void read_to_the_end(int report_to, const void *arg)
+static void read_to_end_of_file(int report_to, const void *arg)
 {
 	const struct passing *passing = arg;
 	int fd = open(MINI_PIPE, O_RDONLY);
 	ssize_t n, total = 0;
 
 	do {
-		n = read(fd, big_buffer() + total, passing->at_once);
+		n = read(fd, big_buffer() + total, passing->chunk);
 		total += n > 0 ? n : 0;
 	} while (n > 0 && total <= passing->total);
 	report(report_to, is_pattern(big_buffer(), 0, total) ? total : -1);
 }
 
-TEST_F(accepted_capacity, lets_a_waiting_reader_and_writer_pass_three_hundred_bytes)
+TEST_F(valid_capacity, blocking_reader_and_writer_pass_300_bytes)
 {
 	struct passing passing = { PASSED, 7 };
 	struct job job = { .len = PASSED };
 	struct child reader, writer;
 
 	load_capacity(_metadata, variant->value);
-	reader = start_child(_metadata, read_to_the_end, &passing);
+	reader = start_child(_metadata, read_to_end_of_file, &passing);
 	ASSERT_ASLEEP_IN(read, &reader);
 	writer = start_child(_metadata, write_once, &job);
 	EXPECT_EQ(PASSED, result_of(_metadata, &writer).ret);
@@ -286,13 +292,13 @@ FIXTURE_TEARDOWN(module)
 	end_loaded(_metadata);
 }
 
-TEST_F(module, holds_65536_bytes_by_default)
+TEST_F(module, default_capacity_is_65536)
 {
 	load_with(_metadata, "");
 	EXPECT_EQ(DEFAULT_CAPACITY, measure_capacity(_metadata));
 }
 
-TEST_F(module, shows_its_node_while_it_is_loaded)
+TEST_F(module, node_exists_while_loaded)
 {
 	EXPECT_TRUE(node_becomes(false));
 	load_with(_metadata, "");
@@ -302,8 +308,8 @@ TEST_F(module, shows_its_node_while_it_is_loaded)
 	EXPECT_EQ(-1, open(MINI_PIPE, O_RDONLY));
 }
 
-/* delete_module(2) speaks of EWOULDBLOCK, rmmod of a module in use. */
-static void cannot_unload_while_open(struct __test_metadata *_metadata, int flags)
+/* delete_module(2) fails with EWOULDBLOCK; rmmod says that the module is in use. */
+static void expect_busy_while_open(struct __test_metadata *_metadata, int flags)
 {
 	int fd;
 
@@ -315,17 +321,17 @@ static void cannot_unload_while_open(struct __test_metadata *_metadata, int flag
 	EXPECT_EQ(0, unload());
 }
 
-TEST_F(module, cannot_be_unloaded_while_a_reader_has_it_open)
+TEST_F(module, cannot_unload_while_reader_is_open)
 {
-	cannot_unload_while_open(_metadata, O_RDONLY);
+	expect_busy_while_open(_metadata, O_RDONLY);
 }
 
-TEST_F(module, cannot_be_unloaded_while_a_writer_has_it_open)
+TEST_F(module, cannot_unload_while_writer_is_open)
 {
-	cannot_unload_while_open(_metadata, O_WRONLY);
+	expect_busy_while_open(_metadata, O_WRONLY);
 }
 
-TEST_F(module, cannot_be_unloaded_while_a_reader_sleeps_in_it)
+TEST_F(module, cannot_unload_while_reader_sleeps)
 {
 	struct child reader;
 
@@ -338,7 +344,7 @@ TEST_F(module, cannot_be_unloaded_while_a_reader_sleeps_in_it)
 	EXPECT_EQ(0, unload());
 }
 
-TEST_F(module, forgets_its_bytes_when_it_is_unloaded)
+TEST_F(module, unload_discards_bytes_in_pipe)
 {
 	int fd;
 
@@ -354,34 +360,34 @@ TEST_F(module, forgets_its_bytes_when_it_is_unloaded)
 	EXPECT_EQ(EAGAIN, errno);
 }
 
-/* Whole pages, and a part of one; from each kind of pipe that it has. */
-TEST_F(module, forgets_no_bytes_that_were_spliced_out)
+/* Whole pages and a part of one, spliced from the device and from a private pipe. */
+TEST_F(module, spliced_bytes_survive_unload)
 {
 	ssize_t len = 3 * PIPE_BUF + 5;
-	int r, w, way_out, way_in;
+	int r, w, out_r, out_w;
 
-	make_pipe(_metadata, PIPE_2, O_NONBLOCK, &way_out, &way_in);
+	make_pipe(_metadata, PIPE_2, O_NONBLOCK, &out_r, &out_w);
 	load_with(_metadata, "");
 	for (enum kind kind = DEVICE; kind <= PRIVATE; kind++) {
 		make_pipe(_metadata, kind, O_NONBLOCK, &r, &w);
 		put_in(_metadata, w, len);
-		EXPECT_EQ(len, splice(r, NULL, way_in, NULL, len, 0));
+		EXPECT_EQ(len, splice(r, NULL, out_w, NULL, len, 0));
 		close(r);
 		close(w);
 	}
 	EXPECT_EQ(0, unload());
-	/* Whoever has the memory now, if it was freed. */
+	/* Overwrites the pages, had they been freed and allocated again. */
 	load_with(_metadata, "");
 	make_pipe(_metadata, DEVICE, O_NONBLOCK, &r, &w);
 	memset(big_buffer(), 0xff, BIG);
 	ASSERT_LT(0, write(w, big_buffer(), BIG));
 	for (int i = 0; i < 2; i++) {
-		ASSERT_EQ(len, read(way_out, big_buffer(), len));
+		ASSERT_EQ(len, read(out_r, big_buffer(), len));
 		EXPECT_TRUE(is_pattern(big_buffer(), 0, len));
 	}
 }
 
-TEST_F(module, can_be_loaded_and_unloaded_twenty_times)
+TEST_F(module, loads_and_unloads_twenty_times)
 {
 	for (int i = 0; i < 20; i++) {
 		int fd;
@@ -394,7 +400,7 @@ TEST_F(module, can_be_loaded_and_unloaded_twenty_times)
 	}
 }
 
-TEST_F(module, cannot_be_loaded_twice)
+TEST_F(module, cannot_load_twice)
 {
 	load_with(_metadata, "");
 	EXPECT_EQ(-1, load(""));
@@ -402,7 +408,7 @@ TEST_F(module, cannot_be_loaded_twice)
 	EXPECT_EQ(DEFAULT_CAPACITY, measure_capacity(_metadata));
 }
 
-TEST_F(module, takes_the_last_capacity_that_it_is_given)
+TEST_F(module, last_capacity_parameter_wins)
 {
 	load_with(_metadata, "capacity=0 capacity=5");
 	EXPECT_EQ(5, measure_capacity(_metadata));
@@ -421,7 +427,7 @@ static void expect_policy(struct __test_metadata *_metadata, int policy, const c
 	close(fd);
 }
 
-TEST_F(module, is_loaded_with_either_policy)
+TEST_F(module, policy_parameter_sets_policy)
 {
 	load_with(_metadata, "");
 	expect_policy(_metadata, MINI_PIPE_BUFFERED, "buffered\n");
@@ -433,7 +439,7 @@ TEST_F(module, is_loaded_with_either_policy)
 	expect_policy(_metadata, MINI_PIPE_BUFFERED, "buffered\n");
 }
 
-TEST_F(module, of_the_policy_rendezvous_has_writers_wait_for_their_reader)
+TEST_F(module, policy_rendezvous_makes_writer_wait_for_reader)
 {
 	struct child writer;
 	int reader;
@@ -446,24 +452,24 @@ TEST_F(module, of_the_policy_rendezvous_has_writers_wait_for_their_reader)
 	EXPECT_EQ(10, result_of(_metadata, &writer).ret);
 }
 
-TEST_F(module, takes_a_capacity_that_begins_with_0_for_octal)
+TEST_F(module, capacity_with_leading_zero_is_octal)
 {
 	load_with(_metadata, "capacity=010");
 	EXPECT_EQ(8, measure_capacity(_metadata));
 }
 
-/* The kernel says so in its log, and goes on. */
-TEST_F(module, ignores_parameters_that_it_does_not_have)
+/* The kernel logs the unknown parameter and loads the module. */
+TEST_F(module, unknown_parameter_is_ignored)
 {
 	load_with(_metadata, "capacty=1");
 	EXPECT_EQ(DEFAULT_CAPACITY, measure_capacity(_metadata));
 }
 
 /*
- * The log of the assignment: 200 bytes through 128, taken 64 at a time. The writer puts in 128
- * and waits; each reading of 64 lets it go on with 64, then with the last 8.
+ * The example in the assignment: 200 bytes through a pipe of 128, read 64 at a time. The writer
+ * writes 128 and sleeps; after each read of 64 bytes it writes another 64, and then the last 8.
  */
-TEST_F(module, of_128_bytes_plays_the_scenario_of_the_assignment)
+TEST_F(module, capacity_128_passes_example_of_assignment)
 {
 	struct job job = { .len = 200 };
 	struct child writer;
@@ -485,8 +491,8 @@ TEST_F(module, of_128_bytes_plays_the_scenario_of_the_assignment)
 	EXPECT_TRUE(is_pattern(big_buffer(), 192, 8));
 }
 
-/* A write of at most PIPE_BUF that the ring can never hold whole is treated as a large one. */
-TEST_F(module, of_128_bytes_takes_a_write_of_pipe_buf_in_parts)
+/* A write of up to PIPE_BUF that is larger than the capacity cannot be atomic. */
+TEST_F(module, capacity_128_splits_write_of_pipe_buf)
 {
 	int fd;
 
@@ -497,7 +503,7 @@ TEST_F(module, of_128_bytes_takes_a_write_of_pipe_buf_in_parts)
 	EXPECT_EQ(64, write(fd, big_buffer(), PIPE_BUF));
 }
 
-TEST_F(module, of_128_bytes_keeps_a_write_of_128_whole)
+TEST_F(module, capacity_128_keeps_write_of_128_atomic)
 {
 	int fd;
 
@@ -512,7 +518,7 @@ TEST_F(module, of_128_bytes_keeps_a_write_of_128_whole)
 	EXPECT_EQ(128, write(fd, big_buffer(), 128));
 }
 
-TEST_F(module, of_128_bytes_lets_a_small_write_in_as_soon_as_it_fits)
+TEST_F(module, capacity_128_admits_small_write_once_it_fits)
 {
 	struct child writer;
 	int fd;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who has the pipe open, and what that means: a peer that has not come yet is waited for, a
- * peer that has left is an end.
+ * Which ends are open, and what that means: a read or write blocks until the other end has been
+ * opened once; after the last close of that end, reads return end of file and writes fail with
+ * EPIPE.
  */
 #include "pipe_fixture.h"
 
-TEST_F(pipe, a_reader_that_came_first_waits_for_its_writer)
+TEST_F(pipe, read_blocks_until_writer_opens_and_writes)
 {
 	struct child reader = start_reader(_metadata, 100);
 	struct result result;
@@ -20,7 +21,7 @@ TEST_F(pipe, a_reader_that_came_first_waits_for_its_writer)
 	EXPECT_EQ('h', result.first);
 }
 
-TEST_F(pipe, a_reader_that_came_first_is_told_eagain_rather_than_the_end)
+TEST_F(pipe, nonblocking_read_before_first_writer_gives_eagain)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	char byte;
@@ -29,7 +30,7 @@ TEST_F(pipe, a_reader_that_came_first_is_told_eagain_rather_than_the_end)
 	EXPECT_EQ(EAGAIN, errno);
 }
 
-TEST_F(pipe, a_writer_that_came_first_fills_the_pipe_and_waits_for_its_reader)
+TEST_F(pipe, write_before_first_reader_fills_pipe_and_blocks)
 {
 	struct child writer = start_writer(_metadata, self->capacity + 1, 'w');
 	struct result result;
@@ -45,7 +46,7 @@ TEST_F(pipe, a_writer_that_came_first_fills_the_pipe_and_waits_for_its_reader)
 	take(_metadata, reader, 1);
 }
 
-TEST_F(pipe, a_writer_that_came_first_is_told_eagain_once_the_pipe_is_full)
+TEST_F(pipe, nonblocking_write_before_first_reader_fills_pipe)
 {
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
 
@@ -53,7 +54,7 @@ TEST_F(pipe, a_writer_that_came_first_is_told_eagain_once_the_pipe_is_full)
 	EXPECT_EQ(0, sigpipes());
 }
 
-TEST_F(pipe, the_last_writer_leaving_is_the_end_of_file)
+TEST_F(pipe, last_writer_close_gives_end_of_file)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	char byte;
@@ -63,7 +64,7 @@ TEST_F(pipe, the_last_writer_leaving_is_the_end_of_file)
 	EXPECT_EQ(0, read(reader, &byte, 1));
 }
 
-TEST_F(pipe, the_end_of_file_comes_after_the_last_byte)
+TEST_F(pipe, end_of_file_follows_last_byte)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	int writer = open_pipe(_metadata, O_WRONLY);
@@ -76,33 +77,33 @@ TEST_F(pipe, the_end_of_file_comes_after_the_last_byte)
 	EXPECT_EQ(0, read(reader, buf, sizeof(buf)));
 }
 
-TEST_F(pipe, a_writer_that_stays_is_no_end_of_file)
+TEST_F(pipe, no_end_of_file_while_one_writer_is_open)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
-	int stays = open_pipe(_metadata, O_WRONLY);
+	int other = open_pipe(_metadata, O_WRONLY);
 	char byte;
 
 	touch(_metadata, O_WRONLY);
 	EXPECT_EQ(-1, read(reader, &byte, 1));
 	EXPECT_EQ(EAGAIN, errno);
-	close(stays);
+	close(other);
 	EXPECT_EQ(0, read(reader, &byte, 1));
 }
 
-TEST_F(pipe, a_reader_waits_while_one_of_two_writers_stays)
+TEST_F(pipe, read_blocks_while_one_of_two_writers_is_open)
 {
-	int stays = open_pipe(_metadata, O_WRONLY);
-	int leaves = open_pipe(_metadata, O_WRONLY);
+	int other = open_pipe(_metadata, O_WRONLY);
+	int first = open_pipe(_metadata, O_WRONLY);
 	struct child reader = start_reader(_metadata, 1);
 
 	ASSERT_ASLEEP_IN(read, &reader);
-	close(leaves);
+	close(first);
 	ASSERT_ASLEEP_IN(read, &reader);
-	close(stays);
+	close(other);
 	EXPECT_EQ(0, result_of(_metadata, &reader).ret);
 }
 
-TEST_F(pipe, a_writer_that_comes_and_goes_silently_ends_a_sleeping_reader)
+TEST_F(pipe, open_and_close_of_writer_wakes_reader_with_end_of_file)
 {
 	struct child reader = start_reader(_metadata, 1);
 
@@ -111,7 +112,7 @@ TEST_F(pipe, a_writer_that_comes_and_goes_silently_ends_a_sleeping_reader)
 	EXPECT_EQ(0, result_of(_metadata, &reader).ret);
 }
 
-TEST_F(pipe, the_last_writer_leaving_wakes_every_sleeping_reader)
+TEST_F(pipe, last_writer_close_wakes_all_readers)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
 	struct child readers[8];
@@ -122,7 +123,7 @@ TEST_F(pipe, the_last_writer_leaving_wakes_every_sleeping_reader)
 		EXPECT_EQ(0, result_of(_metadata, &readers[i]).ret);
 }
 
-TEST_F(pipe, a_writer_that_is_killed_is_the_end_of_file)
+TEST_F(pipe, killed_writer_gives_end_of_file)
 {
 	struct child writer = start_writer(_metadata, 1, 'w');
 	struct child reader;
@@ -135,7 +136,7 @@ TEST_F(pipe, a_writer_that_is_killed_is_the_end_of_file)
 	EXPECT_EQ(0, result_of(_metadata, &reader).ret);
 }
 
-TEST_F(pipe, a_writer_that_returns_ends_the_end_of_file)
+TEST_F(pipe, reopened_writer_clears_end_of_file)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	int writer;
@@ -150,7 +151,7 @@ TEST_F(pipe, a_writer_that_returns_ends_the_end_of_file)
 	EXPECT_EQ(0, read(reader, &byte, 1));
 }
 
-TEST_F(pipe, bytes_outlive_the_opens)
+TEST_F(pipe, bytes_stay_after_both_ends_close)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
 	char buf[8] = "";
@@ -165,7 +166,7 @@ TEST_F(pipe, bytes_outlive_the_opens)
 }
 
 /* echo hi > /dev/mini_pipe; cat /dev/mini_pipe: prints hi and ends. */
-TEST_F(pipe, bytes_left_count_as_a_writer_seen)
+TEST_F(pipe, end_of_file_follows_bytes_of_closed_writer)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
 	char buf[8];
@@ -178,7 +179,7 @@ TEST_F(pipe, bytes_left_count_as_a_writer_seen)
 	EXPECT_EQ(0, read(reader, buf, sizeof(buf)));
 }
 
-TEST_F(pipe, a_reader_of_an_empty_pipe_does_not_end_for_writers_before_its_time)
+TEST_F(pipe, writer_closed_before_reader_opened_gives_no_end_of_file)
 {
 	struct child reader;
 
@@ -187,7 +188,7 @@ TEST_F(pipe, a_reader_of_an_empty_pipe_does_not_end_for_writers_before_its_time)
 	ASSERT_ASLEEP_IN(read, &reader);
 }
 
-TEST_F(pipe, each_reader_has_its_own_memory_of_writers)
+TEST_F(pipe, only_readers_open_before_writer_closed_get_end_of_file)
 {
 	int earlier = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	int later;
@@ -200,7 +201,7 @@ TEST_F(pipe, each_reader_has_its_own_memory_of_writers)
 	EXPECT_EQ(EAGAIN, errno);
 }
 
-TEST_F(pipe, the_last_reader_leaving_breaks_the_pipe)
+TEST_F(pipe, last_reader_close_gives_epipe_and_sigpipe)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
 
@@ -210,7 +211,7 @@ TEST_F(pipe, the_last_reader_leaving_breaks_the_pipe)
 	EXPECT_EQ(1, sigpipes());
 }
 
-TEST_F(pipe, a_nonblocking_writer_to_a_broken_pipe_gets_epipe_too)
+TEST_F(pipe, nonblocking_write_to_full_broken_pipe_gives_epipe)
 {
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
 
@@ -221,19 +222,19 @@ TEST_F(pipe, a_nonblocking_writer_to_a_broken_pipe_gets_epipe_too)
 	EXPECT_EQ(1, sigpipes());
 }
 
-TEST_F(pipe, a_reader_that_stays_keeps_the_pipe_whole)
+TEST_F(pipe, no_epipe_while_one_reader_is_open)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
-	int stays = open_pipe(_metadata, O_RDONLY);
+	int other = open_pipe(_metadata, O_RDONLY);
 
 	touch(_metadata, O_RDONLY);
 	EXPECT_EQ(1, write(writer, "x", 1));
-	close(stays);
+	close(other);
 	EXPECT_EQ(-1, write(writer, "x", 1));
 	EXPECT_EQ(EPIPE, errno);
 }
 
-TEST_F(pipe, a_writer_does_not_break_for_readers_before_its_time)
+TEST_F(pipe, reader_closed_before_writer_opened_gives_no_epipe)
 {
 	int writer;
 
@@ -243,7 +244,7 @@ TEST_F(pipe, a_writer_does_not_break_for_readers_before_its_time)
 	EXPECT_EQ(0, sigpipes());
 }
 
-TEST_F(pipe, a_reader_that_returns_mends_the_pipe)
+TEST_F(pipe, reopened_reader_clears_epipe)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
 	int reader;
@@ -255,7 +256,7 @@ TEST_F(pipe, a_reader_that_returns_mends_the_pipe)
 	take(_metadata, reader, 1);
 }
 
-static void write_without_end(int report_to __maybe_unused, const void *arg)
+static void write_endlessly(int report_to __maybe_unused, const void *arg)
 {
 	int fd = open_for(arg, O_WRONLY);
 
@@ -263,11 +264,11 @@ static void write_without_end(int report_to __maybe_unused, const void *arg)
 		;
 }
 
-/* yes > /dev/mini_pipe, into a head that leaves. */
-TEST_F(pipe, a_writer_without_end_is_killed_when_its_reader_leaves)
+/* As yes > /dev/mini_pipe, when the head that reads it exits. */
+TEST_F(pipe, sigpipe_kills_endless_writer_when_reader_exits)
 {
 	struct job job = { .sigpipe_kills = true };
-	struct child writer = start_child(_metadata, write_without_end, &job);
+	struct child writer = start_child(_metadata, write_endlessly, &job);
 	struct child reader = start_reader(_metadata, 10);
 	int status;
 
@@ -278,7 +279,7 @@ TEST_F(pipe, a_writer_without_end_is_killed_when_its_reader_leaves)
 	EXPECT_EQ(SIGPIPE, WTERMSIG(status));
 }
 
-TEST_F(pipe, the_last_reader_leaving_wakes_every_sleeping_writer)
+TEST_F(pipe, last_reader_close_wakes_all_writers)
 {
 	int reader = open_pipe(_metadata, O_RDONLY);
 	int filler = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
@@ -290,7 +291,7 @@ TEST_F(pipe, the_last_reader_leaving_wakes_every_sleeping_writer)
 	expect_broken(_metadata, writers, 4);
 }
 
-TEST_F(pipe, a_reader_that_comes_and_goes_silently_breaks_a_sleeping_writer)
+TEST_F(pipe, open_and_close_of_reader_wakes_writer_with_epipe)
 {
 	int filler = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
 	struct child writer;
@@ -315,7 +316,7 @@ static void write_twice(int report_to, const void *arg)
 	report(report_to, write(fd, big_buffer(), 1));
 }
 
-TEST_F(pipe, a_write_cut_short_by_a_leaving_reader_tells_how_far_it_came)
+TEST_F(pipe, write_returns_partial_count_when_last_reader_closes)
 {
 	int reader = open_pipe(_metadata, O_RDONLY);
 	struct job job = { .len = self->capacity + 1 };
@@ -333,7 +334,7 @@ TEST_F(pipe, a_write_cut_short_by_a_leaving_reader_tells_how_far_it_came)
 	EXPECT_EQ(2, result.sigpipes);
 }
 
-TEST_F(pipe, writing_nothing_to_a_broken_pipe_is_no_error)
+TEST_F(pipe, empty_write_to_broken_pipe_succeeds)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
 
@@ -342,7 +343,7 @@ TEST_F(pipe, writing_nothing_to_a_broken_pipe_is_no_error)
 	EXPECT_EQ(0, sigpipes());
 }
 
-TEST_F(pipe, a_file_open_both_ways_is_its_own_peer)
+TEST_F(pipe, read_write_file_is_its_own_peer)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	char byte = 0;
@@ -356,7 +357,7 @@ TEST_F(pipe, a_file_open_both_ways_is_its_own_peer)
 	EXPECT_EQ('x', byte);
 }
 
-TEST_F(pipe, a_file_open_both_ways_is_a_writer_to_readers)
+TEST_F(pipe, read_write_file_counts_as_writer)
 {
 	int both = open_pipe(_metadata, O_RDWR);
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
@@ -368,7 +369,7 @@ TEST_F(pipe, a_file_open_both_ways_is_a_writer_to_readers)
 	EXPECT_EQ(0, read(reader, &byte, 1));
 }
 
-TEST_F(pipe, a_file_open_both_ways_is_a_reader_to_writers)
+TEST_F(pipe, read_write_file_counts_as_reader)
 {
 	int both = open_pipe(_metadata, O_RDWR);
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
@@ -379,7 +380,7 @@ TEST_F(pipe, a_file_open_both_ways_is_a_reader_to_writers)
 	EXPECT_EQ(EPIPE, errno);
 }
 
-TEST_F(pipe, a_duplicate_keeps_the_end_until_both_are_closed)
+TEST_F(pipe, dup_keeps_end_open_until_both_are_closed)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	int writer = open_pipe(_metadata, O_WRONLY);
@@ -394,60 +395,60 @@ TEST_F(pipe, a_duplicate_keeps_the_end_until_both_are_closed)
 	EXPECT_EQ(0, read(reader, &byte, 1));
 }
 
-static void just_be_there(int report_to, const void *arg __maybe_unused)
+static void report_and_sleep(int report_to, const void *arg __maybe_unused)
 {
 	report(report_to, 0);
 }
 
-TEST_F(pipe, a_forked_child_keeps_the_end_until_it_dies)
+TEST_F(pipe, forked_child_keeps_writing_end_open)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
-	struct child heir = start_heir(_metadata, just_be_there, NULL);
+	struct child child = start_heir(_metadata, report_and_sleep, NULL);
 	char byte;
 
-	ASSERT_EQ(0, result_of(_metadata, &heir).ret);
+	ASSERT_EQ(0, result_of(_metadata, &child).ret);
 	close(writer);
 	EXPECT_EQ(-1, read(reader, &byte, 1));
 	EXPECT_EQ(EAGAIN, errno);
-	dismiss(_metadata, &heir);
+	dismiss(_metadata, &child);
 	EXPECT_EQ(0, read(reader, &byte, 1));
 }
 
-TEST_F(pipe, a_forked_reader_keeps_the_pipe_whole_until_it_dies)
+TEST_F(pipe, forked_child_keeps_reading_end_open)
 {
 	int reader = open_pipe(_metadata, O_RDONLY);
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
-	struct child heir = start_heir(_metadata, just_be_there, NULL);
+	struct child child = start_heir(_metadata, report_and_sleep, NULL);
 
-	ASSERT_EQ(0, result_of(_metadata, &heir).ret);
+	ASSERT_EQ(0, result_of(_metadata, &child).ret);
 	close(reader);
 	EXPECT_EQ(1, write(writer, "x", 1));
-	dismiss(_metadata, &heir);
+	dismiss(_metadata, &child);
 	EXPECT_EQ(-1, write(writer, "x", 1));
 	EXPECT_EQ(EPIPE, errno);
 }
 
-/* Access mode 3, for ioctl alone: it opens, and is nobody's peer. */
-TEST_F(pipe, a_file_open_neither_way_is_no_peer)
+/* Access mode 3 is for ioctl alone: such a file counts as neither end. */
+TEST_F(pipe, ioctl_only_file_is_no_peer)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
-	int neither = open_pipe(_metadata, O_WRONLY | O_RDWR);
+	int ioctl_only = open_pipe(_metadata, O_WRONLY | O_RDWR);
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
 	char byte;
 
 	close(writer);
 	EXPECT_EQ(0, read(reader, &byte, 1));
-	close(neither);
+	close(ioctl_only);
 	writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
-	neither = open_pipe(_metadata, O_WRONLY | O_RDWR);
+	ioctl_only = open_pipe(_metadata, O_WRONLY | O_RDWR);
 	close(reader);
 	EXPECT_EQ(-1, write(writer, "x", 1));
 	EXPECT_EQ(EPIPE, errno);
-	close(neither);
+	close(ioctl_only);
 }
 
-TEST_F(pipe, a_file_open_neither_way_is_not_seen_to_leave)
+TEST_F(pipe, closing_ioctl_only_file_gives_no_end_of_file)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	char byte;

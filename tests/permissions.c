@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who may: the node keeps strangers out, and its group and mode let in whom they name, exactly as
- * a FIFO's do. The module and its parameters are root's. Needs root, to become somebody else.
+ * Permissions: by default only root can open the node; its group and mode decide who else can, as
+ * for a FIFO. Only root can load the module and change its parameters. Needs root, to become
+ * another user.
  */
 #include <sys/stat.h>
 #include "credentials.h"
@@ -9,14 +10,14 @@
 #define FIFO "/tmp/mini_pipe.fifo"
 #define PARAMETERS "/sys/module/mini_pipe/parameters/"
 
-static const int ways[] = { O_RDONLY, O_WRONLY, O_RDWR };
+static const int access_modes[] = { O_RDONLY, O_WRONLY, O_RDWR };
 
 static const struct person member = { GROUP, STRANGER };
 static const struct person supplementary_member = { STRANGER, GROUP };
 
 FIXTURE(node)
 {
-	int fd;			/* the test's own, both ends */
+	int fd;			/* the test's own, O_RDWR */
 	struct stat before;
 };
 
@@ -25,10 +26,11 @@ FIXTURE_VARIANT(node)
 	const char *path;
 };
 
-FIXTURE_VARIANT_ADD(node, the_device) { .path = MINI_PIPE, };
-FIXTURE_VARIANT_ADD(node, a_fifo) { .path = FIFO, };
+FIXTURE_VARIANT_ADD(node, device) { .path = MINI_PIPE, };
+FIXTURE_VARIANT_ADD(node, fifo) { .path = FIFO, };
 
-static void let_in(struct __test_metadata *_metadata, const char *path, gid_t gid, mode_t mode)
+static void set_group_and_mode(struct __test_metadata *_metadata, const char *path, gid_t gid,
+			       mode_t mode)
 {
 	ASSERT_EQ(0, chown(path, 0, gid));
 	ASSERT_EQ(0, chmod(path, mode));
@@ -42,7 +44,7 @@ FIXTURE_SETUP(node)
 	unlink(FIFO);
 	ASSERT_EQ(0, mkfifo(FIFO, 0600));
 	ASSERT_EQ(0, stat(variant->path, &self->before));
-	let_in(_metadata, variant->path, 0, 0600);
+	set_group_and_mode(_metadata, variant->path, 0, 0600);
 	self->fd = open(variant->path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	ASSERT_LE(0, self->fd);
 }
@@ -50,11 +52,12 @@ FIXTURE_SETUP(node)
 FIXTURE_TEARDOWN(node)
 {
 	clear_the_stage(_metadata);
-	let_in(_metadata, variant->path, self->before.st_gid, self->before.st_mode & 07777);
+	set_group_and_mode(_metadata, variant->path, self->before.st_gid,
+			   self->before.st_mode & 07777);
 	unlink(FIFO);
 }
 
-/* A call that a person makes. */
+/* A call, made with the credentials of that person. */
 struct attempt {
 	const struct person *person;
 	long (*call)(const struct attempt *attempt);
@@ -72,7 +75,7 @@ static void make_attempt(int report_to, const void *arg)
 	report(report_to, attempt->call(attempt));
 }
 
-/* 0, or why it failed. */
+/* Returns 0, or the errno of the call. */
 static int error_of(struct __test_metadata *_metadata, const struct attempt *attempt)
 {
 	struct child child = start_heir(_metadata, make_attempt, attempt);
@@ -100,57 +103,57 @@ static int error_of_open(struct __test_metadata *_metadata, const char *path, in
 static void expect_open(struct __test_metadata *_metadata, const char *path,
 			const struct person *person, int err)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
-		EXPECT_EQ(err, error_of_open(_metadata, path, ways[i], person))
+	for (size_t i = 0; i < ARRAY_SIZE(access_modes); i++) {
+		EXPECT_EQ(err, error_of_open(_metadata, path, access_modes[i], person))
 		{
-			TH_LOG("%s, flags %d", path, ways[i]);
+			TH_LOG("%s, flags %d", path, access_modes[i]);
 		}
 	}
 }
 
 /* The node */
 
-TEST_F(node, keeps_a_stranger_out)
+TEST_F(node, mode_0600_denies_other_users)
 {
 	expect_open(_metadata, variant->path, &stranger, EACCES);
 	EXPECT_EQ(EACCES, error_of_open(_metadata, variant->path, O_ACCMODE, &stranger));
 }
 
-TEST_F(node, keeps_out_who_is_not_of_its_group)
+TEST_F(node, mode_0660_denies_users_outside_group)
 {
-	let_in(_metadata, variant->path, GROUP, 0660);
+	set_group_and_mode(_metadata, variant->path, GROUP, 0660);
 	expect_open(_metadata, variant->path, &stranger, EACCES);
 }
 
-TEST_F(node, lets_its_group_in)
+TEST_F(node, mode_0660_admits_group)
 {
-	let_in(_metadata, variant->path, GROUP, 0660);
+	set_group_and_mode(_metadata, variant->path, GROUP, 0660);
 	expect_open(_metadata, variant->path, &member, 0);
 	expect_open(_metadata, variant->path, &supplementary_member, 0);
-	let_in(_metadata, variant->path, 0, 0600);
+	set_group_and_mode(_metadata, variant->path, 0, 0600);
 	expect_open(_metadata, variant->path, &member, EACCES);
 }
 
-TEST_F(node, lets_a_group_that_may_only_read_only_read)
+TEST_F(node, mode_0640_lets_group_only_read)
 {
-	let_in(_metadata, variant->path, GROUP, 0640);
+	set_group_and_mode(_metadata, variant->path, GROUP, 0640);
 	EXPECT_EQ(0, error_of_open(_metadata, variant->path, O_RDONLY, &member));
 	EXPECT_EQ(EACCES, error_of_open(_metadata, variant->path, O_WRONLY, &member));
 	EXPECT_EQ(EACCES, error_of_open(_metadata, variant->path, O_RDWR, &member));
 	EXPECT_EQ(EACCES, error_of_open(_metadata, variant->path, O_ACCMODE, &member));
 }
 
-TEST_F(node, lets_a_group_that_may_only_write_only_write)
+TEST_F(node, mode_0620_lets_group_only_write)
 {
-	let_in(_metadata, variant->path, GROUP, 0620);
+	set_group_and_mode(_metadata, variant->path, GROUP, 0620);
 	EXPECT_EQ(EACCES, error_of_open(_metadata, variant->path, O_RDONLY, &member));
 	EXPECT_EQ(0, error_of_open(_metadata, variant->path, O_WRONLY, &member));
 	EXPECT_EQ(EACCES, error_of_open(_metadata, variant->path, O_RDWR, &member));
 }
 
-TEST_F(node, lets_everybody_in_with_mode_666)
+TEST_F(node, mode_0666_admits_everyone)
 {
-	let_in(_metadata, variant->path, 0, 0666);
+	set_group_and_mode(_metadata, variant->path, 0, 0666);
 	expect_open(_metadata, variant->path, &stranger, 0);
 }
 
@@ -164,7 +167,7 @@ static long change_owner(const struct attempt *attempt)
 	return chown(attempt->path, STRANGER, STRANGER);
 }
 
-TEST_F(node, cannot_be_taken_by_a_stranger)
+TEST_F(node, unprivileged_user_cannot_chmod_or_chown)
 {
 	struct attempt attempt = {
 		.person = &stranger, .call = change_mode, .path = variant->path,
@@ -175,7 +178,7 @@ TEST_F(node, cannot_be_taken_by_a_stranger)
 	EXPECT_EQ(EPERM, error_of(_metadata, &attempt));
 }
 
-/* Descriptors that a stranger has, however it got them */
+/* Inherited descriptors, and descriptors opened with O_PATH */
 
 static long pass_a_byte(const struct attempt *attempt)
 {
@@ -186,7 +189,7 @@ static long pass_a_byte(const struct attempt *attempt)
 	return read(attempt->fd, &byte, 1);
 }
 
-TEST_F(node, serves_a_stranger_that_was_given_a_descriptor)
+TEST_F(node, inherited_descriptor_works_for_unprivileged_user)
 {
 	struct attempt attempt = { .person = &stranger, .call = pass_a_byte, .fd = self->fd };
 
@@ -206,7 +209,7 @@ static long open_again(const struct attempt *attempt)
 	return open(path, attempt->flags | O_NONBLOCK);
 }
 
-TEST_F(node, does_not_make_a_writer_of_a_stranger_that_was_given_a_reader)
+TEST_F(node, inherited_reading_end_cannot_be_reopened_for_writing)
 {
 	int reader = open(variant->path, O_RDONLY | O_NONBLOCK);
 	struct attempt attempt = {
@@ -217,7 +220,7 @@ TEST_F(node, does_not_make_a_writer_of_a_stranger_that_was_given_a_reader)
 	EXPECT_EQ(EACCES, error_of(_metadata, &attempt));
 }
 
-TEST_F(node, is_not_opened_by_way_of_o_path)
+TEST_F(node, o_path_descriptor_cannot_be_reopened)
 {
 	struct attempt attempt = {
 		.person = &stranger, .call = open_again, .path = variant->path, .fd = -1,
@@ -243,12 +246,12 @@ FIXTURE_TEARDOWN(module)
 	clear_the_stage(_metadata);
 }
 
-TEST_F(module, brings_a_node_that_is_roots_alone)
+TEST_F(module, node_is_for_root_only_by_default)
 {
 	struct stat node;
 
 	if (access("/run/udev/control", F_OK) == 0)
-		SKIP(return, "udev says here whose it is");
+		SKIP(return, "udev sets the owner and mode of the node here");
 	ASSERT_EQ(0, stat(MINI_PIPE, &node));
 	EXPECT_EQ(0, node.st_uid);
 	EXPECT_EQ(0, node.st_gid);
@@ -260,7 +263,7 @@ static long make_node(const struct attempt *attempt)
 	return mknod("/tmp/mini_pipe.node", S_IFCHR | 0666, attempt->device);
 }
 
-TEST_F(module, has_no_node_of_a_strangers_making)
+TEST_F(module, unprivileged_user_cannot_mknod)
 {
 	struct attempt attempt = { .person = &stranger, .call = make_node };
 	struct stat node;
@@ -275,7 +278,7 @@ static long unload_it(const struct attempt *attempt __maybe_unused)
 	return syscall(__NR_delete_module, "mini_pipe", O_NONBLOCK);
 }
 
-TEST_F(module, is_not_unloaded_by_a_stranger)
+TEST_F(module, unprivileged_user_cannot_unload)
 {
 	struct attempt attempt = { .person = &stranger, .call = unload_it };
 
@@ -283,13 +286,13 @@ TEST_F(module, is_not_unloaded_by_a_stranger)
 	EXPECT_EQ(0, access(MINI_PIPE, F_OK));
 }
 
-/* Who may not is refused before anybody looks at the file. */
+/* The permission is checked before the file is looked at. */
 static long load_it(const struct attempt *attempt __maybe_unused)
 {
 	return syscall(__NR_finit_module, 0, "capacity=1", 0);
 }
 
-TEST_F(module, is_not_loaded_by_a_stranger)
+TEST_F(module, unprivileged_user_cannot_load)
 {
 	struct attempt attempt = { .person = &stranger, .call = load_it };
 
@@ -306,13 +309,13 @@ static void expect_parameter(struct __test_metadata *_metadata, const char *path
 	EXPECT_EQ(EACCES, error_of_open(_metadata, path, O_WRONLY, &stranger));
 }
 
-TEST_F(module, shows_its_pipes_parameters_to_everybody_and_lets_nobody_write_them)
+TEST_F(module, capacity_and_policy_are_read_only_for_everyone)
 {
 	expect_parameter(_metadata, PARAMETERS "capacity", EACCES);
 	expect_parameter(_metadata, PARAMETERS "policy", EACCES);
 }
 
-TEST_F(module, shows_its_limits_to_everybody_and_lets_only_root_write_them)
+TEST_F(module, limits_are_readable_by_everyone_and_writable_by_root)
 {
 	expect_parameter(_metadata, PARAMETERS "max_capacity", 0);
 	expect_parameter(_metadata, PARAMETERS "user_pages_soft", 0);
