@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* O_NONBLOCK: what fits, at once, or EAGAIN. */
+/* O_NONBLOCK: a call moves at once what it can, or fails with EAGAIN. */
 #include "pipe_fixture.h"
 
-TEST_F(pipe, reading_an_empty_pipe_gives_eagain)
+TEST_F(pipe, read_from_empty_pipe_gives_eagain)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	char byte;
@@ -12,7 +12,7 @@ TEST_F(pipe, reading_an_empty_pipe_gives_eagain)
 	EXPECT_EQ(EAGAIN, errno);
 }
 
-TEST_F(pipe, reading_more_than_there_is_gives_what_there_is)
+TEST_F(pipe, read_returns_what_is_there)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	char buf[100];
@@ -23,7 +23,7 @@ TEST_F(pipe, reading_more_than_there_is_gives_what_there_is)
 	EXPECT_EQ(EAGAIN, errno);
 }
 
-TEST_F(pipe, writing_to_a_full_pipe_gives_eagain)
+TEST_F(pipe, write_to_full_pipe_gives_eagain)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 
@@ -32,7 +32,7 @@ TEST_F(pipe, writing_to_a_full_pipe_gives_eagain)
 	EXPECT_EQ(EAGAIN, errno);
 }
 
-TEST_F(pipe, a_failed_write_leaves_the_bytes_as_they_were)
+TEST_F(pipe, failed_write_leaves_bytes_unchanged)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	ssize_t total = fill_pipe(_metadata, fd);
@@ -42,7 +42,7 @@ TEST_F(pipe, a_failed_write_leaves_the_bytes_as_they_were)
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, total));
 }
 
-TEST_F(pipe, the_pipe_holds_its_capacity_each_time)
+TEST_F(pipe, pipe_holds_its_capacity_each_time_it_is_filled)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 
@@ -50,13 +50,13 @@ TEST_F(pipe, the_pipe_holds_its_capacity_each_time)
 		ASSERT_EQ(self->capacity, fill_pipe(_metadata, fd));
 		ASSERT_EQ(self->capacity, drain_pipe(_metadata, fd));
 		ASSERT_TRUE(is_pattern(big_buffer(), 0, self->capacity));
-		/* The next round starts elsewhere in the ring. */
+		/* So that the next round starts one byte further in the ring. */
 		ASSERT_EQ(1, write(fd, "x", 1));
 		take(_metadata, fd, 1);
 	}
 }
 
-TEST_F(pipe, a_large_write_puts_in_what_fits)
+TEST_F(pipe, large_write_writes_what_fits)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 
@@ -71,14 +71,14 @@ TEST_F(pipe, a_large_write_puts_in_what_fits)
 	EXPECT_TRUE(is_pattern(big_buffer(), 5, 100));
 }
 
-TEST_F(pipe, a_write_of_one_more_than_the_capacity_puts_in_the_capacity)
+TEST_F(pipe, write_of_capacity_plus_one_returns_capacity)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 
 	EXPECT_EQ(self->capacity, write(fd, big_buffer(), self->capacity + 1));
 }
 
-TEST_F(pipe, an_atomic_write_that_does_not_fit_gives_eagain_not_a_part)
+TEST_F(pipe, atomic_write_without_room_gives_eagain)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	ssize_t len = atomic_len(self->capacity);
@@ -92,7 +92,7 @@ TEST_F(pipe, an_atomic_write_that_does_not_fit_gives_eagain_not_a_part)
 	EXPECT_EQ(self->capacity - len + 1, drain_pipe(_metadata, fd));
 }
 
-TEST_F(pipe, an_atomic_write_that_just_fits_goes_in)
+TEST_F(pipe, atomic_write_that_just_fits_succeeds)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	ssize_t len = atomic_len(self->capacity);
@@ -103,7 +103,7 @@ TEST_F(pipe, an_atomic_write_that_just_fits_goes_in)
 	EXPECT_EQ(self->capacity, drain_pipe(_metadata, fd));
 }
 
-TEST_F(pipe, a_smaller_write_may_fit_where_a_larger_one_did_not)
+TEST_F(pipe, smaller_write_fits_where_larger_did_not)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 
@@ -118,7 +118,7 @@ TEST_F(pipe, a_smaller_write_may_fit_where_a_larger_one_did_not)
 	EXPECT_EQ(EAGAIN, errno);
 }
 
-TEST_F(pipe, fcntl_makes_a_waiting_file_a_nonblocking_one)
+TEST_F(pipe, fcntl_sets_o_nonblock)
 {
 	int fd = open_pipe(_metadata, O_RDWR);
 	char byte;
@@ -131,26 +131,26 @@ TEST_F(pipe, fcntl_makes_a_waiting_file_a_nonblocking_one)
 	EXPECT_EQ(EAGAIN, errno);
 }
 
-static void read_the_inherited(int report_to, const void *arg)
+static void read_inherited(int report_to, const void *arg)
 {
 	const int *fd = arg;
 
 	report(report_to, read(*fd, big_buffer(), 1));
 }
 
-TEST_F(pipe, fcntl_makes_a_nonblocking_file_a_waiting_one)
+TEST_F(pipe, fcntl_clears_o_nonblock)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct child reader;
 
 	set_flag(_metadata, fd, O_NONBLOCK, false);
-	reader = start_heir(_metadata, read_the_inherited, &fd);
+	reader = start_heir(_metadata, read_inherited, &fd);
 	ASSERT_ASLEEP_IN(read, &reader);
 	ASSERT_EQ(1, write(fd, "x", 1));
 	EXPECT_EQ(1, result_of(_metadata, &reader).ret);
 }
 
-TEST_F(pipe, one_nonblocking_file_leaves_the_others_waiting)
+TEST_F(pipe, o_nonblock_is_per_open_file)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct child reader = start_reader(_metadata, 1);
@@ -162,7 +162,7 @@ TEST_F(pipe, one_nonblocking_file_leaves_the_others_waiting)
 	ASSERT_ASLEEP_IN(read, &reader);
 }
 
-TEST_F(pipe, opening_never_waits_for_a_peer)
+TEST_F(pipe, open_never_blocks)
 {
 	int reader = open(MINI_PIPE, O_RDONLY);
 	int writer = open(MINI_PIPE, O_WRONLY);
@@ -171,7 +171,7 @@ TEST_F(pipe, opening_never_waits_for_a_peer)
 	EXPECT_LE(0, writer);
 }
 
-TEST_F(pipe, a_nonblocking_write_wakes_a_sleeping_reader)
+TEST_F(pipe, nonblocking_write_wakes_reader)
 {
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
 	struct child reader = start_reader(_metadata, 1);
@@ -181,7 +181,7 @@ TEST_F(pipe, a_nonblocking_write_wakes_a_sleeping_reader)
 	EXPECT_EQ(1, result_of(_metadata, &reader).ret);
 }
 
-TEST_F(pipe, a_nonblocking_read_wakes_a_sleeping_writer)
+TEST_F(pipe, nonblocking_read_wakes_writer)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct child writer;
@@ -194,7 +194,7 @@ TEST_F(pipe, a_nonblocking_read_wakes_a_sleeping_writer)
 }
 
 /* Odd sizes, so that every offset in the ring is the start of something. */
-TEST_F(pipe, bytes_come_out_in_the_order_they_went_in)
+TEST_F(pipe, bytes_stay_in_order)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	ssize_t goal = smaller(3 * self->capacity, 300000);
