@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Packets: what one writes with O_DIRECT is read as it was written, one piece at a time. */
+/* Packets: with O_DIRECT, a write of up to PIPE_BUF bytes is one packet; a read returns one. */
 #include "variants.h"
 
 /* More than any packet. */
 #define ENOUGH (2 * PIPE_BUF)
 
-/* Both ends are non-blocking; what is written to w is packets. */
+/* Both ends have O_NONBLOCK; w writes packets. */
 FIXTURE(packets)
 {
 	int r;
@@ -18,13 +18,13 @@ FIXTURE_VARIANT(packets)
 	enum kind kind;
 };
 
-/* Opened with O_DIRECT, or made with it. */
-FIXTURE_VARIANT_ADD(packets, of_the_device) { .kind = DEVICE, };
-FIXTURE_VARIANT_ADD(packets, of_a_private_pipe) { .kind = PRIVATE, };
-FIXTURE_VARIANT_ADD(packets, of_pipe_2) { .kind = PIPE_2, };
+/* The device is opened with O_DIRECT; the others are made with it. */
+FIXTURE_VARIANT_ADD(packets, device) { .kind = DEVICE, };
+FIXTURE_VARIANT_ADD(packets, private_pipe) { .kind = PRIVATE, };
+FIXTURE_VARIANT_ADD(packets, pipe_2) { .kind = PIPE_2, };
 
-/* The capacity in pages, of which there is always a power of two. */
-static ssize_t slots_of(int fd, enum kind kind)
+/* The capacity in pages, rounded up to a power of two. */
+static ssize_t count_slots(int fd, enum kind kind)
 {
 	ssize_t slots = 1;
 
@@ -33,10 +33,10 @@ static ssize_t slots_of(int fd, enum kind kind)
 	return slots;
 }
 
-/* The tests have sizes in mind: of pages that are full, and of some that are left. */
-static bool suits(struct __test_metadata *_metadata, int fd, enum kind kind)
+/* The tests need at least eight whole pages; skips the others. */
+static bool has_pages(struct __test_metadata *_metadata, int fd, enum kind kind)
 {
-	ssize_t slots = slots_of(fd, kind);
+	ssize_t slots = count_slots(fd, kind);
 
 	return holds(_metadata, capacity_of_kind(fd, kind), (slots < 8 ? 8 : slots) * page_size());
 }
@@ -45,8 +45,8 @@ FIXTURE_SETUP(packets)
 {
 	set_the_stage(_metadata);
 	make_pipe(_metadata, variant->kind, O_NONBLOCK | O_DIRECT, &self->r, &self->w);
-	self->slots = slots_of(self->r, variant->kind);
-	if (!suits(_metadata, self->r, variant->kind))
+	self->slots = count_slots(self->r, variant->kind);
+	if (!has_pages(_metadata, self->r, variant->kind))
 		return;
 }
 
@@ -55,13 +55,13 @@ FIXTURE_TEARDOWN(packets)
 	clear_the_stage(_metadata);
 }
 
-static ssize_t put(int fd, char fill, ssize_t len)
+static ssize_t write_filled(int fd, char fill, ssize_t len)
 {
 	memset(big_buffer(), fill, len);
 	return write(fd, big_buffer(), len);
 }
 
-static bool is_all(const unsigned char *buf, char fill, ssize_t len)
+static bool is_filled_with(const unsigned char *buf, char fill, ssize_t len)
 {
 	while (len > 0)
 		if (buf[--len] != fill)
@@ -69,11 +69,11 @@ static bool is_all(const unsigned char *buf, char fill, ssize_t len)
 	return true;
 }
 
-/* The next read gives exactly that. */
+/* The next read returns exactly so many of these bytes. */
 static void expect_next(struct __test_metadata *_metadata, int fd, char fill, ssize_t len)
 {
 	EXPECT_EQ(len, read(fd, big_buffer(), ENOUGH));
-	EXPECT_TRUE(is_all(big_buffer(), fill, len));
+	EXPECT_TRUE(is_filled_with(big_buffer(), fill, len));
 }
 
 static void expect_empty(struct __test_metadata *_metadata, int fd)
@@ -82,8 +82,8 @@ static void expect_empty(struct __test_metadata *_metadata, int fd)
 	expect_eagain(_metadata, read(fd, big_buffer(), 1));
 }
 
-/* A file of the same end that writes a stream of bytes. */
-static int plain(struct __test_metadata *_metadata, int w)
+/* Opens the same writing end without O_DIRECT: it writes a stream of bytes. */
+static int open_stream_writer(struct __test_metadata *_metadata, int w)
 {
 	int fd = open_again(w, O_WRONLY | O_NONBLOCK);
 
@@ -91,21 +91,21 @@ static int plain(struct __test_metadata *_metadata, int w)
 	return fd;
 }
 
-/* As many as go in; returns how many those were. */
+/* Writes packets until the pipe is full; returns how many. */
 static ssize_t fill_with_packets(int fd, ssize_t len)
 {
 	ssize_t count = 0;
 
-	while (put(fd, 'a' + count % 26, len) == len)
+	while (write_filled(fd, 'a' + count % 26, len) == len)
 		count++;
 	return errno == EAGAIN ? count : -1;
 }
 
-TEST_F(packets, are_read_one_by_one)
+TEST_F(packets, read_returns_one_packet)
 {
-	ASSERT_EQ(1, put(self->w, 'a', 1));
-	ASSERT_EQ(300, put(self->w, 'b', 300));
-	ASSERT_EQ(2, put(self->w, 'c', 2));
+	ASSERT_EQ(1, write_filled(self->w, 'a', 1));
+	ASSERT_EQ(300, write_filled(self->w, 'b', 300));
+	ASSERT_EQ(2, write_filled(self->w, 'c', 2));
 	EXPECT_EQ(303, bytes_in(self->r));
 	expect_next(_metadata, self->r, 'a', 1);
 	expect_next(_metadata, self->r, 'b', 300);
@@ -114,40 +114,40 @@ TEST_F(packets, are_read_one_by_one)
 	expect_empty(_metadata, self->r);
 }
 
-TEST_F(packets, lose_what_a_read_does_not_take)
+TEST_F(packets, short_read_discards_rest_of_packet)
 {
-	ASSERT_EQ(100, put(self->w, 'a', 100));
-	ASSERT_EQ(5, put(self->w, 'b', 5));
+	ASSERT_EQ(100, write_filled(self->w, 'a', 100));
+	ASSERT_EQ(5, write_filled(self->w, 'b', 5));
 	EXPECT_EQ(10, read(self->r, big_buffer(), 10));
-	EXPECT_TRUE(is_all(big_buffer(), 'a', 10));
+	EXPECT_TRUE(is_filled_with(big_buffer(), 'a', 10));
 	EXPECT_EQ(5, bytes_in(self->r));
 	expect_next(_metadata, self->r, 'b', 5);
 	expect_empty(_metadata, self->r);
 }
 
-TEST_F(packets, stay_when_nothing_is_read)
+TEST_F(packets, empty_read_leaves_packet)
 {
-	ASSERT_EQ(5, put(self->w, 'a', 5));
+	ASSERT_EQ(5, write_filled(self->w, 'a', 5));
 	EXPECT_EQ(0, read(self->r, big_buffer(), 0));
 	expect_next(_metadata, self->r, 'a', 5);
 }
 
-TEST_F(packets, are_not_made_of_nothing)
+TEST_F(packets, empty_write_makes_no_packet)
 {
 	EXPECT_EQ(0, write(self->w, "x", 0));
 	EXPECT_EQ(0, poll_now(self->r, POLLIN));
 	expect_empty(_metadata, self->r);
-	ASSERT_EQ(1, put(self->w, 'a', 1));
+	ASSERT_EQ(1, write_filled(self->w, 'a', 1));
 	EXPECT_EQ(0, write(self->w, "x", 0));
-	ASSERT_EQ(1, put(self->w, 'b', 1));
+	ASSERT_EQ(1, write_filled(self->w, 'b', 1));
 	expect_next(_metadata, self->r, 'a', 1);
 	expect_next(_metadata, self->r, 'b', 1);
 }
 
-TEST_F(packets, are_told_of_by_poll)
+TEST_F(packets, poll_reports_each_packet)
 {
-	ASSERT_EQ(5, put(self->w, 'a', 5));
-	ASSERT_EQ(5, put(self->w, 'b', 5));
+	ASSERT_EQ(5, write_filled(self->w, 'a', 5));
+	ASSERT_EQ(5, write_filled(self->w, 'b', 5));
 	EXPECT_EQ(POLLIN, poll_now(self->r, POLLIN));
 	expect_next(_metadata, self->r, 'a', 5);
 	EXPECT_EQ(POLLIN, poll_now(self->r, POLLIN));
@@ -155,15 +155,15 @@ TEST_F(packets, are_told_of_by_poll)
 	EXPECT_EQ(0, poll_now(self->r, POLLIN));
 }
 
-TEST_F(packets, hold_up_to_pipe_buf)
+TEST_F(packets, packet_holds_up_to_pipe_buf)
 {
-	ASSERT_EQ(PIPE_BUF, put(self->w, 'a', PIPE_BUF));
-	ASSERT_EQ(1, put(self->w, 'b', 1));
+	ASSERT_EQ(PIPE_BUF, write_filled(self->w, 'a', PIPE_BUF));
+	ASSERT_EQ(1, write_filled(self->w, 'b', 1));
 	expect_next(_metadata, self->r, 'a', PIPE_BUF);
 	expect_next(_metadata, self->r, 'b', 1);
 }
 
-TEST_F(packets, are_cut_from_larger_writes)
+TEST_F(packets, large_write_is_cut_into_packets)
 {
 	put_pattern(big_buffer(), 0, 3 * PIPE_BUF + 5);
 	ASSERT_EQ(3 * PIPE_BUF + 5, write(self->w, big_buffer(), 3 * PIPE_BUF + 5));
@@ -176,7 +176,7 @@ TEST_F(packets, are_cut_from_larger_writes)
 	expect_empty(_metadata, self->r);
 }
 
-TEST_F(packets, are_cut_where_pipe_buf_ends_and_not_where_an_element_does)
+TEST_F(packets, writev_is_cut_at_pipe_buf_not_at_elements)
 {
 	unsigned char *buf = big_buffer();
 	struct iovec iov[] = { { buf, 3000 }, { buf + 3000, 10 }, { buf + 3010, 2000 } };
@@ -189,7 +189,7 @@ TEST_F(packets, are_cut_where_pipe_buf_ends_and_not_where_an_element_does)
 	EXPECT_TRUE(is_pattern(buf, PIPE_BUF, 5010 - PIPE_BUF));
 }
 
-TEST_F(packets, are_one_to_a_readv)
+TEST_F(packets, readv_returns_one_packet)
 {
 	char a[3] = "", b[9] = "";
 	struct iovec iov[] = { { a, 2 }, { b, 8 } };
@@ -204,9 +204,9 @@ TEST_F(packets, are_one_to_a_readv)
 	EXPECT_STREQ("hde", b);
 }
 
-TEST_F(packets, that_lie_across_pages_come_out_whole)
+TEST_F(packets, packet_across_pages_stays_whole)
 {
-	/* 997 is prime, and the pipe never empty: they begin anywhere. */
+	/* 997 is prime, and the pipe never empty: packets begin at any offset in a page. */
 	for (ssize_t from = 0; from < 300000; from += 997) {
 		put_pattern(big_buffer(), from, 997);
 		ASSERT_EQ(997, write(self->w, big_buffer(), 997));
@@ -217,9 +217,9 @@ TEST_F(packets, that_lie_across_pages_come_out_whole)
 	}
 }
 
-/* How many there may be */
+/* How many packets a pipe holds */
 
-TEST_F(packets, fill_the_pipe_when_there_are_as_many_as_pages)
+TEST_F(packets, pipe_is_full_with_one_packet_per_page)
 {
 	EXPECT_EQ(POLLOUT, poll_now(self->w, POLLOUT));
 	ASSERT_EQ(self->slots, fill_with_packets(self->w, 1));
@@ -228,36 +228,36 @@ TEST_F(packets, fill_the_pipe_when_there_are_as_many_as_pages)
 	for (ssize_t i = 0; i < 3 * self->slots; i++) {
 		expect_next(_metadata, self->r, 'a' + i % self->slots % 26, 1);
 		EXPECT_EQ(POLLOUT, poll_now(self->w, POLLOUT));
-		EXPECT_EQ(1, put(self->w, 'a' + i % self->slots % 26, 1));
+		EXPECT_EQ(1, write_filled(self->w, 'a' + i % self->slots % 26, 1));
 		EXPECT_EQ(0, poll_now(self->w, POLLOUT));
-		expect_eagain(_metadata, put(self->w, 'x', 1));
+		expect_eagain(_metadata, write_filled(self->w, 'x', 1));
 	}
 }
 
-TEST_F(packets, fill_the_pipe_for_those_who_write_streams_too)
+TEST_F(packets, pipe_full_of_packets_is_full_for_stream_writes)
 {
-	int stream = plain(_metadata, self->w);
+	int stream = open_stream_writer(_metadata, self->w);
 
 	ASSERT_EQ(self->slots, fill_with_packets(self->w, 1));
 	EXPECT_EQ(0, poll_now(stream, POLLOUT));
-	expect_eagain(_metadata, put(stream, 'x', 1));
+	expect_eagain(_metadata, write_filled(stream, 'x', 1));
 	expect_next(_metadata, self->r, 'a', 1);
 	EXPECT_EQ(POLLOUT, poll_now(stream, POLLOUT));
-	EXPECT_EQ(1, put(stream, 'x', 1));
+	EXPECT_EQ(1, write_filled(stream, 'x', 1));
 }
 
-TEST_F(packets, of_pipe_buf_fill_the_pipe_as_well)
+TEST_F(packets, pipe_holds_one_packet_of_pipe_buf_per_page)
 {
 	EXPECT_EQ(self->slots, fill_with_packets(self->w, PIPE_BUF));
 	EXPECT_EQ(self->slots * PIPE_BUF, bytes_in(self->r));
 }
 
-TEST_F(packets, that_do_not_fit_are_left_out_of_a_nonblocking_write)
+TEST_F(packets, nonblocking_write_writes_packets_that_fit)
 {
 	ssize_t room = 2 * PIPE_BUF;
 
 	for (ssize_t i = 2; i < self->slots; i++)
-		ASSERT_EQ(1, put(self->w, 'a', 1));
+		ASSERT_EQ(1, write_filled(self->w, 'a', 1));
 	put_pattern(big_buffer(), 0, BIG);
 	EXPECT_EQ(room, write(self->w, big_buffer(), BIG));
 	for (ssize_t i = 2; i < self->slots; i++)
@@ -269,9 +269,9 @@ TEST_F(packets, that_do_not_fit_are_left_out_of_a_nonblocking_write)
 	expect_empty(_metadata, self->r);
 }
 
-/* Waiting */
+/* Sleeping and waking */
 
-TEST_F(packets, let_a_sleeping_writer_in_when_one_is_read)
+TEST_F(packets, reading_packet_wakes_writer)
 {
 	struct child writer;
 
@@ -284,8 +284,8 @@ TEST_F(packets, let_a_sleeping_writer_in_when_one_is_read)
 	expect_next(_metadata, self->r, 'z', 3);
 }
 
-/* One read makes room for one of them; the next read, for the next. */
-TEST_F(packets, let_sleeping_writers_in_one_by_one)
+/* Each read makes room for one packet, and so for one writer. */
+TEST_F(packets, each_packet_read_admits_one_writer)
 {
 	struct child writers[3];
 
@@ -300,7 +300,7 @@ TEST_F(packets, let_sleeping_writers_in_one_by_one)
 	}
 }
 
-TEST_F(packets, let_a_sleeping_stream_in_when_one_is_read)
+TEST_F(packets, reading_packet_wakes_stream_writer)
 {
 	struct child writer;
 
@@ -310,7 +310,7 @@ TEST_F(packets, let_a_sleeping_stream_in_when_one_is_read)
 	EXPECT_EQ(1, result_of(_metadata, &writer).ret);
 }
 
-TEST_F(packets, wake_a_poll_for_room_when_one_is_read)
+TEST_F(packets, reading_packet_wakes_poller)
 {
 	struct child poller;
 
@@ -320,8 +320,8 @@ TEST_F(packets, wake_a_poll_for_room_when_one_is_read)
 	EXPECT_EQ(POLLOUT, result_of(_metadata, &poller).ret);
 }
 
-/* Each of them gets one, though the first is woken by a pipe that is empty no more. */
-TEST_F(packets, go_to_one_sleeping_reader_each)
+/* The write wakes one reader, which wakes the next one for the second packet. */
+TEST_F(packets, each_sleeping_reader_gets_one_packet)
 {
 	struct child readers[2];
 	struct result results[2];
@@ -337,7 +337,7 @@ TEST_F(packets, go_to_one_sleeping_reader_each)
 	expect_empty(_metadata, self->r);
 }
 
-TEST_F(packets, that_went_in_are_the_count_of_an_interrupted_write)
+TEST_F(packets, interrupted_write_returns_bytes_of_written_packets)
 {
 	struct child writer = start_writing(_metadata, self->w, O_DIRECT, 'a', BIG);
 
@@ -348,49 +348,49 @@ TEST_F(packets, that_went_in_are_the_count_of_an_interrupted_write)
 	expect_empty(_metadata, self->r);
 }
 
-TEST_F(packets, outlive_their_writer)
+TEST_F(packets, packets_stay_after_writer_closes)
 {
-	ASSERT_EQ(5, put(self->w, 'a', 5));
-	ASSERT_EQ(6, put(self->w, 'b', 6));
+	ASSERT_EQ(5, write_filled(self->w, 'a', 5));
+	ASSERT_EQ(6, write_filled(self->w, 'b', 6));
 	close(self->w);
 	expect_next(_metadata, self->r, 'a', 5);
 	expect_next(_metadata, self->r, 'b', 6);
 	EXPECT_EQ(0, read(self->r, big_buffer(), 1));
 }
 
-TEST_F(packets, break_the_pipe_without_a_reader)
+TEST_F(packets, packet_without_reader_gives_epipe)
 {
 	close(self->r);
-	EXPECT_EQ(-1, put(self->w, 'a', 5));
+	EXPECT_EQ(-1, write_filled(self->w, 'a', 5));
 	EXPECT_EQ(EPIPE, errno);
 	EXPECT_EQ(1, sigpipes());
 }
 
-/* Many writers; each of them writes packets of sizes that tell whose they are and which. */
+/* Several writers; the size and the letter of a packet identify its writer and its number. */
 
 #define WRITERS 4
 #define EACH 100
 
-static ssize_t size_of(int writer, int packet)
+static ssize_t size_of_packet(int writer, int packet)
 {
 	return 1 + (writer * 1009 + packet * 331) % 1500;
 }
 
-static void write_many(int report_to, const void *arg)
+static void write_packets(int report_to, const void *arg)
 {
 	const struct kind_job *job = arg;
 	int fd = open_own(job->fd, O_WRONLY, O_DIRECT);
 
 	for (int i = 0; i < EACH; i++) {
-		ssize_t len = size_of(job->fill - 'a', i);
+		ssize_t len = size_of_packet(job->fill - 'a', i);
 
-		if (put(fd, job->fill, len) != len)
+		if (write_filled(fd, job->fill, len) != len)
 			_exit(KSFT_FAIL);
 	}
 	report(report_to, EACH);
 }
 
-TEST_F(packets, of_several_writers_never_mix)
+TEST_F(packets, packets_of_several_writers_stay_whole)
 {
 	struct child writers[WRITERS];
 	int seen[WRITERS] = {};
@@ -398,7 +398,7 @@ TEST_F(packets, of_several_writers_never_mix)
 	for (int i = 0; i < WRITERS; i++) {
 		struct kind_job job = { .fd = self->w, .fill = 'a' + i };
 
-		writers[i] = start_heir(_metadata, write_many, &job);
+		writers[i] = start_heir(_metadata, write_packets, &job);
 	}
 	for (int i = 0; i < WRITERS * EACH; i++) {
 		ssize_t n;
@@ -408,8 +408,8 @@ TEST_F(packets, of_several_writers_never_mix)
 		n = read(self->r, big_buffer(), ENOUGH);
 		who = big_buffer()[0] - 'a';
 		ASSERT_TRUE(who >= 0 && who < WRITERS);
-		ASSERT_EQ(size_of(who, seen[who]), n);
-		ASSERT_TRUE(is_all(big_buffer(), 'a' + who, n));
+		ASSERT_EQ(size_of_packet(who, seen[who]), n);
+		ASSERT_TRUE(is_filled_with(big_buffer(), 'a' + who, n));
 		seen[who]++;
 	}
 	for (int i = 0; i < WRITERS; i++)
@@ -417,16 +417,16 @@ TEST_F(packets, of_several_writers_never_mix)
 	expect_empty(_metadata, self->r);
 }
 
-/* Who writes packets, and when */
+/* Which files write packets, and when */
 
-TEST_F(packets, are_the_business_of_writers)
+TEST_F(packets, o_direct_is_set_at_writing_end)
 {
 	EXPECT_EQ(O_DIRECT, fcntl(self->w, F_GETFL) & O_DIRECT);
 	if (variant->kind != DEVICE)
 		EXPECT_EQ(0, fcntl(self->r, F_GETFL) & O_DIRECT);
 }
 
-TEST_F(packets, begin_and_end_with_the_flag)
+TEST_F(packets, fcntl_o_direct_switches_packets_on_and_off)
 {
 	ASSERT_EQ(0, fcntl(self->w, F_SETFL, O_NONBLOCK));
 	EXPECT_EQ(0, fcntl(self->w, F_GETFL) & O_DIRECT);
@@ -448,7 +448,7 @@ TEST_F(packets, begin_and_end_with_the_flag)
 	expect_empty(_metadata, self->r);
 }
 
-TEST_F(packets, are_not_made_by_a_reader_that_has_the_flag)
+TEST_F(packets, o_direct_at_reading_end_makes_no_packets)
 {
 	ASSERT_EQ(0, fcntl(self->w, F_SETFL, O_NONBLOCK));
 	ASSERT_EQ(0, fcntl(self->r, F_SETFL, O_NONBLOCK | O_DIRECT));
@@ -458,7 +458,7 @@ TEST_F(packets, are_not_made_by_a_reader_that_has_the_flag)
 	expect_next(_metadata, self->r, 'a', 4);
 }
 
-TEST_F(packets, are_packets_to_a_reader_that_has_no_flag)
+TEST_F(packets, reader_without_o_direct_reads_packets)
 {
 	ASSERT_EQ(0, fcntl(self->r, F_SETFL, O_NONBLOCK));
 	ASSERT_EQ(3, write(self->w, "aaa", 3));
@@ -467,9 +467,9 @@ TEST_F(packets, are_packets_to_a_reader_that_has_no_flag)
 	expect_next(_metadata, self->r, 'b', 3);
 }
 
-TEST_F(packets, keep_apart_from_a_stream_that_follows)
+TEST_F(packets, packet_is_not_merged_with_stream_after_it)
 {
-	int stream = plain(_metadata, self->w);
+	int stream = open_stream_writer(_metadata, self->w);
 
 	ASSERT_EQ(3, write(self->w, "aaa", 3));
 	ASSERT_EQ(3, write(stream, "bbb", 3));
@@ -480,12 +480,12 @@ TEST_F(packets, keep_apart_from_a_stream_that_follows)
 }
 
 /*
- * A meant difference: pipe(2) puts a packet that fits into the last page of the stream before it,
- * and it is none; else a read goes on from the stream into the packet, and discards its rest.
+ * Deliberately different: a pipe(2) merges a packet that fits into the last page of the stream
+ * before it. Otherwise one read continues from the stream into the packet and discards its rest.
  */
-TEST_F(packets, end_a_stream_before_them)
+TEST_F(packets, packet_is_not_merged_with_stream_before_it)
 {
-	int stream = plain(_metadata, self->w);
+	int stream = open_stream_writer(_metadata, self->w);
 
 	ASSERT_EQ(3, write(stream, "aaa", 3));
 	ASSERT_EQ(3, write(self->w, "bbb", 3));
@@ -498,25 +498,25 @@ TEST_F(packets, end_a_stream_before_them)
 	}
 	expect_empty(_metadata, self->r);
 
-	ASSERT_EQ(PIPE_BUF, put(stream, 'a', PIPE_BUF));
+	ASSERT_EQ(PIPE_BUF, write_filled(stream, 'a', PIPE_BUF));
 	ASSERT_EQ(3, write(self->w, "bbb", 3));
 	if (variant->kind == PIPE_2) {
 		EXPECT_EQ(PIPE_BUF + 1, read(self->r, big_buffer(), PIPE_BUF + 1));
 		EXPECT_EQ('b', big_buffer()[PIPE_BUF]);
 	} else {
 		EXPECT_EQ(PIPE_BUF, read(self->r, big_buffer(), PIPE_BUF + 1));
-		EXPECT_TRUE(is_all(big_buffer(), 'a', PIPE_BUF));
+		EXPECT_TRUE(is_filled_with(big_buffer(), 'a', PIPE_BUF));
 		expect_next(_metadata, self->r, 'b', 3);
 	}
 	expect_empty(_metadata, self->r);
 }
 
-/* A read that finds only a part of the stream leaves the packet to another. */
-TEST_F(packets, are_not_reached_by_reads_of_the_stream_before_them)
+/* A read that the stream satisfies in full does not touch the packet behind it. */
+TEST_F(packets, short_read_of_stream_leaves_packet_after_it)
 {
-	int stream = plain(_metadata, self->w);
+	int stream = open_stream_writer(_metadata, self->w);
 
-	ASSERT_EQ(PIPE_BUF, put(stream, 'a', PIPE_BUF));
+	ASSERT_EQ(PIPE_BUF, write_filled(stream, 'a', PIPE_BUF));
 	ASSERT_EQ(3, write(self->w, "bbb", 3));
 	EXPECT_EQ(PIPE_BUF - 1, read(self->r, big_buffer(), PIPE_BUF - 1));
 	EXPECT_EQ(1, read(self->r, big_buffer(), 1));
@@ -525,18 +525,18 @@ TEST_F(packets, are_not_reached_by_reads_of_the_stream_before_them)
 }
 
 /*
- * By splice. A meant difference: from pipe(2) to pipe(2), they go as many at once as fit, and are
- * still packets there.
+ * splice. Deliberately different: between two pipe(2)s, one call moves as many packets as fit, and
+ * they are still packets.
  */
 
-TEST_F(packets, are_spliced_one_by_one)
+TEST_F(packets, splice_moves_one_packet)
 {
 	int r, w;
 
 	make_pipe(_metadata, PIPE_2, O_NONBLOCK, &r, &w);
-	ASSERT_EQ(5, put(self->w, 'a', 5));
-	ASSERT_EQ(PIPE_BUF, put(self->w, 'b', PIPE_BUF));
-	ASSERT_EQ(100, put(self->w, 'c', 100));
+	ASSERT_EQ(5, write_filled(self->w, 'a', 5));
+	ASSERT_EQ(PIPE_BUF, write_filled(self->w, 'b', PIPE_BUF));
+	ASSERT_EQ(100, write_filled(self->w, 'c', 100));
 	if (variant->kind == PIPE_2) {
 		EXPECT_EQ(105 + PIPE_BUF, splice(self->r, NULL, w, NULL, ENOUGH, 0));
 		expect_next(_metadata, r, 'a', 5);
@@ -544,24 +544,24 @@ TEST_F(packets, are_spliced_one_by_one)
 	}
 	EXPECT_EQ(5, splice(self->r, NULL, w, NULL, ENOUGH, 0));
 	EXPECT_EQ(PIPE_BUF, splice(self->r, NULL, w, NULL, ENOUGH, 0));
-	/* The rest is discarded, as when it is read. */
+	/* The rest of the packet is discarded, as with read(2). */
 	EXPECT_EQ(10, splice(self->r, NULL, w, NULL, 10, 0));
 	expect_empty(_metadata, self->r);
 	EXPECT_EQ(15 + PIPE_BUF, read(r, big_buffer(), ENOUGH));
-	EXPECT_TRUE(is_all(big_buffer(), 'a', 5));
-	EXPECT_TRUE(is_all(big_buffer() + 5, 'b', PIPE_BUF));
-	EXPECT_TRUE(is_all(big_buffer() + 5 + PIPE_BUF, 'c', 10));
+	EXPECT_TRUE(is_filled_with(big_buffer(), 'a', 5));
+	EXPECT_TRUE(is_filled_with(big_buffer() + 5, 'b', PIPE_BUF));
+	EXPECT_TRUE(is_filled_with(big_buffer() + 5 + PIPE_BUF, 'c', 10));
 }
 
-/* Though it lies in two pages of the ring. */
-TEST_F(packets, are_spliced_whole_into_the_last_slot)
+/* The packet lies in two pages of the ring, but takes one slot of the pipe(2). */
+TEST_F(packets, splice_moves_whole_packet_into_last_slot)
 {
 	int r, w;
 
 	make_pipe(_metadata, PIPE_2, O_NONBLOCK, &r, &w);
 	fill_pipe(_metadata, w);
 	take(_metadata, r, PIPE_BUF);
-	ASSERT_EQ(PIPE_BUF - 100, put(self->w, 'a', PIPE_BUF - 100));
+	ASSERT_EQ(PIPE_BUF - 100, write_filled(self->w, 'a', PIPE_BUF - 100));
 	put_pattern(big_buffer(), 0, 1000);
 	ASSERT_EQ(1000, write(self->w, big_buffer(), 1000));
 	expect_next(_metadata, self->r, 'a', PIPE_BUF - 100);
@@ -572,8 +572,8 @@ TEST_F(packets, are_spliced_whole_into_the_last_slot)
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, 1000));
 }
 
-/* A meant difference: between pipe(2)s, they would be what they were before. */
-TEST_F(packets, are_what_is_spliced_in)
+/* Deliberately different: between two pipe(2)s, what was no packet stays no packet. */
+TEST_F(packets, splice_into_pipe_makes_packets)
 {
 	int r, w;
 
@@ -592,10 +592,10 @@ TEST_F(packets, are_what_is_spliced_in)
 	expect_empty(_metadata, self->r);
 }
 
-/* Bad memory */
+/* Bad buffers */
 
-/* Good bytes, and then nothing that is mapped. */
-static unsigned char *before_a_hole(struct __test_metadata *_metadata, int good)
+/* So many mapped bytes before an unmapped page. */
+static unsigned char *map_before_hole(struct __test_metadata *_metadata, int good)
 {
 	unsigned char *map = map_pages(_metadata, 3, PROT_READ | PROT_WRITE);
 
@@ -603,110 +603,110 @@ static unsigned char *before_a_hole(struct __test_metadata *_metadata, int good)
 	return map + 2 * page_size() - good;
 }
 
-TEST_F(packets, stay_whole_when_a_read_faults)
+TEST_F(packets, faulting_read_leaves_packet_whole)
 {
-	ASSERT_EQ(100, put(self->w, 'a', 100));
-	ASSERT_EQ(5, put(self->w, 'b', 5));
-	EXPECT_EQ(-1, read(self->r, before_a_hole(_metadata, 0), 50));
+	ASSERT_EQ(100, write_filled(self->w, 'a', 100));
+	ASSERT_EQ(5, write_filled(self->w, 'b', 5));
+	EXPECT_EQ(-1, read(self->r, map_before_hole(_metadata, 0), 50));
 	EXPECT_EQ(EFAULT, errno);
-	EXPECT_EQ(-1, read(self->r, before_a_hole(_metadata, 30), 100));
+	EXPECT_EQ(-1, read(self->r, map_before_hole(_metadata, 30), 100));
 	EXPECT_EQ(EFAULT, errno);
-	EXPECT_EQ(-1, read(self->r, before_a_hole(_metadata, 30), 50));
+	EXPECT_EQ(-1, read(self->r, map_before_hole(_metadata, 30), 50));
 	EXPECT_EQ(EFAULT, errno);
 	EXPECT_EQ(105, bytes_in(self->r));
 	expect_next(_metadata, self->r, 'a', 100);
 	expect_next(_metadata, self->r, 'b', 5);
 }
 
-TEST_F(packets, need_no_more_memory_than_they_fill)
+TEST_F(packets, read_needs_memory_only_for_packet)
 {
-	ASSERT_EQ(30, put(self->w, 'a', 30));
-	EXPECT_EQ(30, read(self->r, before_a_hole(_metadata, 30), 100));
+	ASSERT_EQ(30, write_filled(self->w, 'a', 30));
+	EXPECT_EQ(30, read(self->r, map_before_hole(_metadata, 30), 100));
 	expect_empty(_metadata, self->r);
 }
 
-TEST_F(packets, are_not_begun_by_a_write_that_faults)
+TEST_F(packets, faulting_write_makes_no_packet)
 {
-	EXPECT_EQ(-1, write(self->w, before_a_hole(_metadata, 30), 50));
+	EXPECT_EQ(-1, write(self->w, map_before_hole(_metadata, 30), 50));
 	EXPECT_EQ(EFAULT, errno);
 	expect_empty(_metadata, self->r);
 	/* The first packet is good, and the second is not. */
-	EXPECT_EQ(PIPE_BUF, write(self->w, before_a_hole(_metadata, 5000), 6000));
+	EXPECT_EQ(PIPE_BUF, write(self->w, map_before_hole(_metadata, 5000), 6000));
 	EXPECT_EQ(PIPE_BUF, read(self->r, big_buffer(), ENOUGH));
 	expect_empty(_metadata, self->r);
 	EXPECT_EQ(self->slots, fill_with_packets(self->w, 1));
 }
 
-/* In a pipe whose size changes */
+/* Resizing */
 
-/* It holds a packet, 'x', of one byte. */
-FIXTURE(packets_in_a_pipe)
+/* A pipe of 16 pages that holds one packet, 'x', of one byte. */
+FIXTURE(resized_packets)
 {
 	int r;
 	int w;
 };
 
-FIXTURE_VARIANT(packets_in_a_pipe)
+FIXTURE_VARIANT(resized_packets)
 {
 	enum kind kind;
 };
 
-FIXTURE_VARIANT_ADD(packets_in_a_pipe, private) { .kind = PRIVATE, };
-FIXTURE_VARIANT_ADD(packets_in_a_pipe, of_pipe_2) { .kind = PIPE_2, };
+FIXTURE_VARIANT_ADD(resized_packets, private_pipe) { .kind = PRIVATE, };
+FIXTURE_VARIANT_ADD(resized_packets, pipe_2) { .kind = PIPE_2, };
 
-FIXTURE_SETUP(packets_in_a_pipe)
+FIXTURE_SETUP(resized_packets)
 {
 	set_the_stage(_metadata);
 	make_pipe(_metadata, variant->kind, O_NONBLOCK | O_DIRECT, &self->r, &self->w);
 	ASSERT_EQ(16 * PIPE_BUF, resize(self->r, variant->kind, 16 * PIPE_BUF));
-	/* An empty ring would begin anew. Packets behind this one wrap, and so do their bytes. */
+	/* Near the end of the ring, so that the packets behind it wrap, and so do their bytes. */
 	for (int i = 0; i < 14; i++)
-		ASSERT_EQ(PIPE_BUF - 5, put(self->w, 'w', PIPE_BUF - 5));
-	ASSERT_EQ(1, put(self->w, 'x', 1));
+		ASSERT_EQ(PIPE_BUF - 5, write_filled(self->w, 'w', PIPE_BUF - 5));
+	ASSERT_EQ(1, write_filled(self->w, 'x', 1));
 	for (int i = 0; i < 14; i++)
 		expect_next(_metadata, self->r, 'w', PIPE_BUF - 5);
 }
 
-FIXTURE_TEARDOWN(packets_in_a_pipe)
+FIXTURE_TEARDOWN(resized_packets)
 {
 	clear_the_stage(_metadata);
 }
 
-TEST_F(packets_in_a_pipe, keep_their_bounds_when_it_grows_and_shrinks)
+TEST_F(resized_packets, resize_keeps_packet_boundaries)
 {
 	const ssize_t sizes[] = { 300, PIPE_BUF, 2 };
 	const ssize_t capacities[] = { 32 * PIPE_BUF, 4 * PIPE_BUF, 64 * PIPE_BUF };
 
 	for (int i = 0; i < 3; i++) {
 		for (int j = 0; j < 3; j++)
-			ASSERT_EQ(sizes[j], put(self->w, 'a' + j, sizes[j]));
+			ASSERT_EQ(sizes[j], write_filled(self->w, 'a' + j, sizes[j]));
 		EXPECT_EQ(capacities[i], resize(self->w, variant->kind, capacities[i]));
 		EXPECT_EQ(303 + PIPE_BUF, bytes_in(self->r));
 		expect_next(_metadata, self->r, 'x', 1);
 		for (int j = 0; j < 3; j++)
 			expect_next(_metadata, self->r, 'a' + j, sizes[j]);
 		expect_empty(_metadata, self->r);
-		ASSERT_EQ(1, put(self->w, 'x', 1));
+		ASSERT_EQ(1, write_filled(self->w, 'x', 1));
 	}
 }
 
-TEST_F(packets_in_a_pipe, keep_it_from_shrinking_below_them)
+TEST_F(resized_packets, shrink_below_packet_count_gives_ebusy)
 {
-	ASSERT_EQ(1, put(self->w, 'a', 1));
-	ASSERT_EQ(1, put(self->w, 'b', 1));
+	ASSERT_EQ(1, write_filled(self->w, 'a', 1));
+	ASSERT_EQ(1, write_filled(self->w, 'b', 1));
 	EXPECT_EQ(-1, resize(self->w, variant->kind, 2 * PIPE_BUF));
 	EXPECT_EQ(EBUSY, errno);
 	EXPECT_EQ(16 * PIPE_BUF, capacity_of_kind(self->w, variant->kind));
 	EXPECT_EQ(4 * PIPE_BUF, resize(self->w, variant->kind, 4 * PIPE_BUF));
-	ASSERT_EQ(1, put(self->w, 'c', 1));
-	expect_eagain(_metadata, put(self->w, 'd', 1));
+	ASSERT_EQ(1, write_filled(self->w, 'c', 1));
+	expect_eagain(_metadata, write_filled(self->w, 'd', 1));
 	expect_next(_metadata, self->r, 'x', 1);
 	for (int i = 0; i < 3; i++)
 		expect_next(_metadata, self->r, 'a' + i, 1);
 	expect_empty(_metadata, self->r);
 }
 
-TEST_F(packets_in_a_pipe, are_more_when_it_has_grown)
+TEST_F(resized_packets, grown_pipe_holds_more_packets)
 {
 	ASSERT_EQ(15, fill_with_packets(self->w, 1));
 	EXPECT_EQ(32 * PIPE_BUF, resize(self->w, variant->kind, 32 * PIPE_BUF));
@@ -717,7 +717,7 @@ TEST_F(packets_in_a_pipe, are_more_when_it_has_grown)
 		expect_next(_metadata, self->r, 'a' + (i < 15 ? i : i - 15), 1);
 }
 
-TEST_F(packets_in_a_pipe, go_in_from_sleeping_writers_when_it_has_grown)
+TEST_F(resized_packets, growing_pipe_wakes_all_writers)
 {
 	struct child writers[2];
 
@@ -730,49 +730,49 @@ TEST_F(packets_in_a_pipe, go_in_from_sleeping_writers_when_it_has_grown)
 	EXPECT_EQ(18, bytes_in(self->r));
 }
 
-/* In a pipe whose capacity is no number of pages, which pipe(2) does not have */
+/* Capacities that are not a number of pages, which pipe(2) does not have. At first, 128 bytes. */
 
-FIXTURE(packets_in_a_small_pipe)
+FIXTURE(packets_of_any_capacity)
 {
 	int r;
 	int w;
 };
 
-FIXTURE_SETUP(packets_in_a_small_pipe)
+FIXTURE_SETUP(packets_of_any_capacity)
 {
 	set_the_stage(_metadata);
 	make_private(_metadata, O_NONBLOCK | O_DIRECT, 128, &self->r, &self->w);
 }
 
-FIXTURE_TEARDOWN(packets_in_a_small_pipe)
+FIXTURE_TEARDOWN(packets_of_any_capacity)
 {
 	clear_the_stage(_metadata);
 }
 
-TEST_F(packets_in_a_small_pipe, are_one_at_a_time)
+TEST_F(packets_of_any_capacity, pipe_smaller_than_page_holds_one_packet)
 {
-	int stream = plain(_metadata, self->w);
+	int stream = open_stream_writer(_metadata, self->w);
 
 	for (int i = 0; i < 40; i++) {
-		ASSERT_EQ(10, put(self->w, 'a' + i % 26, 10));
+		ASSERT_EQ(10, write_filled(self->w, 'a' + i % 26, 10));
 		EXPECT_EQ(0, poll_now(self->w, POLLOUT));
-		expect_eagain(_metadata, put(self->w, 'x', 1));
-		expect_eagain(_metadata, put(stream, 'x', 1));
+		expect_eagain(_metadata, write_filled(self->w, 'x', 1));
+		expect_eagain(_metadata, write_filled(stream, 'x', 1));
 		expect_next(_metadata, self->r, 'a' + i % 26, 10);
 		EXPECT_EQ(POLLOUT, poll_now(self->w, POLLOUT));
 	}
 }
 
-TEST_F(packets_in_a_small_pipe, hold_as_much_as_it_does)
+TEST_F(packets_of_any_capacity, packet_holds_up_to_capacity)
 {
-	ASSERT_EQ(128, put(self->w, 'a', 128));
+	ASSERT_EQ(128, write_filled(self->w, 'a', 128));
 	expect_next(_metadata, self->r, 'a', 128);
-	EXPECT_EQ(128, put(self->w, 'b', 129));
+	EXPECT_EQ(128, write_filled(self->w, 'b', 129));
 	expect_next(_metadata, self->r, 'b', 128);
 	expect_empty(_metadata, self->r);
 }
 
-TEST_F(packets_in_a_small_pipe, are_cut_from_a_larger_write_that_waits)
+TEST_F(packets_of_any_capacity, blocking_large_write_is_cut_into_packets)
 {
 	struct child writer = start_writing(_metadata, self->w, O_DIRECT, 'a', 300);
 	const ssize_t sizes[] = { 128, 128, 44 };
@@ -784,28 +784,28 @@ TEST_F(packets_in_a_small_pipe, are_cut_from_a_larger_write_that_waits)
 	EXPECT_EQ(300, result_of(_metadata, &writer).ret);
 }
 
-TEST_F(packets_in_a_small_pipe, fit_in_whole_or_not_at_all)
+TEST_F(packets_of_any_capacity, packet_is_written_whole_or_not_at_all)
 {
 	ASSERT_EQ(5000, resize(self->w, PRIVATE, 5000));
-	ASSERT_EQ(PIPE_BUF, put(self->w, 'a', PIPE_BUF));
+	ASSERT_EQ(PIPE_BUF, write_filled(self->w, 'a', PIPE_BUF));
 	EXPECT_EQ(0, poll_now(self->w, POLLOUT));
-	expect_eagain(_metadata, put(self->w, 'x', 5001 - PIPE_BUF));
+	expect_eagain(_metadata, write_filled(self->w, 'x', 5001 - PIPE_BUF));
 	EXPECT_EQ(PIPE_BUF, bytes_in(self->r));
-	EXPECT_EQ(5000 - PIPE_BUF, put(self->w, 'b', 5000 - PIPE_BUF));
+	EXPECT_EQ(5000 - PIPE_BUF, write_filled(self->w, 'b', 5000 - PIPE_BUF));
 	expect_next(_metadata, self->r, 'a', PIPE_BUF);
 	expect_next(_metadata, self->r, 'b', 5000 - PIPE_BUF);
 	/* 5000 bytes need two pages. */
 	EXPECT_EQ(2, fill_with_packets(self->w, 1));
 }
 
-TEST_F(packets_in_a_small_pipe, keep_it_from_shrinking_below_their_bytes)
+TEST_F(packets_of_any_capacity, shrink_below_packet_bytes_gives_ebusy)
 {
 	ASSERT_EQ(5 * PIPE_BUF, resize(self->w, PRIVATE, 5 * PIPE_BUF));
 	for (int i = 0; i < 3; i++)
-		ASSERT_EQ(1000, put(self->w, 'a' + i, 1000));
+		ASSERT_EQ(1000, write_filled(self->w, 'a' + i, 1000));
 	EXPECT_EQ(-1, resize(self->w, PRIVATE, 2999));
 	EXPECT_EQ(EBUSY, errno);
-	/* The bytes fit in one page, but three packets want as many. */
+	/* The bytes fit in one page, but three packets need three. */
 	EXPECT_EQ(-1, resize(self->w, PRIVATE, 3000));
 	EXPECT_EQ(EBUSY, errno);
 	EXPECT_EQ(2 * PIPE_BUF + 1, resize(self->w, PRIVATE, 2 * PIPE_BUF + 1));
@@ -813,8 +813,8 @@ TEST_F(packets_in_a_small_pipe, keep_it_from_shrinking_below_their_bytes)
 		expect_next(_metadata, self->r, 'a' + i, 1000);
 }
 
-/* Where a write waits for its reader, what a packet's reader discards is taken as well. */
-TEST_F(packets_in_a_small_pipe, are_taken_from_a_rendezvous_whatever_becomes_of_their_rest)
+/* With rendezvous, the bytes that a short read discards count as read. */
+TEST_F(packets_of_any_capacity, short_read_completes_rendezvous_of_packet)
 {
 	struct child writer;
 
@@ -825,7 +825,7 @@ TEST_F(packets_in_a_small_pipe, are_taken_from_a_rendezvous_whatever_becomes_of_
 	expect_empty(_metadata, self->r);
 }
 
-TEST_F(packets_in_a_small_pipe, that_nobody_took_from_a_rendezvous_are_taken_back)
+TEST_F(packets_of_any_capacity, interrupted_rendezvous_removes_unread_packet)
 {
 	struct child writer;
 
@@ -837,9 +837,9 @@ TEST_F(packets_in_a_small_pipe, that_nobody_took_from_a_rendezvous_are_taken_bac
 	kill(writer.pid, SIGUSR1);
 	EXPECT_EQ(128, result_of(_metadata, &writer).ret);
 	expect_empty(_metadata, self->r);
-	/* Its slot is free. */
+	/* The slot of the removed packet is free. */
 	EXPECT_EQ(POLLOUT, poll_now(self->w, POLLOUT));
-	EXPECT_EQ(5, put(self->w, 'b', 5));
+	EXPECT_EQ(5, write_filled(self->w, 'b', 5));
 	EXPECT_EQ(3, read(self->r, big_buffer(), 3));
 	expect_empty(_metadata, self->r);
 }
