@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which page is where: what is spliced out of a pipe, whole pages of it, moves and is not copied.
- * The kernel's trace of its page allocator tells: what comes free when the bytes are read at last
- * is what the pipe had before they were spliced. If they had been copied, it would be what was
- * allocated while they were spliced. It also tells that the name of a pipe, which the kernel may
- * ask for where nobody may sleep, takes no memory.
+ * Splicing whole pages out of a pipe moves the pages instead of copying their bytes. The trace
+ * events of the page allocator show it: the pages freed when the spliced bytes are read are those
+ * that the pipe allocated when the bytes were written. If splice(2) had copied, they would be pages
+ * that were allocated during the splice.
  *
- * Needs a kernel with tracing, as those of distributions are.
+ * The trace also shows that the name of a pipe is made without allocating memory: the kernel may
+ * ask for it in atomic context.
+ *
+ * Needs a kernel with tracing; those of distributions have it.
  */
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -15,34 +17,34 @@
 #define TRACEFS "/sys/kernel/tracing"
 #define INSTANCE TRACEFS "/instances/mini_pipe"
 
-/* Between what is done before the splice, for the splice, for reading the bytes, and then. */
+/* Written to the trace between the phases. */
 #define MARK "mini_pipe: next"
 
 #define PAGE ((ssize_t)PIPE_BUF)
 
 /* All ends are non-blocking. */
-struct route {
+struct pipes {
 	int r;
 	int w;
-	int way_out;	/* a pipe(2) */
-	int way_in;
+	int out_r;	/* the pipe(2) that is spliced into */
+	int out_w;
 };
 
 FIXTURE(pages)
 {
-	struct route route;
+	struct pipes pipes;
 };
 
 FIXTURE_VARIANT(pages)
 {
 	enum kind kind;
-	int of_four;	/* of which the first and the last have other bytes, too */
+	int moved;	/* pages, when the first and the last are only partly spliced */
 };
 
-FIXTURE_VARIANT_ADD(pages, of_a_private_pipe) { .kind = PRIVATE, .of_four = 2, };
-FIXTURE_VARIANT_ADD(pages, of_pipe_2) { .kind = PIPE_2, .of_four = 4, };
+FIXTURE_VARIANT_ADD(pages, private_pipe) { .kind = PRIVATE, .moved = 2, };
+FIXTURE_VARIANT_ADD(pages, pipe_2) { .kind = PIPE_2, .moved = 4, };
 
-static void tell(struct __test_metadata *_metadata, const char *file, const char *text)
+static void write_tracefs(struct __test_metadata *_metadata, const char *file, const char *text)
 {
 	char path[128];
 	int fd;
@@ -56,7 +58,7 @@ static void tell(struct __test_metadata *_metadata, const char *file, const char
 	close(fd);
 }
 
-/* From here on, the pages that this process allocates and frees are traced, in their order. */
+/* From here on, the kernel traces the pages that this process allocates and frees, in order. */
 static void start_tracing(struct __test_metadata *_metadata)
 {
 	char pid[16];
@@ -65,21 +67,21 @@ static void start_tracing(struct __test_metadata *_metadata)
 		ASSERT_EQ(0, mount("tracefs", TRACEFS, "tracefs", 0, NULL));
 	ASSERT_EQ(0, mkdir(INSTANCE, 0700));
 	snprintf(pid, sizeof(pid), "%d", getpid());
-	tell(_metadata, "set_event_pid", pid);
-	tell(_metadata, "trace_clock", "counter");
-	tell(_metadata, "events/kmem/mm_page_alloc/enable", "1");
-	tell(_metadata, "events/kmem/mm_page_free/enable", "1");
+	write_tracefs(_metadata, "set_event_pid", pid);
+	write_tracefs(_metadata, "trace_clock", "counter");
+	write_tracefs(_metadata, "events/kmem/mm_page_alloc/enable", "1");
+	write_tracefs(_metadata, "events/kmem/mm_page_free/enable", "1");
 }
 
 FIXTURE_SETUP(pages)
 {
-	struct route *route = &self->route;
+	struct pipes *pipes = &self->pipes;
 
 	set_the_stage(_metadata);
-	make_pipe(_metadata, PIPE_2, O_NONBLOCK, &route->way_out, &route->way_in);
+	make_pipe(_metadata, PIPE_2, O_NONBLOCK, &pipes->out_r, &pipes->out_w);
 	rmdir(INSTANCE);
 	start_tracing(_metadata);
-	make_pipe(_metadata, variant->kind, O_NONBLOCK, &route->r, &route->w);
+	make_pipe(_metadata, variant->kind, O_NONBLOCK, &pipes->r, &pipes->w);
 }
 
 FIXTURE_TEARDOWN(pages)
@@ -88,38 +90,38 @@ FIXTURE_TEARDOWN(pages)
 	rmdir(INSTANCE);
 }
 
-enum doing {
+enum phase {
 	WRITING,
 	SPLICING,
 	READING,
 	DONE,
 };
 
-/* Pages that are allocated, and not freed again. */
-struct held {
+/* Pages that were allocated and not yet freed. */
+struct live_pages {
 	unsigned long pages[4096];
 	int count;
 };
 
-/* They come alone or in blocks, which are freed page by page. */
-static void add_to(struct held *held, unsigned long page, unsigned long order)
+/* A block of 2^order pages, which may be freed page by page. */
+static void add_pages(struct live_pages *live, unsigned long page, unsigned long order)
 {
-	for (int i = 0; i < 1 << order && held->count < (int)ARRAY_SIZE(held->pages); i++)
-		held->pages[held->count++] = page + i;
+	for (int i = 0; i < 1 << order && live->count < (int)ARRAY_SIZE(live->pages); i++)
+		live->pages[live->count++] = page + i;
 }
 
-static bool remove_from(struct held *held, unsigned long page)
+static bool remove_page(struct live_pages *live, unsigned long page)
 {
-	for (int i = 0; i < held->count; i++) {
-		if (held->pages[i] == page) {
-			held->pages[i] = held->pages[--held->count];
+	for (int i = 0; i < live->count; i++) {
+		if (live->pages[i] == page) {
+			live->pages[i] = live->pages[--live->count];
 			return true;
 		}
 	}
 	return false;
 }
 
-/* What stands behind that name in a line of the trace. */
+/* The number behind that name in a line of the trace. */
 static unsigned long number_in(const char *line, const char *name)
 {
 	const char *found = strstr(line, name);
@@ -128,11 +130,11 @@ static unsigned long number_in(const char *line, const char *name)
 }
 
 /* How many pages were allocated while writing, and freed while reading. */
-static int count_moved(struct __test_metadata *_metadata)
+static int count_freed_while_reading(struct __test_metadata *_metadata)
 {
 	FILE *trace = fopen(INSTANCE "/trace", "r");
-	struct held held = { .count = 0 };
-	enum doing doing = WRITING;
+	struct live_pages live = { .count = 0 };
+	enum phase phase = WRITING;
 	char line[512];
 	int count = 0;
 
@@ -141,56 +143,56 @@ static int count_moved(struct __test_metadata *_metadata)
 		unsigned long page = number_in(line, "pfn=");
 
 		if (strstr(line, MARK))
-			doing++;
-		else if (strstr(line, "mm_page_free:") && remove_from(&held, page))
-			count += doing == READING;
-		else if (strstr(line, "mm_page_alloc:") && doing == WRITING)
-			add_to(&held, page, number_in(line, "order="));
+			phase++;
+		else if (strstr(line, "mm_page_free:") && remove_page(&live, page))
+			count += phase == READING;
+		else if (strstr(line, "mm_page_alloc:") && phase == WRITING)
+			add_pages(&live, page, number_in(line, "order="));
 	}
 	fclose(trace);
-	EXPECT_EQ(DONE, doing);
+	EXPECT_EQ(DONE, phase);
 	return count;
 }
 
-/* How many of its pages leave the pipe when so many bytes are spliced, behind those before. */
-static int moved(struct __test_metadata *_metadata, const struct route *route, ssize_t before,
-		 ssize_t len)
+/* Splices len bytes that begin at the offset before, and counts the pages that moved. */
+static int count_moved_pages(struct __test_metadata *_metadata, const struct pipes *pipes,
+			     ssize_t before, ssize_t len)
 {
-	put_in(_metadata, route->w, before + len);
-	take(_metadata, route->r, before);
-	tell(_metadata, "trace_marker", MARK);
+	put_in(_metadata, pipes->w, before + len);
+	take(_metadata, pipes->r, before);
+	write_tracefs(_metadata, "trace_marker", MARK);
 	for (ssize_t left = len, n; left; left -= n) {
-		n = splice(route->r, NULL, route->way_in, NULL, left, 0);
+		n = splice(pipes->r, NULL, pipes->out_w, NULL, left, 0);
 		ASSERT_LT(0, n);
 	}
-	tell(_metadata, "trace_marker", MARK);
-	ASSERT_EQ(len, drain_pipe(_metadata, route->way_out));
+	write_tracefs(_metadata, "trace_marker", MARK);
+	ASSERT_EQ(len, drain_pipe(_metadata, pipes->out_r));
 	ASSERT_TRUE(is_pattern(big_buffer(), before, len));
-	/* A pipe(2) keeps a few for itself. */
-	close(route->way_out);
-	close(route->way_in);
-	tell(_metadata, "trace_marker", MARK);
-	return count_moved(_metadata);
+	/* A pipe(2) caches a few free pages; closing it frees them. */
+	close(pipes->out_r);
+	close(pipes->out_w);
+	write_tracefs(_metadata, "trace_marker", MARK);
+	return count_freed_while_reading(_metadata);
 }
 
-TEST_F(pages, that_are_whole_move)
+TEST_F(pages, splice_moves_whole_pages)
 {
-	EXPECT_EQ(8, moved(_metadata, &self->route, 0, 8 * PAGE));
+	EXPECT_EQ(8, count_moved_pages(_metadata, &self->pipes, 0, 8 * PAGE));
 }
 
-TEST_F(pages, that_are_whole_move_from_among_those_that_are_not)
+TEST_F(pages, splice_moves_whole_pages_between_partial_ones)
 {
-	EXPECT_EQ(variant->of_four, moved(_metadata, &self->route, 100, 3 * PAGE));
+	EXPECT_EQ(variant->moved, count_moved_pages(_metadata, &self->pipes, 100, 3 * PAGE));
 }
 
-/* How often the kernel allocates memory while it tells the name of that descriptor. */
-static int allocations_for_the_name(struct __test_metadata *_metadata, int fd)
+/* How often the kernel allocates memory while it makes the name of that descriptor. */
+static int count_allocations_for_name(struct __test_metadata *_metadata, int fd)
 {
 	char name[64], line[512];
 	int count = 0;
 	FILE *trace;
 
-	tell(_metadata, "trace", "\n");
+	write_tracefs(_metadata, "trace", "\n");
 	name_of(getpid(), fd, name, sizeof(name));
 	trace = fopen(INSTANCE "/trace", "r");
 	ASSERT_NE(NULL, trace);
@@ -201,18 +203,18 @@ static int allocations_for_the_name(struct __test_metadata *_metadata, int fd)
 	return count;
 }
 
-TEST_F(pages, are_not_needed_to_tell_the_name)
+TEST_F(pages, reading_pipe_name_allocates_no_memory)
 {
 	int expected;
 
-	tell(_metadata, "events/kmem/kmalloc/enable", "1");
-	tell(_metadata, "events/kmem/kmem_cache_alloc/enable", "1");
-	/* The first time, more may be needed for /proc itself. */
-	allocations_for_the_name(_metadata, self->route.way_out);
-	allocations_for_the_name(_metadata, self->route.r);
-	expected = allocations_for_the_name(_metadata, self->route.way_out);
+	write_tracefs(_metadata, "events/kmem/kmalloc/enable", "1");
+	write_tracefs(_metadata, "events/kmem/kmem_cache_alloc/enable", "1");
+	/* The first time, /proc itself may allocate more. */
+	count_allocations_for_name(_metadata, self->pipes.out_r);
+	count_allocations_for_name(_metadata, self->pipes.r);
+	expected = count_allocations_for_name(_metadata, self->pipes.out_r);
 	EXPECT_LT(0, expected);
-	EXPECT_EQ(expected, allocations_for_the_name(_metadata, self->route.r));
+	EXPECT_EQ(expected, count_allocations_for_name(_metadata, self->pipes.r));
 }
 
 TEST_HARNESS_MAIN
