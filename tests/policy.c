@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The writing policy, and rendezvous: a write returns when its last byte has been taken, and what
- * it says was taken, was; nothing else of it is left in the pipe. module.c has the parameter.
+ * The write policy, and rendezvous: a write returns when a reader has read its last byte. If it
+ * returns earlier, its count is what was read, and its other bytes are removed from the pipe.
+ * module.c tests the module's parameter.
  */
 #include "variants.h"
 
@@ -9,7 +10,7 @@
 
 FIXTURE(policy)
 {
-	int fd;			/* neither end */
+	int fd;			/* opened for ioctl alone */
 	ssize_t capacity;
 };
 
@@ -24,7 +25,7 @@ FIXTURE_TEARDOWN(policy)
 	restore_the_stage(_metadata, self->fd, self->capacity);
 }
 
-TEST_F(policy, is_buffered_until_it_is_changed)
+TEST_F(policy, default_is_buffered)
 {
 	EXPECT_EQ(MINI_PIPE_BUFFERED, policy_of(self->fd));
 	EXPECT_EQ(0, set_policy(self->fd, MINI_PIPE_RENDEZVOUS));
@@ -33,7 +34,7 @@ TEST_F(policy, is_buffered_until_it_is_changed)
 	EXPECT_EQ(MINI_PIPE_BUFFERED, policy_of(self->fd));
 }
 
-TEST_F(policy, is_the_pipes_and_stays_when_nobody_has_it_open)
+TEST_F(policy, survives_last_close)
 {
 	ASSERT_EQ(0, set_policy(self->fd, MINI_PIPE_RENDEZVOUS));
 	close(self->fd);
@@ -41,7 +42,7 @@ TEST_F(policy, is_the_pipes_and_stays_when_nobody_has_it_open)
 	EXPECT_EQ(MINI_PIPE_RENDEZVOUS, policy_of(self->fd));
 }
 
-TEST_F(policy, is_one_that_there_is)
+TEST_F(policy, unknown_policy_gives_einval)
 {
 	static const unsigned long unknown[] = { 2, INT_MAX, UINT_MAX, 1UL << 32, -1UL };
 
@@ -65,7 +66,7 @@ static void expect_busy(struct __test_metadata *_metadata, int fd, bool busy)
 	EXPECT_EQ(busy ? is : other, policy_of(fd));
 }
 
-TEST_F(policy, is_not_changed_while_there_are_bytes)
+TEST_F(policy, change_gives_ebusy_while_pipe_holds_bytes)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 
@@ -77,7 +78,7 @@ TEST_F(policy, is_not_changed_while_there_are_bytes)
 	expect_busy(_metadata, self->fd, false);
 }
 
-TEST_F(policy, is_not_changed_while_a_reader_sleeps)
+TEST_F(policy, change_gives_ebusy_while_reader_sleeps)
 {
 	struct child reader = start_reader(_metadata, 1);
 
@@ -88,7 +89,7 @@ TEST_F(policy, is_not_changed_while_a_reader_sleeps)
 	expect_busy(_metadata, self->fd, false);
 }
 
-TEST_F(policy, is_not_changed_while_a_writer_sleeps)
+TEST_F(policy, change_gives_ebusy_while_writer_sleeps)
 {
 	struct child writer;
 
@@ -100,8 +101,8 @@ TEST_F(policy, is_not_changed_while_a_writer_sleeps)
 	expect_busy(_metadata, self->fd, false);
 }
 
-/* They have it open, but make no call that the policy is for. */
-TEST_F(policy, is_changed_while_others_have_it_open_or_poll)
+/* Only reads and writes keep the policy from being changed. */
+TEST_F(policy, can_change_while_others_have_it_open_or_poll)
 {
 	int both = open_pipe(_metadata, O_RDWR);
 	struct child poller = start_watch(_metadata, O_RDONLY, POLLIN);
@@ -112,7 +113,7 @@ TEST_F(policy, is_changed_while_others_have_it_open_or_poll)
 	EXPECT_EQ(POLLIN, result_of(_metadata, &poller).ret);
 }
 
-TEST_F(policy, of_a_private_pipe_is_its_own)
+TEST_F(policy, private_pipe_has_its_own_policy)
 {
 	struct ends ends;
 
@@ -125,7 +126,7 @@ TEST_F(policy, of_a_private_pipe_is_its_own)
 	EXPECT_EQ(MINI_PIPE_BUFFERED, policy_of(self->fd));
 }
 
-TEST_F(policy, of_a_private_pipe_may_be_rendezvous_too)
+TEST_F(policy, private_pipe_can_use_rendezvous)
 {
 	struct ends ends = private_pipe(_metadata, O_NONBLOCK, 0);
 	struct child writer;
@@ -142,7 +143,7 @@ TEST_F(policy, of_a_private_pipe_may_be_rendezvous_too)
 
 FIXTURE(rendezvous)
 {
-	int fd;			/* neither end */
+	int fd;			/* opened for ioctl alone */
 	ssize_t capacity;
 };
 
@@ -168,46 +169,47 @@ static struct child start_pattern_writer(struct __test_metadata *_metadata, ssiz
 	return writer;
 }
 
-static void take_pattern(struct __test_metadata *_metadata, int reader, ssize_t from, ssize_t len)
+static void read_pattern(struct __test_metadata *_metadata, int reader, ssize_t from, ssize_t len)
 {
 	take(_metadata, reader, len);
 	EXPECT_TRUE(is_pattern(big_buffer(), from, len));
 }
 
-static void expect_letters(struct __test_metadata *_metadata, int reader, unsigned char letter,
-			   ssize_t len)
+static void read_letters(struct __test_metadata *_metadata, int reader, unsigned char letter,
+			 ssize_t len)
 {
 	take(_metadata, reader, len);
 	for (ssize_t i = 0; i < len; i++)
 		ASSERT_EQ(letter, big_buffer()[i]);
 }
 
-static void interrupt(struct __test_metadata *_metadata, const struct child *writer, ssize_t taken)
+/* The interrupted write returns what was read of it, or EINTR if that is nothing. */
+static void interrupt(struct __test_metadata *_metadata, const struct child *writer, ssize_t count)
 {
 	struct result result;
 
 	kill(writer->pid, SIGUSR1);
 	result = result_of(_metadata, writer);
-	EXPECT_EQ(taken ? taken : -1, result.ret);
-	EXPECT_EQ(taken ? 0 : EINTR, result.err);
+	EXPECT_EQ(count ? count : -1, result.ret);
+	EXPECT_EQ(count ? 0 : EINTR, result.err);
 }
 
-/* When it returns */
+/* When a write returns */
 
-TEST_F(rendezvous, a_write_returns_when_its_last_byte_has_been_taken)
+TEST_F(rendezvous, write_returns_when_last_byte_is_read)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	struct child writer = start_pattern_writer(_metadata, 10, false);
 
-	take_pattern(_metadata, reader, 0, 4);
+	read_pattern(_metadata, reader, 0, 4);
 	ASSERT_ASLEEP_IN(write, &writer);
-	take_pattern(_metadata, reader, 4, 5);
+	read_pattern(_metadata, reader, 4, 5);
 	ASSERT_ASLEEP_IN(write, &writer);
-	take_pattern(_metadata, reader, 9, 1);
+	read_pattern(_metadata, reader, 9, 1);
 	EXPECT_EQ(10, result_of(_metadata, &writer).ret);
 }
 
-TEST_F(rendezvous, a_write_waits_for_a_reader_that_has_not_come_yet)
+TEST_F(rendezvous, write_blocks_until_reader_opens_and_reads)
 {
 	struct child writer = start_writer(_metadata, 1, 'w');
 	int reader;
@@ -215,11 +217,11 @@ TEST_F(rendezvous, a_write_waits_for_a_reader_that_has_not_come_yet)
 	ASSERT_ASLEEP_IN(write, &writer);
 	reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	ASSERT_ASLEEP_IN(write, &writer);
-	expect_letters(_metadata, reader, 'w', 1);
+	read_letters(_metadata, reader, 'w', 1);
 	EXPECT_EQ(1, result_of(_metadata, &writer).ret);
 }
 
-TEST_F(rendezvous, a_write_meets_a_reader_that_sleeps)
+TEST_F(rendezvous, write_completes_if_reader_sleeps)
 {
 	struct child reader = start_reader(_metadata, 100);
 	struct child writer;
@@ -233,19 +235,19 @@ TEST_F(rendezvous, a_write_meets_a_reader_that_sleeps)
 	EXPECT_EQ('w', result.first);
 }
 
-TEST_F(rendezvous, a_write_of_all_the_pipe_holds_waits_for_all_of_it)
+TEST_F(rendezvous, write_of_capacity_returns_when_last_byte_is_read)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	struct child writer = start_pattern_writer(_metadata, self->capacity, false);
 
-	take_pattern(_metadata, reader, 0, self->capacity - 1);
+	read_pattern(_metadata, reader, 0, self->capacity - 1);
 	ASSERT_ASLEEP_IN(write, &writer);
-	take_pattern(_metadata, reader, self->capacity - 1, 1);
+	read_pattern(_metadata, reader, self->capacity - 1, 1);
 	EXPECT_EQ(self->capacity, result_of(_metadata, &writer).ret);
 }
 
-/* It fills the pipe, waits for room, and so on; and in the end for the last byte. */
-TEST_F(rendezvous, a_large_write_returns_when_its_last_byte_has_been_taken)
+/* The write fills the pipe and waits for room, again and again; at the end for its last byte. */
+TEST_F(rendezvous, large_write_returns_when_last_byte_is_read)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	ssize_t len = 3 * self->capacity + 5;
@@ -265,11 +267,11 @@ TEST_F(rendezvous, a_large_write_returns_when_its_last_byte_has_been_taken)
 		out += n;
 	}
 	ASSERT_ASLEEP_IN(write, &writer);
-	take_pattern(_metadata, reader, len - 1, 1);
+	read_pattern(_metadata, reader, len - 1, 1);
 	EXPECT_EQ(len, result_of(_metadata, &writer).ret);
 }
 
-TEST_F(rendezvous, a_write_of_nothing_returns_at_once)
+TEST_F(rendezvous, empty_write_returns_at_once)
 {
 	struct child nothing = start_writer(_metadata, 0, 'n');
 	struct child writer;
@@ -281,46 +283,46 @@ TEST_F(rendezvous, a_write_of_nothing_returns_at_once)
 	ASSERT_ASLEEP_IN(write, &writer);
 }
 
-static void write_as_both_ends(int report_to, const void *arg __maybe_unused)
+static void write_read_write(int report_to, const void *arg __maybe_unused)
 {
 	report(report_to, write(open(MINI_PIPE, O_RDWR), "bbb", 3));
 }
 
-/* It could read its bytes itself, but not while it writes. */
-TEST_F(rendezvous, a_file_that_is_both_ends_waits_for_another_reader)
+/* The writer could read its bytes itself, but not while it sleeps in write(2). */
+TEST_F(rendezvous, read_write_file_waits_for_another_reader)
 {
-	struct child both = start_child(_metadata, write_as_both_ends, NULL);
+	struct child both = start_child(_metadata, write_read_write, NULL);
 	int reader;
 
 	ASSERT_ASLEEP_IN(write, &both);
 	reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
-	expect_letters(_metadata, reader, 'b', 3);
+	read_letters(_metadata, reader, 'b', 3);
 	EXPECT_EQ(3, result_of(_metadata, &both).ret);
 }
 
-/* Turns */
+/* One rendezvous at a time */
 
-TEST_F(rendezvous, the_second_write_waits_until_the_first_is_taken)
+TEST_F(rendezvous, second_write_waits_until_first_is_read)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	struct child writers[2];
 
 	queue_writers(_metadata, writers, 2, 10);
 	EXPECT_EQ(10, bytes_in(self->fd));
-	expect_letters(_metadata, reader, 'a', 9);
+	read_letters(_metadata, reader, 'a', 9);
 	ASSERT_ASLEEP_IN(write, &writers[1]);
 	EXPECT_EQ(1, bytes_in(self->fd));
-	expect_letters(_metadata, reader, 'a', 1);
+	read_letters(_metadata, reader, 'a', 1);
 	EXPECT_EQ(10, result_of(_metadata, &writers[0]).ret);
 	ASSERT_ASLEEP_IN(write, &writers[1]);
 	EXPECT_EQ(10, bytes_in(self->fd));
-	expect_letters(_metadata, reader, 'b', 10);
+	read_letters(_metadata, reader, 'b', 10);
 	EXPECT_EQ(10, result_of(_metadata, &writers[1]).ret);
 }
 
-/* Until so many bytes of that letter have come, in pieces if need be. */
-static void expect_all_letters(struct __test_metadata *_metadata, int reader, unsigned char letter,
-			       ssize_t len)
+/* Reads so many bytes of that letter, with several reads if need be. */
+static void read_all_letters(struct __test_metadata *_metadata, int reader, unsigned char letter,
+			     ssize_t len)
 {
 	while (len > 0) {
 		ssize_t n;
@@ -334,20 +336,20 @@ static void expect_all_letters(struct __test_metadata *_metadata, int reader, un
 	}
 }
 
-TEST_F(rendezvous, large_writes_do_not_mix)
+TEST_F(rendezvous, large_writes_do_not_interleave)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	ssize_t len = self->capacity + 100;
 	struct child writers[2];
 
 	queue_writers(_metadata, writers, 2, len);
-	expect_all_letters(_metadata, reader, 'a', len);
+	read_all_letters(_metadata, reader, 'a', len);
 	EXPECT_EQ(len, result_of(_metadata, &writers[0]).ret);
-	expect_all_letters(_metadata, reader, 'b', len);
+	read_all_letters(_metadata, reader, 'b', len);
 	EXPECT_EQ(len, result_of(_metadata, &writers[1]).ret);
 }
 
-TEST_F(rendezvous, eight_writers_each_have_their_turn)
+TEST_F(rendezvous, eight_writes_complete_one_at_a_time)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	struct child writers[8];
@@ -367,7 +369,7 @@ TEST_F(rendezvous, eight_writers_each_have_their_turn)
 	}
 }
 
-TEST_F(rendezvous, a_writer_that_does_not_wait_is_turned_away_from_anothers_turn)
+TEST_F(rendezvous, nonblocking_write_gives_eagain_during_rendezvous)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct child writer = start_pattern_writer(_metadata, 10, false);
@@ -375,30 +377,30 @@ TEST_F(rendezvous, a_writer_that_does_not_wait_is_turned_away_from_anothers_turn
 	EXPECT_EQ(0, poll_now(fd, POLLOUT));
 	EXPECT_EQ(-1, write(fd, "x", 1));
 	EXPECT_EQ(EAGAIN, errno);
-	take_pattern(_metadata, fd, 0, 9);
+	read_pattern(_metadata, fd, 0, 9);
 	EXPECT_EQ(0, poll_now(fd, POLLOUT));
 	EXPECT_EQ(-1, write(fd, "x", 1));
 	EXPECT_EQ(EAGAIN, errno);
-	take_pattern(_metadata, fd, 9, 1);
+	read_pattern(_metadata, fd, 9, 1);
 	EXPECT_EQ(10, result_of(_metadata, &writer).ret);
 	EXPECT_EQ(POLLOUT, poll_now(fd, POLLOUT));
 	EXPECT_EQ(1, write(fd, "x", 1));
 }
 
-TEST_F(rendezvous, the_end_of_a_turn_wakes_a_sleeping_poll)
+TEST_F(rendezvous, end_of_rendezvous_wakes_poller)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	struct child writer = start_pattern_writer(_metadata, 10, false);
 	struct child poller = start_watch(_metadata, O_WRONLY, POLLOUT);
 
-	take_pattern(_metadata, reader, 0, 9);
+	read_pattern(_metadata, reader, 0, 9);
 	ASSERT_ASLEEP_IN(ppoll, &poller);
-	take_pattern(_metadata, reader, 9, 1);
+	read_pattern(_metadata, reader, 9, 1);
 	EXPECT_EQ(10, result_of(_metadata, &writer).ret);
 	EXPECT_EQ(POLLOUT, result_of(_metadata, &poller).ret);
 }
 
-TEST_F(rendezvous, an_interrupted_turn_wakes_a_sleeping_poll)
+TEST_F(rendezvous, interrupted_rendezvous_wakes_poller)
 {
 	struct child writer = start_pattern_writer(_metadata, 10, false);
 	struct child poller = start_watch(_metadata, O_WRONLY, POLLOUT);
@@ -407,7 +409,7 @@ TEST_F(rendezvous, an_interrupted_turn_wakes_a_sleeping_poll)
 	EXPECT_EQ(POLLOUT, result_of(_metadata, &poller).ret);
 }
 
-TEST_F(rendezvous, poll_tells_a_reader_of_a_write_that_waits_for_it)
+TEST_F(rendezvous, poll_reports_bytes_of_waiting_write)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	struct child poller = start_watch(_metadata, O_RDONLY, POLLIN);
@@ -419,9 +421,9 @@ TEST_F(rendezvous, poll_tells_a_reader_of_a_write_that_waits_for_it)
 	EXPECT_EQ(0, poll_now(reader, POLLIN));
 }
 
-/* Writes that do not block: there is nobody to wait. */
+/* Nonblocking writes, which cannot wait for a reader */
 
-TEST_F(rendezvous, a_write_that_does_not_block_is_buffered)
+TEST_F(rendezvous, nonblocking_write_is_buffered)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 
@@ -433,7 +435,7 @@ TEST_F(rendezvous, a_write_that_does_not_block_is_buffered)
 	EXPECT_TRUE(is_pattern(big_buffer() + 10, 0, self->capacity - 10));
 }
 
-TEST_F(rendezvous, a_write_waits_until_what_was_buffered_before_it_is_taken_too)
+TEST_F(rendezvous, write_waits_for_bytes_buffered_before_it)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct child writer;
@@ -445,11 +447,11 @@ TEST_F(rendezvous, a_write_waits_until_what_was_buffered_before_it_is_taken_too)
 	take(_metadata, fd, 3);
 	EXPECT_EQ(0, memcmp(big_buffer(), "xyz", 3));
 	ASSERT_ASLEEP_IN(write, &writer);
-	expect_letters(_metadata, fd, 'w', 10);
+	read_letters(_metadata, fd, 'w', 10);
 	EXPECT_EQ(10, result_of(_metadata, &writer).ret);
 }
 
-TEST_F(rendezvous, an_interrupted_write_leaves_what_was_buffered_before_it)
+TEST_F(rendezvous, interrupted_write_leaves_bytes_buffered_before_it)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct child writer;
@@ -463,17 +465,17 @@ TEST_F(rendezvous, an_interrupted_write_leaves_what_was_buffered_before_it)
 	EXPECT_TRUE(is_pattern(big_buffer(), 4, 3));
 }
 
-/* Interrupted: what was taken is told, and the rest is not in the pipe. */
+/* Interrupted writes return what was read; the rest is removed from the pipe */
 
-static void interrupt_after(struct __test_metadata *_metadata, ssize_t len, ssize_t taken)
+static void interrupt_after(struct __test_metadata *_metadata, ssize_t len, ssize_t count)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	struct child writer = start_pattern_writer(_metadata, len, false);
 
-	if (taken)
-		take_pattern(_metadata, reader, 0, taken);
+	if (count)
+		read_pattern(_metadata, reader, 0, count);
 	ASSERT_ASLEEP_IN(write, &writer);
-	interrupt(_metadata, &writer, taken);
+	interrupt(_metadata, &writer, count);
 	EXPECT_EQ(0, bytes_in(reader));
 	EXPECT_EQ(-1, read(reader, big_buffer(), 1));
 	EXPECT_EQ(EAGAIN, errno);
@@ -481,7 +483,7 @@ static void interrupt_after(struct __test_metadata *_metadata, ssize_t len, ssiz
 	close(reader);
 }
 
-TEST_F(rendezvous, an_interrupted_write_tells_exactly_what_was_taken)
+TEST_F(rendezvous, interrupted_write_returns_count_that_was_read)
 {
 	interrupt_after(_metadata, 10, 0);
 	interrupt_after(_metadata, 10, 1);
@@ -493,8 +495,8 @@ TEST_F(rendezvous, an_interrupted_write_tells_exactly_what_was_taken)
 	interrupt_after(_metadata, self->capacity, self->capacity - 1);
 }
 
-/* These wait for room, not for their last byte. */
-TEST_F(rendezvous, an_interrupted_large_write_tells_exactly_what_was_taken)
+/* These writes wait for room, not yet for their last byte. */
+TEST_F(rendezvous, interrupted_large_write_returns_count_that_was_read)
 {
 	interrupt_after(_metadata, self->capacity + 1, 0);
 	interrupt_after(_metadata, 2 * self->capacity, 0);
@@ -503,19 +505,19 @@ TEST_F(rendezvous, an_interrupted_large_write_tells_exactly_what_was_taken)
 	interrupt_after(_metadata, self->capacity + 5000, self->capacity);
 }
 
-TEST_F(rendezvous, what_was_taken_back_makes_room)
+TEST_F(rendezvous, interrupted_write_frees_room_of_unread_bytes)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct child writer = start_pattern_writer(_metadata, 2 * self->capacity, false);
 
-	take_pattern(_metadata, fd, 0, 5000);
+	read_pattern(_metadata, fd, 0, 5000);
 	interrupt(_metadata, &writer, 5000);
 	EXPECT_EQ(self->capacity, fill_pipe(_metadata, fd));
 	EXPECT_EQ(self->capacity, drain_pipe(_metadata, fd));
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, self->capacity));
 }
 
-TEST_F(rendezvous, with_sa_restart_a_write_waits_on_and_its_bytes_come_once)
+TEST_F(rendezvous, sa_restart_resumes_write_without_duplicating_bytes)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	struct child writer = start_pattern_writer(_metadata, 10, true);
@@ -525,40 +527,40 @@ TEST_F(rendezvous, with_sa_restart_a_write_waits_on_and_its_bytes_come_once)
 		ASSERT_ASLEEP_IN(write, &writer);
 		EXPECT_EQ(10, bytes_in(reader));
 	}
-	take_pattern(_metadata, reader, 0, 10);
+	read_pattern(_metadata, reader, 0, 10);
 	EXPECT_EQ(10, result_of(_metadata, &writer).ret);
 	EXPECT_EQ(0, bytes_in(reader));
 }
 
-TEST_F(rendezvous, with_sa_restart_a_write_that_was_begun_tells_what_was_taken)
+TEST_F(rendezvous, sa_restart_does_not_resume_partly_read_write)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	struct child writer = start_pattern_writer(_metadata, 10, true);
 
-	take_pattern(_metadata, reader, 0, 4);
+	read_pattern(_metadata, reader, 0, 4);
 	kill(writer.pid, SIGUSR1);
 	EXPECT_EQ(4, result_of(_metadata, &writer).ret);
 	EXPECT_EQ(0, bytes_in(reader));
 }
 
-TEST_F(rendezvous, an_interrupted_write_hands_its_turn_on)
+TEST_F(rendezvous, interrupted_write_lets_next_write_start)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	struct child writers[3];
 
 	queue_writers(_metadata, writers, 3, 10);
-	expect_letters(_metadata, reader, 'a', 4);
+	read_letters(_metadata, reader, 'a', 4);
 	interrupt(_metadata, &writers[0], 4);
 	ASSERT_ASLEEP_IN(write, &writers[1]);
 	EXPECT_EQ(10, bytes_in(self->fd));
-	expect_letters(_metadata, reader, 'b', 10);
+	read_letters(_metadata, reader, 'b', 10);
 	EXPECT_EQ(10, result_of(_metadata, &writers[1]).ret);
 	ASSERT_ASLEEP_IN(write, &writers[2]);
-	expect_letters(_metadata, reader, 'c', 10);
+	read_letters(_metadata, reader, 'c', 10);
 	EXPECT_EQ(10, result_of(_metadata, &writers[2]).ret);
 }
 
-TEST_F(rendezvous, a_write_interrupted_before_its_turn_was_never_there)
+TEST_F(rendezvous, interrupted_queued_write_writes_nothing)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	struct child writers[2];
@@ -566,24 +568,24 @@ TEST_F(rendezvous, a_write_interrupted_before_its_turn_was_never_there)
 	queue_writers(_metadata, writers, 2, 10);
 	interrupt(_metadata, &writers[1], 0);
 	ASSERT_ASLEEP_IN(write, &writers[0]);
-	expect_letters(_metadata, reader, 'a', 10);
+	read_letters(_metadata, reader, 'a', 10);
 	EXPECT_EQ(10, result_of(_metadata, &writers[0]).ret);
 	EXPECT_EQ(0, bytes_in(reader));
 }
 
-/* Before it can look: see signals.c. */
-TEST_F(rendezvous, a_write_whose_last_byte_is_taken_before_the_signal_is_whole)
+/* The signal arrives before the woken writer runs; see signals.c. */
+TEST_F(rendezvous, write_read_in_full_before_signal_returns_full_count)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	struct child writer = start_pattern_writer(_metadata, 10, false);
 
 	if (!outrank(&writer, 1))
 		SKIP(return, "needs the right to outrank others (root)");
-	take_pattern(_metadata, reader, 0, 10);
+	read_pattern(_metadata, reader, 0, 10);
 	interrupt(_metadata, &writer, 10);
 }
 
-TEST_F(rendezvous, a_writer_interrupted_as_its_turn_comes_hands_it_on)
+TEST_F(rendezvous, writer_interrupted_while_woken_lets_next_write_start)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	struct child writers[3];
@@ -591,22 +593,22 @@ TEST_F(rendezvous, a_writer_interrupted_as_its_turn_comes_hands_it_on)
 	queue_writers(_metadata, writers, 3, 10);
 	if (!outrank(writers, 3))
 		SKIP(return, "needs the right to outrank others (root)");
-	expect_letters(_metadata, reader, 'a', 10);
+	read_letters(_metadata, reader, 'a', 10);
 	kill(writers[1].pid, SIGUSR1);
 	EXPECT_EQ(10, result_of(_metadata, &writers[0]).ret);
 	EXPECT_EQ(EINTR, result_of(_metadata, &writers[1]).err);
 	ASSERT_ASLEEP_IN(write, &writers[2]);
-	expect_letters(_metadata, reader, 'c', 10);
+	read_letters(_metadata, reader, 'c', 10);
 	EXPECT_EQ(10, result_of(_metadata, &writers[2]).ret);
 }
 
-TEST_F(rendezvous, a_killed_writer_leaves_nothing_that_was_not_taken)
+TEST_F(rendezvous, killed_writer_leaves_no_unread_bytes)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	int writer = open_pipe(_metadata, O_WRONLY);
 	struct child killed = start_pattern_writer(_metadata, 10, false);
 
-	take_pattern(_metadata, reader, 0, 4);
+	read_pattern(_metadata, reader, 0, 4);
 	ASSERT_ASLEEP_IN(write, &killed);
 	dismiss(_metadata, &killed);
 	EXPECT_EQ(0, bytes_in(reader));
@@ -616,24 +618,24 @@ TEST_F(rendezvous, a_killed_writer_leaves_nothing_that_was_not_taken)
 	EXPECT_EQ(0, read(reader, big_buffer(), 1));
 }
 
-TEST_F(rendezvous, a_killed_large_writer_leaves_nothing_and_hands_its_turn_on)
+TEST_F(rendezvous, killed_large_write_leaves_no_bytes_and_lets_next_start)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	struct child writers[2];
 
 	queue_writers(_metadata, writers, 2, self->capacity + 1);
-	expect_letters(_metadata, reader, 'a', 5000);
+	read_letters(_metadata, reader, 'a', 5000);
 	dismiss(_metadata, &writers[0]);
 	ASSERT_ASLEEP_IN(write, &writers[1]);
-	expect_letters(_metadata, reader, 'b', self->capacity);
+	read_letters(_metadata, reader, 'b', self->capacity);
 	ASSERT_ASLEEP_IN(write, &writers[1]);
-	expect_letters(_metadata, reader, 'b', 1);
+	read_letters(_metadata, reader, 'b', 1);
 	EXPECT_EQ(self->capacity + 1, result_of(_metadata, &writers[1]).ret);
 }
 
-/* The last reader leaves */
+/* The last reader closes */
 
-TEST_F(rendezvous, a_write_that_nobody_took_from_is_broken)
+TEST_F(rendezvous, last_reader_close_fails_unread_write_with_epipe)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	struct child writer = start_pattern_writer(_metadata, 10, false);
@@ -647,13 +649,13 @@ TEST_F(rendezvous, a_write_that_nobody_took_from_is_broken)
 	EXPECT_EQ(0, bytes_in(self->fd));
 }
 
-TEST_F(rendezvous, a_write_that_was_begun_tells_what_was_taken_when_it_breaks)
+TEST_F(rendezvous, last_reader_close_ends_write_with_count_that_was_read)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	struct child writer = start_pattern_writer(_metadata, 10, false);
 	struct result result;
 
-	take_pattern(_metadata, reader, 0, 4);
+	read_pattern(_metadata, reader, 0, 4);
 	close(reader);
 	result = result_of(_metadata, &writer);
 	EXPECT_EQ(4, result.ret);
@@ -661,13 +663,13 @@ TEST_F(rendezvous, a_write_that_was_begun_tells_what_was_taken_when_it_breaks)
 	EXPECT_EQ(0, bytes_in(self->fd));
 }
 
-TEST_F(rendezvous, a_large_write_that_was_begun_tells_what_was_taken_when_it_breaks)
+TEST_F(rendezvous, last_reader_close_ends_large_write_with_count_that_was_read)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	struct child writer = start_pattern_writer(_metadata, 2 * self->capacity, false);
 	struct result result;
 
-	take_pattern(_metadata, reader, 0, 5000);
+	read_pattern(_metadata, reader, 0, 5000);
 	ASSERT_ASLEEP_IN(write, &writer);
 	close(reader);
 	result = result_of(_metadata, &writer);
@@ -676,8 +678,8 @@ TEST_F(rendezvous, a_large_write_that_was_begun_tells_what_was_taken_when_it_bre
 	EXPECT_EQ(0, bytes_in(self->fd));
 }
 
-/* All of it was taken, before the writer could look: there is nothing else to be told. */
-TEST_F(rendezvous, a_write_whose_reader_takes_all_and_leaves_is_whole)
+/* All of it was read before the woken writer runs, so the close of the reader does not matter. */
+TEST_F(rendezvous, write_read_in_full_before_last_reader_close_succeeds)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	struct child writer = start_pattern_writer(_metadata, 10, false);
@@ -685,14 +687,14 @@ TEST_F(rendezvous, a_write_whose_reader_takes_all_and_leaves_is_whole)
 
 	if (!outrank(&writer, 1))
 		SKIP(return, "needs the right to outrank others (root)");
-	take_pattern(_metadata, reader, 0, 10);
+	read_pattern(_metadata, reader, 0, 10);
 	close(reader);
 	result = result_of(_metadata, &writer);
 	EXPECT_EQ(10, result.ret);
 	EXPECT_EQ(0, result.sigpipes);
 }
 
-TEST_F(rendezvous, the_last_reader_leaving_breaks_every_write)
+TEST_F(rendezvous, last_reader_close_wakes_all_writers_with_epipe)
 {
 	int reader = open_pipe(_metadata, O_RDONLY);
 	struct child writers[4];
@@ -703,29 +705,29 @@ TEST_F(rendezvous, the_last_reader_leaving_breaks_every_write)
 	EXPECT_EQ(0, bytes_in(self->fd));
 }
 
-TEST_F(rendezvous, a_reader_that_stays_keeps_the_write_whole)
+TEST_F(rendezvous, write_continues_while_one_reader_is_open)
 {
-	int stays = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	int other = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	struct child writer = start_pattern_writer(_metadata, 10, false);
 
 	touch(_metadata, O_RDONLY);
 	ASSERT_ASLEEP_IN(write, &writer);
-	take_pattern(_metadata, stays, 0, 10);
+	read_pattern(_metadata, other, 0, 10);
 	EXPECT_EQ(10, result_of(_metadata, &writer).ret);
 }
 
-TEST_F(rendezvous, the_end_of_file_comes_when_nothing_of_a_killed_writer_is_left)
+TEST_F(rendezvous, killed_writer_gives_end_of_file_instead_of_unread_bytes)
 {
 	struct child writer = start_pattern_writer(_metadata, 10, false);
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 
-	take_pattern(_metadata, reader, 0, 4);
+	read_pattern(_metadata, reader, 0, 4);
 	dismiss(_metadata, &writer);
 	EXPECT_EQ(POLLHUP, poll_now(reader, POLLIN));
 	EXPECT_EQ(0, read(reader, big_buffer(), 1));
 }
 
-/* With a bad buffer */
+/* Bad buffers */
 
 struct bad_write {
 	unsigned char *buf;
@@ -739,8 +741,8 @@ static void write_badly(int report_to, const void *arg)
 	report(report_to, write(open(MINI_PIPE, O_WRONLY), bad->buf, bad->len));
 }
 
-/* Nothing of it is in the pipe; what is, is not its own, and it does not wait for that. */
-TEST_F(rendezvous, a_write_from_a_bad_buffer_fails_at_once)
+/* None of its bytes are in the pipe, and it does not wait until those of others are read. */
+TEST_F(rendezvous, write_from_bad_buffer_fails_at_once)
 {
 	struct bad_write bad = { map_pages(_metadata, 1, PROT_NONE), 10 };
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
@@ -753,8 +755,8 @@ TEST_F(rendezvous, a_write_from_a_bad_buffer_fails_at_once)
 	EXPECT_EQ(3, drain_pipe(_metadata, fd));
 }
 
-/* They are a write of their own, and the call tells how many there were. */
-TEST_F(rendezvous, a_large_write_that_faults_midway_waits_for_its_good_bytes)
+/* The good bytes are written, and the call returns how many there were. */
+TEST_F(rendezvous, large_write_that_faults_waits_for_its_good_bytes)
 {
 	unsigned char *pages = map_pages(_metadata, 3, PROT_READ | PROT_WRITE);
 	ssize_t good = 2 * page_size();
@@ -766,15 +768,15 @@ TEST_F(rendezvous, a_large_write_that_faults_midway_waits_for_its_good_bytes)
 	put_pattern(pages, 0, good);
 	writer = start_child(_metadata, write_badly, &bad);
 	ASSERT_ASLEEP_IN(write, &writer);
-	take_pattern(_metadata, reader, 0, good - 1);
+	read_pattern(_metadata, reader, 0, good - 1);
 	ASSERT_ASLEEP_IN(write, &writer);
-	take_pattern(_metadata, reader, good - 1, 1);
+	read_pattern(_metadata, reader, good - 1, 1);
 	EXPECT_EQ(good, result_of(_metadata, &writer).ret);
 }
 
-/* With a capacity that changes */
+/* Resizing */
 
-TEST_F(rendezvous, a_pipe_that_grows_lets_more_of_a_large_write_in)
+TEST_F(rendezvous, growing_pipe_admits_more_of_large_write)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	ssize_t len = self->capacity + 10;
@@ -783,11 +785,11 @@ TEST_F(rendezvous, a_pipe_that_grows_lets_more_of_a_large_write_in)
 	ASSERT_EQ(len, set_capacity(self->fd, len));
 	ASSERT_ASLEEP_IN(write, &writer);
 	EXPECT_EQ(len, bytes_in(reader));
-	take_pattern(_metadata, reader, 0, len);
+	read_pattern(_metadata, reader, 0, len);
 	EXPECT_EQ(len, result_of(_metadata, &writer).ret);
 }
 
-TEST_F(rendezvous, a_resized_pipe_still_takes_back_exactly_what_was_not_taken)
+TEST_F(rendezvous, interrupted_write_removes_unread_bytes_after_resize)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct child writer;
@@ -796,7 +798,7 @@ TEST_F(rendezvous, a_resized_pipe_still_takes_back_exactly_what_was_not_taken)
 	take(_metadata, fd, 4999);
 	writer = start_pattern_writer(_metadata, 10, false);
 	take(_metadata, fd, 1);
-	take_pattern(_metadata, fd, 0, 4);
+	read_pattern(_metadata, fd, 0, 4);
 	EXPECT_EQ(6, set_capacity(self->fd, 6));
 	interrupt(_metadata, &writer, 4);
 	EXPECT_EQ(0, bytes_in(fd));
@@ -805,13 +807,13 @@ TEST_F(rendezvous, a_resized_pipe_still_takes_back_exactly_what_was_not_taken)
 }
 
 /*
- * All of it at once: a writer that is pestered with signals goes on from where each write says it
- * came to. If that is ever not exactly what was taken, the pattern breaks.
+ * A writer is interrupted again and again, and continues each time behind the bytes that its write
+ * returned as read. If a count is ever wrong, the reader finds a break in the pattern.
  */
 
 #define TRAFFIC 1048576
 
-static void write_while_pestered(int report_to, const void *arg __maybe_unused)
+static void write_while_interrupted(int report_to, const void *arg __maybe_unused)
 {
 	int fd = open(MINI_PIPE, O_WRONLY);
 	unsigned char *pattern = big_buffer();
@@ -820,7 +822,7 @@ static void write_while_pestered(int report_to, const void *arg __maybe_unused)
 	put_pattern(pattern, 0, TRAFFIC);
 	do {
 		n = write(fd, pattern + done, smaller(1 + done % 8999, TRAFFIC - done));
-		/* There is no other writer: what was not taken is not there. */
+		/* No other process writes, so unread bytes can only be left from this write. */
 		if (bytes_in(fd))
 			break;
 		done += n > 0 ? n : 0;
@@ -828,7 +830,7 @@ static void write_while_pestered(int report_to, const void *arg __maybe_unused)
 	report(report_to, done);
 }
 
-static void read_the_pattern(int report_to, const void *arg __maybe_unused)
+static void read_whole_pattern(int report_to, const void *arg __maybe_unused)
 {
 	int fd = open(MINI_PIPE, O_RDONLY);
 	ssize_t n, done = 0;
@@ -842,13 +844,13 @@ static void read_the_pattern(int report_to, const void *arg __maybe_unused)
 	report(report_to, done);
 }
 
-TEST_F(rendezvous, a_pestered_writer_always_knows_what_was_taken)
+TEST_F(rendezvous, often_interrupted_writes_return_counts_that_were_read)
 {
-	struct child reader = start_child(_metadata, read_the_pattern, NULL);
+	struct child reader = start_child(_metadata, read_whole_pattern, NULL);
 	struct child writer;
 
 	ASSERT_ASLEEP_IN(read, &reader);
-	writer = start_child(_metadata, write_while_pestered, NULL);
+	writer = start_child(_metadata, write_while_interrupted, NULL);
 	while (!has_reported(&writer) && !has_reported(&reader))
 		kill(writer.pid, SIGUSR1);
 	EXPECT_EQ(TRAFFIC, result_of(_metadata, &writer).ret);
