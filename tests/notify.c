@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What inotify and fanotify tell of a private pipe is what they tell of a pipe(2): the same story
- * is played with both, and every event is compared, in its order.
+ * inotify and fanotify report the same events for a private pipe as for a pipe(2): the test makes
+ * the same calls on both, and compares the events in their order.
  */
 #include <sys/fanotify.h>
 #include <sys/inotify.h>
@@ -29,70 +29,70 @@ static const struct event_name fanotify_names[] = {
 	{ FAN_OPEN_PERM, "OPEN_PERM" }, { FAN_ACCESS_PERM, "ACCESS_PERM" }, {},
 };
 
-/* All that was told, in words. */
-struct story_told {
+/* All events, as text. */
+struct event_log {
 	char text[4096];
 	size_t len;
 };
 
-static void add_word(struct story_told *told, const char *word)
+static void add_word(struct event_log *log, const char *word)
 {
-	told->len += snprintf(told->text + told->len, sizeof(told->text) - told->len, "%s ", word);
+	log->len += snprintf(log->text + log->len, sizeof(log->text) - log->len, "%s ", word);
 }
 
-static void add_event(struct story_told *told, const struct event_name *names,
+static void add_event(struct event_log *log, const struct event_name *names,
 		      unsigned long long mask)
 {
 	char rest[32];
 
 	for (; names->name; names++) {
 		if (mask & names->mask)
-			add_word(told, names->name);
+			add_word(log, names->name);
 		mask &= ~names->mask;
 	}
 	if (mask) {
 		snprintf(rest, sizeof(rest), "%#llx", mask);
-		add_word(told, rest);
+		add_word(log, rest);
 	}
-	add_word(told, "/");
+	add_word(log, "/");
 }
 
-static void add_number(struct story_told *told, const char *what, long number)
+static void add_number(struct event_log *log, const char *what, long number)
 {
 	char text[64];
 
 	snprintf(text, sizeof(text), "%s=%ld", what, number);
-	add_word(told, text);
+	add_word(log, text);
 }
 
-/* Two kinds, and of each another pipe that nobody watches. */
+/* Of each kind there are two pipes; only one is watched. */
 static const enum kind kinds[] = { PRIVATE, PIPE_2 };
 
-typedef void (*play_fn)(struct ends *ends, enum kind kind);
+typedef void (*calls_fn)(struct ends *ends, enum kind kind);
 
-struct story {
-	play_fn play;
-	bool is_silent;		/* of what nobody tells anything, before the ends are closed */
+struct calls {
+	calls_fn make;
+	bool no_events;		/* until the ends are closed */
 };
 
-/* A pipe of that kind, which is watched, and another one. */
-struct stage {
+/* The watched pipe of a kind, and another one. */
+struct pipes {
 	enum kind kind;
 	struct ends ends;
 	struct ends other;
 };
 
-FIXTURE(story)
+FIXTURE(events)
 {
-	struct stage stages[ARRAY_SIZE(kinds)];
+	struct pipes pipes[ARRAY_SIZE(kinds)];
 };
 
-FIXTURE_VARIANT(story)
+FIXTURE_VARIANT(events)
 {
-	struct story story;
+	struct calls calls;
 };
 
-/* Failures are no matter here: they are told of, or not, as on the other side. */
+/* A call may fail: it must fail, and cause events, on both kinds of pipe alike. */
 static void ignore(long ret __maybe_unused)
 {
 }
@@ -134,7 +134,7 @@ static void move_nothing(struct ends *ends, enum kind kind __maybe_unused)
 	ignore(write(ends->w, &byte, 1));
 }
 
-static void meet_the_end(struct ends *ends, enum kind kind __maybe_unused)
+static void read_to_end_of_file(struct ends *ends, enum kind kind __maybe_unused)
 {
 	char byte;
 
@@ -144,27 +144,27 @@ static void meet_the_end(struct ends *ends, enum kind kind __maybe_unused)
 	ignore(read(ends->r, &byte, 1));
 }
 
-static void break_the_pipe(struct ends *ends, enum kind kind __maybe_unused)
+static void write_without_reader(struct ends *ends, enum kind kind __maybe_unused)
 {
 	ignore(write(ends->w, "x", 1));
 	close(ends->r);
 	ignore(write(ends->w, "x", 1));
 }
 
-static void splice_both_ways(struct ends *ends, enum kind kind __maybe_unused)
+static void splice_in_and_out(struct ends *ends, enum kind kind __maybe_unused)
 {
-	int way[2];
+	int other[2];
 
-	ignore(pipe2(way, O_NONBLOCK));
-	ignore(write(way[1], big_buffer(), 5000));
-	ignore(splice(way[0], NULL, ends->w, NULL, 5000, SPLICE_F_NONBLOCK));
-	ignore(splice(ends->r, NULL, way[1], NULL, 5000, SPLICE_F_NONBLOCK));
-	ignore(splice(ends->r, NULL, way[1], NULL, 1, SPLICE_F_NONBLOCK));
-	close(way[0]);
-	close(way[1]);
+	ignore(pipe2(other, O_NONBLOCK));
+	ignore(write(other[1], big_buffer(), 5000));
+	ignore(splice(other[0], NULL, ends->w, NULL, 5000, SPLICE_F_NONBLOCK));
+	ignore(splice(ends->r, NULL, other[1], NULL, 5000, SPLICE_F_NONBLOCK));
+	ignore(splice(ends->r, NULL, other[1], NULL, 1, SPLICE_F_NONBLOCK));
+	close(other[0]);
+	close(other[1]);
 }
 
-static void send_a_file(struct ends *ends, enum kind kind __maybe_unused)
+static void sendfile_in(struct ends *ends, enum kind kind __maybe_unused)
 {
 	int file = memfd_create("notify", MFD_CLOEXEC);
 	off_t start = 0;
@@ -175,7 +175,7 @@ static void send_a_file(struct ends *ends, enum kind kind __maybe_unused)
 	close(file);
 }
 
-static void open_again_in_all_ways(struct ends *ends, enum kind kind __maybe_unused)
+static void open_again_in_each_mode(struct ends *ends, enum kind kind __maybe_unused)
 {
 	char byte = 'x';
 	int fd;
@@ -198,7 +198,7 @@ static void change_attributes(struct ends *ends, enum kind kind __maybe_unused)
 	ignore(futimens(ends->w, NULL));
 }
 
-static void ask_and_duplicate(struct ends *ends, enum kind kind)
+static void query_and_duplicate(struct ends *ends, enum kind kind)
 {
 	struct stat stat;
 
@@ -221,7 +221,7 @@ static void fork_and_exit(struct ends *ends __maybe_unused, enum kind kind __may
 	waitpid(child, NULL, 0);
 }
 
-static void move_in_a_ring(struct ends *ends, enum kind kind __maybe_unused)
+static void read_and_write_with_io_uring(struct ends *ends, enum kind kind __maybe_unused)
 {
 	struct completion completion;
 	struct uring ring;
@@ -243,36 +243,36 @@ static void move_in_a_ring(struct ends *ends, enum kind kind __maybe_unused)
 	close(ring.fd);
 }
 
-static void close_the_reader_first(struct ends *ends, enum kind kind __maybe_unused)
+static void close_reader_first(struct ends *ends, enum kind kind __maybe_unused)
 {
 	close(ends->r);
 	close(ends->w);
 }
 
-FIXTURE_VARIANT_ADD(story, writing_and_reading) { .story = { write_and_read }, };
-FIXTURE_VARIANT_ADD(story, vectors) { .story = { move_vectors }, };
-FIXTURE_VARIANT_ADD(story, moving_nothing) { .story = { move_nothing }, };
-FIXTURE_VARIANT_ADD(story, end_of_file) { .story = { meet_the_end }, };
-FIXTURE_VARIANT_ADD(story, broken_pipe) { .story = { break_the_pipe }, };
-FIXTURE_VARIANT_ADD(story, splice) { .story = { splice_both_ways }, };
-FIXTURE_VARIANT_ADD(story, sendfile) { .story = { send_a_file }, };
-FIXTURE_VARIANT_ADD(story, opening_again) { .story = { open_again_in_all_ways }, };
-FIXTURE_VARIANT_ADD(story, attributes) { .story = { change_attributes }, };
-FIXTURE_VARIANT_ADD(story, asking_and_duplicating)
+FIXTURE_VARIANT_ADD(events, write_and_read) { .calls = { write_and_read }, };
+FIXTURE_VARIANT_ADD(events, vectored_calls) { .calls = { move_vectors }, };
+FIXTURE_VARIANT_ADD(events, empty_and_failing_calls) { .calls = { move_nothing }, };
+FIXTURE_VARIANT_ADD(events, end_of_file) { .calls = { read_to_end_of_file }, };
+FIXTURE_VARIANT_ADD(events, broken_pipe) { .calls = { write_without_reader }, };
+FIXTURE_VARIANT_ADD(events, splice) { .calls = { splice_in_and_out }, };
+FIXTURE_VARIANT_ADD(events, sendfile) { .calls = { sendfile_in }, };
+FIXTURE_VARIANT_ADD(events, reopen) { .calls = { open_again_in_each_mode }, };
+FIXTURE_VARIANT_ADD(events, attributes) { .calls = { change_attributes }, };
+FIXTURE_VARIANT_ADD(events, queries_and_dup)
 {
-	.story = { ask_and_duplicate, .is_silent = true },
+	.calls = { query_and_duplicate, .no_events = true },
 };
 
-FIXTURE_VARIANT_ADD(story, fork_and_exit)
+FIXTURE_VARIANT_ADD(events, fork_and_exit)
 {
-	.story = { fork_and_exit, .is_silent = true },
+	.calls = { fork_and_exit, .no_events = true },
 };
 
-FIXTURE_VARIANT_ADD(story, io_uring) { .story = { move_in_a_ring }, };
-FIXTURE_VARIANT_ADD(story, closing_the_reader_first) { .story = { close_the_reader_first }, };
+FIXTURE_VARIANT_ADD(events, io_uring) { .calls = { read_and_write_with_io_uring }, };
+FIXTURE_VARIANT_ADD(events, close_reader_first) { .calls = { close_reader_first }, };
 
-/* Kernels can be without; fanotify is for root. */
-static bool can_watch(struct __test_metadata *_metadata)
+/* Skips the test if the kernel has no inotify or fanotify, or the test is not root. */
+static bool has_inotify_and_fanotify(struct __test_metadata *_metadata)
 {
 	int fd = inotify_init1(IN_CLOEXEC);
 
@@ -286,33 +286,33 @@ static bool can_watch(struct __test_metadata *_metadata)
 	return true;
 }
 
-FIXTURE_SETUP(story)
+FIXTURE_SETUP(events)
 {
 	set_the_stage(_metadata);
-	if (!can_watch(_metadata))
+	if (!has_inotify_and_fanotify(_metadata))
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		struct stage *stage = &self->stages[i];
+		struct pipes *pipes = &self->pipes[i];
 
-		stage->kind = kinds[i];
-		make_pipe(_metadata, kinds[i], O_NONBLOCK, &stage->ends.r, &stage->ends.w);
-		make_pipe(_metadata, kinds[i], O_NONBLOCK, &stage->other.r, &stage->other.w);
+		pipes->kind = kinds[i];
+		make_pipe(_metadata, kinds[i], O_NONBLOCK, &pipes->ends.r, &pipes->ends.w);
+		make_pipe(_metadata, kinds[i], O_NONBLOCK, &pipes->other.r, &pipes->other.w);
 	}
 }
 
-FIXTURE_TEARDOWN(story)
+FIXTURE_TEARDOWN(events)
 {
 	clear_the_stage(_metadata);
 }
 
-/* Of that pipe nothing must be told. */
-static void use_the_other(struct __test_metadata *_metadata, const struct ends *other)
+/* Calls on this pipe must cause no event. */
+static void use_other_pipe(struct __test_metadata *_metadata, const struct ends *other)
 {
 	ASSERT_EQ(1, write(other->w, "x", 1));
 	take(_metadata, other->r, 1);
 }
 
-static void collect_inotify(int in, struct story_told *told)
+static void read_inotify_events(int in, struct event_log *log)
 {
 	union {
 		struct inotify_event first;
@@ -324,68 +324,68 @@ static void collect_inotify(int in, struct story_told *told)
 		for (char *at = events.bytes; at < events.bytes + n;) {
 			const struct inotify_event *event = (void *)at;
 
-			add_event(told, inotify_names, event->mask);
+			add_event(log, inotify_names, event->mask);
 			at += sizeof(*event) + event->len;
 		}
 	}
 }
 
-/* Returns false if it cannot be watched; that is told, too. */
-static bool watch_with_inotify(int in, int fd, struct story_told *told)
+/* Returns false if the file cannot be watched; the log says so, too. */
+static bool add_inotify_watch(int in, int fd, struct event_log *log)
 {
 	char path[32];
 	int ret;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	ret = inotify_add_watch(in, path, IN_ALL_EVENTS);
-	add_number(told, "watch", ret < 0 ? errno : 0);
+	add_number(log, "watch", ret < 0 ? errno : 0);
 	return ret >= 0;
 }
 
-static void play_for_inotify(struct __test_metadata *_metadata, const struct story *story,
-			     struct stage *stage, bool by_writing_end, struct story_told *told)
+static void log_inotify(struct __test_metadata *_metadata, const struct calls *calls,
+			struct pipes *pipes, bool at_writing_end, struct event_log *log)
 {
 	int in = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	struct ends *ends = &stage->ends;
+	struct ends *ends = &pipes->ends;
 	size_t before;
 
 	ASSERT_LE(0, in);
-	ASSERT_TRUE(watch_with_inotify(in, by_writing_end ? ends->w : ends->r, told));
-	before = told->len;
-	story->play(ends, stage->kind);
-	use_the_other(_metadata, &stage->other);
-	collect_inotify(in, told);
-	EXPECT_EQ(story->is_silent, told->len == before);
+	ASSERT_TRUE(add_inotify_watch(in, at_writing_end ? ends->w : ends->r, log));
+	before = log->len;
+	calls->make(ends, pipes->kind);
+	use_other_pipe(_metadata, &pipes->other);
+	read_inotify_events(in, log);
+	EXPECT_EQ(calls->no_events, log->len == before);
 	close(ends->w);
 	close(ends->r);
-	collect_inotify(in, told);
+	read_inotify_events(in, log);
 	close(in);
 }
 
-TEST_F(story, is_told_by_inotify_as_of_pipe_2_when_the_reading_end_is_watched)
+TEST_F(events, inotify_on_reading_end_matches_pipe_2)
 {
-	struct story_told told[ARRAY_SIZE(kinds)] = {};
+	struct event_log log[ARRAY_SIZE(kinds)] = {};
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		play_for_inotify(_metadata, &variant->story, &self->stages[i], false, &told[i]);
-	EXPECT_STREQ(told[1].text, told[0].text);
+		log_inotify(_metadata, &variant->calls, &self->pipes[i], false, &log[i]);
+	EXPECT_STREQ(log[1].text, log[0].text);
 }
 
-TEST_F(story, is_told_by_inotify_as_of_pipe_2_when_the_writing_end_is_watched)
+TEST_F(events, inotify_on_writing_end_matches_pipe_2)
 {
-	struct story_told told[ARRAY_SIZE(kinds)] = {};
+	struct event_log log[ARRAY_SIZE(kinds)] = {};
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		play_for_inotify(_metadata, &variant->story, &self->stages[i], true, &told[i]);
-	EXPECT_STREQ(told[1].text, told[0].text);
+		log_inotify(_metadata, &variant->calls, &self->pipes[i], true, &log[i]);
+	EXPECT_STREQ(log[1].text, log[0].text);
 }
 
 /*
- * fanotify: groups that get a file handle with each event. Those that get a descriptor are told of
- * regular files and directories alone.
+ * fanotify: groups that get a file handle with each event. Groups that get a descriptor only get
+ * events of regular files and directories.
  */
 
-static int mark(int fan, unsigned int flags, unsigned long long mask, int fd)
+static int add_mark(int fan, unsigned int flags, unsigned long long mask, int fd)
 {
 	char path[32];
 
@@ -393,7 +393,7 @@ static int mark(int fan, unsigned int flags, unsigned long long mask, int fd)
 	return fanotify_mark(fan, FAN_MARK_ADD | flags, mask, AT_FDCWD, path);
 }
 
-static void collect_fanotify(int fan, struct story_told *told)
+static void read_fanotify_events(int fan, struct event_log *log)
 {
 	union {
 		struct fanotify_event_metadata first;
@@ -407,57 +407,57 @@ static void collect_fanotify(int fan, struct story_told *told)
 		     event = FAN_EVENT_NEXT(event, n)) {
 			if (event->fd >= 0)
 				close(event->fd);
-			add_event(told, fanotify_names, event->mask);
+			add_event(log, fanotify_names, event->mask);
 		}
 	}
-	add_number(told, "read", n < 0 ? errno : n);
+	add_number(log, "read", n < 0 ? errno : n);
 }
 
-static void play_for_fanotify(struct __test_metadata *_metadata, const struct story *story,
-			      struct stage *stage, unsigned int report, struct story_told *told)
+static void log_fanotify(struct __test_metadata *_metadata, const struct calls *calls,
+			 struct pipes *pipes, unsigned int report, struct event_log *log)
 {
 	int fan = fanotify_init(FAN_CLASS_NOTIF | FAN_NONBLOCK | FAN_CLOEXEC | report, O_RDONLY);
-	struct ends *ends = &stage->ends;
+	struct ends *ends = &pipes->ends;
 
 	ASSERT_LE(0, fan);
-	ASSERT_EQ(0, mark(fan, 0, FAN_ACCESS | FAN_MODIFY | FAN_OPEN | FAN_CLOSE, ends->r))
+	ASSERT_EQ(0, add_mark(fan, 0, FAN_ACCESS | FAN_MODIFY | FAN_OPEN | FAN_CLOSE, ends->r))
 	{
 		TH_LOG("%s", strerror(errno));
 	}
-	story->play(ends, stage->kind);
-	use_the_other(_metadata, &stage->other);
+	calls->make(ends, pipes->kind);
+	use_other_pipe(_metadata, &pipes->other);
 	close(ends->w);
 	close(ends->r);
-	collect_fanotify(fan, told);
+	read_fanotify_events(fan, log);
 	close(fan);
 }
 
-TEST_F(story, is_told_by_fanotify_as_of_pipe_2)
+TEST_F(events, fanotify_matches_pipe_2)
 {
-	struct story_told told[ARRAY_SIZE(kinds)] = {};
+	struct event_log log[ARRAY_SIZE(kinds)] = {};
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		play_for_fanotify(_metadata, &variant->story, &self->stages[i], FAN_REPORT_FID,
-				  &told[i]);
-	EXPECT_STREQ(told[1].text, told[0].text);
-	EXPECT_TRUE(strstr(told[1].text, "CLOSE_NOWRITE"));
+		log_fanotify(_metadata, &variant->calls, &self->pipes[i], FAN_REPORT_FID,
+			     &log[i]);
+	EXPECT_STREQ(log[1].text, log[0].text);
+	EXPECT_TRUE(strstr(log[1].text, "CLOSE_NOWRITE"));
 }
 
-TEST_F(story, is_told_by_fanotify_with_descriptors_as_of_pipe_2)
+TEST_F(events, fanotify_with_descriptors_matches_pipe_2)
 {
-	struct story_told told[ARRAY_SIZE(kinds)] = {};
+	struct event_log log[ARRAY_SIZE(kinds)] = {};
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		play_for_fanotify(_metadata, &variant->story, &self->stages[i], 0, &told[i]);
-	EXPECT_STREQ(told[1].text, told[0].text);
+		log_fanotify(_metadata, &variant->calls, &self->pipes[i], 0, &log[i]);
+	EXPECT_STREQ(log[1].text, log[0].text);
 }
 
-/* What each of them says by itself, so that both are not silent for the same reason. */
+/* The expected events themselves, so that the comparison does not pass because both have none. */
 
 FIXTURE(pipe)
 {
 	struct ends ends;
-	struct story_told told;
+	struct event_log log;
 };
 
 FIXTURE_VARIANT(pipe)
@@ -465,13 +465,13 @@ FIXTURE_VARIANT(pipe)
 	enum kind kind;
 };
 
-FIXTURE_VARIANT_ADD(pipe, private) { .kind = PRIVATE, };
-FIXTURE_VARIANT_ADD(pipe, of_pipe_2) { .kind = PIPE_2, };
+FIXTURE_VARIANT_ADD(pipe, private_pipe) { .kind = PRIVATE, };
+FIXTURE_VARIANT_ADD(pipe, pipe_2) { .kind = PIPE_2, };
 
 FIXTURE_SETUP(pipe)
 {
 	set_the_stage(_metadata);
-	if (!can_watch(_metadata))
+	if (!has_inotify_and_fanotify(_metadata))
 		return;
 	make_pipe(_metadata, variant->kind, O_NONBLOCK, &self->ends.r, &self->ends.w);
 }
@@ -481,51 +481,51 @@ FIXTURE_TEARDOWN(pipe)
 	clear_the_stage(_metadata);
 }
 
-TEST_F(pipe, is_accessed_and_modified_and_closed_twice)
+TEST_F(pipe, inotify_reports_modify_access_and_two_closes)
 {
 	int in = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 
 	ASSERT_LE(0, in);
-	ASSERT_TRUE(watch_with_inotify(in, self->ends.r, &self->told));
+	ASSERT_TRUE(add_inotify_watch(in, self->ends.r, &self->log));
 	ASSERT_EQ(1, write(self->ends.w, "x", 1));
 	take(_metadata, self->ends.r, 1);
 	close(self->ends.w);
 	close(self->ends.r);
-	collect_inotify(in, &self->told);
+	read_inotify_events(in, &self->log);
 	close(in);
-	EXPECT_STREQ("watch=0 MODIFY / ACCESS / CLOSE_WRITE / CLOSE_NOWRITE / ", self->told.text);
+	EXPECT_STREQ("watch=0 MODIFY / ACCESS / CLOSE_WRITE / CLOSE_NOWRITE / ", self->log.text);
 }
 
-TEST_F(pipe, cannot_be_watched_with_all_its_kind)
+TEST_F(pipe, fanotify_cannot_mark_mount_or_filesystem)
 {
 	int fan = fanotify_init(FAN_CLASS_NOTIF | FAN_NONBLOCK | FAN_CLOEXEC, O_RDONLY);
 
 	ASSERT_LE(0, fan);
-	EXPECT_EQ(-1, mark(fan, FAN_MARK_MOUNT, FAN_ACCESS, self->ends.r));
+	EXPECT_EQ(-1, add_mark(fan, FAN_MARK_MOUNT, FAN_ACCESS, self->ends.r));
 	EXPECT_EQ(EINVAL, errno);
-	EXPECT_EQ(-1, mark(fan, FAN_MARK_FILESYSTEM, FAN_ACCESS, self->ends.r));
+	EXPECT_EQ(-1, add_mark(fan, FAN_MARK_FILESYSTEM, FAN_ACCESS, self->ends.r));
 	EXPECT_EQ(EINVAL, errno);
 	close(fan);
 }
 
 /*
- * Permission, which nobody is asked for of a pipe(2), be it opened again. A child makes the calls,
- * and the test would answer.
+ * Permission events, which a pipe(2) never causes, even when it is opened again. A child makes the
+ * calls, and the test answers the events, if there are any.
  */
 
-struct asker {
+struct pipe {
 	struct ends ends;
 };
 
-static void ask_for_permission(int report_to, const void *arg)
+static void make_calls(int report_to, const void *arg)
 {
-	const struct asker *asker = arg;
+	const struct pipe *pipe = arg;
 	char byte = 'x';
 	int fd;
 
-	report(report_to, write(asker->ends.w, &byte, 1));
-	report(report_to, read(asker->ends.r, &byte, 1));
-	fd = open_again(asker->ends.r, O_RDWR | O_NONBLOCK);
+	report(report_to, write(pipe->ends.w, &byte, 1));
+	report(report_to, read(pipe->ends.r, &byte, 1));
+	fd = open_again(pipe->ends.r, O_RDWR | O_NONBLOCK);
 	report(report_to, fd < 0 ? -1 : 0);
 	report(report_to, write(fd, &byte, 1));
 	report(report_to, read(fd, &byte, 1));
@@ -534,8 +534,8 @@ static void ask_for_permission(int report_to, const void *arg)
 #define CALLS 5
 
 /* Answers until the child has reported. */
-static void answer(struct __test_metadata *_metadata, int fan, const struct child *child,
-		   unsigned int response, struct story_told *told)
+static void answer_events(struct __test_metadata *_metadata, int fan, const struct child *child,
+			  unsigned int response, struct event_log *log)
 {
 	struct fanotify_response answer = { .response = response };
 	struct fanotify_event_metadata event;
@@ -549,39 +549,39 @@ static void answer(struct __test_metadata *_metadata, int fan, const struct chil
 		if (!either[0].revents)
 			continue;
 		ASSERT_EQ((ssize_t)sizeof(event), read(fan, &event, sizeof(event)));
-		add_event(told, fanotify_names, event.mask);
+		add_event(log, fanotify_names, event.mask);
 		answer.fd = event.fd;
 		ASSERT_EQ((ssize_t)sizeof(answer), write(fan, &answer, sizeof(answer)));
 		close(event.fd);
 	}
 }
 
-static void tell_of_permissions(struct __test_metadata *_metadata, enum kind kind,
-				unsigned int response, struct story_told *told)
+static void log_permission_calls(struct __test_metadata *_metadata, enum kind kind,
+				 unsigned int response, struct event_log *log)
 {
 	int fan = fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY);
-	struct asker asker;
+	struct pipe pipe;
 	struct child child;
 
 	ASSERT_LE(0, fan);
-	make_pipe(_metadata, kind, O_NONBLOCK, &asker.ends.r, &asker.ends.w);
-	if (mark(fan, 0, FAN_OPEN_PERM | FAN_ACCESS_PERM, asker.ends.r)) {
-		add_number(told, "mark", errno);
+	make_pipe(_metadata, kind, O_NONBLOCK, &pipe.ends.r, &pipe.ends.w);
+	if (add_mark(fan, 0, FAN_OPEN_PERM | FAN_ACCESS_PERM, pipe.ends.r)) {
+		add_number(log, "mark", errno);
 		close(fan);
 		return;
 	}
-	child = start_heir(_metadata, ask_for_permission, &asker);
+	child = start_heir(_metadata, make_calls, &pipe);
 	for (int i = 0; i < CALLS; i++) {
 		struct result result;
 
-		answer(_metadata, fan, &child, response, told);
+		answer_events(_metadata, fan, &child, response, log);
 		result = result_of(_metadata, &child);
-		add_number(told, "call", result.ret < 0 ? -result.err : result.ret);
+		add_number(log, "call", result.ret < 0 ? -result.err : result.ret);
 	}
 	dismiss(_metadata, &child);
 	close(fan);
-	close(asker.ends.r);
-	close(asker.ends.w);
+	close(pipe.ends.r);
+	close(pipe.ends.w);
 }
 
 FIXTURE(permission)
@@ -593,13 +593,13 @@ FIXTURE_VARIANT(permission)
 	unsigned int response;
 };
 
-FIXTURE_VARIANT_ADD(permission, given) { .response = FAN_ALLOW, };
-FIXTURE_VARIANT_ADD(permission, refused) { .response = FAN_DENY, };
+FIXTURE_VARIANT_ADD(permission, allowed) { .response = FAN_ALLOW, };
+FIXTURE_VARIANT_ADD(permission, denied) { .response = FAN_DENY, };
 
 FIXTURE_SETUP(permission)
 {
 	set_the_stage(_metadata);
-	can_watch(_metadata);
+	has_inotify_and_fanotify(_metadata);
 }
 
 FIXTURE_TEARDOWN(permission)
@@ -607,14 +607,14 @@ FIXTURE_TEARDOWN(permission)
 	clear_the_stage(_metadata);
 }
 
-TEST_F(permission, is_asked_for_as_of_pipe_2)
+TEST_F(permission, fanotify_permission_matches_pipe_2)
 {
-	struct story_told told[ARRAY_SIZE(kinds)] = {};
+	struct event_log log[ARRAY_SIZE(kinds)] = {};
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		tell_of_permissions(_metadata, kinds[i], variant->response, &told[i]);
-	EXPECT_NE(0, told[1].len);
-	EXPECT_STREQ(told[1].text, told[0].text);
+		log_permission_calls(_metadata, kinds[i], variant->response, &log[i]);
+	EXPECT_NE(0, log[1].len);
+	EXPECT_STREQ(log[1].text, log[0].text);
 }
 
 TEST_HARNESS_MAIN
