@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Calls that must not wait, whatever the file's flags are: those of io_uring, which waits by
- * itself, and preadv2 and pwritev2 with RWF_NOWAIT. All of it is the same on a pipe(2).
+ * Calls that must not block, whatever the file's flags are: io_uring's, which waits by itself,
+ * and preadv2 and pwritev2 with RWF_NOWAIT. All of it is the same on a pipe(2).
  */
 #include <dirent.h>
 #include "same_fixture.h"
@@ -18,8 +18,8 @@ static struct uring open_ring(struct __test_metadata *_metadata)
 	return ring;
 }
 
-/* A call on this end waits from now on, unless something else keeps it from that. */
-static void let_wait(struct __test_metadata *_metadata, int fd)
+/* Clears O_NONBLOCK. */
+static void set_blocking(struct __test_metadata *_metadata, int fd)
 {
 	set_flag(_metadata, fd, O_NONBLOCK, false);
 }
@@ -47,7 +47,7 @@ static struct io_uring_sqe polling(int fd, unsigned int events)
 	};
 }
 
-/* All that have that opcode. */
+/* Cancels all operations that have this opcode. */
 static struct io_uring_sqe cancelling(int opcode)
 {
 	return (struct io_uring_sqe){
@@ -61,21 +61,21 @@ static struct io_uring_sqe nothing(void)
 	return (struct io_uring_sqe){ .opcode = IORING_OP_NOP };
 }
 
-/* The next one starts when this one is complete, and not at all if it fails. */
+/* The next operation starts when this one is complete; if this one fails, it never starts. */
 static struct io_uring_sqe linked(struct io_uring_sqe sqe)
 {
 	sqe.flags |= IOSQE_IO_LINK;
 	return sqe;
 }
 
-/* Hands over one operation, without waiting for it. */
+/* Submits one operation, without waiting for it. */
 static void submit(struct __test_metadata *_metadata, struct uring *ring, struct io_uring_sqe sqe)
 {
 	uring_put(ring, sqe);
 	ASSERT_EQ(1, uring_enter(ring, 0));
 }
 
-/* Whether one is complete, and if so, takes it. */
+/* Returns whether an operation is complete; reaps its completion. */
 static bool is_complete(struct uring *ring)
 {
 	struct completion completion;
@@ -91,12 +91,12 @@ static struct completion next_completion(struct __test_metadata *_metadata, stru
 	uring_enter(ring, 1);
 	ASSERT_TRUE(uring_take(ring, &completion))
 	{
-		TH_LOG("nothing completes");
+		TH_LOG("no operation completes");
 	}
 	return completion;
 }
 
-/* The next one that completes is of that kind, as IORING_OP_ has it, and has that result. */
+/* The next operation that completes has the opcode IORING_OP_##op_ and this result. */
 #define EXPECT_COMPLETION(ring, op_, result)							\
 	do {											\
 		struct completion completion_ = next_completion(_metadata, ring);		\
@@ -105,7 +105,7 @@ static struct completion next_completion(struct __test_metadata *_metadata, stru
 		EXPECT_EQ(result, completion_.res);						\
 	} while (0)
 
-/* One operation, and what was linked to it, has been cancelled; they complete in any order. */
+/* An operation and its links, count in all, were cancelled; they complete in any order. */
 static void expect_cancelled(struct __test_metadata *_metadata, struct uring *ring, int count)
 {
 	for (int i = 0; i < count + 1; i++) {
@@ -115,8 +115,8 @@ static void expect_cancelled(struct __test_metadata *_metadata, struct uring *ri
 	}
 }
 
-/* A worker of io_uring is a thread of the process that it works for. */
-static int threads(void)
+/* How many threads this process has. A worker of io_uring would be one more. */
+static int count_threads(void)
 {
 	DIR *tasks = opendir("/proc/self/task");
 	struct dirent *task;
@@ -130,12 +130,12 @@ static int threads(void)
 
 /* Reading and writing */
 
-TEST_F(same, bytes_and_room_that_are_there_are_taken_at_once)
+TEST_F(same, read_and_write_complete_at_once_if_they_can)
 {
 	struct uring ring = open_ring(_metadata);
 
-	let_wait(_metadata, self->r);
-	let_wait(_metadata, self->w);
+	set_blocking(_metadata, self->r);
+	set_blocking(_metadata, self->w);
 	submit(_metadata, &ring, writing(self->w, "abc", 3));
 	EXPECT_COMPLETION(&ring, WRITE, 3);
 	submit(_metadata, &ring, reading(self->r, big_buffer(), 10));
@@ -143,7 +143,7 @@ TEST_F(same, bytes_and_room_that_are_there_are_taken_at_once)
 	EXPECT_EQ(0, memcmp(big_buffer(), "abc", 3));
 }
 
-TEST_F(same, registered_buffers_do_as_well)
+TEST_F(same, registered_buffers_work)
 {
 	struct iovec buffer = { map_pages(_metadata, 3, PROT_READ | PROT_WRITE), 3 * page_size() };
 	unsigned char *bytes = buffer.iov_base;
@@ -164,33 +164,33 @@ TEST_F(same, registered_buffers_do_as_well)
 	EXPECT_TRUE(is_pattern(bytes + page_size() - 50, 0, len));
 }
 
-TEST_F(same, a_read_waits_in_the_ring_and_its_caller_goes_on)
+TEST_F(same, waiting_read_needs_no_worker_thread)
 {
 	struct uring ring = open_ring(_metadata);
 
-	let_wait(_metadata, self->r);
+	set_blocking(_metadata, self->r);
 	submit(_metadata, &ring, reading(self->r, big_buffer(), 10));
 	EXPECT_FALSE(is_complete(&ring));
 	EXPECT_EQ(3, write(self->w, "abc", 3));
 	EXPECT_COMPLETION(&ring, READ, 3);
 	EXPECT_EQ(0, memcmp(big_buffer(), "abc", 3));
-	EXPECT_EQ(1, threads());
+	EXPECT_EQ(1, count_threads());
 }
 
-TEST_F(same, a_write_waits_in_the_ring_and_its_caller_goes_on)
+TEST_F(same, waiting_write_needs_no_worker_thread)
 {
 	struct uring ring = open_ring(_metadata);
 
 	fill_pipe(_metadata, self->w);
-	let_wait(_metadata, self->w);
+	set_blocking(_metadata, self->w);
 	submit(_metadata, &ring, writing(self->w, big_buffer(), PIPE_BUF));
 	EXPECT_FALSE(is_complete(&ring));
 	take(_metadata, self->r, PIPE_BUF);
 	EXPECT_COMPLETION(&ring, WRITE, PIPE_BUF);
-	EXPECT_EQ(1, threads());
+	EXPECT_EQ(1, count_threads());
 }
 
-TEST_F(same, a_file_with_o_nonblock_waits_in_the_ring_all_the_same)
+TEST_F(same, read_and_write_wait_despite_o_nonblock)
 {
 	struct uring ring = open_ring(_metadata);
 
@@ -205,7 +205,7 @@ TEST_F(same, a_file_with_o_nonblock_waits_in_the_ring_all_the_same)
 	EXPECT_COMPLETION(&ring, WRITE, 5);
 }
 
-TEST_F(same, a_file_that_is_both_ends_waits_in_the_ring)
+TEST_F(same, read_and_write_wait_on_read_write_file)
 {
 	int both = open_pipe(_metadata, O_RDWR);
 	struct uring ring = open_ring(_metadata);
@@ -219,16 +219,16 @@ TEST_F(same, a_file_that_is_both_ends_waits_in_the_ring)
 	EXPECT_FALSE(is_complete(&ring));
 	take(_metadata, self->r, PIPE_BUF);
 	EXPECT_COMPLETION(&ring, WRITE, PIPE_BUF);
-	EXPECT_EQ(1, threads());
+	EXPECT_EQ(1, count_threads());
 }
 
-TEST_F(same, a_large_write_puts_in_what_fits)
+TEST_F(same, large_write_writes_what_fits)
 {
 	struct uring ring = open_ring(_metadata);
 	ssize_t capacity = fill_pipe(_metadata, self->w);
 
 	take(_metadata, self->r, capacity);
-	let_wait(_metadata, self->w);
+	set_blocking(_metadata, self->w);
 	put_pattern(big_buffer(), 0, capacity + 1);
 	submit(_metadata, &ring, writing(self->w, big_buffer(), capacity + 1));
 	EXPECT_COMPLETION(&ring, WRITE, capacity);
@@ -236,7 +236,7 @@ TEST_F(same, a_large_write_puts_in_what_fits)
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, capacity));
 }
 
-TEST_F(same, one_write_serves_all_reads_that_wait)
+TEST_F(same, one_write_completes_all_waiting_reads)
 {
 	unsigned char bytes[3] = {};
 	struct uring ring = open_ring(_metadata);
@@ -250,7 +250,7 @@ TEST_F(same, one_write_serves_all_reads_that_wait)
 	EXPECT_EQ(0, memcmp(bytes, "aaa", 3));
 }
 
-TEST_F(same, a_read_in_the_ring_does_not_cost_a_reader_its_wake_up)
+TEST_F(same, waiting_read_takes_no_wake_up_from_sleeping_reader)
 {
 	struct uring ring = open_ring(_metadata);
 	struct child reader;
@@ -263,35 +263,35 @@ TEST_F(same, a_read_in_the_ring_does_not_cost_a_reader_its_wake_up)
 	EXPECT_EQ(1, result_of(_metadata, &reader).ret);
 }
 
-TEST_F(same, the_last_writer_leaving_ends_a_read_that_waits)
+TEST_F(same, last_writer_close_completes_waiting_read)
 {
 	struct uring ring = open_ring(_metadata);
 
-	let_wait(_metadata, self->r);
+	set_blocking(_metadata, self->r);
 	submit(_metadata, &ring, reading(self->r, big_buffer(), 10));
 	EXPECT_FALSE(is_complete(&ring));
 	close(self->w);
 	EXPECT_COMPLETION(&ring, READ, 0);
-	EXPECT_EQ(1, threads());
+	EXPECT_EQ(1, count_threads());
 }
 
-TEST_F(same, the_last_reader_leaving_ends_a_write_that_waits)
+TEST_F(same, last_reader_close_fails_waiting_write)
 {
 	struct uring ring = open_ring(_metadata);
 
 	fill_pipe(_metadata, self->w);
-	let_wait(_metadata, self->w);
+	set_blocking(_metadata, self->w);
 	submit(_metadata, &ring, writing(self->w, "x", 1));
 	EXPECT_FALSE(is_complete(&ring));
 	close(self->r);
 	EXPECT_COMPLETION(&ring, WRITE, -EPIPE);
 	EXPECT_EQ(1, sigpipes());
-	EXPECT_EQ(1, threads());
+	EXPECT_EQ(1, count_threads());
 }
 
 /* RWF_NOWAIT */
 
-TEST_F(same, with_rwf_nowait_a_ring_does_not_wait_either)
+TEST_F(same, rwf_nowait_gives_eagain_in_ring)
 {
 	struct uring ring = open_ring(_metadata);
 	struct io_uring_sqe read = reading(self->r, big_buffer(), 10);
@@ -299,7 +299,7 @@ TEST_F(same, with_rwf_nowait_a_ring_does_not_wait_either)
 
 	read.rw_flags = RWF_NOWAIT;
 	write.rw_flags = RWF_NOWAIT;
-	let_wait(_metadata, self->r);
+	set_blocking(_metadata, self->r);
 	submit(_metadata, &ring, read);
 	EXPECT_COMPLETION(&ring, READ, -EAGAIN);
 	submit(_metadata, &ring, write);
@@ -307,7 +307,7 @@ TEST_F(same, with_rwf_nowait_a_ring_does_not_wait_either)
 	submit(_metadata, &ring, read);
 	EXPECT_COMPLETION(&ring, READ, 10);
 	fill_pipe(_metadata, self->w);
-	let_wait(_metadata, self->w);
+	set_blocking(_metadata, self->w);
 	submit(_metadata, &ring, write);
 	EXPECT_COMPLETION(&ring, WRITE, -EAGAIN);
 }
@@ -326,9 +326,9 @@ static ssize_t write_nowait(int fd, ssize_t len)
 	return pwritev2(fd, &iov, 1, -1, RWF_NOWAIT);
 }
 
-TEST_F(same, preadv2_with_rwf_nowait_does_not_wait)
+TEST_F(same, preadv2_with_rwf_nowait_does_not_block)
 {
-	let_wait(_metadata, self->r);
+	set_blocking(_metadata, self->r);
 	EXPECT_EQ(-1, read_nowait(self->r, 10));
 	EXPECT_EQ(EAGAIN, errno);
 	put_in(_metadata, self->w, 5);
@@ -338,11 +338,11 @@ TEST_F(same, preadv2_with_rwf_nowait_does_not_wait)
 	EXPECT_EQ(0, read_nowait(self->r, 10));
 }
 
-TEST_F(same, pwritev2_with_rwf_nowait_does_not_wait)
+TEST_F(same, pwritev2_with_rwf_nowait_does_not_block)
 {
 	ssize_t capacity = fill_pipe(_metadata, self->w);
 
-	let_wait(_metadata, self->w);
+	set_blocking(_metadata, self->w);
 	EXPECT_EQ(-1, write_nowait(self->w, 1));
 	EXPECT_EQ(EAGAIN, errno);
 	take(_metadata, self->r, PIPE_BUF);
@@ -351,7 +351,7 @@ TEST_F(same, pwritev2_with_rwf_nowait_does_not_wait)
 	EXPECT_EQ(capacity, write_nowait(self->w, capacity + 1));
 }
 
-TEST_F(same, a_file_that_is_opened_again_takes_rwf_nowait_but_for_pipe_2)
+TEST_F(same, reopened_file_supports_rwf_nowait_unless_pipe_2)
 {
 	int reader = open_pipe(_metadata, O_RDONLY);
 
@@ -366,7 +366,7 @@ TEST_F(same, a_file_that_is_opened_again_takes_rwf_nowait_but_for_pipe_2)
 
 /* poll */
 
-TEST_F(same, a_poll_waits_in_the_ring)
+TEST_F(same, poll_completes_when_end_becomes_ready)
 {
 	struct uring ring = open_ring(_metadata);
 
@@ -374,7 +374,7 @@ TEST_F(same, a_poll_waits_in_the_ring)
 	EXPECT_FALSE(is_complete(&ring));
 	put_in(_metadata, self->w, 1);
 	EXPECT_COMPLETION(&ring, POLL_ADD, POLLIN | POLLRDNORM);
-	/* What is there already is told at once. */
+	/* A poll of an end that is ready completes at once. */
 	submit(_metadata, &ring, polling(self->r, POLLIN));
 	EXPECT_COMPLETION(&ring, POLL_ADD, POLLIN);
 	fill_pipe(_metadata, self->w);
@@ -384,7 +384,7 @@ TEST_F(same, a_poll_waits_in_the_ring)
 	EXPECT_COMPLETION(&ring, POLL_ADD, POLLOUT);
 }
 
-TEST_F(same, a_poll_in_the_ring_is_told_of_the_hangup)
+TEST_F(same, last_writer_close_completes_poll_with_pollhup)
 {
 	struct uring ring = open_ring(_metadata);
 
@@ -394,7 +394,7 @@ TEST_F(same, a_poll_in_the_ring_is_told_of_the_hangup)
 	EXPECT_COMPLETION(&ring, POLL_ADD, POLLHUP);
 }
 
-TEST_F(same, a_poll_in_the_ring_is_told_of_the_error)
+TEST_F(same, last_reader_close_completes_poll_with_pollerr)
 {
 	struct uring ring = open_ring(_metadata);
 
@@ -405,7 +405,7 @@ TEST_F(same, a_poll_in_the_ring_is_told_of_the_error)
 	EXPECT_COMPLETION(&ring, POLL_ADD, POLLERR);
 }
 
-TEST_F(same, a_multishot_poll_tells_of_each_write_once)
+TEST_F(same, multishot_poll_completes_once_per_write)
 {
 	struct io_uring_sqe poll = polling(self->r, POLLIN);
 	struct uring ring = open_ring(_metadata);
@@ -428,7 +428,7 @@ TEST_F(same, a_multishot_poll_tells_of_each_write_once)
 	expect_cancelled(_metadata, &ring, 1);
 }
 
-/* Buffers that a multishot read chooses from, of so many bytes each. */
+/* A multishot read chooses one of these buffers for each completion. */
 #define BUFFERS 4
 #define BUFFER_LEN 8
 
@@ -451,7 +451,7 @@ static unsigned char *provide_buffers(struct __test_metadata *_metadata, struct 
 	return bytes;
 }
 
-TEST_F(same, a_multishot_read_gets_each_write_until_the_end_of_file)
+TEST_F(same, multishot_read_completes_per_write_until_end_of_file)
 {
 	struct io_uring_sqe read = {
 		.opcode = IORING_OP_READ_MULTISHOT, .flags = IOSQE_BUFFER_SELECT,
@@ -462,7 +462,7 @@ TEST_F(same, a_multishot_read_gets_each_write_until_the_end_of_file)
 	struct completion completion;
 	int buffer;
 
-	let_wait(_metadata, self->r);
+	set_blocking(_metadata, self->r);
 	submit(_metadata, &ring, read);
 	for (int len = 1; len < BUFFERS; len++) {
 		EXPECT_FALSE(is_complete(&ring));
@@ -477,12 +477,12 @@ TEST_F(same, a_multishot_read_gets_each_write_until_the_end_of_file)
 	completion = next_completion(_metadata, &ring);
 	EXPECT_EQ(0, completion.res);
 	EXPECT_FALSE(completion.flags & IORING_CQE_F_MORE);
-	EXPECT_EQ(1, threads());
+	EXPECT_EQ(1, count_threads());
 }
 
 /* Links */
 
-TEST_F(same, a_linked_read_gets_what_the_write_before_it_put_in)
+TEST_F(same, linked_read_gets_bytes_of_write_before_it)
 {
 	struct uring ring = open_ring(_metadata);
 
@@ -494,7 +494,7 @@ TEST_F(same, a_linked_read_gets_what_the_write_before_it_put_in)
 	EXPECT_EQ(0, memcmp(big_buffer(), "abc", 3));
 }
 
-TEST_F(same, what_is_linked_to_a_read_that_waits_comes_after_it)
+TEST_F(same, linked_operation_runs_after_waiting_read)
 {
 	struct uring ring = open_ring(_metadata);
 
@@ -507,15 +507,15 @@ TEST_F(same, what_is_linked_to_a_read_that_waits_comes_after_it)
 	EXPECT_COMPLETION(&ring, NOP, 0);
 }
 
-TEST_F(same, a_read_that_was_given_up_in_time_takes_no_byte)
+TEST_F(same, timed_out_read_consumes_nothing)
 {
-	struct __kernel_timespec a_moment = { .tv_nsec = 1000000 };
+	struct __kernel_timespec one_millisecond = { .tv_nsec = 1000000 };
 	struct io_uring_sqe timeout = {
-		.opcode = IORING_OP_LINK_TIMEOUT, .addr = (unsigned long)&a_moment, .len = 1,
+		.opcode = IORING_OP_LINK_TIMEOUT, .addr = (unsigned long)&one_millisecond, .len = 1,
 	};
 	struct uring ring = open_ring(_metadata);
 
-	let_wait(_metadata, self->r);
+	set_blocking(_metadata, self->r);
 	uring_put(&ring, linked(reading(self->r, big_buffer(), 10)));
 	uring_put(&ring, timeout);
 	EXPECT_EQ(2, uring_enter(&ring, 2));
@@ -531,11 +531,11 @@ TEST_F(same, a_read_that_was_given_up_in_time_takes_no_byte)
 
 /* Cancelling */
 
-TEST_F(same, a_read_that_was_cancelled_takes_no_byte)
+TEST_F(same, cancelled_read_consumes_nothing)
 {
 	struct uring ring = open_ring(_metadata);
 
-	let_wait(_metadata, self->r);
+	set_blocking(_metadata, self->r);
 	uring_put(&ring, linked(reading(self->r, big_buffer(), 10)));
 	uring_put(&ring, nothing());
 	EXPECT_EQ(2, uring_enter(&ring, 0));
@@ -547,12 +547,12 @@ TEST_F(same, a_read_that_was_cancelled_takes_no_byte)
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, 5));
 }
 
-TEST_F(same, a_write_that_was_cancelled_puts_nothing_in)
+TEST_F(same, cancelled_write_writes_nothing)
 {
 	ssize_t capacity = fill_pipe(_metadata, self->w);
 	struct uring ring = open_ring(_metadata);
 
-	let_wait(_metadata, self->w);
+	set_blocking(_metadata, self->w);
 	submit(_metadata, &ring, writing(self->w, big_buffer(), PIPE_BUF));
 	submit(_metadata, &ring, cancelling(IORING_OP_WRITE));
 	expect_cancelled(_metadata, &ring, 1);
@@ -571,36 +571,36 @@ static void write_byte_by_byte(int report_to, const void *arg)
 	report(report_to, i);
 }
 
-/* Each read is cancelled while bytes may come; nobody knows which of the two is faster. */
-TEST_F(same, a_read_that_is_cancelled_while_bytes_come_loses_none)
+/* Each read is cancelled while the writer writes: either the read or the cancellation wins. */
+TEST_F(same, cancelling_reads_during_writes_loses_no_bytes)
 {
 	const ssize_t len = 500;
 	struct uring ring = open_ring(_metadata);
 	struct child writer = start_child(_metadata, write_byte_by_byte, &len);
-	ssize_t before, taken = 0;
+	ssize_t before, consumed = 0;
 	struct completion completion;
-	bool all_in;
+	bool writer_is_done;
 
-	let_wait(_metadata, self->r);
+	set_blocking(_metadata, self->r);
 	do {
-		all_in = has_reported(&writer);
-		before = taken;
-		submit(_metadata, &ring, reading(self->r, big_buffer() + taken, 1));
+		writer_is_done = has_reported(&writer);
+		before = consumed;
+		submit(_metadata, &ring, reading(self->r, big_buffer() + consumed, 1));
 		submit(_metadata, &ring, cancelling(IORING_OP_READ));
 		for (int i = 0; i < 2; i++) {
 			completion = next_completion(_metadata, &ring);
 			if (completion.op != IORING_OP_READ)
 				continue;
 			ASSERT_TRUE(completion.res == 1 || completion.res == -ECANCELED);
-			taken += completion.res == 1;
+			consumed += completion.res == 1;
 		}
-	} while (!all_in || taken > before);
+	} while (!writer_is_done || consumed > before);
 	EXPECT_EQ(len, result_of(_metadata, &writer).ret);
-	EXPECT_EQ(len, taken);
-	EXPECT_TRUE(is_pattern(big_buffer(), 0, taken));
+	EXPECT_EQ(len, consumed);
+	EXPECT_TRUE(is_pattern(big_buffer(), 0, consumed));
 }
 
-static void leave_a_read_in_a_ring(int report_to, const void *arg __maybe_unused)
+static void submit_read_and_sleep(int report_to, const void *arg __maybe_unused)
 {
 	struct uring ring;
 
@@ -610,9 +610,9 @@ static void leave_a_read_in_a_ring(int report_to, const void *arg __maybe_unused
 	report(report_to, uring_enter(&ring, 0));
 }
 
-TEST_F(same, a_process_that_is_killed_leaves_no_read_behind)
+TEST_F(same, killed_process_leaves_no_read_waiting)
 {
-	struct child child = start_child(_metadata, leave_a_read_in_a_ring, NULL);
+	struct child child = start_child(_metadata, submit_read_and_sleep, NULL);
 	struct pollfd broken = { .fd = self->w };
 
 	EXPECT_EQ(1, result_of(_metadata, &child).ret);
@@ -620,7 +620,7 @@ TEST_F(same, a_process_that_is_killed_leaves_no_read_behind)
 	put_in(_metadata, self->w, 5);
 	take(_metadata, self->r, 5);
 	close(self->r);
-	/* The ring, which had the file open, is taken down after the process. */
+	/* The ring keeps the file open, and the kernel frees the ring some time after the exit. */
 	EXPECT_EQ(1, poll(&broken, 1, PATIENCE_MS));
 	EXPECT_EQ(POLLERR, broken.revents);
 }
