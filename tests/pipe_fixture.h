@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The fixture of all tests but the module's. */
+/* The fixture of tests of the device's pipe. */
 #ifndef PIPE_FIXTURE_H
 #define PIPE_FIXTURE_H
 
 #include "mini_pipe_test.h"
 
-/* Starts on an empty pipe that nobody has open, and knows its capacity. */
+/* An empty pipe that no process has open. */
 FIXTURE(pipe)
 {
 	ssize_t capacity;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The fixture of what holds for the device and for a private pipe alike. */
+/* The fixture of tests that hold for the device and for a private pipe alike. */
 #ifndef PIPES_FIXTURE_H
 #define PIPES_FIXTURE_H
 
 #include "variants.h"
 
-/* Starts on an empty pipe that only the test has open: two ends that do not block. */
+/* An empty pipe that only the test has open, with O_NONBLOCK at both ends. */
 FIXTURE(pipe)
 {
 	struct ends ends;
 	ssize_t capacity;
-	int device;		/* neither end of it */
+	int device;		/* opened for ioctl alone */
 	int device_capacity;
 };
 
@@ -19,8 +19,8 @@ FIXTURE_VARIANT(pipe)
 	enum kind kind;
 };
 
-FIXTURE_VARIANT_ADD(pipe, the_device) { .kind = DEVICE, };
-FIXTURE_VARIANT_ADD(pipe, a_private_pipe) { .kind = PRIVATE, };
+FIXTURE_VARIANT_ADD(pipe, device) { .kind = DEVICE, };
+FIXTURE_VARIANT_ADD(pipe, private_pipe) { .kind = PRIVATE, };
 
 FIXTURE_SETUP(pipe)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The fixture of tests that say the same of every kind of pipe. */
+/* The fixture of tests that hold for every kind of pipe, pipe(2) included. */
 #ifndef SAME_FIXTURE_H
 #define SAME_FIXTURE_H
 
 #include "variants.h"
 
-/* Starts on an empty pipe; neither end blocks. The helpers open that one, in children as well. */
+/* An empty pipe with O_NONBLOCK at both ends. The helpers open this pipe, in children as well. */
 FIXTURE(same)
 {
 	int r;
@@ -17,9 +17,9 @@ FIXTURE_VARIANT(same)
 	enum kind kind;
 };
 
-FIXTURE_VARIANT_ADD(same, on_the_device) { .kind = DEVICE, };
-FIXTURE_VARIANT_ADD(same, on_a_private_pipe) { .kind = PRIVATE, };
-FIXTURE_VARIANT_ADD(same, on_pipe_2) { .kind = PIPE_2, };
+FIXTURE_VARIANT_ADD(same, device) { .kind = DEVICE, };
+FIXTURE_VARIANT_ADD(same, private_pipe) { .kind = PRIVATE, };
+FIXTURE_VARIANT_ADD(same, pipe_2) { .kind = PIPE_2, };
 
 FIXTURE_SETUP(same)
 {
