@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the tests ask of a pipe with ioctl, and private pipes. */
+/* The ioctls of a pipe, and private pipes. */
 #ifndef IOCTLS_H
 #define IOCTLS_H
 
@@ -7,7 +7,7 @@
 #include "../uapi/mini_pipe.h"
 #include "mini_pipe_test.h"
 
-/* How many bytes wait for a reader. */
+/* How many bytes can be read. */
 static inline int bytes_in(int fd)
 {
 	int bytes = -1;
@@ -35,7 +35,7 @@ static inline int set_policy(int fd, unsigned long policy)
 	return ioctl(fd, MINI_PIPE_IOC_SET_POLICY, policy);
 }
 
-/* As clear_the_stage(), for tests that change the device's pipe: it is as it was before. */
+/* As clear_the_stage(), for tests that change the device's pipe: restores its state. */
 static inline void restore_the_stage(struct __test_metadata *_metadata, int fd, int capacity)
 {
 	clear_the_stage(_metadata);
@@ -63,7 +63,7 @@ static inline int make_pair(int device, struct ends *ends, unsigned int flags,
 	return ret;
 }
 
-/* A file of the device that is neither end, for ioctl alone. */
+/* Opens the device for ioctl alone: with access mode 3, which is neither end. */
 static inline int open_neither(struct __test_metadata *_metadata)
 {
 	return open_pipe(_metadata, O_ACCMODE);
@@ -94,7 +94,7 @@ static inline int open_files(void)
 	return n > 0 ? atoi(text) : -1;
 }
 
-/* The number that the next descriptor gets: all below it are in use. */
+/* The number that the next descriptor gets: all lower ones are in use. */
 static inline int next_descriptor(void)
 {
 	int fd = open("/dev/null", O_RDONLY);
@@ -103,7 +103,7 @@ static inline int next_descriptor(void)
 	return fd;
 }
 
-/* Another open file of the same pipe, which has flags of its own. */
+/* Another open file of the same pipe, with flags of its own. */
 static inline int open_again(int fd, int flags)
 {
 	char path[32];

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the mini_pipe tests share: a stage to play on, child processes that report what their
- * calls returned, and a way to know that a child is asleep in the device.
+ * What the tests of mini_pipe share: set-up and clean-up, child processes that report what their
+ * calls returned, and checks that a child sleeps in a call on a pipe.
  *
- * The test process itself only makes calls that return at once. Whatever may wait runs in a
- * child; children die with the test, so a test that fails leaves nobody behind.
+ * The test process itself only makes calls that return at once. Calls that may sleep are made by
+ * children, which die with the test: a test that fails leaves no process behind.
  */
 #ifndef MINI_PIPE_TEST_H
 #define MINI_PIPE_TEST_H
@@ -26,10 +26,10 @@
 #define MINI_PIPE "/dev/mini_pipe"
 #endif
 
-/* What the name of a private pipe begins with; its number and a bracket follow. */
+/* The name of a private pipe begins like this; its number and a bracket follow. */
 #define PRIVATE_PIPE "mini_pipe:["
 
-/* Where the helpers open the pipe; a fixture may choose another one than the device. */
+/* The helpers open the pipe at this path. A fixture may replace the device's by another. */
 static inline char *pipe_path(void)
 {
 	static char path[64] = MINI_PIPE;
@@ -37,18 +37,18 @@ static inline char *pipe_path(void)
 	return path;
 }
 
-/* How long to wait for what must happen; a slow emulator needs a fraction of it. */
+/* How long to wait for what must happen. Even a slow emulator needs only a fraction of it. */
 #define PATIENCE_MS 10000
 
-/* More than any capacity, so that a write of it always meets a full pipe. */
+/* More than any capacity of the tests, so that a write of it always fills the pipe. */
 #define BIG (2 << 20)
 
-/* More than PIPE_BUF, so that a part of it goes in where the whole does not fit. */
+/* More than PIPE_BUF, so that a write of it is partial where the whole does not fit. */
 #define PIECE 65537
 
 #define MAX_CHILDREN 64
 
-/* What a child tells the test about one call. */
+/* What a child reports about one call. */
 struct result {
 	ssize_t ret;
 	int err;		/* errno, or 0 if the call did not fail */
@@ -56,15 +56,15 @@ struct result {
 	unsigned char first;	/* the first byte a reader got */
 };
 
-/* A process at work beside the test. Having reported, it stays, its files open, until killed. */
+/* A child process. After its job it sleeps, with its files open, until it is killed. */
 struct child {
 	pid_t pid;
-	int results;
+	int results;		/* a pipe(2) from the child */
 };
 
 typedef void (*job_fn)(int report_to, const void *arg);
 
-/* The arguments of the usual job: open, make one call, report. */
+/* The arguments of the common jobs: open, make one call, report. */
 struct job {
 	int flags;		/* for open, besides O_RDONLY or O_WRONLY */
 	ssize_t len;
@@ -73,7 +73,7 @@ struct job {
 	bool sigpipe_kills;
 };
 
-/* Each process has its own. */
+/* Each process has a buffer of its own. */
 static inline unsigned char *big_buffer(void)
 {
 	static unsigned char buffer[BIG];
@@ -81,7 +81,7 @@ static inline unsigned char *big_buffer(void)
 	return buffer;
 }
 
-/* 251 is prime, so bytes that are a page or a power of two out of place differ. */
+/* 251 is prime: a shift by a page or a power of two breaks the pattern. */
 static inline void put_pattern(unsigned char *buf, size_t from, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
@@ -101,7 +101,7 @@ static inline ssize_t smaller(ssize_t a, ssize_t b)
 	return a < b ? a : b;
 }
 
-/* How many bytes a pipe of that capacity takes as a whole or not at all. */
+/* The largest write that is atomic in a pipe of that capacity. */
 static inline ssize_t atomic_len(ssize_t capacity)
 {
 	return smaller(capacity, PIPE_BUF);
@@ -112,7 +112,7 @@ static inline void a_moment(void)
 	usleep(1000);
 }
 
-/* Signals: SIGPIPE is counted, SIGUSR1 does nothing but interrupt. */
+/* Signals: SIGPIPE is counted; SIGUSR1 only interrupts. */
 
 static inline atomic_int *sigpipe_counter(void)
 {
@@ -151,7 +151,7 @@ static inline pid_t *children(void)
 	return pids;
 }
 
-static inline void remember_child(struct __test_metadata *_metadata, pid_t pid)
+static inline void add_child(struct __test_metadata *_metadata, pid_t pid)
 {
 	for (int i = 0; i < MAX_CHILDREN; i++) {
 		if (!children()[i]) {
@@ -166,7 +166,7 @@ static inline void remember_child(struct __test_metadata *_metadata, pid_t pid)
 	}
 }
 
-static inline void forget_child(pid_t pid)
+static inline void remove_child(pid_t pid)
 {
 	for (int i = 0; i < MAX_CHILDREN; i++)
 		if (children()[i] == pid)
@@ -199,7 +199,7 @@ static inline void be_a_child(pid_t parent, int report_to, bool keeps_files)
 	*sigpipe_counter() = 0;
 	if (keeps_files)
 		return;
-	/* The test's own ends of the pipe must not stay open in here. */
+	/* The child must not keep the test's ends of the pipe open. */
 	if (report_to > 3)
 		syscall(__NR_close_range, 3, report_to - 1, 0);
 	syscall(__NR_close_range, report_to + 1, ~0U, 0);
@@ -223,7 +223,7 @@ static inline struct child start(struct __test_metadata *_metadata, job_fn job, 
 			pause();
 	}
 	close(pipe_fds[1]);
-	remember_child(_metadata, child.pid);
+	add_child(_metadata, child.pid);
 	return child;
 }
 
@@ -233,7 +233,7 @@ static inline struct child start_child(struct __test_metadata *_metadata, job_fn
 	return start(_metadata, job, arg, false);
 }
 
-/* The child keeps the descriptors that the test has open, as after any fork. */
+/* The child inherits the test's open descriptors, as after any fork(2). */
 static inline struct child start_heir(struct __test_metadata *_metadata, job_fn job,
 				      const void *arg)
 {
@@ -258,16 +258,16 @@ static inline struct result result_of(struct __test_metadata *_metadata, const s
 
 	ASSERT_TRUE(has_reported_within(child, PATIENCE_MS))
 	{
-		TH_LOG("child %d is still waiting", child->pid);
+		TH_LOG("child %d does not report", child->pid);
 	}
 	ASSERT_EQ((ssize_t)sizeof(result), read(child->results, &result, sizeof(result)))
 	{
-		TH_LOG("child %d ended without a word", child->pid);
+		TH_LOG("child %d exited without a report", child->pid);
 	}
 	return result;
 }
 
-/* Waits for the child to end and returns its status. */
+/* Waits until the child exits, and returns its status. */
 static inline int end_of(struct __test_metadata *_metadata, const struct child *child)
 {
 	int status = 0;
@@ -280,21 +280,21 @@ static inline int end_of(struct __test_metadata *_metadata, const struct child *
 	}
 	ASSERT_EQ(child->pid, ended)
 	{
-		TH_LOG("child %d does not end", child->pid);
+		TH_LOG("child %d does not exit", child->pid);
 	}
-	forget_child(child->pid);
+	remove_child(child->pid);
 	close(child->results);
 	return status;
 }
 
-/* When this returns, the child's files are closed. */
+/* Kills the child. When this returns, its files are closed. */
 static inline void dismiss(struct __test_metadata *_metadata, const struct child *child)
 {
 	kill(child->pid, SIGKILL);
 	end_of(_metadata, child);
 }
 
-/* Asleep in a pipe */
+/* Children that sleep in a call on a pipe */
 
 static inline bool read_proc(pid_t pid, const char *file, char *text, size_t size)
 {
@@ -323,7 +323,7 @@ static inline char state_of(pid_t pid)
 	return name_end && name_end[1] ? name_end[2] : '?';
 }
 
-/* What /proc/PID/fd has for the device, for a private pipe, and for a pipe(2) beside. */
+/* Whether a link in /proc/PID/fd names the device, a private pipe or a pipe(2). */
 static inline bool names_a_pipe(const char *target)
 {
 	return strcmp(target, MINI_PIPE) == 0 ||
@@ -331,7 +331,7 @@ static inline bool names_a_pipe(const char *target)
 	       strncmp(target, "pipe:[", 6) == 0;
 }
 
-/* What /proc/PID/fd has for that descriptor. */
+/* Reads the link of a descriptor in /proc/PID/fd. */
 static inline void name_of(pid_t pid, unsigned long fd, char *name, size_t size)
 {
 	char path[64];
@@ -350,7 +350,7 @@ static inline bool fd_is_a_pipe(pid_t pid, unsigned long fd)
 	return names_a_pipe(name);
 }
 
-/* These wait for a set of files, so their first argument is no descriptor. */
+/* These calls wait for a set of files, so their first argument is no descriptor. */
 static inline bool waits_for_many(long syscall_nr)
 {
 	return syscall_nr == __NR_ppoll || syscall_nr == __NR_pselect6 ||
@@ -371,9 +371,9 @@ static inline bool is_asleep_in(pid_t pid, long syscall_nr)
 }
 
 /*
- * Waits until the child sleeps in that system call. To prove that an event leaves a sleeper
- * asleep, ask again after the event: whoever wakes a sleeper has done so when the waking call
- * returns, and from then on the sleeper is awake, or has looked and gone to sleep again.
+ * Waits until the child sleeps in that system call. To prove that an event does not end a sleep,
+ * check again after the event: a call sends its wake-ups before it returns. From then on, a child
+ * that was woken either runs, or has checked its condition and gone back to sleep.
  */
 static inline bool falls_asleep_in(const struct child *child, long syscall_nr)
 {
@@ -404,8 +404,8 @@ static inline bool bind_to_first_processor(pid_t pid)
 }
 
 /*
- * From now on, none of the sleepers runs, whoever wakes it, but while the test sleeps: they are
- * bound to the test's processor, where it comes first.
+ * From now on, a sleeper that is woken does not run until the test sleeps: all are bound to one
+ * processor, and the test has a real-time priority there.
  */
 static inline bool outrank(const struct child *sleepers, int count)
 {
@@ -417,7 +417,7 @@ static inline bool outrank(const struct child *sleepers, int count)
 	return bind_to_first_processor(0) && sched_setscheduler(0, SCHED_FIFO, &param) == 0;
 }
 
-/* Asleep in fs/pipe.c, and what /proc/PID/stat calls D: uninterruptible. */
+/* Whether the child sleeps in fs/pipe.c in the state D, which is uninterruptible. */
 static inline bool is_in_deep_sleep(const struct child *child)
 {
 	char stack[4096];
@@ -433,7 +433,7 @@ static inline bool falls_into_deep_sleep(const struct child *child)
 	return is_in_deep_sleep(child);
 }
 
-/* The usual jobs */
+/* Common jobs of children */
 
 static inline int open_for(const struct job *job, int end)
 {
@@ -468,13 +468,13 @@ static inline void write_once(int report_to, const void *arg)
 	report(report_to, write(fd, big_buffer(), job->len));
 }
 
-/* What a poller asks for, at which end. */
+/* What a poller polls for, at which end. */
 struct watch {
 	int end;
 	short events;
 };
 
-static inline void watch_with_poll(int report_to, const void *arg)
+static inline void poll_once(int report_to, const void *arg)
 {
 	const struct watch *watch = arg;
 	struct pollfd pollfd = { .fd = open(pipe_path(), watch->end), .events = watch->events };
@@ -483,12 +483,12 @@ static inline void watch_with_poll(int report_to, const void *arg)
 	report(report_to, ready == 1 ? pollfd.revents : -1);
 }
 
-/* Returns when the poller sleeps. It reports what came. */
+/* Returns when the poller sleeps. The poller reports the events. */
 static inline struct child start_watch(struct __test_metadata *_metadata, int end,
 				       short events)
 {
 	struct watch watch = { end, events };
-	struct child poller = start_child(_metadata, watch_with_poll, &watch);
+	struct child poller = start_child(_metadata, poll_once, &watch);
 
 	ASSERT_ASLEEP_IN(ppoll, &poller);
 	return poller;
@@ -509,7 +509,7 @@ static inline struct child start_writer(struct __test_metadata *_metadata, ssize
 	return start_child(_metadata, write_once, &job);
 }
 
-/* They fall asleep one after the other, so they queue in the order of the array. */
+/* The readers fall asleep one after the other, so they queue in the order of the array. */
 static inline void queue_readers(struct __test_metadata *_metadata, struct child *readers,
 				 int count)
 {
@@ -528,7 +528,7 @@ static inline void queue_writers(struct __test_metadata *_metadata, struct child
 	}
 }
 
-/* Each of them has lost its last reader, and has been told. */
+/* Each of the writers failed with EPIPE and got one SIGPIPE. */
 static inline void expect_broken(struct __test_metadata *_metadata, struct child *writers,
 				 int count)
 {
@@ -541,7 +541,7 @@ static inline void expect_broken(struct __test_metadata *_metadata, struct child
 	}
 }
 
-/* Opens and closes one end, as a peer that comes and goes. */
+/* Opens and closes one end. */
 static inline void touch(struct __test_metadata *_metadata, int end)
 {
 	int fd = open(pipe_path(), end);
@@ -564,7 +564,7 @@ static inline int open_pipe(struct __test_metadata *_metadata, int flags)
 	return fd;
 }
 
-/* Turns a flag of fcntl's F_SETFL on or off. */
+/* Sets or clears a flag with F_SETFL. */
 static inline void set_flag(struct __test_metadata *_metadata, int fd, int flag, bool on)
 {
 	int flags = fcntl(fd, F_GETFL);
@@ -581,7 +581,7 @@ static inline short poll_now(int fd, short events)
 	return poll(&pollfd, 1, 0) < 0 ? -1 : pollfd.revents;
 }
 
-/* Writes the pattern until the pipe is full; returns how many bytes that took. */
+/* Writes the pattern until the pipe is full; returns how many bytes. */
 static inline ssize_t fill_pipe(struct __test_metadata *_metadata, int fd)
 {
 	ssize_t n, total = 0;
@@ -596,7 +596,7 @@ static inline ssize_t fill_pipe(struct __test_metadata *_metadata, int fd)
 	return total;
 }
 
-/* Takes all there is; returns how many bytes, the last of them in big_buffer(). */
+/* Reads all bytes into big_buffer(); returns how many. */
 static inline ssize_t drain_pipe(struct __test_metadata *_metadata, int fd)
 {
 	ssize_t n, total = 0;
@@ -611,14 +611,14 @@ static inline ssize_t drain_pipe(struct __test_metadata *_metadata, int fd)
 	return total;
 }
 
-/* Puts in exactly so many bytes of the pattern, for which there is room. */
+/* Writes exactly so many bytes of the pattern, for which there is room. */
 static inline void put_in(struct __test_metadata *_metadata, int fd, ssize_t len)
 {
 	put_pattern(big_buffer(), 0, len);
 	ASSERT_EQ(len, write(fd, big_buffer(), len));
 }
 
-/* Takes exactly so many bytes, which are there. */
+/* Reads exactly so many bytes, which are there. */
 static inline void take(struct __test_metadata *_metadata, int fd, ssize_t len)
 {
 	ASSERT_EQ(len, read(fd, big_buffer(), len));
@@ -643,20 +643,22 @@ static inline ssize_t measure_capacity(struct __test_metadata *_metadata)
 	return capacity;
 }
 
+/* Before each test: installs signal handlers, empties the pipe and returns its capacity. */
 static inline ssize_t set_the_stage(struct __test_metadata *_metadata)
 {
 	handle(SIGPIPE, count_sigpipe, SA_RESTART);
-	/* Before any child is there, so that no signal finds one unprepared. */
+	/* Children inherit the handler, so that no signal kills one before it sets its own. */
 	handle(SIGUSR1, do_nothing, 0);
 	empty_pipe(_metadata);
 	return measure_capacity(_metadata);
 }
 
+/* After each test: kills all children. */
 static inline void clear_the_stage(struct __test_metadata *_metadata)
 {
-	/* A failed assertion comes here with this set, and would take all in here for failed. */
+	/* A failed assertion leaves this set, and then all assertions in here would fail, too. */
 	_metadata->trigger = 0;
-	/* All of them first: one may keep another from its end. */
+	/* Kill all before the first wait: one child may keep another one from exiting. */
 	for (int i = 0; i < MAX_CHILDREN; i++)
 		if (children()[i])
 			kill(children()[i], SIGKILL);
@@ -668,7 +670,7 @@ static inline void clear_the_stage(struct __test_metadata *_metadata)
 	}
 }
 
-/* For tests of what only a pipe of that size can do; skips the others. */
+/* For tests that need a pipe of at least that capacity: skips them if it is smaller. */
 static inline bool holds(struct __test_metadata *_metadata, ssize_t capacity, ssize_t needed)
 {
 	if (capacity < needed)
@@ -678,7 +680,7 @@ static inline bool holds(struct __test_metadata *_metadata, ssize_t capacity, ss
 
 /* Memory */
 
-/* How much may be missing that nobody has lost: the kernel keeps books. */
+/* A difference in free memory that is no leak: the kernel's own use varies. */
 #define MEMORY_SLACK (8 << 20)
 
 static inline ssize_t free_memory(void)

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the tests share that load and unload the module. They need root and the module itself: its
- * file is named by MINI_PIPE_KO, or is mini_pipe.ko here or in the folder above. Each of them ends
- * with the module loaded as it is by default.
+ * For tests that load and unload the module. They need root and the module's file: MINI_PIPE_KO
+ * names it, or it is mini_pipe.ko in this directory or the one above. Each test ends with the
+ * module loaded with its defaults.
  */
 #ifndef MODULE_FIXTURE_H
 #define MODULE_FIXTURE_H
 
 #include "mini_pipe_test.h"
 
-/* KUnit has run the module's cases once, and need not do so at each loading, nor with faults. */
+/* KUnit runs the module's cases at each load, unless this filters them out. */
 #define KUNIT_FILTER "/sys/module/kunit/parameters/filter_glob"
 
 static inline bool write_file(const char *path, const char *text)
@@ -52,7 +52,7 @@ static inline bool node_exists(void)
 	return access(MINI_PIPE, F_OK) == 0;
 }
 
-/* Where udev makes the nodes, they come and go a little later than the device. */
+/* Where udev makes the nodes, they appear and disappear a little later than the device. */
 static inline bool node_becomes(bool there)
 {
 	for (int ms = 0; ms < PATIENCE_MS && node_exists() != there; ms++)
@@ -77,7 +77,7 @@ static inline void load_capacity(struct __test_metadata *_metadata, const char *
 	load_with(_metadata, parameters);
 }
 
-/* Unloads the module, if it can be had again. */
+/* Unloads the module, if it can be loaded again; otherwise skips the test. */
 static inline void start_unloaded(struct __test_metadata *_metadata)
 {
 	int fd = open_module_file();
@@ -93,7 +93,7 @@ static inline void start_unloaded(struct __test_metadata *_metadata)
 	write_file(KUNIT_FILTER, "none");
 }
 
-/* A test that failed may have left children, files open and any module or none. */
+/* A test that failed may have left children, open files, and the module loaded or not. */
 static inline void end_loaded(struct __test_metadata *_metadata)
 {
 	clear_the_stage(_metadata);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* io_uring by its own system calls: a small ring, filled and emptied by hand. */
+/* io_uring by its system calls, without liburing: a small ring. */
 #ifndef URING_H
 #define URING_H
 
@@ -7,21 +7,21 @@
 #include <linux/time_types.h>
 #include "mini_pipe_test.h"
 
-/* So many operations may be handed over at once, and twice as many be complete. */
+/* The size of the submission queue; the completion queue has twice as many entries. */
 #define URING_ENTRIES 8
 
 struct uring {
 	int fd;
 	struct io_uring_sqe *sqes;
 	struct io_uring_cqe *cqes;
-	void *rings;		/* where the four are that follow, and the cqes */
+	void *rings;		/* the mapping that holds the following four and the cqes */
 	atomic_uint *sq_head;
 	atomic_uint *sq_tail;
 	atomic_uint *cq_head;
 	atomic_uint *cq_tail;
 };
 
-/* How an operation ended. */
+/* The result of an operation. */
 struct completion {
 	int op;		/* its opcode */
 	int res;
@@ -36,7 +36,7 @@ static inline bool uring_open(struct uring *ring)
 	ring->fd = syscall(__NR_io_uring_setup, URING_ENTRIES, &params);
 	if (ring->fd < 0)
 		return false;
-	/* So few entries fit into a page each. */
+	/* With so few entries, each mapping is a page. */
 	ring->sqes = mmap(NULL, PIPE_BUF, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd,
 			  IORING_OFF_SQES);
 	rings = mmap(NULL, PIPE_BUF, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd,
@@ -50,7 +50,7 @@ static inline bool uring_open(struct uring *ring)
 	return true;
 }
 
-/* The mappings keep a ring, too. */
+/* The mappings keep a ring alive, too. */
 static inline void uring_close(struct uring *ring)
 {
 	munmap(ring->sqes, PIPE_BUF);
@@ -58,7 +58,7 @@ static inline void uring_close(struct uring *ring)
 	close(ring->fd);
 }
 
-/* Adds an operation, to be handed over with the next uring_enter(). Its opcode names it. */
+/* Queues an operation for the next uring_enter(). Its user_data is its opcode. */
 static inline void uring_put(struct uring *ring, struct io_uring_sqe sqe)
 {
 	unsigned int tail = *ring->sq_tail;
@@ -69,8 +69,8 @@ static inline void uring_put(struct uring *ring, struct io_uring_sqe sqe)
 }
 
 /*
- * Hands over what was added, and returns when so many completions are there, or when the time is
- * up. Returns how many operations were handed over, or -1.
+ * Submits what was queued, and waits for so many completions, but not for ever. Returns how many
+ * operations were submitted, or -1.
  */
 static inline int uring_enter(struct uring *ring, unsigned int completions)
 {
@@ -81,7 +81,7 @@ static inline int uring_enter(struct uring *ring, unsigned int completions)
 		       IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, &arg, sizeof(arg));
 }
 
-/* Takes the next completion, if there is one. */
+/* Reaps the next completion, if there is one. */
 static inline bool uring_take(struct uring *ring, struct completion *completion)
 {
 	unsigned int head = *ring->cq_head;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Three kinds of pipe, for tests that ask the same of all of them: pipe(2) proves that what is
- * asked for is what programs know.
+ * Three kinds of pipe, for tests that run on all of them. That they pass on a pipe(2) shows that
+ * they test what programs rely on.
  */
 #ifndef VARIANTS_H
 #define VARIANTS_H
@@ -44,7 +44,7 @@ static inline void make_pipe(struct __test_metadata *_metadata, enum kind kind, 
 	}
 }
 
-/* -1 with errno, if not. */
+/* Returns the new capacity, or -1 with errno. */
 static inline ssize_t resize(int fd, enum kind kind, ssize_t capacity)
 {
 	return kind == PIPE_2 ? fcntl(fd, F_SETPIPE_SZ, capacity) : set_capacity(fd, capacity);
@@ -61,7 +61,7 @@ static inline void expect_eagain(struct __test_metadata *_metadata, ssize_t ret)
 	EXPECT_EQ(EAGAIN, errno);
 }
 
-/* The usual jobs, on the pipe of a descriptor that the test has open */
+/* Common jobs of children, on a pipe that the test has open */
 
 struct kind_job {
 	int fd;
@@ -71,7 +71,7 @@ struct kind_job {
 	short events;
 };
 
-/* pipe(2) takes O_DIRECT from nobody who opens it. */
+/* F_SETFL, because a pipe(2) cannot be opened with O_DIRECT. */
 static inline int open_own(int fd, int mode, int flags)
 {
 	int own = open_again(fd, mode);
@@ -81,7 +81,7 @@ static inline int open_own(int fd, int mode, int flags)
 	return own;
 }
 
-/* What else the child has of the test's would be one more end. */
+/* Closes what else the child inherited: it would keep the ends of the pipe open. */
 static inline void keep_only(int report_to, int fd, int other)
 {
 	for (int i = 3; i < 100; i++)
@@ -123,7 +123,7 @@ static inline void poll_end(int report_to, const void *arg)
 	report(report_to, ppoll(&pollfd, 1, NULL, NULL) == 1 ? pollfd.revents : -1);
 }
 
-/* They return when the child sleeps. */
+/* These return when the child sleeps in its call. */
 
 static inline struct child start_reading(struct __test_metadata *_metadata, int fd, ssize_t len)
 {
@@ -153,7 +153,7 @@ static inline struct child start_polling(struct __test_metadata *_metadata, int 
 	return child;
 }
 
-/* For the test itself, which must not wait in the pipe. */
+/* Waits with a time limit, for the test itself. */
 static inline void await(struct __test_metadata *_metadata, int fd, short events)
 {
 	struct pollfd pollfd = { .fd = fd, .events = events };
