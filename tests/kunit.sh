@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The cases of #[kunit_tests], which a kernel with CONFIG_KUNIT ran when the module was loaded.
+# Prints the results of the cases of #[kunit_tests]. A kernel with CONFIG_KUNIT ran them when the
+# module was loaded.
 
 debugfs=/sys/kernel/debug
 [ -d $debugfs/kunit ] || mount -t debugfs debugfs $debugfs || exit

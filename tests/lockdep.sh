@@ -1,17 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# What lockdep saw of the pipe's mutex in the programs that ran before, on a kernel with
-# CONFIG_PROVE_LOCKING. Allocating memory may mean to reclaim some first: under the mutex, everybody
-# else would wait for that, and no signal would end it.
+# Which locks were taken under the pipe's mutex in the programs that ran before, on a kernel with
+# CONFIG_PROVE_LOCKING. fs_reclaim stands for an allocation that may have to reclaim memory first.
+# Under the mutex, all other calls on the pipe would wait for that, and no signal could interrupt
+# them.
 
-below=$(sed -n '/: mini_pipe$/,/^$/p' /proc/lockdep)
+nested=$(sed -n '/: mini_pipe$/,/^$/p' /proc/lockdep)
 echo 1..2
-case $below in
-*mini_pipe_readers*) echo "ok 1 sleepers_queue_under_the_mutex" ;;
-*) echo "not ok 1 sleepers_queue_under_the_mutex" ;;
+case $nested in
+*mini_pipe_readers*) echo "ok 1 waiters_are_queued_under_mutex" ;;
+*) echo "not ok 1 waiters_are_queued_under_mutex" ;;
 esac
-case $below in
-*fs_reclaim*) echo "not ok 2 nothing_is_allocated_under_the_mutex" ;;
-*) echo "ok 2 nothing_is_allocated_under_the_mutex" ;;
+case $nested in
+*fs_reclaim*) echo "not ok 2 no_memory_is_allocated_under_mutex" ;;
+*) echo "ok 2 no_memory_is_allocated_under_mutex" ;;
 esac

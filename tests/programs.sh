@@ -1,17 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Programs that were written for pipe(2), unmodified, on mini_pipes: under the library of preload/,
-# which counts what it made. Needs root, /dev/mini_pipe, and in this directory mini_pipe.ko,
-# mini_pipe_preload.so, pipe_bench and jobserver.mk. EACH is how many seconds stress-ng's loads take.
+# Unmodified programs, written for pipe(2), run on mini_pipes with the library of preload/, which
+# logs the pipes that it makes. Needs root, /dev/mini_pipe, and in this directory mini_pipe.ko,
+# mini_pipe_preload.so, pipe_bench and jobserver.mk. stress-ng's loads take EACH seconds each.
 
-# shellcheck disable=SC2317 # Functions are called by try.
+# shellcheck disable=SC2317 # try calls the functions.
 
 here=$PWD
 test=0
 failed=0
 
-# No program gets a pipe(2) from libc. The shell that runs this is static, and has no others.
+# From here on, libc gives no program a pipe(2). The shell that runs this script is static, so the
+# library is not loaded into it: its pipes are pipe(2)s.
 export LD_PRELOAD="$here/mini_pipe_preload.so"
 export MINI_PIPE_PRELOAD_LOG="$here/made" MINI_PIPE_PRELOAD_STRICT=1
 
@@ -26,7 +27,7 @@ result() {
 	echo "ok $test $2"
 }
 
-# try NAME PROGRAM COMMAND...: good if COMMAND is, and PROGRAM made mini_pipes.
+# try NAME PROGRAM COMMAND...: passes if COMMAND succeeds and PROGRAM made mini_pipes.
 try() {
 	test_name=$1 program=$2
 	shift 2
@@ -43,7 +44,7 @@ try() {
 	result $status "$test_name"
 }
 
-# The files that the pipelines carry, and their checksums.
+# The files that go through the pipelines, and their checksums.
 mkdir from
 seq 1 200000 >from/numbers
 head -c 3000000 /dev/urandom >from/noise
@@ -51,15 +52,15 @@ cp /bin/busybox from/program
 : >from/nothing
 (cd from && sha256sum -- *) >sums
 
-# carry SHELL
-carry() {
+# copy_files SHELL
+copy_files() {
 	rm -rf to
 	mkdir to
 	"$1" -c 'tar -c from | gzip -1 | tar -xz -C to' && (cd to/from && sha256sum -c ../../sums)
 }
 
-# shellcheck disable=SC2016 # It is for the shells that are tried.
-talk='set -eu
+# shellcheck disable=SC2016 # The shells under test expand it.
+substitutions='set -eu
 [ "$(seq 1 20000 | tac | sort -n | wc -l)" = 20000 ]
 [ "$(yes | head -c 1000000 | wc -c)" = 1000000 ]
 [ "$(echo "by its name" | { [ -p /proc/self/fd/0 ] && cat /proc/self/fd/0; })" = "by its name" ]
@@ -69,7 +70,7 @@ END
 )" = "$(seq 1 20000)" ]'
 
 # shellcheck disable=SC2016
-bash_talk='set -eu
+coprocess='set -eu
 cmp <(seq 1 20000) <(seq 1 20000)
 coproc cat
 echo there >&"${COPROC[1]}"
@@ -78,11 +79,11 @@ read -r word <&"${COPROC[0]}"
 yes | head -n 1
 [ "${PIPESTATUS[0]}" = 141 ]'
 
-# Process substitution goes by this.
+# Process substitution needs /dev/fd.
 [ -e /dev/fd ] || ln -s /proc/self/fd /dev/fd
 
-# Two makes tell of two descriptors each, of one pipe; eight jobs run, never more than four at once.
-share() (
+# Two makes print two descriptors each, all of one pipe; eight jobs run, at most four at once.
+run_jobserver() (
 	mkdir jobs
 	cd jobs || exit
 	timeout 60 make -j4 --jobserver-style=pipe -f ../jobserver.mk >../said 2>&1 || exit
@@ -93,7 +94,7 @@ share() (
 		[ "$(grep -v '^mini_pipe' ../said | sort -n | tail -n 1)" = 4 ]
 )
 
-# load NAME OPTION...: one of stress-ng's loads, twice; each has to come round.
+# load NAME OPTION...: two instances of one of stress-ng's loads, which must do at least one round.
 load() {
 	name=$1
 	shift
@@ -103,19 +104,19 @@ load() {
 	[ "$status" = 0 ] && grep -Eq "metrc:.* $name +[1-9]" loaded
 }
 
-# Each of its nine sets of readers and writers got bytes across, at the size that it asked for.
+# Each of its nine sets of readers and writers moves bytes, with the pipe size that it asked for.
 bench() {
 	./pipe_bench -d 1 2>&1 | tee benched
 	[ "$(grep -c '^writes: total=[1-9]' benched)" = 9 ] && ! grep -q F_SETPIPE_SZ benched
 }
 
 echo "TAP version 13"
-try dash_tar_gzip_tar dash carry dash
-try bash_tar_gzip_tar bash carry bash
-try dash_substitutions dash dash -c "$talk"
-try bash_substitutions bash bash -c "$talk"
-try bash_coprocess bash bash -c "$bash_talk"
-try make_jobserver make share
+try dash_tar_gzip_tar dash copy_files dash
+try bash_tar_gzip_tar bash copy_files bash
+try dash_substitutions dash dash -c "$substitutions"
+try bash_substitutions bash bash -c "$substitutions"
+try bash_coprocess bash bash -c "$coprocess"
+try make_jobserver make run_jobserver
 for load in pipe pipeherd sigpipe sigio poll close fd-abuse; do
 	try "stress_ng_$load" stress-ng load $load
 done
@@ -125,14 +126,14 @@ try hackbench_processes hackbench hackbench --pipe --groups 2 --loops 100
 try hackbench_threads hackbench hackbench --pipe --threads --groups 2 --loops 100
 try pipe_bench pipe_bench bench
 
-# Nothing is left behind by any of them, or the module would not go. Then there is no device.
+# If a program had left a pipe open, the module could not be unloaded. Then there is no device.
 rmmod mini_pipe >said 2>&1
-result $? the_module_is_unloaded
+result $? module_unloads
 ! dash -c 'echo a | cat' >said 2>&1
-result $? without_the_device_there_is_no_pipe
+result $? strict_library_fails_without_device
 : >made
 [ "$(env -u MINI_PIPE_PRELOAD_STRICT dash -c 'echo a | cat' 2>&1 | tee said)$(cat made)" = a ]
-result $? or_a_pipe_if_it_need_not_be_strict
+result $? library_falls_back_to_pipe_2_unless_strict
 insmod mini_pipe.ko
 echo "1..$test"
 exit $failed

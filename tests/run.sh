@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs the test programs, one subject after another, on a machine that has /dev/mini_pipe; what they
-# print stands between a line "# subject: NAME" and a line "# exit: STATUS".
+# Runs the test programs one after another, on a machine that has /dev/mini_pipe. The output of each
+# stands between a line "# subject: NAME" and a line "# exit: STATUS".
 #
-#   run.sh [PROGRAM...]    fails if one of them fails
+#   run.sh [PROGRAM...]    fails if a program fails
 
 failed=
 for program; do

@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# stress-ng's loads that can be pointed at a device, for EACH seconds each. Needs root, stress-ng
-# and mini_pipe.ko, unloaded, in this directory.
+# stress-ng's loads that can use a given device, for EACH seconds each. Needs root, stress-ng, and
+# mini_pipe.ko, not loaded, in this directory.
 #
-# dev makes every system call there is for a device file; fd-fork duplicates its standard input
+# dev makes all system calls that a device file can get; fd-fork duplicates its standard input
 # thousands of times and forks.
 
 test=0
@@ -31,5 +31,5 @@ insmod mini_pipe.ko
 stress dev --dev 4 --dev-file /dev/mini_pipe
 stress fd-fork --fd-fork 2 --fd-fork-file stdin
 rmmod mini_pipe && insmod mini_pipe.ko
-result $? the_module_is_unloaded_and_loaded_again
+result $? module_unloads_and_loads_again
 exit $failed
