@@ -469,15 +469,15 @@ static inline void write_once(int report_to, const void *arg)
 }
 
 /* What a poller polls for, at which end. */
-struct watch {
+struct poll_job {
 	int end;
 	short events;
 };
 
 static inline void poll_once(int report_to, const void *arg)
 {
-	const struct watch *watch = arg;
-	struct pollfd pollfd = { .fd = open(pipe_path(), watch->end), .events = watch->events };
+	const struct poll_job *job = arg;
+	struct pollfd pollfd = { .fd = open(pipe_path(), job->end), .events = job->events };
 	int ready = ppoll(&pollfd, 1, NULL, NULL);
 
 	report(report_to, ready == 1 ? pollfd.revents : -1);
@@ -487,8 +487,8 @@ static inline void poll_once(int report_to, const void *arg)
 static inline struct child start_watch(struct __test_metadata *_metadata, int end,
 				       short events)
 {
-	struct watch watch = { end, events };
-	struct child poller = start_child(_metadata, poll_once, &watch);
+	struct poll_job job = { end, events };
+	struct child poller = start_child(_metadata, poll_once, &job);
 
 	ASSERT_ASLEEP_IN(ppoll, &poller);
 	return poller;
