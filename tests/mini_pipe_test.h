@@ -474,7 +474,7 @@ struct poll_job {
 	short events;
 };
 
-static inline void poll_once(int report_to, const void *arg)
+static inline void do_poll_job(int report_to, const void *arg)
 {
 	const struct poll_job *job = arg;
 	struct pollfd pollfd = { .fd = open(pipe_path(), job->end), .events = job->events };
@@ -488,7 +488,7 @@ static inline struct child start_watch(struct __test_metadata *_metadata, int en
 				       short events)
 {
 	struct poll_job job = { end, events };
-	struct child poller = start_child(_metadata, poll_once, &job);
+	struct child poller = start_child(_metadata, do_poll_job, &job);
 
 	ASSERT_ASLEEP_IN(ppoll, &poller);
 	return poller;

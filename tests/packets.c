@@ -37,8 +37,9 @@ static ssize_t count_slots(int fd, enum kind kind)
 static bool has_pages(struct __test_metadata *_metadata, int fd, enum kind kind)
 {
 	ssize_t slots = count_slots(fd, kind);
+	ssize_t pages = slots < 8 ? 8 : slots;
 
-	return holds(_metadata, capacity_of_kind(fd, kind), (slots < 8 ? 8 : slots) * page_size());
+	return holds(_metadata, capacity_of_kind(fd, kind), pages * page_size());
 }
 
 FIXTURE_SETUP(packets)
