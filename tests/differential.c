@@ -1,54 +1,58 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Side by side with the real thing: the same random game is played with a private mini_pipe and
- * with a pipe(2), step by step, and each call must get the same: what it returns, errno, the bytes,
- * the events, SIGPIPE; or it must sleep on both sides, until the same later step.
+ * Compares mini_pipe with pipe(2). The same random sequence of calls is made on a private
+ * mini_pipe and on a pipe(2), step by step. Each call must have the same outcome on both sides
+ * (return value, errno, bytes, poll events, SIGPIPE), or sleep on both sides and return after the
+ * same later step.
  *
  *   SEED=n SEQUENCES=n differential
  *
- * A sequence of steps that makes a difference is shortened to one that does not without any of its
- * steps, and told. Its own seed plays it again.
+ * A sequence that shows a difference is minimised, until the difference disappears when any step
+ * is removed, and printed. Its seed repeats it.
  *
- * Differences that are meant, and kept out of the game by differential_stage.h; DIFF.md has them,
- * too:
+ * differential_model.h excludes the differences that are deliberate. DIFF.md has them, too:
  *
- * - A pipe(2) is full when it has no slot left, a mini_pipe when it has no byte left. Where that is
- *   the same, it must be the same: in games of whole pages, and in games of packets. In games of
- *   anything, the pipes never become full.
- * - F_SETPIPE_SZ rounds, MINI_PIPE_IOC_SET_CAPACITY does not: it is asked for what comes of that.
- * - A read of a mini_pipe ends before a packet that comes after other bytes: a packet is only
- *   written where there are none.
- * - A read of a mini_pipe that meets a writer goes on with what that one brings: a side has all its
- *   processes on one processor, where a copy is not met, but by a rare accident.
- * - A mini_pipe looks at the flags of a file once a call, a pipe(2) each time before it sleeps:
- *   they stay as they are while a call sleeps, and it does not start again in another file.
- * - A write to a mini_pipe that does not go in at once can be overtaken by whom it wakes, and finds
- *   what that one has left; in a pipe(2) it has the mutex. Only somebody who cannot be overtaken
- *   makes such a write while others sleep.
- * - Of several writers that sleep, a resize wakes one of a pipe(2), even if there is no more room,
- *   and all of a mini_pipe, and whoever sleeps again is the last in the queue: while several
- *   sleep, there is no resize.
- * - A descriptor that is polled is not closed: another file may get its number, and whether the
- *   poller looks at that before or after a reader that is woken beside it is not settled.
- * - A pipe(2) cannot be opened again with O_DIRECT or in access mode 3, a mini_pipe can.
+ * - A pipe(2) is full when all its buffers are used, a mini_pipe when no byte of its capacity is
+ *   left. Sequences of whole pages and sequences of packets fill both at the same time. In
+ *   sequences of any length, the pipes never become full.
+ * - F_SETPIPE_SZ rounds up, MINI_PIPE_IOC_SET_CAPACITY does not. mini_pipe is given the rounded
+ *   size.
+ * - A read of a mini_pipe stops before a packet that follows stream bytes. So packets are written
+ *   only to a pipe that has no stream bytes.
+ * - A read of a mini_pipe that runs beside a write also takes bytes that the write adds
+ *   meanwhile. All processes of a pair of pipes run on one processor, so a copy is very rarely
+ *   interrupted.
+ * - A mini_pipe looks at the flags of an open file once in a call, a pipe(2) each time before it
+ *   sleeps. So the flags of a file do not change while a call sleeps in it, and a call that is
+ *   restarted finds the same file.
+ * - A write to a mini_pipe that is made in several parts drops the mutex between them, so a
+ *   process that it wakes can run before it goes on. A pipe(2) keeps its mutex. While others
+ *   sleep, only a process that they cannot preempt makes such a write.
+ * - If several writers sleep, a resize wakes one writer of a pipe(2), even if there is no more
+ *   room, and all writers of a mini_pipe. A writer that sleeps again is the last in the queue. So
+ *   there is no resize while several writers sleep.
+ * - A descriptor that is polled is not closed: another file may get its number, and it is
+ *   undefined whether the poller looks at it before or after a reader that is woken at the same
+ *   time.
+ * - A pipe(2) cannot be reopened with O_DIRECT or in access mode 3, a mini_pipe can.
  */
 #include <sys/mman.h>
 #include <sys/random.h>
-#include "differential_stage.h"
+#include "differential_model.h"
 
-#define MOST_STEPS 40
+#define MAX_STEPS 40
 
 #define ALL_EVENTS (POLLIN | POLLPRI | POLLOUT | POLLRDNORM | POLLWRNORM)
 
 struct sequence {
-	enum game game;
+	enum workload workload;
 	int flags;
 	int pages;
 	int count;
-	struct step steps[MOST_STEPS];
+	struct step steps[MAX_STEPS];
 };
 
-/* What was seen, by all masters. */
+/* Counts of all runners. */
 static struct tally {
 	atomic_bool differs;
 	atomic_int shortest;
@@ -59,13 +63,13 @@ static struct tally {
 	atomic_ulong errors[256];
 } *tally;
 
-static unsigned char pattern[LONGEST + 251];
-static bool telling;
+static unsigned char pattern[MAX_CALL_BYTES + 251];
+static bool verbose;
 static bool quiet;
 
-/* Telling a story */
+/* Printing a sequence */
 
-static void tell_flags(long flags)
+static void print_flags(long flags)
 {
 	static const char * const modes[] = { "O_RDONLY", "O_WRONLY", "O_RDWR", "O_ACCMODE" };
 
@@ -73,7 +77,7 @@ static void tell_flags(long flags)
 	       flags & O_DIRECT ? "|O_DIRECT" : "");
 }
 
-static void tell_events(long events)
+static void print_events(long events)
 {
 	static const struct {
 		short bit;
@@ -100,87 +104,87 @@ static void tell_events(long events)
 		printf("0");
 }
 
-static bool takes_bytes(enum op op)
+static bool has_byte_count(enum op op)
 {
 	return op == READ || op == WRITE || op == RESIZE;
 }
 
-static void tell_arguments(const struct step *step)
+static void print_arguments(const struct step *step)
 {
-	if (takes_bytes(step->op))
+	if (has_byte_count(step->op))
 		printf(" %ld", step->arg);
 	switch (step->op) {
-	case WAIT:
+	case BLOCKING_POLL:
 	case POLL:
 		printf(" ");
-		tell_events(step->arg);
+		print_events(step->arg);
 		break;
-	case OPEN:
-	case FLAGS:
+	case REOPEN:
+	case SET_FLAGS:
 		printf(" ");
-		tell_flags(step->arg);
+		print_flags(step->arg);
 		break;
 	default:
 		break;
 	}
-	if (step->op == OPEN || step->op == DUP)
+	if (step->op == REOPEN || step->op == DUP)
 		printf(" as [%d]", step->to);
 }
 
-static void tell_step(const struct step *step)
+static void print_step(const struct step *step)
 {
 	static const char * const names[] = {
-		"read", "write", "poll, for ever", "poll", "FIONREAD", "open again", "dup", "close",
-		"set the flags", "resize", "interrupt", "fork", "the child ends",
+		"read", "write", "poll without timeout", "poll", "FIONREAD", "reopen", "dup",
+		"close", "set flags", "resize", "signal", "fork", "end the child",
 	};
 
 	printf("#   %s%s", names[step->op], step->vector ? "v" : "");
 	if (step->op == INTERRUPT)
-		printf(" worker %d%s", step->worker, step->arg == SIGUSR2 ? ", to restart" : "");
+		printf(" worker %d%s", step->worker, step->arg == SIGUSR2 ? ", SA_RESTART" : "");
 	else if (step->op < FORK)
 		printf(" [%d]", step->slot);
-	tell_arguments(step);
-	if (step->op <= WAIT && step->worker)
+	print_arguments(step);
+	if (step->op <= BLOCKING_POLL && step->worker)
 		printf(", by worker %d", step->worker);
 }
 
-static void tell_outcome(const struct desk *desk, bool ended)
+static void print_outcome(const struct worker *worker, bool ended)
 {
-	const struct outcome *outcome = &desk->outcome;
+	const struct outcome *outcome = &worker->outcome;
 
 	if (!ended)
 		printf("sleeps");
-	else if (outcome->err == EINTR && !desk->worker)
-		printf("sleeps, until an alarm");
+	else if (outcome->err == EINTR && !worker->pid)
+		printf("sleeps until the alarm");
 	else if (outcome->err)
 		printf("%s", strerrorname_np(outcome->err));
-	else if (desk->call.op == POLL || desk->call.op == WAIT)
-		tell_events(outcome->ret);
-	else if (desk->call.op == FLAGS)
-		tell_flags(outcome->ret);
+	else if (worker->call.op == POLL || worker->call.op == BLOCKING_POLL)
+		print_events(outcome->ret);
+	else if (worker->call.op == SET_FLAGS)
+		print_flags(outcome->ret);
 	else
 		printf("%ld", outcome->ret);
 	if (ended && outcome->sigpipes)
 		printf(" and SIGPIPE");
 }
 
-static void tell_both(struct desk *desk[2], const bool *ended, bool same)
+static void print_outcomes(struct worker *pair[2], const bool *ended, bool same)
 {
 	printf(": ");
-	tell_outcome(desk[0], ended[0]);
+	print_outcome(pair[0], ended[0]);
 	if (!same) {
-		printf(" from %s, ", desks[0][0].side->name);
-		tell_outcome(desk[1], ended[1]);
-		printf(" from %s", desks[1][0].side->name);
-		if (desk[0]->outcome.ret > 0 && desk[0]->outcome.ret == desk[1]->outcome.ret)
-			printf(", with other bytes");
+		printf(" on %s, ", pair[0]->side->name);
+		print_outcome(pair[1], ended[1]);
+		printf(" on %s", pair[1]->side->name);
+		if (pair[0]->outcome.ret > 0 && pair[0]->outcome.ret == pair[1]->outcome.ret)
+			printf(", different bytes");
 	}
 	printf("\n");
 }
 
 /* Comparing */
 
-static bool same_outcome(const struct desk *a, const struct desk *b)
+static bool same_outcome(const struct worker *a, const struct worker *b)
 {
 	if (a->outcome.ret != b->outcome.ret || a->outcome.err != b->outcome.err ||
 	    a->outcome.sigpipes != b->outcome.sigpipes)
@@ -189,288 +193,297 @@ static bool same_outcome(const struct desk *a, const struct desk *b)
 	       !memcmp(a->bytes, b->bytes, a->outcome.ret);
 }
 
-/* Whether both sides of that place did the same; `news`: a call was made there just now. */
-static bool agree_at(int at, bool news)
+/*
+ * Returns whether that worker has done the same on both sides. `is_new`: its call was made in the
+ * current step.
+ */
+static bool compare_worker(int index, bool is_new)
 {
-	struct desk *desk[] = { &desks[0][at], &desks[1][at] };
-	bool ended[] = { desk[0]->state == ENDED, desk[1]->state == ENDED };
+	struct worker *pair[] = { &workers[0][index], &workers[1][index] };
+	bool ended[] = { pair[0]->state == ENDED, pair[1]->state == ENDED };
 	bool sleeps, same;
 
 	for (int i = 0; i < 2; i++)
-		if (!ended[i] && (news || ended[0] != ended[1]))
-			ended[i] = has_ended_for_certain(desk[i]);
+		if (!ended[i] && (is_new || ended[0] != ended[1]))
+			ended[i] = has_ended(pair[i]);
 	sleeps = !ended[0] && !ended[1];
-	same = sleeps || (ended[0] && ended[1] && same_outcome(desk[0], desk[1]));
-	if (news)
-		tally->calls[desk[0]->call.op]++;
-	if (news && sleeps)
-		tally->sleeps[desk[0]->call.op]++;
+	same = sleeps || (ended[0] && ended[1] && same_outcome(pair[0], pair[1]));
+	if (is_new)
+		tally->calls[pair[0]->call.op]++;
+	if (is_new && sleeps)
+		tally->sleeps[pair[0]->call.op]++;
 	if (!sleeps)
-		tally->errors[desk[0]->outcome.err & 255]++;
-	if (telling && (news || !sleeps)) {
-		if (!news)
-			printf("#     worker %d goes on", at);
-		tell_both(desk, ended, same);
+		tally->errors[pair[0]->outcome.err & 255]++;
+	if (verbose && (is_new || !sleeps)) {
+		if (!is_new)
+			printf("#     then worker %d", index);
+		print_outcomes(pair, ended, same);
 	}
-	stage.at[at].busy = sleeps;
+	model.workers[index].in_call = sleeps;
 	return same;
 }
 
-/* `at` is where a call was made just now. */
-static bool all_agree(int at)
+/* `caller` is the worker that made the call of the current step. */
+static bool compare_all(int caller)
 {
-	bool agreed = agree_at(at, true);
+	bool same = compare_worker(caller, true);
 
 	for (int i = 1; i <= WORKERS; i++)
-		if (i != at && stage.at[i].busy)
-			agreed &= agree_at(i, false);
-	return agreed;
+		if (i != caller && model.workers[i].in_call)
+			same &= compare_worker(i, false);
+	return same;
 }
 
-/* Playing */
+/* Running a sequence */
 
 /* Returns whether both sides did the same. */
-static bool play(const struct step *step)
+static bool run_step(const struct step *step)
 {
-	int at = step->op <= WAIT ? step->worker : 0;
+	int caller = step->op <= BLOCKING_POLL ? step->worker : 0;
 
-	if (telling)
-		tell_step(step);
+	if (verbose)
+		print_step(step);
 	tally->steps++;
-	stage.at[at].busy = true;
+	model.workers[caller].in_call = true;
 	for (int side = 0; side < 2; side++) {
-		struct desk *desk = &desks[side][at];
+		struct worker *worker = &workers[side][caller];
 
-		desk->call = call_of(step, pattern, side);
-		if (at)
-			post_call(desk);
+		worker->call = call_for(step, pattern, side);
+		if (caller)
+			post_call(worker);
 		else
-			do_call(desk);
+			do_call(worker);
 	}
-	note(step, at);
-	return all_agree(at);
+	update_model(step, caller);
+	return compare_all(caller);
 }
 
-static bool play_if_allowed(const struct step *step)
+static bool run_if_allowed(const struct step *step)
 {
-	return !may_play(step) || play(step);
+	return !is_allowed(step) || run_step(step);
 }
 
-static void begin(const struct sequence *sequence)
+static void begin_sequence(const struct sequence *sequence)
 {
-	if (telling)
+	if (verbose)
 		printf("#   a pipe of %d bytes%s%s; [0] reads, [1] writes\n",
 		       sequence->pages * PAGE, sequence->flags & O_NONBLOCK ? ", O_NONBLOCK" : "",
 		       sequence->flags & O_DIRECT ? ", O_DIRECT" : "");
-	if (!set_stage(sequence->game, sequence->flags, sequence->pages))
-		give_up("no pipes");
+	if (!open_pipes(sequence->workload, sequence->flags, sequence->pages))
+		give_up("cannot open the pipes");
 }
 
 static bool close_all(void)
 {
-	bool agreed = true;
+	bool same = true;
 
-	for (int slot = 0; slot < SLOTS && agreed; slot++)
-		agreed = play_if_allowed(&(struct step){ .op = CLOSE, .slot = slot });
-	return agreed;
+	for (int slot = 0; slot < SLOTS && same; slot++)
+		same = run_if_allowed(&(struct step){ .op = CLOSE, .slot = slot });
+	return same;
 }
 
-/* A last look at everything, then all is closed, and whoever sleeps on is interrupted. */
-static bool end(void)
+/*
+ * Compares bytes and events a last time, closes everything and interrupts the calls that still
+ * sleep.
+ */
+static bool finish_sequence(void)
 {
-	bool agreed = true;
+	bool same = true;
 
-	for (int slot = 0; slot < SLOTS && agreed; slot++) {
+	for (int slot = 0; slot < SLOTS && same; slot++) {
 		struct step count = { .op = BYTES, .slot = slot };
 		struct step poll = { .op = POLL, .slot = slot, .arg = ALL_EVENTS };
 
-		agreed = play_if_allowed(&count) && play_if_allowed(&poll);
+		same = run_if_allowed(&count) && run_if_allowed(&poll);
 	}
-	agreed = agreed && play_if_allowed(&(struct step){ .op = BURY }) && close_all();
-	for (int i = 1; i <= WORKERS && agreed; i++) {
+	same = same && run_if_allowed(&(struct step){ .op = END_CHILD }) && close_all();
+	for (int i = 1; i <= WORKERS && same; i++) {
 		struct step wake = { .op = INTERRUPT, .worker = i, .arg = SIGUSR1 };
 
-		agreed = play_if_allowed(&wake) && !stage.at[i].busy;
+		same = run_if_allowed(&wake) && !model.workers[i].in_call;
 	}
-	return agreed && close_all();
+	return same && close_all();
 }
 
-static bool makes_a_difference(const struct sequence *sequence)
+static bool differs(const struct sequence *sequence)
 {
-	bool agreed = true;
+	bool same = true;
 
-	begin(sequence);
-	for (int i = 0; i < sequence->count && agreed; i++)
-		agreed = play_if_allowed(&sequence->steps[i]);
-	if (agreed && end())
+	begin_sequence(sequence);
+	for (int i = 0; i < sequence->count && same; i++)
+		same = run_if_allowed(&sequence->steps[i]);
+	if (same && finish_sequence())
 		return false;
-	clear_stage();
+	reset();
 	return true;
 }
 
-/* Choosing */
+/* Random choices */
 
-static unsigned long luck;
+static unsigned long random_state;
 
-static unsigned int at_random(unsigned int below)
+static unsigned int random_below(unsigned int below)
 {
-	luck ^= luck << 13;
-	luck ^= luck >> 7;
-	luck ^= luck << 17;
-	return (luck >> 16) % below;
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return (random_state >> 16) % below;
 }
 
-static bool once_in(unsigned int times)
+static bool one_in(unsigned int times)
 {
-	return at_random(times) == 0;
+	return random_below(times) == 0;
 }
 
-/* Of a pipe, in pages. */
-static int any_size(void)
+/* A pipe's size in pages. */
+static int random_pages(void)
 {
 	static const int sizes[] = { 1, 1, 2, 2, 4, 4, 8, 16 };
 
-	return sizes[at_random(ARRAY_SIZE(sizes))];
+	return sizes[random_below(ARRAY_SIZE(sizes))];
 }
 
-static long any_length(void)
+static long random_length(void)
 {
 	static const long edges[] = { 0, 1, 2, PAGE - 1, PAGE, PAGE + 1, 2 * PAGE };
 
-	if (stage.game == PAGES)
-		return PAGE * (once_in(20) ? 0 : 1 + at_random(once_in(3) ? 2 * stage.pages : 2));
-	switch (at_random(4)) {
+	if (model.workload == PAGES)
+		return PAGE * (one_in(20) ? 0 : 1 + random_below(one_in(3) ? 2 * model.pages : 2));
+	switch (random_below(4)) {
 	case 0:
-		return edges[at_random(ARRAY_SIZE(edges))];
+		return edges[random_below(ARRAY_SIZE(edges))];
 	case 1:
-		return 1 + at_random(3 * PAGE);
+		return 1 + random_below(3 * PAGE);
 	case 2:
-		return 1 + at_random(PAGE);
+		return 1 + random_below(PAGE);
 	default:
-		return 1 + at_random(20);
+		return 1 + random_below(20);
 	}
 }
 
-static int any_flags(enum game game)
+static int random_flags(enum workload workload)
 {
-	int flags = once_in(2) ? O_NONBLOCK : 0;
+	int flags = one_in(2) ? O_NONBLOCK : 0;
 
-	/* In a game of packets, nothing else can be written. */
-	return flags | (game == PACKETS || once_in(4) ? O_DIRECT : 0);
+	/* A sequence of packets writes nothing else. */
+	return flags | (workload == PACKETS || one_in(4) ? O_DIRECT : 0);
 }
 
-static int any_slot(bool open)
+static int random_slot(bool open)
 {
-	int slot = at_random(SLOTS);
+	int slot = random_below(SLOTS);
 
 	for (int i = 0; i < SLOTS && is_open(slot) != open; i++)
 		slot = (slot + 1) % SLOTS;
 	return slot;
 }
 
-/* Mostly one of the right end. */
-static int any_slot_not(int mode)
+/* Mostly a descriptor of another access mode than that. */
+static int random_slot_without(int mode)
 {
-	int slot = any_slot(true);
+	int slot = random_slot(true);
 
-	for (int i = 0; i < 4 && stage.slots[slot].mode == mode; i++)
-		slot = any_slot(true);
+	for (int i = 0; i < 4 && model.slots[slot].mode == mode; i++)
+		slot = random_slot(true);
 	return slot;
 }
 
-static struct step any_step(void)
+static struct step random_step(void)
 {
-	static const enum op often[] = {
+	static const enum op weighted_ops[] = {
 		READ, READ, READ, READ, READ, READ, WRITE, WRITE, WRITE, WRITE, WRITE, WRITE, WRITE,
-		WAIT, POLL, POLL, POLL, BYTES, OPEN, DUP, CLOSE, CLOSE, FLAGS, FLAGS,
-		RESIZE, RESIZE, INTERRUPT, INTERRUPT,
+		BLOCKING_POLL, POLL, POLL, POLL, BYTES, REOPEN, DUP, CLOSE, CLOSE,
+		SET_FLAGS, SET_FLAGS, RESIZE, RESIZE, INTERRUPT, INTERRUPT,
 	};
 	static const short events[] = { POLLIN, POLLOUT, POLLIN | POLLOUT, ALL_EVENTS, 0 };
 	static const int modes[] = { O_RDONLY, O_WRONLY, O_RDWR };
-	struct step step = { .op = often[at_random(ARRAY_SIZE(often))], .slot = any_slot(true) };
+	struct step step = {
+		.op = weighted_ops[random_below(ARRAY_SIZE(weighted_ops))],
+		.slot = random_slot(true),
+	};
 
-	if (once_in(300))
-		step.op = heir ? BURY : FORK;
+	if (one_in(300))
+		step.op = forked_child ? END_CHILD : FORK;
 	if (step.op == INTERRUPT)
-		step.worker = 1 + at_random(WORKERS);
+		step.worker = 1 + random_below(WORKERS);
 	switch (step.op) {
 	case READ:
 	case WRITE:
-		step.slot = any_slot_not(step.op == READ ? O_WRONLY : O_RDONLY);
-		step.vector = once_in(4);
-		step.arg = any_length();
+		step.slot = random_slot_without(step.op == READ ? O_WRONLY : O_RDONLY);
+		step.vector = one_in(4);
+		step.arg = random_length();
 		break;
-	case WAIT:
+	case BLOCKING_POLL:
 	case POLL:
-		step.arg = events[at_random(ARRAY_SIZE(events))];
+		step.arg = events[random_below(ARRAY_SIZE(events))];
 		break;
-	case OPEN:
-		step.to = any_slot(false);
-		step.arg = modes[at_random(ARRAY_SIZE(modes))] | (once_in(2) ? O_NONBLOCK : 0);
+	case REOPEN:
+		step.to = random_slot(false);
+		step.arg = modes[random_below(ARRAY_SIZE(modes))] | (one_in(2) ? O_NONBLOCK : 0);
 		break;
 	case DUP:
-		step.to = any_slot(false);
+		step.to = random_slot(false);
 		break;
-	case FLAGS:
-		step.arg = any_flags(stage.game);
+	case SET_FLAGS:
+		step.arg = random_flags(model.workload);
 		break;
 	case RESIZE:
-		step.arg = once_in(2) ? PAGE * any_size() : (long)at_random(16 * PAGE);
+		step.arg = one_in(2) ? PAGE * random_pages() : (long)random_below(16 * PAGE);
 		break;
 	case INTERRUPT:
-		step.arg = once_in(3) ? SIGUSR2 : SIGUSR1;
+		step.arg = one_in(3) ? SIGUSR2 : SIGUSR1;
 		break;
 	default:
 		break;
 	}
-	if (step.op <= WAIT && (needs_a_worker(&step) || once_in(20)))
-		step.worker = 1 + at_random(WORKERS);
+	if (step.op <= BLOCKING_POLL && (needs_worker(&step) || one_in(20)))
+		step.worker = 1 + random_below(WORKERS);
 	return step;
 }
 
-/* Makes up a sequence while it plays it. */
-static bool find_a_difference(struct sequence *sequence, unsigned long seed)
+/* Chooses each step of a new sequence and runs it, until both sides differ. */
+static bool find_difference(struct sequence *sequence, unsigned long seed)
 {
-	bool agreed = true;
+	bool same = true;
 	int tries;
 
-	luck = (seed + 1) * 0x9e3779b97f4a7c15UL;
+	random_state = (seed + 1) * 0x9e3779b97f4a7c15UL;
 	for (int i = 0; i < 8; i++)
-		at_random(2);
-	sequence->game = at_random(GAMES);
-	sequence->flags = any_flags(sequence->game);
-	sequence->pages = any_size();
+		random_below(2);
+	sequence->workload = random_below(WORKLOADS);
+	sequence->flags = random_flags(sequence->workload);
+	sequence->pages = random_pages();
 	sequence->count = 0;
-	begin(sequence);
-	/* Not all that is tried is allowed. */
-	for (tries = 3 + at_random(2 * MOST_STEPS); tries && agreed && !is_over(); tries--) {
+	begin_sequence(sequence);
+	/* A step that is not allowed is skipped. */
+	for (tries = 3 + random_below(2 * MAX_STEPS); tries && same && !all_closed(); tries--) {
 		struct step *step = &sequence->steps[sequence->count];
 
-		if (sequence->count == MOST_STEPS)
+		if (sequence->count == MAX_STEPS)
 			break;
-		*step = any_step();
-		if (!may_play(step))
+		*step = random_step();
+		if (!is_allowed(step))
 			continue;
 		sequence->count++;
-		agreed = play(step);
+		same = run_step(step);
 	}
-	if (agreed && end())
+	if (same && finish_sequence())
 		return false;
-	clear_stage();
+	reset();
 	return true;
 }
 
-/* Shortening */
+/* Minimising */
 
-static bool does_as_well(struct sequence *sequence, const struct sequence *other)
+static bool keep_if_it_differs(struct sequence *sequence, const struct sequence *other)
 {
-	if (!makes_a_difference(other))
+	if (!differs(other))
 		return false;
 	*sequence = *other;
 	return true;
 }
 
-static bool leave_out(struct sequence *sequence, int from, int count)
+static bool remove_steps(struct sequence *sequence, int from, int count)
 {
 	struct sequence rest = *sequence;
 
@@ -478,11 +491,11 @@ static bool leave_out(struct sequence *sequence, int from, int count)
 	rest.count -= count;
 	memmove(&rest.steps[from], &rest.steps[from + count],
 		(rest.count - from) * sizeof(*rest.steps));
-	return does_as_well(sequence, &rest);
+	return keep_if_it_differs(sequence, &rest);
 }
 
-/* Until no step can be left out. */
-static void leave_out_steps(struct sequence *sequence)
+/* Until the difference needs every step that is left. */
+static void remove_needless_steps(struct sequence *sequence)
 {
 	int count = sequence->count;
 	bool shorter = true;
@@ -491,7 +504,7 @@ static void leave_out_steps(struct sequence *sequence)
 		shorter = false;
 		count = (count + 1) / 2;
 		for (int from = 0; from < sequence->count;) {
-			if (leave_out(sequence, from, count))
+			if (remove_steps(sequence, from, count))
 				shorter = true;
 			else
 				from += count;
@@ -499,77 +512,77 @@ static void leave_out_steps(struct sequence *sequence)
 	}
 }
 
-/* Round numbers, and the descriptors and flags that are there anyway, may spare more steps. */
-static void make_simpler(struct sequence *sequence)
+/* With default flags, whole pages and the first two descriptors, more steps may be needless. */
+static void simplify_steps(struct sequence *sequence)
 {
 	struct sequence other = *sequence;
 
 	other.flags = 0;
-	does_as_well(sequence, &other);
+	keep_if_it_differs(sequence, &other);
 	for (int i = 0; i < sequence->count; i++) {
 		other = *sequence;
 		other.steps[i].vector = false;
-		if (takes_bytes(other.steps[i].op))
+		if (has_byte_count(other.steps[i].op))
 			other.steps[i].arg = PAGE;
-		does_as_well(sequence, &other);
+		keep_if_it_differs(sequence, &other);
 		for (int slot = 0; slot < 2; slot++) {
 			other = *sequence;
 			other.steps[i].slot = slot;
-			does_as_well(sequence, &other);
+			keep_if_it_differs(sequence, &other);
 		}
 	}
 }
 
-static void shorten(struct sequence *sequence)
+static void minimise(struct sequence *sequence)
 {
-	leave_out_steps(sequence);
-	make_simpler(sequence);
-	leave_out_steps(sequence);
+	remove_needless_steps(sequence);
+	simplify_steps(sequence);
+	remove_needless_steps(sequence);
 }
 
 static void report_difference(struct sequence *sequence, unsigned long seed)
 {
 	int steps = sequence->count;
-	bool again = makes_a_difference(sequence);
+	bool again = differs(sequence);
 
 	if (again)
-		shorten(sequence);
+		minimise(sequence);
 	if (atomic_exchange(&tally->differs, true))
 		return;
 	tally->shortest = sequence->count;
 	if (quiet)
 		return;
-	printf("# SEED=%lu SEQUENCES=1: a difference, in %d of %d steps%s\n", seed,
-	       sequence->count, steps, again ? "" : ", but not each time");
-	telling = true;
-	makes_a_difference(sequence);
+	printf("# SEED=%lu SEQUENCES=1: a difference, minimised to %d of %d steps%s\n", seed,
+	       sequence->count, steps, again ? "" : ", not reproducible");
+	verbose = true;
+	differs(sequence);
 	fflush(stdout);
 }
 
-/* Masters, one for each processor */
+/* Runners: one process for each processor */
 
-static void be_a_master(const struct side *first, const struct side *second, int cpu,
-			unsigned long seed, unsigned long last, int masters)
+static void run_every_nth(const struct side *first, const struct side *second, int cpu,
+			  unsigned long seed, unsigned long last, int runners)
 {
 	struct sequence sequence;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	open_office(first, second, cpu);
-	for (; seed <= last && !tally->differs; seed += masters) {
-		/* Others get a turn. */
+	start_runner(first, second, cpu);
+	for (; seed <= last && !tally->differs; seed += runners) {
+		/* Lets processes with a lower priority run. */
 		if (tally->sequences++ % 16 == 0)
 			a_moment();
-		if (find_a_difference(&sequence, seed))
+		if (find_difference(&sequence, seed))
 			report_difference(&sequence, seed);
 	}
 	_exit(0);
 }
 
-/* Plays so many sequences; the tally has what came of it. */
-static void play_all(struct __test_metadata *_metadata, const struct side *first,
-		     const struct side *second, unsigned long seed, unsigned long sequences)
+/* Runs so many sequences and leaves their results in the tally. */
+static void run_sequences(struct __test_metadata *_metadata, const struct side *first,
+			  const struct side *second, unsigned long seed, unsigned long sequences)
 {
-	int masters, cpu = 0, status;
+	int runners, cpu = 0, status;
 	cpu_set_t set;
 
 	tally = mmap(NULL, sizeof(*tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
@@ -577,15 +590,15 @@ static void play_all(struct __test_metadata *_metadata, const struct side *first
 	ASSERT_NE(MAP_FAILED, tally);
 	put_pattern(pattern, 0, sizeof(pattern));
 	ASSERT_EQ(0, sched_getaffinity(0, sizeof(set), &set));
-	masters = CPU_COUNT(&set);
+	runners = CPU_COUNT(&set);
 	fflush(stdout);
-	for (int i = 0; i < masters; i++, cpu++) {
+	for (int i = 0; i < runners; i++, cpu++) {
 		while (!CPU_ISSET(cpu, &set))
 			cpu++;
 		if (!fork())
-			be_a_master(first, second, cpu, seed + i, seed + sequences - 1, masters);
+			run_every_nth(first, second, cpu, seed + i, seed + sequences - 1, runners);
 	}
-	for (int i = 0; i < masters; i++) {
+	for (int i = 0; i < runners; i++) {
 		ASSERT_LT(0, wait(&status));
 		ASSERT_EQ(0, status);
 	}
@@ -603,14 +616,14 @@ static const struct side mini_pipe = {
 	.resize = set_mini_pipe_size,
 };
 
-static unsigned long setting(const char *name, unsigned long otherwise)
+static unsigned long setting(const char *name, unsigned long default_value)
 {
 	const char *text = getenv(name);
 
-	return text && *text ? strtoul(text, NULL, 0) : otherwise;
+	return text && *text ? strtoul(text, NULL, 0) : default_value;
 }
 
-static unsigned int any_seed(void)
+static unsigned int random_seed(void)
 {
 	unsigned int seed = 0;
 
@@ -618,57 +631,57 @@ static unsigned int any_seed(void)
 	return seed;
 }
 
-/* A kernel with lockdep takes many times as long for everything. */
+/* On a kernel with lockdep, everything takes many times as long. */
 static unsigned long usual_sequences(void)
 {
 	return access("/proc/lockdep", F_OK) ? 20000 : 1000;
 }
 
-FIXTURE(game)
+FIXTURE(sequences)
 {
 };
 
-FIXTURE_SETUP(game)
+FIXTURE_SETUP(sequences)
 {
 }
 
-FIXTURE_TEARDOWN(game)
+FIXTURE_TEARDOWN(sequences)
 {
 	fflush(stdout);
 }
 
-TEST_F_TIMEOUT(game, a_mini_pipe_does_as_a_pipe_2, 300)
+TEST_F_TIMEOUT(sequences, mini_pipe_behaves_as_pipe_2, 300)
 {
 	static const int errors[] = { EAGAIN, EBADF, EBUSY, EINTR, EPIPE };
-	unsigned long seed = setting("SEED", any_seed());
+	unsigned long seed = setting("SEED", random_seed());
 	unsigned long sequences = setting("SEQUENCES", usual_sequences());
 
 	printf("# SEED=%lu SEQUENCES=%lu\n", seed, sequences);
-	play_all(_metadata, &pipe_2, &mini_pipe, seed, sequences);
+	run_sequences(_metadata, &pipe_2, &mini_pipe, seed, sequences);
 	EXPECT_FALSE(tally->differs);
-	printf("# %lu sequences, %lu steps; asleep in %lu reads, %lu writes, %lu polls\n",
+	printf("# %lu sequences, %lu steps; slept in %lu reads, %lu writes, %lu polls\n",
 	       tally->sequences, tally->steps, tally->sleeps[READ], tally->sleeps[WRITE],
-	       tally->sleeps[WAIT]);
+	       tally->sleeps[BLOCKING_POLL]);
 	if (tally->differs || sequences < 1000)
 		return;
-	/* It was all there. */
+	/* All calls, sleeps and errors occurred. */
 	for (int op = 0; op < OPS; op++)
 		EXPECT_LT(0, tally->calls[op]);
-	for (int op = READ; op <= WAIT; op++)
+	for (int op = READ; op <= BLOCKING_POLL; op++)
 		EXPECT_LT(0, tally->sleeps[op]);
 	for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
 		EXPECT_LT(0, tally->errors[errors[i]]);
 }
 
-/* The game itself: two pipe(2)s do the same, and one that was spoilt on purpose does not. */
+/* Tests of this test: two pipe(2)s behave alike, and a pipe(2) that is made faulty does not. */
 
-TEST_F(game, two_pipe_2s_do_the_same)
+TEST_F(sequences, two_pipe_2s_behave_alike)
 {
-	play_all(_metadata, &pipe_2, &pipe_2, 1, usual_sequences() / 40);
+	run_sequences(_metadata, &pipe_2, &pipe_2, 1, usual_sequences() / 40);
 	EXPECT_FALSE(tally->differs);
 }
 
-static int make_a_waiting_pipe(int *fds, int flags, long bytes)
+static int make_blocking_pipe(int *fds, int flags, long bytes)
 {
 	return make_pipe(fds, flags & ~O_NONBLOCK, bytes);
 }
@@ -680,7 +693,7 @@ static long refuse_size(int fd, long bytes)
 
 static void write_other_bytes(struct call *call)
 {
-	call->from += call->op == WRITE;
+	call->data += call->op == WRITE;
 }
 
 static void interrupt_to_restart(struct call *call)
@@ -694,77 +707,77 @@ static void read_less(const struct call *call, struct outcome *outcome)
 	outcome->ret -= call->op == READ && outcome->ret > 1;
 }
 
-static void hide_the_end(const struct call *call, struct outcome *outcome)
+static void hide_pollhup(const struct call *call, struct outcome *outcome)
 {
 	if (call->op == POLL && outcome->ret > 0)
 		outcome->ret &= ~POLLHUP;
 }
 
-FIXTURE(fault)
+FIXTURE(faulty_side)
 {
 };
 
-FIXTURE_SETUP(fault)
+FIXTURE_SETUP(faulty_side)
 {
 }
 
-FIXTURE_TEARDOWN(fault)
+FIXTURE_TEARDOWN(faulty_side)
 {
 }
 
-/* What is spoilt, and in how many steps that shows. */
-FIXTURE_VARIANT(fault)
+/* The fault, and how many steps are needed to show it. */
+FIXTURE_VARIANT(faulty_side)
 {
 	struct side side;
 	int steps;
 };
 
-FIXTURE_VARIANT_ADD(fault, that_waits_when_it_should_not)
+FIXTURE_VARIANT_ADD(faulty_side, ignores_o_nonblock)
 {
-	.side.make = make_a_waiting_pipe,
+	.side.make = make_blocking_pipe,
 	.steps = 1,
 };
 
-FIXTURE_VARIANT_ADD(fault, that_refuses_a_size)
+FIXTURE_VARIANT_ADD(faulty_side, refuses_a_size)
 {
 	.side.resize = refuse_size,
 	.steps = 1,
 };
 
-FIXTURE_VARIANT_ADD(fault, that_writes_other_bytes)
+FIXTURE_VARIANT_ADD(faulty_side, writes_other_bytes)
 {
-	.side.before = write_other_bytes,
+	.side.spoil_call = write_other_bytes,
 	.steps = 2,
 };
 
-FIXTURE_VARIANT_ADD(fault, that_heeds_no_signal)
+FIXTURE_VARIANT_ADD(faulty_side, restarts_after_any_signal)
 {
-	.side.before = interrupt_to_restart,
+	.side.spoil_call = interrupt_to_restart,
 	.steps = 2,
 };
 
-FIXTURE_VARIANT_ADD(fault, that_reads_less)
+FIXTURE_VARIANT_ADD(faulty_side, reads_less)
 {
-	.side.after = read_less,
+	.side.spoil_outcome = read_less,
 	.steps = 2,
 };
 
-FIXTURE_VARIANT_ADD(fault, that_hides_the_end)
+FIXTURE_VARIANT_ADD(faulty_side, hides_pollhup)
 {
-	.side.after = hide_the_end,
+	.side.spoil_outcome = hide_pollhup,
 	.steps = 1,
 };
 
-TEST_F(fault, is_found_and_shortened)
+TEST_F(faulty_side, is_found_and_minimised)
 {
-	struct side spoilt = variant->side;
+	struct side faulty = variant->side;
 
-	if (!spoilt.make)
-		spoilt.make = make_pipe;
-	if (!spoilt.resize)
-		spoilt.resize = set_pipe_size;
+	if (!faulty.make)
+		faulty.make = make_pipe;
+	if (!faulty.resize)
+		faulty.resize = set_pipe_size;
 	quiet = true;
-	play_all(_metadata, &pipe_2, &spoilt, 1, 1000);
+	run_sequences(_metadata, &pipe_2, &faulty, 1, 1000);
 	EXPECT_TRUE(tally->differs);
 	EXPECT_LT(0, tally->shortest);
 	EXPECT_GE(variant->steps, tally->shortest);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The two sides of the differential test, a call as it is made on either of them, and what came of
- * it.
+ * The two sides of the differential test, a call that is made on both of them, and its outcome.
  */
 #ifndef DIFFERENTIAL_CALLS_H
 #define DIFFERENTIAL_CALLS_H
@@ -11,35 +10,35 @@
 
 #define PAGE 4096
 
-/* Of a read or a write. */
-#define LONGEST (32 * PAGE)
+/* The longest read or write. */
+#define MAX_CALL_BYTES (32 * PAGE)
 
 enum op {
 	/* May sleep. */
 	READ,
 	WRITE,
-	WAIT,
+	BLOCKING_POLL,
 	/* Never sleep. */
 	POLL,
 	BYTES,
-	OPEN,
+	REOPEN,
 	DUP,
 	CLOSE,
-	FLAGS,
+	SET_FLAGS,
 	RESIZE,
 	INTERRUPT,
 	FORK,
-	BURY,
+	END_CHILD,
 	OPS
 };
 
 struct call {
 	enum op op;
 	bool vector;		/* readv or writev */
-	int fd;			/* or whom to interrupt */
+	int fd;			/* or the process that gets the signal */
 	int to;			/* the number for a new descriptor */
 	long arg;		/* bytes, flags, events, or a signal */
-	const unsigned char *from;
+	const unsigned char *data;
 };
 
 struct outcome {
@@ -48,14 +47,14 @@ struct outcome {
 	int sigpipes;
 };
 
-/* A way to have a pipe. */
+/* An implementation of a pipe. */
 struct side {
 	const char *name;
 	int (*make)(int *fds, int flags, long bytes);
 	long (*resize)(int fd, long bytes);
-	/* Faults put in on purpose: what becomes of a call, and of what came of it. */
-	void (*before)(struct call *call);
-	void (*after)(const struct call *call, struct outcome *outcome);
+	/* Faults of a faulty side: they change a call, or its outcome. */
+	void (*spoil_call)(struct call *call);
+	void (*spoil_outcome)(const struct call *call, struct outcome *outcome);
 };
 
 /* pipe(2) */
@@ -74,8 +73,8 @@ static inline int make_pipe(int *fds, int flags, long bytes)
 
 /* A private mini_pipe */
 
-/* As F_SETPIPE_SZ rounds, which mini_pipe does not. */
-static inline long as_pipe_size(long bytes)
+/* Rounds up as F_SETPIPE_SZ does; mini_pipe does not. */
+static inline long round_pipe_size(long bytes)
 {
 	long size = PAGE;
 
@@ -86,7 +85,7 @@ static inline long as_pipe_size(long bytes)
 
 static inline long set_mini_pipe_size(int fd, long bytes)
 {
-	return set_capacity(fd, as_pipe_size(bytes));
+	return set_capacity(fd, round_pipe_size(bytes));
 }
 
 static inline int make_mini_pipe(int *fds, int flags, long bytes)
@@ -103,7 +102,7 @@ static inline int make_mini_pipe(int *fds, int flags, long bytes)
 	return 0;
 }
 
-/* What either side can be asked. */
+/* The calls */
 
 static inline long read_or_readv(const struct call *call, unsigned char *to)
 {
@@ -115,14 +114,14 @@ static inline long read_or_readv(const struct call *call, unsigned char *to)
 
 static inline long write_or_writev(const struct call *call)
 {
-	unsigned char *from = (unsigned char *)call->from;
+	unsigned char *from = (unsigned char *)call->data;
 	size_t part = call->arg / 3;
 	const struct iovec parts[] = { { from, part }, { from + part, call->arg - part } };
 
 	return call->vector ? writev(call->fd, parts, 2) : write(call->fd, from, call->arg);
 }
 
-/* A poll that does not wait cannot be interrupted, but by the master's own alarm. */
+/* Only the runner's alarm interrupts a poll that does not wait; it is repeated. */
 static inline long poll_within(const struct call *call, int ms)
 {
 	struct pollfd pollfd = { .fd = call->fd, .events = call->arg };
@@ -134,7 +133,7 @@ static inline long poll_within(const struct call *call, int ms)
 	return ready < 0 ? -1 : pollfd.revents;
 }
 
-/* Gives a descriptor another number. */
+/* Moves a descriptor to another number. */
 static inline int renumber(int fd, int to)
 {
 	int ret = fd < 0 ? -1 : dup3(fd, to, O_CLOEXEC);
@@ -151,27 +150,27 @@ static inline long set_flags(const struct call *call)
 	return fcntl(call->fd, F_GETFL) & (O_ACCMODE | O_NONBLOCK | O_DIRECT);
 }
 
-/* A child with copies of all descriptors, which it keeps until it is buried. */
-static pid_t heir;
+/* A child that has copies of all descriptors until it is killed; 0 if there is none. */
+static pid_t forked_child;
 
-static inline int keep(void *nothing __maybe_unused)
+static inline int keep_descriptors(void *nothing __maybe_unused)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	return pause();
 }
 
-/* As fork does, but for the memory: copying that would take longer than all the rest. */
-static inline long give_birth(void)
+/* As fork(2), but it shares the memory: copying that would take longer than everything else. */
+static inline long fork_child(void)
 {
 	static char stack[16384];
 	pid_t pid;
 
-	if (heir)
+	if (forked_child)
 		return 0;
-	pid = clone(keep, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL);
+	pid = clone(keep_descriptors, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL);
 	if (pid < 0)
 		return -1;
-	heir = pid;
+	forked_child = pid;
 	return 0;
 }
 
@@ -181,13 +180,13 @@ static inline void wait_for(pid_t pid)
 		;
 }
 
-static inline long bury(void)
+static inline long end_child(void)
 {
-	if (heir) {
-		kill(heir, SIGKILL);
-		wait_for(heir);
+	if (forked_child) {
+		kill(forked_child, SIGKILL);
+		wait_for(forked_child);
 	}
-	heir = 0;
+	forked_child = 0;
 	return 0;
 }
 
@@ -198,32 +197,32 @@ static inline long make_call(const struct side *side, const struct call *call, u
 		return read_or_readv(call, to);
 	case WRITE:
 		return write_or_writev(call);
-	case WAIT:
+	case BLOCKING_POLL:
 		return poll_within(call, -1);
 	case POLL:
 		return poll_within(call, 0);
 	case BYTES:
 		return bytes_in(call->fd);
-	case OPEN:
+	case REOPEN:
 		return renumber(open_again(call->fd, call->arg), call->to);
 	case DUP:
 		return dup3(call->fd, call->to, O_CLOEXEC) < 0 ? -1 : 0;
 	case CLOSE:
 		return close(call->fd);
-	case FLAGS:
+	case SET_FLAGS:
 		return set_flags(call);
 	case RESIZE:
 		return side->resize(call->fd, call->arg);
 	case INTERRUPT:
 		return kill(call->fd, call->arg);
 	case FORK:
-		return give_birth();
+		return fork_child();
 	default:
-		return bury();
+		return end_child();
 	}
 }
 
-/* Caught in the call that is just returning: who gets one has no time for others before. */
+/* SIGPIPEs of the current call: no other call runs between the signal and its return. */
 static int sigpipes_caught;
 
 static inline void catch_sigpipe(int sig __maybe_unused)
@@ -231,19 +230,19 @@ static inline void catch_sigpipe(int sig __maybe_unused)
 	sigpipes_caught++;
 }
 
-static inline struct outcome outcome_of(const struct side *side, struct call call,
-					unsigned char *to)
+static inline struct outcome get_outcome(const struct side *side, struct call call,
+					 unsigned char *to)
 {
 	struct outcome outcome;
 
-	if (side->before)
-		side->before(&call);
+	if (side->spoil_call)
+		side->spoil_call(&call);
 	outcome.ret = make_call(side, &call, to);
 	outcome.err = outcome.ret < 0 ? errno : 0;
 	outcome.sigpipes = sigpipes_caught;
 	sigpipes_caught = 0;
-	if (side->after)
-		side->after(&call, &outcome);
+	if (side->spoil_outcome)
+		side->spoil_outcome(&call, &outcome);
 	return outcome;
 }
 
