@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who may outlive whom. A holder is whatever of the kernel refers to a pipe beside its two
- * descriptors. Each of them is released before the descriptors are closed and after it, meets
- * rmmod, and ends with its process; for private pipes and for the device, and for a pipe(2) beside
- * them, which must answer the same. Afterwards sync(2) returns, rmmod succeeds, and a module that
- * is loaded again works. What was not freed is in the report of the subject kmemleak.
+ * Lifetimes: what may refer to a pipe longer than its two descriptors, and what that reference
+ * pins.
+ *
+ * A holder is anything in the kernel that refers to a pipe besides its two descriptors. Each
+ * holder is released before the descriptors are closed, after they are closed, and by the exit of
+ * its process, on the device and on a private pipe. rmmod is tried in between. The same is done
+ * to a pipe(2), which must return the same. Afterwards sync(2) must return, rmmod must succeed,
+ * and a module that is loaded again must work. The subject kmemleak reports what was not freed.
  */
 #include <sys/stat.h>
 #include "lifetimes_calls.h"
 #include "lifetimes_files.h"
 #include "lifetimes_marks.h"
 
-/* Sets of kinds */
+/* Sets of pipe kinds */
 enum {
 	ON_DEVICE = 1 << DEVICE,
 	ON_PRIVATE = 1 << PRIVATE,
@@ -25,161 +28,161 @@ FIXTURE(holder)
 
 FIXTURE_VARIANT(holder)
 {
-	int (*hold)(struct scene *scene);
-	int (*release)(struct scene *scene);	/* what it found is compared with pipe(2)'s */
-	int keeps;		/* of which kinds it keeps the module, without the descriptors */
-	int orphaned[2];	/* what release finds, by kind, if the module went first */
-	int refused;		/* on which kinds there can be none */
-	bool privileged;	/* the others are done by an ordinary user */
-	int alone;		/* on which kinds it does not do as on a pipe(2) */
-	bool beside_another;	/* somebody else has a private pipe meanwhile */
+	int (*hold)(struct held_pipe *held);
+	int (*release)(struct held_pipe *held);	/* returns the same on a pipe(2) */
+	int pins_module;	/* kinds on which it alone pins the module, without a descriptor */
+	int after_unload[2];	/* what release returns, by kind, after the module was unloaded */
+	int unsupported;	/* kinds on which it must fail */
+	bool needs_root;	/* the others run as an ordinary user */
+	int not_on_pipe_2;	/* kinds whose results are not compared with a pipe(2)'s */
+	bool with_another_pipe;	/* the test has another private pipe open meanwhile */
 };
 
-/* These have a file: a holder as good as a descriptor. */
+/* These hold an open file, so they pin the module as a descriptor does. */
 
 FIXTURE_VARIANT_ADD(holder, descriptor)
 {
-	.hold = hold_descriptor, .release = release_descriptor, .keeps = ON_BOTH,
+	.hold = hold_descriptor, .release = release_descriptor, .pins_module = ON_BOTH,
 };
 
-FIXTURE_VARIANT_ADD(holder, descriptor_by_proc_in_another_process)
+FIXTURE_VARIANT_ADD(holder, descriptor_opened_by_proc)
 {
-	.hold = hold_by_proc, .release = end_process, .keeps = ON_BOTH,
+	.hold = hold_by_proc, .release = end_process, .pins_module = ON_BOTH,
 };
 
 FIXTURE_VARIANT_ADD(holder, descriptor_by_pidfd_getfd)
 {
-	.hold = hold_by_pidfd, .release = end_process, .keeps = ON_BOTH, .privileged = true,
+	.hold = hold_by_pidfd, .release = end_process, .pins_module = ON_BOTH, .needs_root = true,
 };
 
-FIXTURE_VARIANT_ADD(holder, descriptor_in_flight)
+FIXTURE_VARIANT_ADD(holder, descriptor_in_flight_received)
 {
-	.hold = hold_in_flight, .release = receive_it, .keeps = ON_BOTH,
+	.hold = hold_in_flight, .release = receive_and_read, .pins_module = ON_BOTH,
 };
 
 FIXTURE_VARIANT_ADD(holder, descriptor_in_flight_never_received)
 {
-	.hold = hold_in_flight, .release = close_sockets, .keeps = ON_BOTH,
+	.hold = hold_in_flight, .release = close_sockets, .pins_module = ON_BOTH,
 };
 
-FIXTURE_VARIANT_ADD(holder, descriptors_in_a_cycle_of_sockets)
+FIXTURE_VARIANT_ADD(holder, descriptors_in_a_socket_cycle)
 {
-	.hold = hold_in_a_cycle, .release = close_sockets, .keeps = ON_BOTH,
+	.hold = hold_in_a_cycle, .release = close_sockets, .pins_module = ON_BOTH,
 };
 
 FIXTURE_VARIANT_ADD(holder, io_uring_registered_file)
 {
-	.hold = hold_registered, .release = release_registered, .keeps = ON_BOTH,
+	.hold = hold_registered, .release = release_registered, .pins_module = ON_BOTH,
 };
 
 FIXTURE_VARIANT_ADD(holder, io_uring_read)
 {
-	.hold = hold_read_request, .release = close_ring, .keeps = ON_BOTH,
+	.hold = hold_read_request, .release = close_ring, .pins_module = ON_BOTH,
 };
 
 FIXTURE_VARIANT_ADD(holder, io_uring_poll)
 {
-	.hold = hold_poll_request, .release = close_ring, .keeps = ON_BOTH,
+	.hold = hold_poll_request, .release = close_ring, .pins_module = ON_BOTH,
 };
 
 FIXTURE_VARIANT_ADD(holder, read_asleep)
 {
-	.hold = hold_read, .release = end_process, .keeps = ON_BOTH,
+	.hold = hold_read, .release = end_process, .pins_module = ON_BOTH,
 };
 
 FIXTURE_VARIANT_ADD(holder, write_asleep)
 {
-	.hold = hold_write, .release = end_process, .keeps = ON_BOTH,
+	.hold = hold_write, .release = end_process, .pins_module = ON_BOTH,
 };
 
 FIXTURE_VARIANT_ADD(holder, poll_asleep)
 {
-	.hold = hold_poll, .release = end_process, .keeps = ON_BOTH,
+	.hold = hold_poll, .release = end_process, .pins_module = ON_BOTH,
 };
 
 FIXTURE_VARIANT_ADD(holder, splice_asleep)
 {
-	.hold = hold_splice, .release = end_process, .keeps = ON_BOTH,
+	.hold = hold_splice, .release = end_process, .pins_module = ON_BOTH,
 };
 
-/* pipe(2) copies under its mutex, so nobody could close the descriptors of one. */
+/* pipe(2) copies under its mutex, so its descriptors could not be closed during the fault. */
 FIXTURE_VARIANT_ADD(holder, read_stuck_and_killed)
 {
-	.hold = hold_stuck_read, .release = kill_stuck, .keeps = ON_BOTH, .privileged = true,
-	.alone = ON_BOTH,
+	.hold = hold_stuck_read, .release = kill_stuck, .pins_module = ON_BOTH, .needs_root = true,
+	.not_on_pipe_2 = ON_BOTH,
 };
 
 FIXTURE_VARIANT_ADD(holder, write_stuck_and_killed)
 {
-	.hold = hold_stuck_write, .release = kill_stuck, .keeps = ON_BOTH, .privileged = true,
-	.alone = ON_BOTH,
+	.hold = hold_stuck_write, .release = kill_stuck, .pins_module = ON_BOTH, .needs_root = true,
+	.not_on_pipe_2 = ON_BOTH,
 };
 
-FIXTURE_VARIANT_ADD(holder, read_stuck_that_ends)
+FIXTURE_VARIANT_ADD(holder, read_stuck_until_fault_ends)
 {
-	.hold = hold_stuck_read, .release = end_fault, .keeps = ON_BOTH, .privileged = true,
-	.alone = ON_BOTH,
+	.hold = hold_stuck_read, .release = end_fault, .pins_module = ON_BOTH, .needs_root = true,
+	.not_on_pipe_2 = ON_BOTH,
 };
 
-FIXTURE_VARIANT_ADD(holder, write_stuck_that_ends)
+FIXTURE_VARIANT_ADD(holder, write_stuck_until_fault_ends)
 {
-	.hold = hold_stuck_write, .release = end_fault, .keeps = ON_BOTH, .privileged = true,
-	.alone = ON_BOTH,
+	.hold = hold_stuck_write, .release = end_fault, .pins_module = ON_BOTH, .needs_root = true,
+	.not_on_pipe_2 = ON_BOTH,
 };
 
 FIXTURE_VARIANT_ADD(holder, read_stuck_in_old_pages)
 {
-	.hold = hold_stuck_read_of_old_pages, .release = kill_stuck, .keeps = ON_BOTH,
-	.privileged = true, .alone = ON_BOTH,
+	.hold = hold_stuck_read_of_old_pages, .release = kill_stuck, .pins_module = ON_BOTH,
+	.needs_root = true, .not_on_pipe_2 = ON_BOTH,
 };
 
 FIXTURE_VARIANT_ADD(holder, write_stuck_in_old_pages)
 {
-	.hold = hold_stuck_write_to_old_pages, .release = end_fault, .keeps = ON_BOTH,
-	.privileged = true, .alone = ON_BOTH,
+	.hold = hold_stuck_write_to_old_pages, .release = end_fault, .pins_module = ON_BOTH,
+	.needs_root = true, .not_on_pipe_2 = ON_BOTH,
 };
 
 FIXTURE_VARIANT_ADD(holder, core_dump_to_a_handler)
 {
-	.hold = hold_core_in_a_handler, .release = release_handler, .keeps = ON_BOTH,
-	.privileged = true,
+	.hold = hold_core_in_a_handler, .release = release_handler, .pins_module = ON_BOTH,
+	.needs_root = true,
 };
 
-/* These have a path: it keeps the file system of private pipes, and not the device. */
+/* These hold a path: it pins the file system of private pipes, but not the device. */
 
-/* The permissions of a node that is deleted go first. */
-FIXTURE_VARIANT_ADD(holder, path)
+/* The permissions of the deleted device node are checked before the device is looked up. */
+FIXTURE_VARIANT_ADD(holder, o_path_descriptor)
 {
-	.hold = hold_path, .release = release_path, .keeps = ON_PRIVATE,
-	.orphaned = { [DEVICE] = -EACCES },
+	.hold = hold_path, .release = release_path, .pins_module = ON_PRIVATE,
+	.after_unload = { [DEVICE] = -EACCES },
 };
 
-FIXTURE_VARIANT_ADD(holder, path_of_a_privileged_process)
+FIXTURE_VARIANT_ADD(holder, o_path_descriptor_of_root)
 {
-	.hold = hold_path, .release = release_path, .keeps = ON_PRIVATE,
-	.orphaned = { [DEVICE] = -ENODEV }, .privileged = true,
+	.hold = hold_path, .release = release_path, .pins_module = ON_PRIVATE,
+	.after_unload = { [DEVICE] = -ENODEV }, .needs_root = true,
 };
 
-/* A path that nobody has to a private pipe, as to a pipe(2). */
+/* A private pipe, like a pipe(2), has no path that can be mounted. */
 FIXTURE_VARIANT_ADD(holder, bind_mount)
 {
 	.hold = hold_bind_mount, .release = release_bind_mount,
-	.orphaned = { [PRIVATE] = -EINVAL }, .refused = ON_PRIVATE, .privileged = true,
-	.alone = ON_DEVICE,
+	.after_unload = { [PRIVATE] = -EINVAL }, .unsupported = ON_PRIVATE, .needs_root = true,
+	.not_on_pipe_2 = ON_DEVICE,
 };
 
 FIXTURE_VARIANT_ADD(holder, open_tree)
 {
 	.hold = hold_open_tree, .release = close_fd,
-	.orphaned = { [PRIVATE] = -EBADF }, .refused = ON_PRIVATE, .privileged = true,
-	.alone = ON_DEVICE,
+	.after_unload = { [PRIVATE] = -EBADF }, .unsupported = ON_PRIVATE, .needs_root = true,
+	.not_on_pipe_2 = ON_DEVICE,
 };
 
-/* These have neither, and keep nothing. */
+/* These hold neither a file nor a path, and pin nothing. */
 
 FIXTURE_VARIANT_ADD(holder, core_dump_to_a_file)
 {
-	.hold = hold_core_in_a_file, .release = nothing_is_left, .privileged = true,
+	.hold = hold_core_in_a_file, .release = nothing_to_release, .needs_root = true,
 };
 
 FIXTURE_VARIANT_ADD(holder, aio_poll)
@@ -190,7 +193,7 @@ FIXTURE_VARIANT_ADD(holder, aio_poll)
 FIXTURE_VARIANT_ADD(holder, spliced_pages)
 {
 	.hold = hold_spliced_pages, .release = release_spliced_pages,
-	.orphaned = { SPLICED, SPLICED },
+	.after_unload = { SPLICED, SPLICED },
 };
 
 FIXTURE_VARIANT_ADD(holder, epoll)
@@ -198,150 +201,151 @@ FIXTURE_VARIANT_ADD(holder, epoll)
 	.hold = hold_epoll, .release = release_epoll,
 };
 
-FIXTURE_VARIANT_ADD(holder, epoll_in_an_epoll_that_ends_later)
+FIXTURE_VARIANT_ADD(holder, nested_epoll_inner_closed_first)
 {
 	.hold = hold_nested_epoll, .release = release_inner_epoll_first,
 };
 
-FIXTURE_VARIANT_ADD(holder, epoll_in_an_epoll_that_ends_earlier)
+FIXTURE_VARIANT_ADD(holder, nested_epoll_outer_closed_first)
 {
 	.hold = hold_nested_epoll, .release = release_outer_epoll_first,
 };
 
 FIXTURE_VARIANT_ADD(holder, locks)
 {
-	.hold = hold_locks, .release = release_locks, .orphaned = { -EBADF, -EBADF },
+	.hold = hold_locks, .release = release_locks, .after_unload = { -EBADF, -EBADF },
 };
 
-FIXTURE_VARIANT_ADD(holder, owner_that_is_dead)
+FIXTURE_VARIANT_ADD(holder, dead_fasync_owner)
 {
-	.hold = hold_by_a_dead_owner, .release = release_dead_owner,
-	.orphaned = { -EBADF, -EBADF },
+	.hold = hold_with_dead_owner, .release = clear_o_async,
+	.after_unload = { -EBADF, -EBADF },
 };
 
-FIXTURE_VARIANT_ADD(holder, fdinfo)
+FIXTURE_VARIANT_ADD(holder, open_fdinfo)
 {
-	.hold = hold_fdinfo, .release = release_fdinfo, .orphaned = { -ENOENT, -ENOENT },
+	.hold = hold_fdinfo, .release = release_readable, .after_unload = { -ENOENT, -ENOENT },
 };
 
 FIXTURE_VARIANT_ADD(holder, fanotify_mark)
 {
-	.hold = hold_fanotify, .release = close_fd, .privileged = true,
+	.hold = hold_fanotify, .release = close_fd, .needs_root = true,
 };
 
 FIXTURE_VARIANT_ADD(holder, fanotify_event)
 {
-	.hold = hold_fanotify_event, .release = release_fanotify_event, .orphaned = { 1, 1 },
-	.privileged = true,
+	.hold = hold_fanotify_event, .release = release_readable, .after_unload = { 1, 1 },
+	.needs_root = true,
 };
 
-/* What each was told; the device's node is deleted at rmmod, a private pipe is unmounted. */
+/* The events of an inotify mark: rmmod deletes the device's node, and unmounts a private pipe. */
 #define CLOSED (IN_CLOSE_WRITE | IN_CLOSE_NOWRITE)
 #define DELETED (CLOSED | IN_ATTRIB | IN_DELETE_SELF | IN_IGNORED)
 #define UNMOUNTED (CLOSED | IN_UNMOUNT | IN_IGNORED)
 
 FIXTURE_VARIANT_ADD(holder, inotify_mark)
 {
-	.hold = hold_inotify, .release = release_inotify, .orphaned = { DELETED, UNMOUNTED },
+	.hold = hold_inotify, .release = release_inotify, .after_unload = { DELETED, UNMOUNTED },
 };
 
-FIXTURE_VARIANT_ADD(holder, inotify_mark_that_is_removed)
+FIXTURE_VARIANT_ADD(holder, inotify_mark_removed)
 {
-	.hold = hold_inotify, .release = remove_inotify_mark, .orphaned = { -EINVAL, -EINVAL },
+	.hold = hold_inotify, .release = remove_inotify_mark, .after_unload = { -EINVAL, -EINVAL },
 };
 
-FIXTURE_VARIANT_ADD(holder, inotify_mark_beside_another_pipe)
+FIXTURE_VARIANT_ADD(holder, inotify_mark_with_another_pipe_open)
 {
-	.hold = hold_inotify, .release = release_inotify, .orphaned = { DELETED, UNMOUNTED },
-	.beside_another = true,
+	.hold = hold_inotify, .release = release_inotify, .after_unload = { DELETED, UNMOUNTED },
+	.with_another_pipe = true,
 };
 
-/* Not even begun: what there cannot be of a private pipe, as of a pipe(2) */
+/* Holders that neither a private pipe nor a pipe(2) supports */
 
-FIXTURE(impossible)
+FIXTURE(unsupported)
 {
-	struct scene scene;
-	struct scene beside;
+	struct held_pipe pipe;
+	struct held_pipe pipe_2;
 };
 
-FIXTURE_VARIANT(impossible)
+FIXTURE_VARIANT(unsupported)
 {
-	int (*hold)(struct scene *scene);
+	int (*hold)(struct held_pipe *held);
 	int err;
 };
 
-FIXTURE_VARIANT_ADD(impossible, mapping) { .hold = hold_mapping, .err = ENODEV, };
-FIXTURE_VARIANT_ADD(impossible, dnotify_mark) { .hold = hold_dnotify, .err = ENOTDIR, };
-FIXTURE_VARIANT_ADD(impossible, lease) { .hold = hold_lease, .err = EINVAL, };
-FIXTURE_VARIANT_ADD(impossible, fanotify_mark_of_all)
+FIXTURE_VARIANT_ADD(unsupported, mapping) { .hold = hold_mapping, .err = ENODEV, };
+FIXTURE_VARIANT_ADD(unsupported, dnotify_mark) { .hold = hold_dnotify, .err = ENOTDIR, };
+FIXTURE_VARIANT_ADD(unsupported, lease) { .hold = hold_lease, .err = EINVAL, };
+FIXTURE_VARIANT_ADD(unsupported, fanotify_filesystem_mark)
 {
-	.hold = hold_fanotify_of_all, .err = EINVAL,
+	.hold = hold_fanotify_filesystem_mark, .err = EINVAL,
 };
 
-FIXTURE_SETUP(impossible)
+FIXTURE_SETUP(unsupported)
 {
-	self->scene.kind = PRIVATE;
-	self->beside.kind = PIPE_2;
-	ASSERT_EQ(0, open_ends(&self->scene));
-	ASSERT_EQ(0, open_ends(&self->beside));
+	self->pipe.kind = PRIVATE;
+	self->pipe_2.kind = PIPE_2;
+	ASSERT_EQ(0, open_ends(&self->pipe));
+	ASSERT_EQ(0, open_ends(&self->pipe_2));
 }
 
-FIXTURE_TEARDOWN(impossible)
+FIXTURE_TEARDOWN(unsupported)
 {
 }
 
-TEST_F(impossible, holder_of_a_private_pipe_as_of_a_pipe_2)
+TEST_F(unsupported, fails_as_on_pipe_2)
 {
-	EXPECT_EQ(-variant->err, variant->hold(&self->beside));
-	EXPECT_EQ(-variant->err, variant->hold(&self->scene));
-	EXPECT_EQ(0, mappings());
-	close_ends(&self->scene);
+	EXPECT_EQ(-variant->err, variant->hold(&self->pipe_2));
+	EXPECT_EQ(-variant->err, variant->hold(&self->pipe));
+	EXPECT_EQ(0, count_mappings());
+	close_ends(&self->pipe);
 	EXPECT_EQ(0, open_files());
 }
 
-/* The life of a pipe and its holder, step by step, and of a pipe(2) and its holder */
+/* One lifetime of a pipe and its holder, step by step, beside a pipe(2) and its holder */
 
+/* When the holder is released, in relation to the close of the descriptors. */
 enum order {
-	RELEASED_FIRST,
-	RELEASED_LAST,
+	BEFORE_CLOSE,
+	AFTER_CLOSE,
 	AT_EXIT,
-	AFTER_THE_MODULE,
+	AFTER_UNLOAD,	/* of the module, and after the close */
 };
 
-struct life {
+struct lifetime {
 	const struct _fixture_variant_holder *holder;
 	enum kind kind;
 	enum order order;
 };
 
-/* Without the descriptors. */
-static bool keeps_module(const struct life *life)
+/* Whether the holder alone pins it, when the descriptors are closed. */
+static bool pins_the_module(const struct lifetime *lifetime)
 {
-	return life->holder->keeps & 1 << life->kind;
+	return lifetime->holder->pins_module & 1 << lifetime->kind;
 }
 
-static bool is_refused(const struct life *life)
+static bool is_unsupported(const struct lifetime *lifetime)
 {
-	return life->holder->refused & 1 << life->kind;
+	return lifetime->holder->unsupported & 1 << lifetime->kind;
 }
 
-/* What a step found: of the pipe, and of the pipe(2). */
+/* Reports what a step returned on the pipe, and what on the pipe(2). */
 static void report_both(int report_to, int ret, int of_pipe_2)
 {
 	report_result(report_to, &(struct result){ .ret = ret, .err = of_pipe_2 });
 }
 
-static void take_step(int report_to, const struct life *life, struct scene *scenes,
-		      int (*step)(struct scene *scene))
+static void run_step(int report_to, const struct lifetime *lifetime, struct held_pipe *pipes,
+		     int (*step)(struct held_pipe *held))
 {
-	bool alone = life->holder->alone & 1 << life->kind;
-	int ret = step(&scenes[0]);
+	bool not_on_pipe_2 = lifetime->holder->not_on_pipe_2 & 1 << lifetime->kind;
+	int ret = step(&pipes[0]);
 
-	report_both(report_to, ret, alone ? ret : step(&scenes[1]));
+	report_both(report_to, ret, not_on_pipe_2 ? ret : step(&pipes[1]));
 }
 
-/* SIGUSR2, which is blocked, so that none is lost. */
-static sigset_t the_order(void)
+/* SIGUSR2 starts the next step. It is blocked, so that none is lost before sigwait(). */
+static sigset_t step_signal(void)
 {
 	sigset_t set;
 
@@ -350,52 +354,52 @@ static sigset_t the_order(void)
 	return set;
 }
 
-static void await_order(void)
+static void await_step_signal(void)
 {
-	sigset_t set = the_order();
+	sigset_t set = step_signal();
 	int sig;
 
 	sigwait(&set, &sig);
 }
 
-/* What others must be let in for: to look into /proc/self. */
-static void be_ordinary(void)
+/* The process stays dumpable, so that it and the test may look into its /proc directory. */
+static void become_ordinary_user(void)
 {
 	become(&stranger);
 	prctl(PR_SET_DUMPABLE, 1);
 }
 
-static void live(int report_to, const void *arg)
+static void run_holder(int report_to, const void *arg)
 {
-	const struct life *life = arg;
-	bool first = life->order == RELEASED_FIRST;
-	sigset_t set = the_order();
-	struct scene *scenes = mmap(NULL, 2 * sizeof(*scenes), PROT_READ | PROT_WRITE,
-				    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	const struct lifetime *lifetime = arg;
+	bool first = lifetime->order == BEFORE_CLOSE;
+	sigset_t set = step_signal();
+	struct held_pipe *pipes = mmap(NULL, 2 * sizeof(*pipes), PROT_READ | PROT_WRITE,
+				       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	if (!life->holder->privileged)
-		be_ordinary();
-	scenes[0].kind = life->kind;
-	scenes[1].kind = PIPE_2;
+	if (!lifetime->holder->needs_root)
+		become_ordinary_user();
+	pipes[0].kind = lifetime->kind;
+	pipes[1].kind = PIPE_2;
 	for (int i = 0; i < 2; i++)
-		if (open_ends(&scenes[i]) < 0)
+		if (open_ends(&pipes[i]) < 0)
 			_exit(KSFT_FAIL);
-	take_step(report_to, life, scenes, life->holder->hold);
-	await_order();
-	take_step(report_to, life, scenes, first ? life->holder->release : close_ends);
-	await_order();
-	take_step(report_to, life, scenes, first ? close_ends : life->holder->release);
+	run_step(report_to, lifetime, pipes, lifetime->holder->hold);
+	await_step_signal();
+	run_step(report_to, lifetime, pipes, first ? lifetime->holder->release : close_ends);
+	await_step_signal();
+	run_step(report_to, lifetime, pipes, first ? close_ends : lifetime->holder->release);
 }
 
-static void order_a_step(const struct child *child)
+static void signal_next_step(const struct child *child)
 {
 	kill(child->pid, SIGUSR2);
 }
 
-/* What the test must not do itself, for it might hang */
+/* Calls that might hang in a broken driver, so a child of the test makes them */
 
-/* Some holders end a little later than the call that ends them. */
+/* Some holders are released a little later than the call that releases them returns. */
 static int unload_soon(void)
 {
 	int ret = unload();
@@ -412,20 +416,20 @@ static bool is_loaded(void)
 	return open_files() >= 0;
 }
 
-static int load_for_all(void)
+static int load_for_all_users(void)
 {
 	int ret = load("");
 
 	return node_becomes(true) ? ret | chmod(MINI_PIPE, 0666) : -1;
 }
 
-static int pass_a_byte(void)
+static int pass_byte(void)
 {
-	struct scene scene = { .kind = PRIVATE };
+	struct held_pipe held = { .kind = PRIVATE };
 
-	if (open_ends(&scene) < 0 || put_a_byte(&scene) < 0)
+	if (open_ends(&held) < 0 || write_byte(&held) < 0)
 		return -1;
-	return read_from(scene.ends.r);
+	return read_from(held.ends.r);
 }
 
 static void rmmod(int report_to, const void *arg __maybe_unused)
@@ -438,17 +442,17 @@ static void rmmod_soon(int report_to, const void *arg __maybe_unused)
 	report(report_to, unload_soon());
 }
 
-static void sync_and_load_anew(int report_to, const void *arg __maybe_unused)
+static void sync_and_reload(int report_to, const void *arg __maybe_unused)
 {
 	sync();
 	report(report_to, 0);
 	report(report_to, is_loaded() ? unload_soon() : 0);
-	report(report_to, load_for_all());
-	be_ordinary();
-	report(report_to, pass_a_byte());
+	report(report_to, load_for_all_users());
+	become_ordinary_user();
+	report(report_to, pass_byte());
 }
 
-/* The next result of a child, which is at that. */
+/* The next result of a child that makes the call `what`. */
 static struct result result_at(struct __test_metadata *_metadata, const struct child *child,
 			       const char *what)
 {
@@ -459,7 +463,7 @@ static struct result result_at(struct __test_metadata *_metadata, const struct c
 	return result_of(_metadata, child);
 }
 
-static struct result rmmod_aside(struct __test_metadata *_metadata, job_fn job)
+static struct result run_rmmod(struct __test_metadata *_metadata, job_fn job)
 {
 	struct child child = start_child(_metadata, job, NULL);
 	struct result result = result_at(_metadata, &child, "rmmod");
@@ -468,9 +472,9 @@ static struct result rmmod_aside(struct __test_metadata *_metadata, job_fn job)
 	return result;
 }
 
-static void expect_kept(struct __test_metadata *_metadata)
+static void expect_pinned(struct __test_metadata *_metadata)
 {
-	struct result result = rmmod_aside(_metadata, rmmod);
+	struct result result = run_rmmod(_metadata, rmmod);
 
 	EXPECT_EQ(-1, result.ret);
 	EXPECT_EQ(EWOULDBLOCK, result.err);
@@ -478,7 +482,7 @@ static void expect_kept(struct __test_metadata *_metadata)
 
 static void expect_unloaded(struct __test_metadata *_metadata)
 {
-	struct result result = rmmod_aside(_metadata, rmmod_soon);
+	struct result result = run_rmmod(_metadata, rmmod_soon);
 
 	ASSERT_EQ(0, result.ret)
 	{
@@ -486,10 +490,10 @@ static void expect_unloaded(struct __test_metadata *_metadata)
 	}
 }
 
-/* Nothing is left, and what is loaded afterwards works. */
-static void expect_gone(struct __test_metadata *_metadata)
+/* sync(2) returns, the module can be unloaded, and a module that is loaded again works. */
+static void expect_all_freed(struct __test_metadata *_metadata)
 {
-	struct child child = start_child(_metadata, sync_and_load_anew, NULL);
+	struct child child = start_child(_metadata, sync_and_reload, NULL);
 	struct result result;
 
 	EXPECT_EQ(0, result_at(_metadata, &child, "sync(2)").ret);
@@ -517,30 +521,30 @@ FIXTURE_SETUP(holder)
 	if (fd >= 0)
 		read(fd, self->core_pattern, sizeof(self->core_pattern) - 1);
 	close(fd);
-	ASSERT_EQ(0, is_loaded() ? chmod(MINI_PIPE, 0666) : load_for_all());
+	ASSERT_EQ(0, is_loaded() ? chmod(MINI_PIPE, 0666) : load_for_all_users());
 }
 
-/* What hangs keeps the stage from being cleared, so that comes last. */
+/* clear_the_stage() comes last: a child that hangs keeps it from returning. */
 FIXTURE_TEARDOWN(holder)
 {
 	write_file(CORE_PATTERN, self->core_pattern);
 	write_file(KUNIT_FILTER, "*");
 	if (!is_loaded())
-		load_for_all();
+		load_for_all_users();
 	chmod(MINI_PIPE, 0600);
 	clear_the_stage(_metadata);
 }
 
-static bool is_held(struct __test_metadata *_metadata, const struct life *life,
+static bool is_held(struct __test_metadata *_metadata, const struct lifetime *lifetime,
 		    const struct child *child)
 {
 	struct result result = result_of(_metadata, child);
 
 	EXPECT_EQ(result.err, result.ret);
-	if (result.ret < 0 && !is_refused(life))
+	if (result.ret < 0 && !is_unsupported(lifetime))
 		SKIP(return false, "cannot be held here: %s", strerror(-result.ret));
-	EXPECT_EQ(is_refused(life), result.ret < 0);
-	expect_kept(_metadata);
+	EXPECT_EQ(is_unsupported(lifetime), result.ret < 0);
+	expect_pinned(_metadata);
 	return true;
 }
 
@@ -548,101 +552,101 @@ static void expect_same(struct __test_metadata *_metadata, const struct child *c
 {
 	struct result result;
 
-	order_a_step(child);
+	signal_next_step(child);
 	result = result_of(_metadata, child);
 	EXPECT_EQ(result.err, result.ret);
 }
 
-static void outlive_the_module(struct __test_metadata *_metadata, const struct life *life,
-			       const struct child *child)
+static void release_after_unload(struct __test_metadata *_metadata, const struct lifetime *lifetime,
+				 const struct child *child)
 {
 	expect_unloaded(_metadata);
-	order_a_step(child);
-	EXPECT_EQ(life->holder->orphaned[life->kind], result_of(_metadata, child).ret);
+	signal_next_step(child);
+	EXPECT_EQ(lifetime->holder->after_unload[lifetime->kind], result_of(_metadata, child).ret);
 }
 
-static void play(struct __test_metadata *_metadata, const struct life *life)
+static void run_lifetime(struct __test_metadata *_metadata, const struct lifetime *lifetime)
 {
 	struct ends another = { -1, -1 };
 	struct child child;
 
-	if (life->holder->beside_another && life->order != AFTER_THE_MODULE)
+	if (lifetime->holder->with_another_pipe && lifetime->order != AFTER_UNLOAD)
 		another = private_pipe(_metadata, 0, 0);
-	child = start_child(_metadata, live, life);
-	if (!is_held(_metadata, life, &child))
+	child = start_child(_metadata, run_holder, lifetime);
+	if (!is_held(_metadata, lifetime, &child))
 		return;
 	expect_same(_metadata, &child);
-	switch (life->order) {
-	case RELEASED_FIRST:
-		expect_kept(_metadata);
+	switch (lifetime->order) {
+	case BEFORE_CLOSE:
+		expect_pinned(_metadata);
 		expect_same(_metadata, &child);
 		break;
-	case RELEASED_LAST:
-		if (keeps_module(life))
-			expect_kept(_metadata);
+	case AFTER_CLOSE:
+		if (pins_the_module(lifetime))
+			expect_pinned(_metadata);
 		expect_same(_metadata, &child);
 		break;
 	case AT_EXIT:
 		break;
-	case AFTER_THE_MODULE:
-		outlive_the_module(_metadata, life, &child);
+	case AFTER_UNLOAD:
+		release_after_unload(_metadata, lifetime, &child);
 		break;
 	}
-	/* Else everything is gone before its process is. */
-	if (life->order == AT_EXIT)
+	/* In the other orders, everything must be freed while the process still runs. */
+	if (lifetime->order == AT_EXIT)
 		dismiss(_metadata, &child);
 	close(another.r);
 	close(another.w);
-	expect_gone(_metadata);
-	if (life->order != AT_EXIT)
+	expect_all_freed(_metadata);
+	if (lifetime->order != AT_EXIT)
 		dismiss(_metadata, &child);
 }
 
-static void play_in_order(struct __test_metadata *_metadata,
-			  const struct _fixture_variant_holder *holder, enum kind kind,
-			  enum order order)
+static void run_order(struct __test_metadata *_metadata,
+		      const struct _fixture_variant_holder *holder, enum kind kind,
+		      enum order order)
 {
-	struct life life = { .holder = holder, .kind = kind, .order = order };
+	struct lifetime lifetime = { .holder = holder, .kind = kind, .order = order };
 
-	play(_metadata, &life);
-	/* What does not keep the module may have to do without. */
-	if (order == RELEASED_LAST && !keeps_module(&life)) {
-		life.order = AFTER_THE_MODULE;
-		play(_metadata, &life);
+	run_lifetime(_metadata, &lifetime);
+	/* A holder that does not pin the module must also work after it is unloaded. */
+	if (order == AFTER_CLOSE && !pins_the_module(&lifetime)) {
+		lifetime.order = AFTER_UNLOAD;
+		run_lifetime(_metadata, &lifetime);
 	}
 }
 
-/* In a broken driver, much of it waits in vain for as long as that. */
-#define LONG 60
+/* In a broken driver, several steps wait for PATIENCE_MS each. */
+#define TEST_SECONDS 60
 
-TEST_F_TIMEOUT(holder, of_the_device_is_released_first, LONG)
+TEST_F_TIMEOUT(holder, on_device_released_before_close, TEST_SECONDS)
 {
-	play_in_order(_metadata, variant, DEVICE, RELEASED_FIRST);
+	run_order(_metadata, variant, DEVICE, BEFORE_CLOSE);
 }
 
-TEST_F_TIMEOUT(holder, of_the_device_is_released_last, LONG)
+TEST_F_TIMEOUT(holder, on_device_released_after_close, TEST_SECONDS)
 {
-	play_in_order(_metadata, variant, DEVICE, RELEASED_LAST);
+	run_order(_metadata, variant, DEVICE, AFTER_CLOSE);
 }
 
-TEST_F_TIMEOUT(holder, of_the_device_ends_with_its_process, LONG)
+TEST_F_TIMEOUT(holder, on_device_released_at_exit, TEST_SECONDS)
 {
-	play_in_order(_metadata, variant, DEVICE, AT_EXIT);
+	run_order(_metadata, variant, DEVICE, AT_EXIT);
 }
 
-TEST_F_TIMEOUT(holder, of_a_private_pipe_is_released_first, LONG)
+TEST_F_TIMEOUT(holder, on_private_pipe_released_before_close, TEST_SECONDS)
 {
-	play_in_order(_metadata, variant, PRIVATE, RELEASED_FIRST);
+	run_order(_metadata, variant, PRIVATE, BEFORE_CLOSE);
 }
 
-TEST_F_TIMEOUT(holder, of_a_private_pipe_is_released_last, LONG)
+TEST_F_TIMEOUT(holder, on_private_pipe_released_after_close, TEST_SECONDS)
 {
-	play_in_order(_metadata, variant, PRIVATE, RELEASED_LAST);
+	run_order(_metadata, variant, PRIVATE, AFTER_CLOSE);
 }
 
-TEST_F_TIMEOUT(holder, of_a_private_pipe_ends_with_its_process, LONG)
+TEST_F_TIMEOUT(holder, on_private_pipe_released_at_exit, TEST_SECONDS)
 {
-	play_in_order(_metadata, variant, PRIVATE, AT_EXIT);
+	run_order(_metadata, variant, PRIVATE, AT_EXIT);
 }
 
 TEST_HARNESS_MAIN

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Holders that are calls in progress: another thread of control, which shares the descriptors, is
- * asleep or stuck in a call on a file, whose descriptor is closed meanwhile; or a process that
- * died and writes its core. For each of them one function that makes it, and one that lets go and
- * returns what it found.
+ * Holders that are calls in progress: another process, which shares the descriptors, sleeps or is
+ * stuck in a call on a file whose descriptor is closed meanwhile; or a process that died writes
+ * its core. Each has a function that creates the holder, and one that releases it and returns a
+ * result to compare.
  */
 #ifndef LIFETIMES_CALLS_H
 #define LIFETIMES_CALLS_H
@@ -13,104 +13,108 @@
 #include <pthread.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include "lifetimes_scene.h"
+#include "lifetimes_fixture.h"
 
 /* Asleep */
 
-static inline void read_asleep(struct scene *scene)
+static inline void read_asleep(struct held_pipe *held)
 {
-	read(scene->fd, big_buffer(), 1);
+	read(held->fd, big_buffer(), 1);
 }
 
-static inline void poll_asleep(struct scene *scene)
+static inline void poll_asleep(struct held_pipe *held)
 {
-	struct pollfd pollfd = { .fd = scene->fd, .events = POLLIN };
+	struct pollfd pollfd = { .fd = held->fd, .events = POLLIN };
 
 	ppoll(&pollfd, 1, NULL, NULL);
 }
 
-static inline void splice_asleep(struct scene *scene)
+static inline void splice_asleep(struct held_pipe *held)
 {
-	splice(scene->fd, NULL, scene->other, NULL, 100, 0);
+	splice(held->fd, NULL, held->other, NULL, 100, 0);
 }
 
 /* More than there is room for. */
-static inline void write_asleep(struct scene *scene)
+static inline void write_asleep(struct held_pipe *held)
 {
-	write(scene->fd, big_buffer(), BIG);
+	write(held->fd, big_buffer(), BIG);
 }
 
-static inline int hold_call(struct scene *scene, void (*call)(struct scene *scene), long syscall_nr)
+static inline int hold_call(struct held_pipe *held, void (*call)(struct held_pipe *held),
+			    long syscall_nr)
 {
 	pid_t pid;
 	int ret;
 
-	scene->fd = open_both(scene);
+	held->fd = open_both(held);
 	pid = clone_process(CLONE_FILES);
 	if (!pid) {
-		call(scene);
+		call(held);
 		_exit(KSFT_FAIL);
 	}
-	scene->pid = pid;
+	held->pid = pid;
 	ret = await_sleep(pid, syscall_nr);
-	close(scene->fd);
+	close(held->fd);
 	return ret;
 }
 
-static inline int hold_read(struct scene *scene)
+static inline int hold_read(struct held_pipe *held)
 {
-	return hold_call(scene, read_asleep, __NR_read);
+	return hold_call(held, read_asleep, __NR_read);
 }
 
-static inline int hold_write(struct scene *scene)
+static inline int hold_write(struct held_pipe *held)
 {
-	return hold_call(scene, write_asleep, __NR_write);
+	return hold_call(held, write_asleep, __NR_write);
 }
 
-static inline int hold_poll(struct scene *scene)
+static inline int hold_poll(struct held_pipe *held)
 {
-	return hold_call(scene, poll_asleep, __NR_ppoll);
+	return hold_call(held, poll_asleep, __NR_ppoll);
 }
 
-/* It is asleep in the pipe, not in the pipe(2) where the bytes shall go. */
-static inline int hold_splice(struct scene *scene)
+/* It sleeps in the pipe, not in the pipe(2) that would get the bytes. */
+static inline int hold_splice(struct held_pipe *held)
 {
-	int way[2];
+	int pipe_2[2];
 
-	if (pipe2(way, O_CLOEXEC))
+	if (pipe2(pipe_2, O_CLOEXEC))
 		return -errno;
-	scene->other = way[1];
-	return hold_call(scene, splice_asleep, __NR_splice);
+	held->other = pipe_2[1];
+	return hold_call(held, splice_asleep, __NR_splice);
 }
 
-/* libaio's poll, which no file of both ends has; it is over when the last writer has closed. */
+/*
+ * aio's poll of the read end: it takes no file that is both ends. The last close of a writer ends
+ * it.
+ */
 
-static inline int hold_aio_poll(struct scene *scene)
+static inline int hold_aio_poll(struct held_pipe *held)
 {
 	struct iocb request = { .aio_lio_opcode = IOCB_CMD_POLL, .aio_buf = POLLIN };
 	struct iocb *requests = &request;
 	int ret;
 
-	if (syscall(__NR_io_setup, 1, &scene->aio))
+	if (syscall(__NR_io_setup, 1, &held->aio))
 		return -errno;
-	request.aio_fildes = open_again(scene->ends.r, O_RDONLY);
-	ret = answer(syscall(__NR_io_submit, scene->aio, 1, &requests));
+	request.aio_fildes = open_again(held->ends.r, O_RDONLY);
+	ret = ret_or_errno(syscall(__NR_io_submit, held->aio, 1, &requests));
 	close(request.aio_fildes);
 	return ret;
 }
 
-static inline int release_aio(struct scene *scene)
+static inline int release_aio(struct held_pipe *held)
 {
-	return answer(syscall(__NR_io_destroy, scene->aio));
+	return ret_or_errno(syscall(__NR_io_destroy, held->aio));
 }
 
 /* Stuck in a fault of user memory, which lasts until the test ends it */
 
-static inline int fault_in(struct scene *scene)
+static inline int fault_in(struct held_pipe *held)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register area = {
-		.range = { (unsigned long)scene->page, page_size() },
+		.range = { (unsigned long)held->page, page_size() },
 		.mode = UFFDIO_REGISTER_MODE_MISSING,
 	};
 	int faults = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
@@ -122,112 +126,114 @@ static inline int fault_in(struct scene *scene)
 }
 
 /* The userfaultfd is of the stuck process's memory, but a descriptor of both. */
-static inline int await_fault(struct scene *scene)
+static inline int await_fault(struct held_pipe *held)
 {
 	struct pollfd fault = { .events = POLLIN };
 	struct uffd_msg message;
 
-	for (int ms = 0; ms < PATIENCE_MS && !scene->faults; ms++)
+	for (int ms = 0; ms < PATIENCE_MS && !held->faults; ms++)
 		a_moment();
-	if (scene->faults <= 0)
-		return scene->faults ? scene->faults : -ETIMEDOUT;
-	fault.fd = scene->faults;
+	if (held->faults <= 0)
+		return held->faults ? held->faults : -ETIMEDOUT;
+	fault.fd = held->faults;
 	if (poll(&fault, 1, PATIENCE_MS) != 1)
 		return -ETIMEDOUT;
-	return read(scene->faults, &message, sizeof(message)) == sizeof(message) ? 0 : -errno;
+	return read(held->faults, &message, sizeof(message)) == sizeof(message) ? 0 : -errno;
 }
 
-static inline int hold_stuck(struct scene *scene, bool reads)
+static inline int hold_stuck(struct held_pipe *held, bool reads)
 {
 	pid_t pid;
 	int ret;
 
-	if (reads && put_a_byte(scene) < 0)
+	if (reads && write_byte(held) < 0)
 		return -errno;
-	scene->fd = open_both(scene);
-	scene->page = mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			   -1, 0);
+	held->fd = open_both(held);
+	held->page = mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			  -1, 0);
 	pid = clone_process(CLONE_FILES);
 	if (!pid) {
-		scene->faults = fault_in(scene);
+		held->faults = fault_in(held);
 		if (reads)
-			read(scene->fd, scene->page, page_size());
+			read(held->fd, held->page, page_size());
 		else
-			write(scene->fd, scene->page, page_size());
+			write(held->fd, held->page, page_size());
 		_exit(0);
 	}
-	scene->pid = pid;
-	ret = await_fault(scene);
-	close(scene->fd);
+	held->pid = pid;
+	ret = await_fault(held);
+	close(held->fd);
 	return ret;
 }
 
-static inline int hold_stuck_read(struct scene *scene)
+static inline int hold_stuck_read(struct held_pipe *held)
 {
-	return hold_stuck(scene, true);
+	return hold_stuck(held, true);
 }
 
-static inline int hold_stuck_write(struct scene *scene)
+static inline int hold_stuck_write(struct held_pipe *held)
 {
-	return hold_stuck(scene, false);
+	return hold_stuck(held, false);
 }
 
-/* The pipe is given other pages, so those that are copied from or to belong to no pipe. */
-static inline int resize_beside(struct scene *scene, int stuck)
+/*
+ * The resize gives the pipe other pages, so the copy uses pages that no longer belong to a pipe.
+ */
+static inline int resize_while_stuck(struct held_pipe *held, int stuck)
 {
-	return stuck < 0 ? stuck : set_capacity(scene->ends.w, 2 * capacity_of(scene->ends.w));
+	return stuck < 0 ? stuck : set_capacity(held->ends.w, 2 * capacity_of(held->ends.w));
 }
 
-static inline int hold_stuck_read_of_old_pages(struct scene *scene)
+static inline int hold_stuck_read_of_old_pages(struct held_pipe *held)
 {
-	return resize_beside(scene, hold_stuck_read(scene));
+	return resize_while_stuck(held, hold_stuck_read(held));
 }
 
-static inline int hold_stuck_write_to_old_pages(struct scene *scene)
+static inline int hold_stuck_write_to_old_pages(struct held_pipe *held)
 {
-	return resize_beside(scene, hold_stuck_write(scene));
+	return resize_while_stuck(held, hold_stuck_write(held));
 }
 
-/* The call comes to its end, and its process by itself. */
-static inline int end_fault(struct scene *scene)
+/* The fault ends, so the call returns and its process exits. */
+static inline int end_fault(struct held_pipe *held)
 {
 	struct uffdio_zeropage zeros = {
-		.range = { (unsigned long)scene->page, page_size() },
+		.range = { (unsigned long)held->page, page_size() },
 	};
 	int status;
 
-	if (ioctl(scene->faults, UFFDIO_ZEROPAGE, &zeros))
+	if (ioctl(held->faults, UFFDIO_ZEROPAGE, &zeros))
 		return -errno;
-	close(scene->faults);
-	waitpid(scene->pid, &status, 0);
+	close(held->faults);
+	waitpid(held->pid, &status, 0);
 	return WIFEXITED(status) ? 0 : -WTERMSIG(status);
 }
 
-static inline int kill_stuck(struct scene *scene)
+static inline int kill_stuck(struct held_pipe *held)
 {
-	int ret = end_process(scene);
+	int ret = end_process(held);
 
-	close(scene->faults);
+	close(held->faults);
 	return ret;
 }
 
 /* A core dump */
 
-static inline void *die_beside_a_sleeper(void *sleeper)
+static inline void *abort_when_asleep(void *sleeper)
 {
 	await_sleep(*(const pid_t *)sleeper, __NR_read);
 	abort();
 }
 
-/* One thread sleeps in the pipe, another one makes the process dump its core. */
-static inline void dump(struct scene *scene)
+/* One thread sleeps in the pipe, while another one calls abort(). */
+static inline void dump_core(struct held_pipe *held)
 {
 	pid_t pid = getpid();
 	pthread_t thread;
 
 	signal(SIGABRT, SIG_DFL);
-	if (!pthread_create(&thread, NULL, die_beside_a_sleeper, &pid))
-		read(scene->fd, big_buffer(), 1);
+	if (!pthread_create(&thread, NULL, abort_when_asleep, &pid))
+		read(held->fd, big_buffer(), 1);
 	_exit(KSFT_FAIL);
 }
 
@@ -239,8 +245,8 @@ static inline const char *core_of(pid_t pid)
 	return path;
 }
 
-/* Whether it dumped: all is over when this returns. */
-static inline int hold_core_in_a_file(struct scene *scene)
+/* Returns whether it dumped. The dump is finished when this returns. */
+static inline int hold_core_in_a_file(struct held_pipe *held)
 {
 	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
 	pid_t pid;
@@ -248,33 +254,33 @@ static inline int hold_core_in_a_file(struct scene *scene)
 
 	if (!write_file(CORE_PATTERN, "/tmp/mini_pipe.core.%p"))
 		return -EOPNOTSUPP;
-	scene->fd = open_both(scene);
+	held->fd = open_both(held);
 	pid = clone_process(0);
 	if (!pid) {
 		setrlimit(RLIMIT_CORE, &unlimited);
-		dump(scene);
+		dump_core(held);
 	}
-	close(scene->fd);
+	close(held->fd);
 	waitpid(pid, &status, 0);
 	return WCOREDUMP(status) && unlink(core_of(pid)) == 0;
 }
 
-/* The handler reads nothing of the core, but first waits for a writer of a FIFO. */
-static inline int hold_core_in_a_handler(struct scene *scene)
+/* The core handler waits for a writer of a FIFO, so the dump lasts until there is one. */
+static inline int hold_core_in_a_handler(struct held_pipe *held)
 {
 	char status[4096];
 	pid_t pid;
 
 	if (!write_file(CORE_PATTERN, "|/bin/cat /tmp/mini_pipe.core.%p"))
 		return -EOPNOTSUPP;
-	scene->fd = open_both(scene);
+	held->fd = open_both(held);
 	pid = clone_process(0);
 	if (!pid) {
 		mkfifo(core_of(getpid()), 0600);
-		dump(scene);
+		dump_core(held);
 	}
-	scene->pid = pid;
-	close(scene->fd);
+	held->pid = pid;
+	close(held->fd);
 	for (int ms = 0; ms < PATIENCE_MS; ms++) {
 		if (read_proc(pid, "status", status, sizeof(status)) &&
 		    strstr(status, "CoreDumping:\t1"))
@@ -284,9 +290,9 @@ static inline int hold_core_in_a_handler(struct scene *scene)
 	return -ETIMEDOUT;
 }
 
-static inline int release_handler(struct scene *scene)
+static inline int release_handler(struct held_pipe *held)
 {
-	const char *path = core_of(scene->pid);
+	const char *path = core_of(held->pid);
 	int fd = -1, status = 0;
 
 	for (int ms = 0; ms < PATIENCE_MS && fd < 0; ms++) {
@@ -296,7 +302,7 @@ static inline int release_handler(struct scene *scene)
 	}
 	close(fd);
 	unlink(path);
-	waitpid(scene->pid, &status, 0);
+	waitpid(held->pid, &status, 0);
 	return WTERMSIG(status);
 }
 

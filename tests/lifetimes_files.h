@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Holders of a file or of a path: descriptors of all kinds, sockets, rings, mounts. For each of
- * them one function that makes it, and one that lets go and returns what it found.
+ * Holders of a file or of a path: descriptors of all kinds, sockets, rings, mounts. Each has a
+ * function that creates the holder, and one that releases it and returns a result to compare.
  */
 #ifndef LIFETIMES_FILES_H
 #define LIFETIMES_FILES_H
@@ -9,62 +9,63 @@
 #include <dirent.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
-#include "lifetimes_scene.h"
+#include "lifetimes_fixture.h"
 
 /* Descriptors */
 
-static inline int hold_descriptor(struct scene *scene)
+static inline int hold_descriptor(struct held_pipe *held)
 {
-	scene->fd = dup(scene->ends.r);
-	return put_a_byte(scene);
+	held->fd = dup(held->ends.r);
+	return write_byte(held);
 }
 
-static inline int release_descriptor(struct scene *scene)
+static inline int release_descriptor(struct held_pipe *held)
 {
-	int ret = read_from(scene->fd);
+	int ret = read_from(held->fd);
 
-	close(scene->fd);
+	close(held->fd);
 	return ret;
 }
 
-static inline int hold_path(struct scene *scene)
+static inline int hold_path(struct held_pipe *held)
 {
-	scene->fd = open_again(scene->ends.r, O_PATH);
-	return answer(scene->fd < 0 ? -1 : 0);
+	held->fd = open_again(held->ends.r, O_PATH);
+	return ret_or_errno(held->fd < 0 ? -1 : 0);
 }
 
-/* The path opens as a pipe that passes bytes, also when all its ends were closed before. */
-static inline int release_path(struct scene *scene)
+/* Opened by its path, the pipe passes bytes, even if all its ends were closed before. */
+static inline int release_path(struct held_pipe *held)
 {
-	int fd = open_again(scene->fd, O_RDWR | O_NONBLOCK);
-	int ret = answer(fd < 0 ? -1 : 0);
+	int fd = open_again(held->fd, O_RDWR | O_NONBLOCK);
+	int ret = ret_or_errno(fd < 0 ? -1 : 0);
 
 	if (fd >= 0) {
-		ret = answer(write(fd, "abc", 3));
+		ret = ret_or_errno(write(fd, "abc", 3));
 		if (ret > 0)
 			ret = read_from(fd);
 	}
 	close(fd);
-	close(scene->fd);
+	close(held->fd);
 	return ret;
 }
 
-/* Descriptors of another process, which takes them by itself */
+/* Descriptors that another process takes from this one */
 
-static inline int hold_in_another_process(struct scene *scene, int (*take_copy)(pid_t pid, int fd))
+static inline int hold_in_another_process(struct held_pipe *held,
+					  int (*take_copy)(pid_t pid, int fd))
 {
 	pid_t parent = getpid();
 	pid_t pid = clone_process(0);
 
 	if (!pid) {
-		/* The first that is free is 3, which the parent waits for. */
+		/* The first free descriptor is 3, which the parent waits for. */
 		syscall(__NR_close_range, 3, ~0U, 0);
-		if (take_copy(parent, scene->ends.r) < 0)
+		if (take_copy(parent, held->ends.r) < 0)
 			_exit(errno);
 		for (;;)
 			pause();
 	}
-	scene->pid = pid;
+	held->pid = pid;
 	return await_descriptor(pid);
 }
 
@@ -76,9 +77,9 @@ static inline int open_by_proc(pid_t pid, int fd)
 	return open(path, O_RDONLY | O_NONBLOCK);
 }
 
-static inline int hold_by_proc(struct scene *scene)
+static inline int hold_by_proc(struct held_pipe *held)
 {
-	return hold_in_another_process(scene, open_by_proc);
+	return hold_in_another_process(held, open_by_proc);
 }
 
 static inline int take_by_pidfd(pid_t pid, int fd)
@@ -89,12 +90,12 @@ static inline int take_by_pidfd(pid_t pid, int fd)
 	return copy < 0 ? -1 : dup2(copy, pidfd);
 }
 
-static inline int hold_by_pidfd(struct scene *scene)
+static inline int hold_by_pidfd(struct held_pipe *held)
 {
-	return hold_in_another_process(scene, take_by_pidfd);
+	return hold_in_another_process(held, take_by_pidfd);
 }
 
-/* In flight: SCM_RIGHTS in a socket that nobody has read from */
+/* In flight: SCM_RIGHTS in a socket that has not been read from */
 
 #define MAX_SENT 3
 
@@ -114,18 +115,25 @@ static inline int send_descriptors(int socket, const int *fds, int count)
 	};
 
 	memcpy(CMSG_DATA(&control.header), fds, sizeof(int) * count);
-	return answer(sendmsg(socket, &message, 0));
+	return ret_or_errno(sendmsg(socket, &message, 0));
 }
 
-static inline int hold_in_flight(struct scene *scene)
+static inline bool open_sockets(struct held_pipe *held)
 {
-	int sockets[2], put = put_a_byte(scene);
+	int sockets[2];
 
-	if (put < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets))
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets))
+		return false;
+	held->fd = sockets[0];
+	held->other = sockets[1];
+	return true;
+}
+
+static inline int hold_in_flight(struct held_pipe *held)
+{
+	if (write_byte(held) < 0 || !open_sockets(held))
 		return -errno;
-	scene->fd = sockets[0];
-	scene->other = sockets[1];
-	return send_descriptors(scene->other, &scene->ends.r, 1);
+	return send_descriptors(held->other, &held->ends.r, 1);
 }
 
 static inline int receive_descriptor(int socket)
@@ -144,139 +152,135 @@ static inline int receive_descriptor(int socket)
 	return fd;
 }
 
-static inline int close_sockets(struct scene *scene)
+static inline int close_sockets(struct held_pipe *held)
 {
-	close(scene->fd);
-	close(scene->other);
+	close(held->fd);
+	close(held->other);
 	return 0;
 }
 
-/* It comes out whole: what was in the pipe is there. */
-static inline int receive_it(struct scene *scene)
+/* The received descriptor reads the bytes that were in the pipe. */
+static inline int receive_and_read(struct held_pipe *held)
 {
-	int fd = receive_descriptor(scene->fd);
+	int fd = receive_descriptor(held->fd);
 	int ret = read_from(fd);
 
 	close(fd);
-	close_sockets(scene);
+	close_sockets(held);
 	return ret;
 }
 
-/* The socket that has them in its queue is itself in its queue: nobody can read them any more. */
-static inline int hold_in_a_cycle(struct scene *scene)
+/* The receiving socket is in its own queue: once closed, only AF_UNIX's collector can free it. */
+static inline int hold_in_a_cycle(struct held_pipe *held)
 {
-	int sockets[2];
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets))
+	if (!open_sockets(held))
 		return -errno;
-	scene->fd = sockets[0];
-	scene->other = sockets[1];
-	return send_descriptors(sockets[1], (int[]){ sockets[0], scene->ends.r, scene->ends.w }, 3);
+	return send_descriptors(held->other, (int[]){ held->fd, held->ends.r, held->ends.w }, 3);
 }
 
-/* io_uring: registered files, and requests in flight, whose file has no descriptor any more */
+/* io_uring: registered files, and requests in flight whose file has no descriptor any more */
 
-static inline int open_ring(struct scene *scene)
+static inline int open_ring(struct held_pipe *held)
 {
-	return uring_open(&scene->ring) ? 0 : -errno;
+	return uring_open(&held->ring) ? 0 : -errno;
 }
 
-static inline int close_ring(struct scene *scene)
+static inline int close_ring(struct held_pipe *held)
 {
 	struct completion completion;
-	int ret = uring_take(&scene->ring, &completion) ? completion.res : 0;
+	int ret = uring_take(&held->ring, &completion) ? completion.res : 0;
 
-	uring_close(&scene->ring);
+	uring_close(&held->ring);
 	return ret;
 }
 
-static inline int hold_registered(struct scene *scene)
+static inline int hold_registered(struct held_pipe *held)
 {
-	int opened = open_ring(scene);
+	int opened = open_ring(held);
 
-	if (opened < 0 || put_a_byte(scene) < 0)
+	if (opened < 0 || write_byte(held) < 0)
 		return opened;
-	return answer(syscall(__NR_io_uring_register, scene->ring.fd, IORING_REGISTER_FILES,
-			      &scene->ends.r, 1));
+	return ret_or_errno(syscall(__NR_io_uring_register, held->ring.fd, IORING_REGISTER_FILES,
+				    &held->ends.r, 1));
 }
 
-/* Without a descriptor, the ring still reads from it. */
-static inline int release_registered(struct scene *scene)
+/* The ring reads from the registered file, which needs no descriptor. */
+static inline int release_registered(struct held_pipe *held)
 {
-	uring_put(&scene->ring, (struct io_uring_sqe){
+	uring_put(&held->ring, (struct io_uring_sqe){
 		.opcode = IORING_OP_READ, .fd = 0, .flags = IOSQE_FIXED_FILE,
 		.addr = (unsigned long)big_buffer(), .len = 100, .off = -1,
 	});
-	uring_enter(&scene->ring, 1);
-	return close_ring(scene);
+	uring_enter(&held->ring, 1);
+	return close_ring(held);
 }
 
-static inline int hold_request(struct scene *scene, struct io_uring_sqe request)
+static inline int hold_request(struct held_pipe *held, struct io_uring_sqe request)
 {
-	int opened = open_ring(scene);
+	int opened = open_ring(held);
 	int ret;
 
 	if (opened < 0)
 		return opened;
-	request.fd = open_both(scene);
-	uring_put(&scene->ring, request);
-	ret = uring_enter(&scene->ring, 0);
+	request.fd = open_both(held);
+	uring_put(&held->ring, request);
+	ret = uring_enter(&held->ring, 0);
 	close(request.fd);
-	return answer(ret);
+	return ret_or_errno(ret);
 }
 
-static inline int hold_read_request(struct scene *scene)
+static inline int hold_read_request(struct held_pipe *held)
 {
-	return hold_request(scene, (struct io_uring_sqe){
+	return hold_request(held, (struct io_uring_sqe){
 		.opcode = IORING_OP_READ, .addr = (unsigned long)big_buffer(), .len = 100,
 		.off = -1,
 	});
 }
 
-static inline int hold_poll_request(struct scene *scene)
+static inline int hold_poll_request(struct held_pipe *held)
 {
-	return hold_request(scene, (struct io_uring_sqe){
+	return hold_request(held, (struct io_uring_sqe){
 		.opcode = IORING_OP_POLL_ADD, .poll32_events = POLLIN,
 	});
 }
 
-/* Mounts: only the device is in a mount that can be mounted elsewhere */
+/* Mounts: only the device node can be mounted elsewhere */
 
-/* Any file will do, in a mount namespace that ends with the process. */
+/* Any file will do as mount point, in a mount namespace that ends with the process. */
 #define MOUNTED "/dev/null"
 
-static inline int hold_bind_mount(struct scene *scene)
+static inline int hold_bind_mount(struct held_pipe *held)
 {
-	const char *path = scene->kind == DEVICE ? MINI_PIPE : path_of(scene->ends.r);
+	const char *path = held->kind == DEVICE ? MINI_PIPE : path_of(held->ends.r);
 
 	if (unshare(CLONE_NEWNS) || mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		return -errno;
-	return answer(mount(path, MOUNTED, NULL, MS_BIND, NULL));
+	return ret_or_errno(mount(path, MOUNTED, NULL, MS_BIND, NULL));
 }
 
-static inline int release_bind_mount(struct scene *scene __maybe_unused)
+static inline int release_bind_mount(struct held_pipe *held __maybe_unused)
 {
-	return answer(umount2(MOUNTED, 0));
+	return ret_or_errno(umount2(MOUNTED, 0));
 }
 
-static inline int hold_open_tree(struct scene *scene)
+static inline int hold_open_tree(struct held_pipe *held)
 {
-	scene->fd = syscall(__NR_open_tree, AT_FDCWD, path_of(scene->ends.r),
-			    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	return answer(scene->fd < 0 ? -1 : 0);
+	held->fd = syscall(__NR_open_tree, AT_FDCWD, path_of(held->ends.r),
+			   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	return ret_or_errno(held->fd < 0 ? -1 : 0);
 }
 
-/* A mapping, if there could be one */
+/* A mapping, which no pipe supports */
 
-static inline int hold_mapping(struct scene *scene)
+static inline int hold_mapping(struct held_pipe *held)
 {
-	void *map = mmap(NULL, page_size(), PROT_READ, MAP_SHARED, scene->ends.r, 0);
+	void *map = mmap(NULL, page_size(), PROT_READ, MAP_SHARED, held->ends.r, 0);
 
-	return answer(map == MAP_FAILED ? -1 : 0);
+	return ret_or_errno(map == MAP_FAILED ? -1 : 0);
 }
 
-/* How many of this process's are of a pipe. */
-static inline int mappings(void)
+/* How many mappings of this process are of a pipe. */
+static inline int count_mappings(void)
 {
 	DIR *files = opendir("/proc/self/map_files");
 	struct dirent *entry;

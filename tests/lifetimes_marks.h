@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Holders that are no path to the pipe: who watches it, who locks it, who is told of it, and what
- * has left it. For each of them one function that makes it, and one that lets go and returns what
- * it found.
+ * Holders that have neither a file nor a path of the pipe: epoll and fsnotify marks, locks,
+ * owners of O_ASYNC, an open fdinfo, and pages that were spliced out. Each has a function that
+ * creates the holder, and one that releases it and returns a result to compare.
  */
 #ifndef LIFETIMES_MARKS_H
 #define LIFETIMES_MARKS_H
@@ -11,7 +11,7 @@
 #include <sys/fanotify.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
-#include "lifetimes_scene.h"
+#include "lifetimes_fixture.h"
 
 /* epoll */
 
@@ -23,120 +23,112 @@ static inline int epoll_with(int fd)
 	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : epoll;
 }
 
-static inline int hold_epoll(struct scene *scene)
+static inline int hold_epoll(struct held_pipe *held)
 {
-	scene->fd = epoll_with(scene->ends.r);
-	return scene->fd < 0 ? scene->fd : put_a_byte(scene);
+	held->fd = epoll_with(held->ends.r);
+	return held->fd < 0 ? held->fd : write_byte(held);
 }
 
-static inline int release_epoll(struct scene *scene)
+static inline int release_epoll(struct held_pipe *held)
 {
 	struct epoll_event event;
-	int ret = answer(epoll_wait(scene->fd, &event, 1, 0));
+	int ret = ret_or_errno(epoll_wait(held->fd, &event, 1, 0));
 
-	close(scene->fd);
+	close(held->fd);
 	return ret;
 }
 
-/* The inner one goes first, or last. */
-static inline int hold_nested_epoll(struct scene *scene)
+/* The inner epoll watches the pipe, the outer epoll watches the inner one. */
+static inline int hold_nested_epoll(struct held_pipe *held)
 {
-	scene->other = epoll_with(scene->ends.r);
-	scene->fd = epoll_with(scene->other);
-	return scene->fd < 0 ? scene->fd : put_a_byte(scene);
+	held->other = epoll_with(held->ends.r);
+	held->fd = epoll_with(held->other);
+	return held->fd < 0 ? held->fd : write_byte(held);
 }
 
-static inline int release_inner_epoll_first(struct scene *scene)
+static inline int release_inner_epoll_first(struct held_pipe *held)
 {
-	close(scene->other);
-	return release_epoll(scene);
+	close(held->other);
+	return release_epoll(held);
 }
 
-static inline int release_outer_epoll_first(struct scene *scene)
+static inline int release_outer_epoll_first(struct held_pipe *held)
 {
-	int ret = release_epoll(scene);
+	int ret = release_epoll(held);
 
-	close(scene->other);
+	close(held->other);
 	return ret;
 }
 
 /* inotify */
 
-static inline int hold_inotify(struct scene *scene)
+static inline int hold_inotify(struct held_pipe *held)
 {
-	scene->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (scene->fd < 0)
+	held->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (held->fd < 0)
 		return -errno;
-	scene->other = inotify_add_watch(scene->fd, path_of(scene->ends.w), IN_ALL_EVENTS);
-	return answer(scene->other);
+	held->other = inotify_add_watch(held->fd, path_of(held->ends.w), IN_ALL_EVENTS);
+	return ret_or_errno(held->other);
 }
 
-/* All that it was told. No event has a name. */
-static inline int told_by_inotify(int fd)
+/* The union of all events. No event has a name. */
+static inline int read_inotify_events(int fd)
 {
 	struct inotify_event event;
-	int told = 0;
+	int events = 0;
 
 	while (read(fd, &event, sizeof(event)) == sizeof(event))
-		told |= event.mask;
-	return told;
+		events |= event.mask;
+	return events;
 }
 
-static inline int release_inotify(struct scene *scene)
+static inline int release_inotify(struct held_pipe *held)
 {
-	int told = told_by_inotify(scene->fd);
+	int events = read_inotify_events(held->fd);
 
-	close(scene->fd);
-	return told;
+	close(held->fd);
+	return events;
 }
 
-/* The mark goes by itself, and what it belonged to afterwards. */
-static inline int remove_inotify_mark(struct scene *scene)
+/* Removes the mark before it closes the inotify descriptor. */
+static inline int remove_inotify_mark(struct held_pipe *held)
 {
-	int told = told_by_inotify(scene->fd);
-	int ret = answer(inotify_rm_watch(scene->fd, scene->other));
+	int events = read_inotify_events(held->fd);
+	int ret = ret_or_errno(inotify_rm_watch(held->fd, held->other));
 
-	close(scene->fd);
-	return ret < 0 ? ret : told;
+	close(held->fd);
+	return ret < 0 ? ret : events;
 }
 
-/* fanotify: a mark; and an event that nobody has read, which has no path, but a file handle */
+/* fanotify: a mark, and an unread event, which has a file handle instead of a path */
 
-static inline int mark_with_fanotify(struct scene *scene, unsigned int flags)
+static inline int mark_with_fanotify(struct held_pipe *held, unsigned int flags)
 {
-	scene->fd = fanotify_init(FAN_CLASS_NOTIF | FAN_NONBLOCK | FAN_CLOEXEC | flags, O_RDONLY);
-	if (scene->fd < 0)
+	held->fd = fanotify_init(FAN_CLASS_NOTIF | FAN_NONBLOCK | FAN_CLOEXEC | flags, O_RDONLY);
+	if (held->fd < 0)
 		return -errno;
-	return answer(fanotify_mark(scene->fd, FAN_MARK_ADD, FAN_MODIFY, AT_FDCWD,
-				    path_of(scene->ends.w)));
+	return ret_or_errno(fanotify_mark(held->fd, FAN_MARK_ADD, FAN_MODIFY, AT_FDCWD,
+					  path_of(held->ends.w)));
 }
 
-static inline int hold_fanotify(struct scene *scene)
+static inline int hold_fanotify(struct held_pipe *held)
 {
-	return mark_with_fanotify(scene, 0);
+	return mark_with_fanotify(held, 0);
 }
 
-static inline int hold_fanotify_event(struct scene *scene)
+static inline int hold_fanotify_event(struct held_pipe *held)
 {
-	int ret = mark_with_fanotify(scene, FAN_REPORT_FID);
+	int ret = mark_with_fanotify(held, FAN_REPORT_FID);
 
-	return ret < 0 ? ret : put_a_byte(scene);
+	return ret < 0 ? ret : write_byte(held);
 }
 
-static inline int release_fanotify_event(struct scene *scene)
-{
-	int ret = read_from(scene->fd);
-
-	close(scene->fd);
-	return ret > 0 ? 1 : ret;
-}
-
-/* A mark of the file system that the pipe is in: it would tell of all pipes. */
-static inline int hold_fanotify_of_all(struct scene *scene)
+/* A mark of the pipe's file system, which would report all pipes. */
+static inline int hold_fanotify_filesystem_mark(struct held_pipe *held)
 {
 	int fd = fanotify_init(FAN_CLASS_NOTIF | FAN_CLOEXEC, O_RDONLY);
-	int ret = answer(fanotify_mark(fd, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, FAN_MODIFY,
-				       AT_FDCWD, path_of(scene->ends.w)));
+	int ret = ret_or_errno(fanotify_mark(fd, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, FAN_MODIFY,
+					     AT_FDCWD, path_of(held->ends.w)));
 
 	close(fd);
 	return ret;
@@ -144,102 +136,93 @@ static inline int hold_fanotify_of_all(struct scene *scene)
 
 /* dnotify, and leases */
 
-static inline int hold_dnotify(struct scene *scene)
+static inline int hold_dnotify(struct held_pipe *held)
 {
-	return answer(fcntl(scene->ends.r, F_NOTIFY, DN_MODIFY | DN_MULTISHOT));
+	return ret_or_errno(fcntl(held->ends.r, F_NOTIFY, DN_MODIFY | DN_MULTISHOT));
 }
 
-static inline int hold_lease(struct scene *scene)
+static inline int hold_lease(struct held_pipe *held)
 {
-	return answer(fcntl(scene->ends.r, F_SETLEASE, F_RDLCK));
+	return ret_or_errno(fcntl(held->ends.r, F_SETLEASE, F_RDLCK));
 }
 
-/* Locks: by process, by file, and flock's */
+/* Locks: of the process, of the open file, and flock(2)'s */
 
-static inline int hold_locks(struct scene *scene)
+static inline int hold_locks(struct held_pipe *held)
 {
 	struct flock lock = { .l_type = F_RDLCK };
 
-	if (fcntl(scene->ends.r, F_SETLK, &lock) || fcntl(scene->ends.r, F_OFD_SETLK, &lock))
+	if (fcntl(held->ends.r, F_SETLK, &lock) || fcntl(held->ends.r, F_OFD_SETLK, &lock))
 		return -errno;
-	return answer(flock(scene->ends.w, LOCK_EX));
+	return ret_or_errno(flock(held->ends.w, LOCK_EX));
 }
 
-static inline int release_locks(struct scene *scene)
+static inline int release_locks(struct held_pipe *held)
 {
 	struct flock lock = { .l_type = F_UNLCK };
 
-	if (fcntl(scene->ends.r, F_SETLK, &lock) || fcntl(scene->ends.r, F_OFD_SETLK, &lock))
+	if (fcntl(held->ends.r, F_SETLK, &lock) || fcntl(held->ends.r, F_OFD_SETLK, &lock))
 		return -errno;
-	return answer(flock(scene->ends.w, LOCK_UN));
+	return ret_or_errno(flock(held->ends.w, LOCK_UN));
 }
 
-/* O_ASYNC to a process that is gone */
+/* O_ASYNC with an owner that has ended */
 
-static inline int hold_by_a_dead_owner(struct scene *scene)
+static inline int hold_with_dead_owner(struct held_pipe *held)
 {
-	int fd = scene->ends.r;
+	int fd = held->ends.r;
 	pid_t pid = clone_process(0);
 
 	if (!pid) {
 		for (;;)
 			pause();
 	}
-	scene->pid = pid;
+	held->pid = pid;
 	if (fcntl(fd, F_SETOWN, pid) || fcntl(fd, F_SETSIG, SIGUSR1) ||
 	    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_ASYNC))
 		return -errno;
-	end_process(scene);
-	return put_a_byte(scene);
+	end_process(held);
+	return write_byte(held);
 }
 
-static inline int release_dead_owner(struct scene *scene)
+static inline int clear_o_async(struct held_pipe *held)
 {
-	return answer(fcntl(scene->ends.r, F_SETFL, O_NONBLOCK));
+	return ret_or_errno(fcntl(held->ends.r, F_SETFL, O_NONBLOCK));
 }
 
 /* /proc/self/fdinfo */
 
-static inline int hold_fdinfo(struct scene *scene)
+static inline int hold_fdinfo(struct held_pipe *held)
 {
 	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", scene->ends.r);
-	scene->fd = open(path, O_RDONLY | O_CLOEXEC);
-	return answer(scene->fd < 0 ? -1 : 0);
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", held->ends.r);
+	held->fd = open(path, O_RDONLY | O_CLOEXEC);
+	return ret_or_errno(held->fd < 0 ? -1 : 0);
 }
 
-/* Whether it tells anything; the texts differ. */
-static inline int release_fdinfo(struct scene *scene)
-{
-	int ret = read_from(scene->fd);
-
-	close(scene->fd);
-	return ret > 0 ? 1 : ret;
-}
-
-/* Pages that were spliced out: in a pipe(2), which has them to itself */
+/* Pages that were spliced into a pipe(2), which owns them then */
 
 #define SPLICED (2 * PIPE_BUF)
 
-static inline int hold_spliced_pages(struct scene *scene)
+static inline int hold_spliced_pages(struct held_pipe *held)
 {
-	int way[2];
+	int pipe_2[2];
 
-	if (pipe2(way, O_NONBLOCK | O_CLOEXEC))
+	if (pipe2(pipe_2, O_NONBLOCK | O_CLOEXEC))
 		return -errno;
-	scene->fd = way[0];
+	held->fd = pipe_2[0];
 	put_pattern(big_buffer(), 0, SPLICED);
-	if (write(scene->ends.w, big_buffer(), SPLICED) != SPLICED)
+	if (write(held->ends.w, big_buffer(), SPLICED) != SPLICED)
 		return -errno;
-	return answer(splice(scene->ends.r, NULL, way[1], NULL, SPLICED, 0));
+	return ret_or_errno(splice(held->ends.r, NULL, pipe_2[1], NULL, SPLICED, 0));
 }
 
-static inline int release_spliced_pages(struct scene *scene)
+static inline int release_spliced_pages(struct held_pipe *held)
 {
-	int ret = answer(read(scene->fd, big_buffer(), SPLICED));
+	int ret = ret_or_errno(read(held->fd, big_buffer(), SPLICED));
 
-	close(scene->fd);
+	close(held->fd);
 	return is_pattern(big_buffer(), 0, SPLICED) ? ret : -EIO;
 }
 
