@@ -1,40 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Every pair of the calls in pairs_calls.h, beside each other for a moment, by two threads that
- * share their descriptors and by two processes that share the open file; for the debug kernel,
- * which reports what is wrong underneath.
+ * Runs every pair of the calls in pairs_calls.h concurrently for a short time: by two threads
+ * that share their descriptors, and by two processes that share the open file. For the debug
+ * kernel, which reports the faults that no caller sees.
  *
- *   DURATION=seconds pairs    so long all of the moments take together; 40 if not said
+ *   DURATION=seconds pairs    the total time of all pairs, by default 40
  *
- * The kernel's log has a line for each pair before it begins. After it, the kernel must not have
- * become tainted, no byte may be there that nobody wrote, and both callers must have ended.
+ * Before a pair begins, its name is written to the kernel's log. After it, the kernel must not be
+ * tainted, every byte that was read must have been written, and both callers must have ended.
  */
 #include <sys/socket.h>
 #include "pairs_async.h"
 
-/* A row is the moments of a call beside itself and those after it in the table. */
+/* A row is one call paired with itself and with each call after it in the table. */
 #define ROWS_PER_CALL 8
-#define MOMENTS (ROWS_PER_CALL * CALL_COUNT * (CALL_COUNT + 1) / 2)
+#define PAIR_COUNT (ROWS_PER_CALL * CALL_COUNT * (CALL_COUNT + 1) / 2)
 
-/* No caller needs more, however fast the machine is. */
+/* A limit for callers on a fast machine. */
 #define CALLS_PER_MS 200
 
-/* A row, for its share of any DURATION that somebody has time for. */
+/* The timeout of a row, enough for any DURATION. */
 #define ROW_SECONDS 3600
 
-static long moment_ns(void)
+static long pair_ns(void)
 {
 	const char *seconds = getenv("DURATION");
 
-	return (seconds && *seconds ? atol(seconds) : 40) * 1000000000L / MOMENTS;
+	return (seconds && *seconds ? atol(seconds) : 40) * 1000000000L / PAIR_COUNT;
 }
 
 /* The two callers */
 
-/* A call that is made beside itself and all those after it in the table. */
+/* A call that is paired with itself and with each call after it in the table. */
 struct row {
 	int first;
-	enum where where;
+	enum target target;
 	bool threads;
 	struct shared *shared;
 	struct caller *callers;		/* two of them */
@@ -88,7 +88,7 @@ FIXTURE_SETUP(pairs)
 	row->first = variant->first;
 	row->device = open_neither(_metadata);
 	row->capacity = capacity_of(row->device);
-	ASSERT_EQ(0, reports());
+	ASSERT_EQ(0, kernel_reports());
 	row->shared = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, row->shared);
 	row->callers = (struct caller *)(row->shared + 1);
@@ -99,7 +99,7 @@ FIXTURE_TEARDOWN(pairs)
 	restore_the_stage(_metadata, self->row.device, self->row.capacity);
 }
 
-/* Orders: that a moment begins, and to a process also the open files of its pipe */
+/* Start messages: a pair begins. A process also gets the open files of the pipe with it. */
 
 #define FILES 3
 
@@ -108,10 +108,10 @@ union files {
 	struct cmsghdr align;
 };
 
-static bool send_order(int socket, const int *fds, int count)
+static bool send_start(int socket, const int *fds, int count)
 {
-	char order = 0;
-	struct iovec iov = { &order, 1 };
+	char start = 0;
+	struct iovec iov = { &start, 1 };
 	union files files = { 0 };
 	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
 	struct cmsghdr *header;
@@ -128,12 +128,12 @@ static bool send_order(int socket, const int *fds, int count)
 	return sendmsg(socket, &message, 0) == 1;
 }
 
-/* Puts the files at READ_FD, PATH_FD and WRITE_FD. False: no more moments. */
-static bool take_order(int socket)
+/* Puts the files at READ_FD, PATH_FD and WRITE_FD. Returns false if there are no more pairs. */
+static bool receive_start(int socket)
 {
-	static const int places[FILES] = { READ_FD, PATH_FD, WRITE_FD };
-	char order;
-	struct iovec iov = { &order, 1 };
+	static const int numbers[FILES] = { READ_FD, PATH_FD, WRITE_FD };
+	char start;
+	struct iovec iov = { &start, 1 };
 	union files files;
 	struct msghdr message = {
 		.msg_iov = &iov, .msg_iovlen = 1,
@@ -154,38 +154,38 @@ static bool take_order(int socket)
 	count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 	memcpy(fds, CMSG_DATA(header), count * sizeof(int));
 	for (int i = 0; i < count; i++) {
-		dup2(fds[i], places[i]);
+		dup2(fds[i], numbers[i]);
 		close(fds[i]);
 	}
 	return true;
 }
 
-static void *be_a_thread(void *arg)
+static void *caller_thread(void *arg)
 {
 	struct caller *me = arg;
 
 	me->tid = syscall(__NR_gettid);
-	while (take_order(me->orders)) {
-		repeat(me);
+	while (receive_start(me->start_socket)) {
+		repeat_call(me);
 		me->shared->ended++;
 	}
 	return NULL;
 }
 
-static void be_a_process(int report_to __maybe_unused, const void *arg)
+static void caller_process(int report_to __maybe_unused, const void *arg)
 {
 	struct caller *me = *(struct caller * const *)arg;
 
 	me->tid = getpid();
-	while (take_order(me->orders)) {
-		repeat(me);
-		close_stage();
+	while (receive_start(me->start_socket)) {
+		repeat_call(me);
+		close_files();
 		me->shared->ended++;
 	}
 	_exit(0);
 }
 
-static void say_where(struct __test_metadata *_metadata, const struct caller *caller)
+static void log_caller(struct __test_metadata *_metadata, const struct caller *caller)
 {
 	char stack[2048] = "";
 
@@ -194,14 +194,14 @@ static void say_where(struct __test_metadata *_metadata, const struct caller *ca
 	       state_of(caller->tid), caller->step, stack);
 }
 
-/* Gets a caller out of a call in which it waits. */
+/* Ends the calls in which the callers sleep. */
 static void interrupt(const struct caller *callers)
 {
 	for (int i = 0; i < 2; i++)
 		syscall(__NR_tkill, callers[i].tid, SIGUSR1);
 }
 
-/* Returns when both have ended, which they may do before. */
+/* Lets both callers run for the time of a pair, or until both have made all their calls. */
 static void wait_for_callers(struct __test_metadata *_metadata, struct shared *shared,
 			     const struct caller *callers)
 {
@@ -209,7 +209,7 @@ static void wait_for_callers(struct __test_metadata *_metadata, struct shared *s
 
 	while (shared->ready < 2)
 		sched_yield();
-	end = ns_now() + moment_ns();
+	end = ns_now() + pair_ns();
 	shared->go = true;
 	while (shared->ended < 2 && ns_now() < end) {
 		a_moment();
@@ -222,18 +222,18 @@ static void wait_for_callers(struct __test_metadata *_metadata, struct shared *s
 	}
 	ASSERT_EQ(2, shared->ended)
 	{
-		say_where(_metadata, &callers[0]);
-		say_where(_metadata, &callers[1]);
+		log_caller(_metadata, &callers[0]);
+		log_caller(_metadata, &callers[1]);
 	}
 }
 
-static void start_pair(struct shared *shared, struct caller *callers, int first, int second)
+static void prepare_pair(struct shared *shared, struct caller *callers, int first, int second)
 {
 	bool both = shared->both;
 
 	memset(shared, 0, sizeof(*shared));
 	shared->both = both;
-	shared->calls = CALLS_PER_MS * (moment_ns() / 1000000 + 1);
+	shared->calls = CALLS_PER_MS * (pair_ns() / 1000000 + 1);
 	for (int i = 0; i < 2; i++) {
 		callers[i].call = i ? second : first;
 		callers[i].partner = &callers[!i];
@@ -241,17 +241,17 @@ static void start_pair(struct shared *shared, struct caller *callers, int first,
 }
 
 /*
- * The test has no end of the pipe itself while processes use it, so whichever of them ends last is
- * the last to close it.
+ * While processes use the pipe, the test has no end of it open, so the last close is made by the
+ * process that ends last.
  */
-static void play_pair(struct __test_metadata *_metadata, struct shared *shared,
-		      struct caller *callers, const int *sockets, bool threads)
+static void run_pair(struct __test_metadata *_metadata, struct shared *shared,
+		     struct caller *callers, const int *sockets, bool threads)
 {
 	const int fds[FILES] = { READ_FD, PATH_FD, WRITE_FD };
 	int files = threads ? 0 : shared->both ? 2 : 3;
 
 	for (int i = 0; i < 2; i++)
-		ASSERT_TRUE(send_order(sockets[i], fds, files));
+		ASSERT_TRUE(send_start(sockets[i], fds, files));
 	if (!threads) {
 		close(READ_FD);
 		close(WRITE_FD);
@@ -261,27 +261,27 @@ static void play_pair(struct __test_metadata *_metadata, struct shared *shared,
 		move(_metadata, reopen(O_RDONLY), READ_FD);
 }
 
-/* Takes what is left, and compares. */
+/* Reads the remaining bytes, and compares the numbers of bytes written and read. */
 static void check_bytes(struct __test_metadata *_metadata, struct shared *shared,
-			struct caller *caller, bool lossy)
+			struct caller *caller, bool may_lose_bytes)
 {
 	ssize_t n;
 
 	fcntl(READ_FD, F_SETFL, O_NONBLOCK);
-	while ((n = read(READ_FD, caller->buffer, MOST)) > 0)
-		count_got(caller, n);
-	EXPECT_LE(shared->got, shared->put);
-	if (!lossy)
-		EXPECT_EQ(shared->got, shared->put);
-	EXPECT_EQ(0, shared->strange)
+	while ((n = read(READ_FD, caller->buffer, MAX_BYTES)) > 0)
+		count_read(caller, n);
+	EXPECT_LE(shared->bytes_read, shared->bytes_written);
+	if (!may_lose_bytes)
+		EXPECT_EQ(shared->bytes_read, shared->bytes_written);
+	EXPECT_EQ(0, shared->unexplained)
 	{
-		TH_LOG("bytes or errors that nothing explains; an error: %s",
-		       shared->strange_errno ? strerror(shared->strange_errno) : "none");
+		TH_LOG("unexplained bytes or errors; an error: %s",
+		       shared->unexplained_errno ? strerror(shared->unexplained_errno) : "none");
 	}
 }
 
-static void play_moments(struct __test_metadata *_metadata, const struct row *row,
-			 const int *sockets)
+static void run_pairs(struct __test_metadata *_metadata, const struct row *row,
+		      const int *sockets)
 {
 	for (int second = row->first; second < CALL_COUNT; second++) {
 		bool packets = row->first == CALL_O_DIRECT || second == CALL_O_DIRECT;
@@ -289,17 +289,17 @@ static void play_moments(struct __test_metadata *_metadata, const struct row *ro
 
 		snprintf(line, sizeof(line), "%s beside %s, %s %s", calls[row->first].name,
 			 calls[second].name, row->threads ? "threads" : "processes",
-			 where_names[row->where]);
+			 target_names[row->target]);
 		log_line(line);
-		open_stage(_metadata, row->where);
-		row->shared->both = row->where == DEVICE_BOTH || row->where == PRIVATE_BOTH;
-		start_pair(row->shared, row->callers, row->first, second);
-		play_pair(_metadata, row->shared, row->callers, sockets, row->threads);
-		/* A read takes a packet whole, and the last one to close a pipe takes all. */
+		open_files_of(_metadata, row->target);
+		row->shared->both = row->target == DEVICE_BOTH || row->target == PRIVATE_BOTH;
+		prepare_pair(row->shared, row->callers, row->first, second);
+		run_pair(_metadata, row->shared, row->callers, sockets, row->threads);
+		/* A short read loses the rest of a packet, the last close all bytes. */
 		check_bytes(_metadata, row->shared, row->callers, packets || !row->threads);
-		close_stage();
+		close_files();
 		set_policy(row->device, MINI_PIPE_BUFFERED);
-		EXPECT_EQ(0, reports());
+		EXPECT_EQ(0, kernel_reports());
 		ASSERT_TRUE(__test_passed(_metadata))
 		{
 			TH_LOG("%s", line);
@@ -307,93 +307,76 @@ static void play_moments(struct __test_metadata *_metadata, const struct row *ro
 	}
 }
 
-/* Each of them starts two callers, plays the row, and sees them end. */
-
-static void play_by_threads(struct __test_metadata *_metadata, struct row *row, enum where where)
+/* Starts two callers, runs a row of pairs, and waits until the callers have ended. */
+static void run_row(struct __test_metadata *_metadata, struct row *row, enum target target,
+		    bool by_threads)
 {
+	struct child children[2] = { 0 };
 	int sockets[2][2], mine[2];
 	pthread_t threads[2];
 
-	row->where = where;
-	row->threads = true;
+	row->target = target;
+	row->threads = by_threads;
 	for (int i = 0; i < 2; i++) {
 		struct caller *caller = &row->callers[i];
 
 		ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets[i]));
 		mine[i] = sockets[i][0];
-		caller->orders = sockets[i][1];
+		caller->start_socket = sockets[i][1];
 		caller->shared = row->shared;
-		ASSERT_EQ(0, pthread_create(&threads[i], NULL, be_a_thread, caller));
+		if (!by_threads)
+			children[i] = start_heir(_metadata, caller_process, &caller);
+		else
+			ASSERT_EQ(0, pthread_create(&threads[i], NULL, caller_thread, caller));
 	}
-	play_moments(_metadata, row, mine);
+	run_pairs(_metadata, row, mine);
 	for (int i = 0; i < 2; i++) {
 		shutdown(mine[i], SHUT_RDWR);
-		pthread_join(threads[i], NULL);
-	}
-}
-
-static void play_by_processes(struct __test_metadata *_metadata, struct row *row,
-			      enum where where)
-{
-	int sockets[2][2], mine[2];
-	struct child children[2];
-
-	row->where = where;
-	row->threads = false;
-	for (int i = 0; i < 2; i++) {
-		struct caller *caller = &row->callers[i];
-
-		ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets[i]));
-		mine[i] = sockets[i][0];
-		caller->orders = sockets[i][1];
-		caller->shared = row->shared;
-		children[i] = start_heir(_metadata, be_a_process, &caller);
-	}
-	play_moments(_metadata, row, mine);
-	for (int i = 0; i < 2; i++) {
-		shutdown(mine[i], SHUT_RDWR);
-		EXPECT_EQ(0, end_of(_metadata, &children[i]));
+		if (by_threads)
+			pthread_join(threads[i], NULL);
+		else
+			EXPECT_EQ(0, end_of(_metadata, &children[i]));
 	}
 }
 
 TEST_F_TIMEOUT(pairs, threads_on_the_device, ROW_SECONDS)
 {
-	play_by_threads(_metadata, &self->row, DEVICE);
+	run_row(_metadata, &self->row, DEVICE, true);
 }
 
 TEST_F_TIMEOUT(pairs, threads_on_a_private_pipe, ROW_SECONDS)
 {
-	play_by_threads(_metadata, &self->row, PRIVATE);
+	run_row(_metadata, &self->row, PRIVATE, true);
 }
 
 TEST_F_TIMEOUT(pairs, threads_on_both_ends_of_the_device, ROW_SECONDS)
 {
-	play_by_threads(_metadata, &self->row, DEVICE_BOTH);
+	run_row(_metadata, &self->row, DEVICE_BOTH, true);
 }
 
 TEST_F_TIMEOUT(pairs, threads_on_both_ends_of_a_private_pipe, ROW_SECONDS)
 {
-	play_by_threads(_metadata, &self->row, PRIVATE_BOTH);
+	run_row(_metadata, &self->row, PRIVATE_BOTH, true);
 }
 
 TEST_F_TIMEOUT(pairs, processes_on_the_device, ROW_SECONDS)
 {
-	play_by_processes(_metadata, &self->row, DEVICE);
+	run_row(_metadata, &self->row, DEVICE, false);
 }
 
 TEST_F_TIMEOUT(pairs, processes_on_a_private_pipe, ROW_SECONDS)
 {
-	play_by_processes(_metadata, &self->row, PRIVATE);
+	run_row(_metadata, &self->row, PRIVATE, false);
 }
 
 TEST_F_TIMEOUT(pairs, processes_on_both_ends_of_the_device, ROW_SECONDS)
 {
-	play_by_processes(_metadata, &self->row, DEVICE_BOTH);
+	run_row(_metadata, &self->row, DEVICE_BOTH, false);
 }
 
 TEST_F_TIMEOUT(pairs, processes_on_both_ends_of_a_private_pipe, ROW_SECONDS)
 {
-	play_by_processes(_metadata, &self->row, PRIVATE_BOTH);
+	run_row(_metadata, &self->row, PRIVATE_BOTH, false);
 }
 
 TEST_HARNESS_MAIN

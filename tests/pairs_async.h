@@ -1,45 +1,47 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * O_ASYNC on, in the middle of O_ASYNC off
+ * O_ASYNC is set while O_ASYNC is being cleared
  *
- * A file that is both ends is on two lists, and the kernel trusts its flag to say so: a file whose
- * flag is off is not taken off any list when it is closed. So both lists and the flag must change
- * as one. Here files are switched off that are behind many others on the readers' list, so that
- * nearly all the time of that is spent in looking for them there, under a spin lock. Meanwhile a
- * timer goes off, and a thread with a higher priority is to run on this processor. Where the kernel
- * can be preempted, it does so as soon as the lock is free, before the writers' list is looked at,
- * and switches the file on again. Not each time, so it is tried with many files.
+ * A file that is both ends is on two fasync lists. The kernel relies on its FASYNC flag: if the
+ * flag is clear at the last close, the file is removed from no list. So both lists and the flag
+ * must change together.
+ *
+ * The test clears O_ASYNC of files that stand behind many others on the readers' list, so most of
+ * that time is spent in searching this list under a spin lock. Meanwhile a timer expires, which
+ * wakes a thread with a higher priority on the same processor. A preemptible kernel runs it as
+ * soon as the lock is released, before the writers' list is searched, and it sets O_ASYNC again.
+ * This does not happen each time, so many files are tried.
  */
 #ifndef PAIRS_ASYNC_H
 #define PAIRS_ASYNC_H
 
 #include <pthread.h>
 #include <sys/resource.h>
-#include "pairs_stage.h"
+#include "pairs_fixture.h"
 
 #define OTHERS 2000
 #define TRIES 100
 
-/* Many times what RCU takes. */
-#define FREED_AFTER_NS 1000000000L
+/* Much more than an RCU grace period. */
+#define RCU_NS 1000000000L
 
 FIXTURE(o_async)
 {
 	int device;
 	int capacity;
 	int files[TRIES];	/* both ends each */
-	int others[OTHERS];	/* that read */
+	int others[OTHERS];	/* read ends */
 };
 
 FIXTURE_VARIANT(o_async)
 {
-	enum where where;
+	enum target target;
 };
 
-FIXTURE_VARIANT_ADD(o_async, on_the_device) { .where = DEVICE, };
-FIXTURE_VARIANT_ADD(o_async, on_a_private_pipe) { .where = PRIVATE, };
+FIXTURE_VARIANT_ADD(o_async, on_the_device) { .target = DEVICE, };
+FIXTURE_VARIANT_ADD(o_async, on_a_private_pipe) { .target = PRIVATE, };
 
-static int open_subscribed(struct __test_metadata *_metadata, int mode)
+static int open_with_o_async(struct __test_metadata *_metadata, int mode)
 {
 	int fd = reopen(mode);
 
@@ -56,51 +58,51 @@ FIXTURE_SETUP(o_async)
 	empty_pipe(_metadata);
 	self->device = open_neither(_metadata);
 	self->capacity = capacity_of(self->device);
-	ASSERT_EQ(0, reports());
+	ASSERT_EQ(0, kernel_reports());
 	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
 	sigemptyset(&set);
 	sigaddset(&set, SIGIO);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	open_stage(_metadata, variant->where);
-	/* Who comes later is before the others. */
+	open_files_of(_metadata, variant->target);
+	/* The kernel inserts at the head of the list, so `files` stand behind `others`. */
 	for (int i = 0; i < TRIES; i++)
-		self->files[i] = open_subscribed(_metadata, O_RDWR);
+		self->files[i] = open_with_o_async(_metadata, O_RDWR);
 	for (int i = 0; i < OTHERS; i++)
-		self->others[i] = open_subscribed(_metadata, O_RDONLY);
+		self->others[i] = open_with_o_async(_metadata, O_RDONLY);
 }
 
 FIXTURE_TEARDOWN(o_async)
 {
-	/* The last one is the first of the list. */
+	/* The last one stands first on the list, where it is found at once. */
 	for (int i = OTHERS; i--;)
 		close(self->others[i]);
 	for (int i = TRIES; i--;)
 		close(self->files[i]);
-	close_stage();
+	close_files();
 	restore_the_stage(_metadata, self->device, self->capacity);
 }
 
-struct switching {
+struct toggle {
 	int fd;
-	struct timespec tick;
+	struct timespec delay;
 };
 
-static void *switch_on_when_off(void *arg)
+static void *set_when_cleared(void *arg)
 {
-	const struct switching *switching = arg;
+	const struct toggle *toggle = arg;
 	int flags;
 
 	do {
-		clock_nanosleep(CLOCK_MONOTONIC, 0, &switching->tick, NULL);
-		flags = fcntl(switching->fd, F_GETFL);
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &toggle->delay, NULL);
+		flags = fcntl(toggle->fd, F_GETFL);
 	} while (flags & O_ASYNC);
-	fcntl(switching->fd, F_SETFL, flags | O_ASYNC);
+	fcntl(toggle->fd, F_SETFL, flags | O_ASYNC);
 	return NULL;
 }
 
-/* It comes before whoever else is on this processor. */
-static void start_switching_on(struct __test_metadata *_metadata, pthread_t *thread,
-			       struct switching *switching)
+/* Starts the setter with a real-time priority, on the processor of the test. */
+static void start_setter(struct __test_metadata *_metadata, pthread_t *thread,
+			 struct toggle *toggle)
 {
 	struct sched_param param = { .sched_priority = 1 };
 	pthread_attr_t attr;
@@ -110,10 +112,10 @@ static void start_switching_on(struct __test_metadata *_metadata, pthread_t *thr
 	pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED);
 	pthread_attr_setschedpolicy(&attr, SCHED_FIFO);
 	pthread_attr_setschedparam(&attr, &param);
-	ASSERT_EQ(0, pthread_create(thread, &attr, switch_on_when_off, switching));
+	ASSERT_EQ(0, pthread_create(thread, &attr, set_when_cleared, toggle));
 }
 
-static bool a_signal_came(void)
+static bool signal_is_pending(void)
 {
 	sigset_t set;
 
@@ -122,44 +124,44 @@ static bool a_signal_came(void)
 	return sigtimedwait(&set, NULL, &(struct timespec){ 0 }) == SIGIO;
 }
 
-/* Whoever came last, the file's flag is off in the end. */
-static void switch_off_and_on(struct __test_metadata *_metadata, int fd, int try)
+/* Clears O_ASYNC while the setter may set it, and again when the setter has ended. */
+static void clear_and_set(struct __test_metadata *_metadata, int fd, int try)
 {
-	/* Short ones leave no time for anybody else, if the timer is slow. */
-	static const long ticks[] = { 50000, 100000, 200000, 400000 };
-	struct switching switching = { fd, { .tv_nsec = ticks[try % ARRAY_SIZE(ticks)] } };
+	/* If the timer is slow, a short delay leaves the test no time, so several are tried. */
+	static const long delays[] = { 50000, 100000, 200000, 400000 };
+	struct toggle toggle = { fd, { .tv_nsec = delays[try % ARRAY_SIZE(delays)] } };
 	pthread_t thread;
 
-	start_switching_on(_metadata, &thread, &switching);
+	start_setter(_metadata, &thread, &toggle);
 	set_flag(_metadata, fd, O_ASYNC, false);
 	pthread_join(thread, NULL);
 	set_flag(_metadata, fd, O_ASYNC, false);
 }
 
-static void log_async(enum where where)
+static void log_test(enum target target)
 {
 	char line[80];
 
-	snprintf(line, sizeof(line), "o_async on in the middle of off, %s", where_names[where]);
+	snprintf(line, sizeof(line), "o_async set while it is cleared, %s", target_names[target]);
 	log_line(line);
 }
 
-TEST_F_TIMEOUT(o_async, a_file_that_was_switched_off_gets_no_signal, 300)
+TEST_F_TIMEOUT(o_async, no_signal_after_o_async_is_cleared, 300)
 {
 	int signals = 0;
 
-	log_async(variant->where);
+	log_test(variant->target);
 	for (int try = 0; try < TRIES; try++) {
 		int fd = self->files[try];
 
-		switch_off_and_on(_metadata, fd, try);
+		clear_and_set(_metadata, fd, try);
 		ASSERT_EQ(0, fcntl(fd, F_SETOWN, getpid()));
 		put_in(_metadata, fd, 1);
 		take(_metadata, fd, 1);
-		if (!a_signal_came())
+		if (!signal_is_pending())
 			continue;
 		signals++;
-		/* So that it is on no list when it is closed. */
+		/* Removes it from all lists before it is closed. */
 		set_flag(_metadata, fd, O_ASYNC, true);
 		set_flag(_metadata, fd, O_ASYNC, false);
 	}
@@ -170,26 +172,26 @@ TEST_F_TIMEOUT(o_async, a_file_that_was_switched_off_gets_no_signal, 300)
 }
 
 /*
- * Files of nobody: an owner would be freed at once, and the kernel die of that before anybody can
- * tell. The files themselves are freed when all processors have been seen outside of RCU.
+ * The files have no owner: an owner would be freed at once, and the kernel would crash before the
+ * test could report that. The files themselves are freed after an RCU grace period.
  */
-TEST_F_TIMEOUT(o_async, a_file_that_was_switched_off_is_signalled_no_more_when_closed, 300)
+TEST_F_TIMEOUT(o_async, no_signal_after_close_when_o_async_is_cleared, 300)
 {
 	long freed;
 
-	log_async(variant->where);
+	log_test(variant->target);
 	for (int try = 0; try < TRIES; try++) {
-		switch_off_and_on(_metadata, self->files[try], try);
+		clear_and_set(_metadata, self->files[try], try);
 		close(self->files[try]);
 		self->files[try] = -1;
 	}
-	freed = ns_now() + FREED_AFTER_NS;
+	freed = ns_now() + RCU_NS;
 	do {
 		a_moment();
 		put_in(_metadata, WRITE_FD, 1);
 		take(_metadata, READ_FD, 1);
-	} while (ns_now() < freed && reports() == 0);
-	EXPECT_EQ(0, reports())
+	} while (ns_now() < freed && kernel_reports() == 0);
+	EXPECT_EQ(0, kernel_reports())
 	{
 		TH_LOG("the kernel has reported something: see its log");
 	}

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The calls that a user can make on one open pipe, as a table: each is a function that makes its
- * call once. Two callers, threads or processes, repeat one of them each, on the same descriptors.
+ * A table of the calls that a user can make on one open pipe: each is a function that makes its
+ * call once. Two callers, threads or processes, repeat one call each, on the same descriptors.
  *
- * A call may fail, as others change the pipe meanwhile. What it moves is counted, and must be the
- * bytes that were written.
+ * A call may fail, because the other caller changes the pipe meanwhile. The bytes that calls
+ * write and read are counted and compared.
  */
 #ifndef PAIRS_CALLS_H
 #define PAIRS_CALLS_H
@@ -18,16 +18,16 @@
 #include "ioctls.h"
 #include "uring.h"
 
-/* High, so that no file that a caller opens takes the number of one that is being replaced. */
+/* High numbers, so that no file that a caller opens gets the number of one that is replaced. */
 #define READ_FD 100
 #define WRITE_FD 101
 #define PATH_FD 102
 
-/* Every byte that is written. */
-#define MARK 0xa5
+/* The value of every byte that is written. */
+#define FILL_BYTE 0xa5
 
 /* The most bytes of one call. */
-#define MOST (2 * PIPE_BUF)
+#define MAX_BYTES (2 * PIPE_BUF)
 
 /* The calls, in the order of the table. */
 enum {
@@ -41,15 +41,15 @@ enum {
 /* What the two callers share with the test. */
 struct shared {
 	bool both;		/* READ_FD is both ends, and there is no WRITE_FD */
-	long calls;		/* at most so many each */
+	long calls;		/* the most calls of each */
 	atomic_bool go;
 	atomic_bool stop;
 	atomic_int ready;
 	atomic_int ended;
-	atomic_long put;	/* bytes */
-	atomic_long got;
-	atomic_int strange;	/* bytes or errors that nothing explains */
-	atomic_int strange_errno;
+	atomic_long bytes_written;
+	atomic_long bytes_read;
+	atomic_int unexplained;	/* wrong bytes, or errors that must not occur */
+	atomic_int unexplained_errno;
 };
 
 struct caller {
@@ -57,14 +57,14 @@ struct caller {
 	int call;
 	atomic_int tid;		/* 0 until it runs */
 	const struct caller *partner;
-	int orders;		/* a socket: each message is a moment to come */
-	unsigned long step;
+	int start_socket;	/* each message starts a pair */
+	unsigned long step;	/* how many calls it has made */
 	int epoll;
 	int inotify;
-	int aside[2];		/* a pipe(2) */
+	int pipe_2[2];		/* for splice(2) */
 	struct uring ring;
-	unsigned char bytes[MOST];	/* to be written */
-	unsigned char buffer[MOST];
+	unsigned char bytes[MAX_BYTES];	/* to be written */
+	unsigned char buffer[MAX_BYTES];
 };
 
 static inline int write_fd(const struct caller *me)
@@ -72,7 +72,7 @@ static inline int write_fd(const struct caller *me)
 	return me->shared->both ? READ_FD : WRITE_FD;
 }
 
-/* For calls that either end takes: one after the other. */
+/* For calls that both ends take: alternates between them. */
 static inline int either_end(const struct caller *me)
 {
 	return me->step % 2 ? write_fd(me) : READ_FD;
@@ -83,7 +83,7 @@ static inline int mode_of(const struct caller *me, int fd)
 	return me->shared->both ? O_RDWR : fd == READ_FD ? O_RDONLY : O_WRONLY;
 }
 
-/* Another open file of the pipe. PATH_FD leads to it even if nobody has it open. */
+/* Opens another file of the pipe. PATH_FD refers to the pipe even if no end is open. */
 static inline int reopen(int mode)
 {
 	char path[32];
@@ -92,81 +92,81 @@ static inline int reopen(int mode)
 	return open(path, mode | O_NONBLOCK | O_CLOEXEC);
 }
 
-static inline size_t some_size(const struct caller *me)
+static inline size_t size_of_step(const struct caller *me)
 {
-	static const size_t sizes[] = { 1, 100, PIPE_BUF, MOST };
+	static const size_t sizes[] = { 1, 100, PIPE_BUF, MAX_BYTES };
 
 	return sizes[me->step % ARRAY_SIZE(sizes)];
 }
 
-/* EBADF: the partner has closed it, and is about to open another one. */
+/* EBADF: the partner has closed the descriptor, and is about to open another one. */
 static inline void check_error(const struct caller *me, int err)
 {
 	if (err == EAGAIN || err == EINTR || err == EPIPE || err == EBADF || err == ECANCELED)
 		return;
-	me->shared->strange_errno = err;
-	me->shared->strange++;
+	me->shared->unexplained_errno = err;
+	me->shared->unexplained++;
 }
 
-static inline void count_put(const struct caller *me, ssize_t n)
+static inline void count_written(const struct caller *me, ssize_t n)
 {
 	if (n >= 0)
-		me->shared->put += n;
+		me->shared->bytes_written += n;
 	else
 		check_error(me, errno);
 }
 
-/* They are in me->buffer. */
-static inline void count_got(struct caller *me, ssize_t n)
+/* Counts and checks the bytes in me->buffer. */
+static inline void count_read(struct caller *me, ssize_t n)
 {
 	if (n < 0)
 		check_error(me, errno);
 	for (ssize_t i = 0; i < n; i++)
-		me->shared->strange += me->buffer[i] != MARK;
-	me->shared->got += n > 0 ? n : 0;
+		me->shared->unexplained += me->buffer[i] != FILL_BYTE;
+	me->shared->bytes_read += n > 0 ? n : 0;
 	memset(me->buffer, 0, n > 0 ? n : 0);
 }
 
 static inline void call_read(struct caller *me)
 {
-	count_got(me, read(READ_FD, me->buffer, some_size(me)));
+	count_read(me, read(READ_FD, me->buffer, size_of_step(me)));
 }
 
 static inline void call_readv(struct caller *me)
 {
-	size_t half = some_size(me) / 2;
+	size_t half = size_of_step(me) / 2;
 	struct iovec iov[] = { { me->buffer, half }, { me->buffer + half, half } };
 
-	count_got(me, readv(READ_FD, iov, 2));
+	count_read(me, readv(READ_FD, iov, 2));
 }
 
 static inline void call_write(struct caller *me)
 {
-	count_put(me, write(write_fd(me), me->bytes, some_size(me)));
+	count_written(me, write(write_fd(me), me->bytes, size_of_step(me)));
 }
 
 static inline void call_splice_from(struct caller *me)
 {
-	ssize_t n = splice(READ_FD, NULL, me->aside[1], NULL, some_size(me), SPLICE_F_NONBLOCK);
+	ssize_t n = splice(READ_FD, NULL, me->pipe_2[1], NULL, size_of_step(me), SPLICE_F_NONBLOCK);
 
 	if (n < 0)
 		check_error(me, errno);
 	while (n > 0) {
-		ssize_t part = read(me->aside[0], me->buffer, MOST);
+		ssize_t part = read(me->pipe_2[0], me->buffer, MAX_BYTES);
 
 		if (part <= 0)
 			break;
-		count_got(me, part);
+		count_read(me, part);
 	}
 }
 
 static inline void call_splice_to(struct caller *me)
 {
-	ssize_t n = write(me->aside[1], me->bytes, some_size(me));
+	ssize_t n = write(me->pipe_2[1], me->bytes, size_of_step(me));
 
-	count_put(me, splice(me->aside[0], NULL, write_fd(me), NULL, n, SPLICE_F_NONBLOCK));
-	/* What is left did not go in. */
-	while (read(me->aside[0], me->buffer, MOST) > 0)
+	count_written(me, splice(me->pipe_2[0], NULL, write_fd(me), NULL, n, SPLICE_F_NONBLOCK));
+	/* Discards the bytes that did not fit. */
+	while (read(me->pipe_2[0], me->buffer, MAX_BYTES) > 0)
 		;
 }
 
@@ -190,7 +190,7 @@ static inline void call_epoll(struct caller *me)
 	epoll_ctl(me->epoll, EPOLL_CTL_DEL, fd, &event);
 }
 
-static inline void switch_flag(const struct caller *me, int flag)
+static inline void set_or_clear_flag(const struct caller *me, int flag)
 {
 	int fd = either_end(me);
 	int flags = fcntl(fd, F_GETFL);
@@ -202,17 +202,17 @@ static inline void switch_flag(const struct caller *me, int flag)
 static inline void call_o_async(struct caller *me)
 {
 	fcntl(either_end(me), F_SETOWN, getpid());
-	switch_flag(me, O_ASYNC);
+	set_or_clear_flag(me, O_ASYNC);
 }
 
 static inline void call_o_nonblock(struct caller *me)
 {
-	switch_flag(me, O_NONBLOCK);
+	set_or_clear_flag(me, O_NONBLOCK);
 }
 
 static inline void call_o_direct(struct caller *me)
 {
-	switch_flag(me, O_DIRECT);
+	set_or_clear_flag(me, O_DIRECT);
 }
 
 static inline void call_resize(struct caller *me)
@@ -234,19 +234,19 @@ static inline void call_fionread(struct caller *me)
 }
 
 /*
- * A copy takes the old one's place, and each eighth time another open file: then the partner's
- * call may be the last that uses the old one.
+ * The descriptor that replaces fd: a duplicate, or each eighth time another open file. Then the
+ * partner's call may be the last user of the old file.
  */
-static inline int take_over(const struct caller *me, int fd)
+static inline int replacement_for(const struct caller *me, int fd)
 {
 	return me->step / 2 % 8 == 7 ? reopen(mode_of(me, fd)) : fcntl(fd, F_DUPFD_CLOEXEC, 0);
 }
 
 static inline void call_close(struct caller *me)
 {
-	int fd = either_end(me), copy = take_over(me, fd);
+	int fd = either_end(me), copy = replacement_for(me, fd);
 
-	/* The partner, too, may have closed it. */
+	/* The partner may have closed it, too. */
 	if (copy < 0)
 		copy = reopen(mode_of(me, fd));
 	close(fd);
@@ -256,7 +256,7 @@ static inline void call_close(struct caller *me)
 
 static inline void call_dup2(struct caller *me)
 {
-	int fd = either_end(me), copy = take_over(me, fd);
+	int fd = either_end(me), copy = replacement_for(me, fd);
 
 	if (copy >= 0)
 		dup2(copy, fd);
@@ -301,22 +301,22 @@ static inline void call_inotify(struct caller *me)
 }
 
 /*
- * Makes a request and, in case it has to wait, takes it back. Returns how it ended.
+ * Submits a request and cancels it in case it waits. Returns its result.
  *
- * A request is on no list for a moment after io_uring's poll has found the pipe ready, until it is
- * tried again; then it cannot be taken back, and may still have to wait. So it is asked again.
+ * After io_uring's poll has found the pipe ready, and until the request is tried again, a cancel
+ * does not find it (ENOENT), though it may have to wait again. So the cancel is repeated.
  */
 static inline int make_request(struct caller *me, struct io_uring_sqe request)
 {
 	struct io_uring_sqe cancel = {
 		.opcode = IORING_OP_ASYNC_CANCEL, .fd = -1, .addr = request.opcode,
 	};
-	bool ended = false, asked = true;
+	bool ended = false, cancel_again = true;
 	int res = -EAGAIN;
 
 	uring_put(&me->ring, request);
 	uring_put(&me->ring, cancel);
-	while (!ended || asked) {
+	while (!ended || cancel_again) {
 		struct completion completion;
 
 		if (!uring_take(&me->ring, &completion)) {
@@ -330,8 +330,8 @@ static inline int make_request(struct caller *me, struct io_uring_sqe request)
 			ended = true;
 			continue;
 		}
-		asked = !ended && completion.res == -ENOENT;
-		if (asked)
+		cancel_again = !ended && completion.res == -ENOENT;
+		if (cancel_again)
 			uring_put(&me->ring, cancel);
 	}
 	errno = res < 0 ? -res : 0;
@@ -340,17 +340,17 @@ static inline int make_request(struct caller *me, struct io_uring_sqe request)
 
 static inline void call_uring_read(struct caller *me)
 {
-	count_got(me, make_request(me, (struct io_uring_sqe){
+	count_read(me, make_request(me, (struct io_uring_sqe){
 		.opcode = IORING_OP_READ, .fd = READ_FD, .off = -1,
-		.addr = (unsigned long)me->buffer, .len = some_size(me),
+		.addr = (unsigned long)me->buffer, .len = size_of_step(me),
 	}));
 }
 
 static inline void call_uring_write(struct caller *me)
 {
-	count_put(me, make_request(me, (struct io_uring_sqe){
+	count_written(me, make_request(me, (struct io_uring_sqe){
 		.opcode = IORING_OP_WRITE, .fd = write_fd(me), .off = -1,
-		.addr = (unsigned long)me->bytes, .len = some_size(me),
+		.addr = (unsigned long)me->bytes, .len = size_of_step(me),
 	}));
 }
 
@@ -358,14 +358,14 @@ static inline void call_uring_poll(struct caller *me)
 {
 	int fd = either_end(me);
 
-	/* Not both: then it mostly need not wait. */
+	/* Not both events, because one of them is mostly ready already. */
 	make_request(me, (struct io_uring_sqe){
 		.opcode = IORING_OP_POLL_ADD, .fd = fd,
 		.poll32_events = me->step / 2 % 2 ? POLLIN : POLLOUT,
 	});
 }
 
-/* The child has a copy of all descriptors, until it ends. It shares the memory, which is quick. */
+/* The child has copies of all descriptors until it ends. vfork(2) shares the memory: quick. */
 static inline void call_fork(struct caller *me __maybe_unused)
 {
 	pid_t child = vfork();
@@ -407,13 +407,13 @@ static const struct {
 
 static_assert(ARRAY_SIZE(calls) == CALL_COUNT);
 
-/* What its call needs. Returns false if the kernel lacks it. */
+/* Opens what the call needs. Returns false if the kernel lacks it. */
 static inline bool prepare(struct caller *me)
 {
 	int call = me->call;
 
 	if (call == CALL_SPLICE_FROM || call == CALL_SPLICE_TO)
-		return pipe2(me->aside, O_CLOEXEC | O_NONBLOCK) == 0;
+		return pipe2(me->pipe_2, O_CLOEXEC | O_NONBLOCK) == 0;
 	if (call == CALL_EPOLL)
 		me->epoll = epoll_create1(EPOLL_CLOEXEC);
 	else if (call == CALL_INOTIFY)
@@ -424,18 +424,18 @@ static inline bool prepare(struct caller *me)
 	       (call != CALL_INOTIFY || me->inotify >= 0);
 }
 
-/* Repeats the call until it is told to stop. */
-static inline void repeat(struct caller *me)
+/* Repeats the call until shared->stop is set. */
+static inline void repeat_call(struct caller *me)
 {
 	struct shared *shared = me->shared;
 
 	me->step = 0;
 	me->epoll = -1;
 	me->inotify = -1;
-	me->aside[0] = -1;
-	me->aside[1] = -1;
+	me->pipe_2[0] = -1;
+	me->pipe_2[1] = -1;
 	me->ring.fd = -1;
-	memset(me->bytes, MARK, sizeof(me->bytes));
+	memset(me->bytes, FILL_BYTE, sizeof(me->bytes));
 	if (!prepare(me))
 		check_error(me, errno);
 	shared->ready++;
@@ -445,8 +445,8 @@ static inline void repeat(struct caller *me)
 		calls[me->call].make(me);
 	close(me->epoll);
 	close(me->inotify);
-	close(me->aside[0]);
-	close(me->aside[1]);
+	close(me->pipe_2[0]);
+	close(me->pipe_2[1]);
 	close(me->ring.fd);
 }
 

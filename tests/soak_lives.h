@@ -88,7 +88,7 @@ static inline void start_session(struct session *session)
 	}
 	count(OPENS, 1);
 	session->meddler = books->play.meddled && once_in(2) ?
-			   start_meddler(session->fd, me) : 0;
+			   start_side_calls(session->fd, me) : 0;
 	if (me->style < EPOLL)
 		return;
 	/* The values of EPOLLIN and EPOLLOUT are those of POLLIN and POLLOUT. */
@@ -104,7 +104,7 @@ static inline void start_session(struct session *session)
 static inline void end_session(const struct session *session)
 {
 	if (session->meddler > 0)
-		end_meddler(session->meddler);
+		end_side_calls(session->meddler);
 	close(session->fd);
 	if (session->epoll >= 0)
 		close(session->epoll);

@@ -63,7 +63,7 @@ static inline void meddle(struct caller *me, const struct life *life)
 	}
 }
 
-static inline pid_t start_meddler(int fd, const struct life *life)
+static inline pid_t start_side_calls(int fd, const struct life *life)
 {
 	static struct shared shared = { .both = true };
 	static struct caller me = { .shared = &shared, .partner = &me };
@@ -91,7 +91,7 @@ static inline pid_t start_meddler(int fd, const struct life *life)
 	return 0;
 }
 
-static inline void end_meddler(pid_t pid)
+static inline void end_side_calls(pid_t pid)
 {
 	kill(pid, SIGKILL);
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the tests of pairs.c share: which pipe the calls are made on, and what the kernel says. */
-#ifndef PAIRS_STAGE_H
-#define PAIRS_STAGE_H
+/* What the tests of pairs.c share: the pipes that are tested, and the reports of the kernel. */
+#ifndef PAIRS_FIXTURE_H
+#define PAIRS_FIXTURE_H
 
 #include <time.h>
 #include "pairs_calls.h"
 
-enum where { DEVICE, PRIVATE, DEVICE_BOTH, PRIVATE_BOTH };
+enum target { DEVICE, PRIVATE, DEVICE_BOTH, PRIVATE_BOTH };
 
-static const char * const where_names[] = {
+static const char * const target_names[] = {
 	"on the device", "on a private pipe",
 	"on a file that is both ends of the device",
 	"on a file that is both ends of a private pipe",
@@ -22,11 +22,11 @@ static inline long ns_now(void)
 	return now.tv_sec * 1000000000L + now.tv_nsec;
 }
 
-/* What taints the kernel after a report: of KASAN or a bad page, an oops, a warning, a lockup. */
+/* The taint flags of a report: KASAN's or of a bad page, an oops, a warning, a lockup. */
 #define REPORTS (0x20 | 0x80 | 0x200 | 0x4000)
 
-/* Not 0 once the kernel has reported something; it may say no more from then on. */
-static inline long reports(void)
+/* Not 0 once the kernel has reported something. It may not report anything after that. */
+static inline long kernel_reports(void)
 {
 	char text[32] = "";
 	int fd = open("/proc/sys/kernel/tainted", O_RDONLY | O_CLOEXEC);
@@ -36,7 +36,7 @@ static inline long reports(void)
 	return n > 0 ? atol(text) & REPORTS : -1;
 }
 
-/* A line in the kernel's log. It limits the lines of each file, so each has its own. */
+/* Writes to the kernel's log. The rate limit is per open file, so each line opens its own. */
 static inline void log_line(const char *line)
 {
 	int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
@@ -53,13 +53,13 @@ static inline void move(struct __test_metadata *_metadata, int from, int to)
 }
 
 /* Opens an empty pipe at READ_FD, WRITE_FD and PATH_FD. */
-static inline void open_stage(struct __test_metadata *_metadata, enum where where)
+static inline void open_files_of(struct __test_metadata *_metadata, enum target target)
 {
-	bool both = where == DEVICE_BOTH || where == PRIVATE_BOTH;
+	bool both = target == DEVICE_BOTH || target == PRIVATE_BOTH;
 	int device = open_neither(_metadata);
 	struct ends ends = { -1, -1 };
 
-	if (where == PRIVATE || where == PRIVATE_BOTH) {
+	if (target == PRIVATE || target == PRIVATE_BOTH) {
 		ASSERT_EQ(0, make_pair(device, &ends, O_NONBLOCK | O_CLOEXEC, 0));
 		move(_metadata, open_again(ends.r, O_PATH), PATH_FD);
 	} else {
@@ -73,7 +73,7 @@ static inline void open_stage(struct __test_metadata *_metadata, enum where wher
 	close(device);
 }
 
-static inline void close_stage(void)
+static inline void close_files(void)
 {
 	close(READ_FD);
 	close(WRITE_FD);
