@@ -1,26 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A soak: many processes at the device for a while, with every byte accounted for.
+ * The soak test: many processes use the device for a long time, and every byte is accounted for.
  *
  *   DURATION=seconds SEED=n soak
  *
- * A round loads the module with one of several capacities and unloads it again. In a round, episode
- * follows episode: some readers and writers are born, disturb each other for a moment and are left
- * in peace again; then every write must come to its end, every byte to a reader and every reader to
- * the end of file, by themselves. Then the books are compared. soak_books.h says what that proves.
+ * A cycle loads the module with one of several capacities, runs rounds for a few seconds, and
+ * unloads the module. A round starts readers and writers, and may send them signals and SIGKILL
+ * for a while. Then the signals stop, and without any help every write must return, every byte
+ * must be read, and every reader must get end of file. At the end of the round, the ledger is
+ * audited; soak_ledger.h says what that proves.
  *
- * Needs root and mini_pipe.ko, unloaded, in this directory. It speaks KTAP.
+ * Needs root and mini_pipe.ko, not loaded, in this directory. The output is KTAP.
  */
 #include <sys/resource.h>
 #include <time.h>
-#include "soak_lives.h"
+#include "soak_processes.h"
 
-#define ROUND_MS 3000
+#define CYCLE_MS 3000
 
-/* Loads and unloads after a round, so that what each leaves behind adds up: a handful. */
-#define RELOADS_MS 500
+/* After a cycle, the module is loaded and unloaded for so long, so that a leak of each adds up. */
+#define RELOAD_MS 500
 
-/* What may be missing at the end that was there halfway: a quarter of a ring, and some objects. */
+/* Memory that may be lost in the second half: a quarter of a ring, and some objects. */
 #define MISSING_PAGES 64
 #define MORE_SLAB_KB 512
 
@@ -29,7 +30,7 @@ static const ssize_t capacities[] = { 1048576, 65536, 1, 128, 4095, 4096, 4097 }
 static unsigned long exits;
 static bool disturbing;
 static bool stuck;
-static long beginning;
+static long start_ms;
 
 static long ms_now(void)
 {
@@ -41,142 +42,149 @@ static long ms_now(void)
 
 static long seconds_since_start(void)
 {
-	return (ms_now() - beginning) / 1000;
+	return (ms_now() - start_ms) / 1000;
 }
 
-/* Births and deaths */
+/* Starting and reaping processes */
 
-static int count_lives(bool writes)
+static int count_processes(bool writes)
 {
-	int lives = 0;
+	int process_count = 0;
 
-	for (int i = 0; i < books->lives; i++)
-		lives += books->life[i].writes == writes;
-	return lives;
+	for (int i = 0; i < ledger->process_count; i++)
+		process_count += ledger->processes[i].writes == writes;
+	return process_count;
 }
 
-static int count_living(bool writes)
+static int count_running(bool writes)
 {
-	int living = 0;
+	int running = 0;
 
-	for (int i = 0; i < books->lives; i++)
-		living += books->life[i].writes == writes && books->life[i].pid;
-	return living;
+	for (int i = 0; i < ledger->process_count; i++)
+		running += ledger->processes[i].writes == writes && ledger->processes[i].pid;
+	return running;
 }
 
-static bool can_be_born(bool writes)
+static bool can_start(bool writes)
 {
-	if (writes && books->play.unit == 1 && count_lives(true) == STREAMS_OF_BYTES)
+	if (writes && ledger->round.unit == 1 && count_processes(true) == BYTE_STREAMS)
 		return false;
-	return books->lives < LIVES;
+	return ledger->process_count < MAX_PROCESSES;
 }
 
-static void give_birth(bool writes)
+static void start_process(bool writes)
 {
-	struct life *life = &books->life[books->lives];
+	struct process *process = &ledger->processes[ledger->process_count];
 	pid_t parent = getpid(), pid;
 
-	memset(life, 0, sizeof(*life));
-	life->writes = writes;
-	life->stream = writes ? count_lives(true) + 1 : 0;
-	life->style = any_of(books->play.styles[writes]);
-	life->opening = true;
-	books->lives++;
+	memset(process, 0, sizeof(*process));
+	process->writes = writes;
+	process->stream = writes ? count_processes(true) + 1 : 0;
+	process->style = random_bit(ledger->round.styles[writes]);
+	process->opening = true;
+	ledger->process_count++;
 	pid = fork();
 	if (!pid)
-		live(life, parent);
+		run_process(process, parent);
 	if (pid < 0) {
 		perror("fork");
 		exit(KSFT_FAIL);
 	}
-	/* Not by the child, too: the books are shared. */
-	life->pid = pid;
+	/* Only the parent sets it, because the ledger is shared. */
+	process->pid = pid;
 }
 
-static void bury(struct life *life, int status, const struct rusage *usage)
+static void reap(struct process *process, int status, const struct rusage *usage)
 {
 	bool over;
 
-	life->pid = 0;
+	process->pid = 0;
 	exits++;
 	count(PROCESSES, 1);
 	count(SLEEPS, usage->ru_nvcsw);
-	life->killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-	if (life->killed) {
+	process->killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+	if (process->killed) {
 		count(KILLS, 1);
-		count(KILLS_IN_CALLS, life->calling);
-		if (!life->writes)
-			recover(life);
+		count(KILLS_IN_CALLS, process->in_call);
+		if (!process->writes)
+			recover_bytes_read(process);
 	} else if (status) {
-		complain("a %s ended with status %#x", life->writes ? "writer" : "reader", status);
+		fail("a %s ended with status %#x", process->writes ? "writer" : "reader", status);
 	}
-	/* Not each has a successor: that one would do what the dead has left undone. */
-	over = life->writes ? books->stop || books->budget <= 0 : books->ending;
-	if (!over && can_be_born(life->writes) && (!count_living(life->writes) || once_in(2)))
-		give_birth(life->writes);
+	/* Replaces only some, because a new process would hide that this one lost a wake-up. */
+	over = process->writes ? ledger->stop || ledger->bytes_left <= 0 : ledger->ending;
+	if (!over && can_start(process->writes) && (!count_running(process->writes) || one_in(2)))
+		start_process(process->writes);
 }
 
-static void bury_the_dead(void)
+static void reap_children(void)
 {
 	struct rusage usage;
 	int status;
 	pid_t pid;
 
 	while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0)
-		for (int i = 0; i < books->lives; i++)
-			if (books->life[i].pid == pid)
-				bury(&books->life[i], status, &usage);
+		for (int i = 0; i < ledger->process_count; i++)
+			if (ledger->processes[i].pid == pid)
+				reap(&ledger->processes[i], status, &usage);
 }
 
-/* Waiting for what must come */
+/* Waiting for progress */
 
-static void say_who_is_where(void)
+static void print_processes(void)
 {
 	char text[2048];
 
-	for (int i = 0; i < books->lives; i++) {
-		const struct life *life = &books->life[i];
+	for (int i = 0; i < ledger->process_count; i++) {
+		const struct process *process = &ledger->processes[i];
 
-		if (!life->pid)
+		if (!process->pid)
 			continue;
-		printf("# %s %d, %s, %s, state %c:", life->writes ? "writer" : "reader", life->pid,
-		       style_names[life->style], life->calling ? "in a call" : "not in a call",
-		       state_of(life->pid));
-		if (life->writes)
-			printf(" %lu units in, %lu offered", life->put, life->offered);
+		printf("# %s %d, %s, %s, state %c:", process->writes ? "writer" : "reader",
+		       process->pid, style_names[process->style],
+		       process->in_call ? "in a call" : "not in a call", state_of(process->pid));
+		if (process->writes)
+			printf(" %lu units written, %lu offered", process->units_written,
+			       process->units_offered);
 		else
-			printf(" %lu bytes read", life->taken);
-		if (read_proc(life->pid, "wchan", text, sizeof(text)))
+			printf(" %lu bytes read", process->bytes_read);
+		if (read_proc(process->pid, "wchan", text, sizeof(text)))
 			printf(", in %s", text);
 		printf("\n");
-		if (read_proc(life->pid, "stack", text, sizeof(text)))
+		if (read_proc(process->pid, "stack", text, sizeof(text)))
 			printf("%s", text);
 	}
 }
 
-/* Bytes that are in the pipe, as far as the writers have said. */
+/* Bytes in the pipe, according to the ledger. */
 static long bytes_in_pipe(void)
 {
 	long bytes = 0;
 
-	for (int i = 0; i < books->lives; i++)
-		bytes += books->life[i].put * books->play.unit - books->life[i].taken;
+	for (int i = 0; i < ledger->process_count; i++) {
+		const struct process *process = &ledger->processes[i];
+
+		bytes += process->units_written * ledger->round.unit - process->bytes_read;
+	}
 	return bytes;
 }
 
-/* Units or bytes: changes when anything is written, or read. */
+/* The sum of all units written, or of all bytes read: it changes with each successful call. */
 static unsigned long moved_by(bool writers)
 {
 	unsigned long sum = 0;
 
-	for (int i = 0; i < books->lives; i++)
-		sum += writers ? books->life[i].put : books->life[i].taken;
+	for (int i = 0; i < ledger->process_count; i++) {
+		const struct process *process = &ledger->processes[i];
+
+		sum += writers ? process->units_written : process->bytes_read;
+	}
 	return sum;
 }
 
 static unsigned long moved(void)
 {
-	return exits + books->lives + moved_by(true) + moved_by(false);
+	return exits + ledger->process_count + moved_by(true) + moved_by(false);
 }
 
 static bool wait_until(bool (*done)(void), const char *what)
@@ -184,107 +192,111 @@ static bool wait_until(bool (*done)(void), const char *what)
 	unsigned long before = moved();
 	long since = ms_now();
 
-	while (!books->failed) {
-		bury_the_dead();
+	while (!ledger->failed) {
+		reap_children();
 		if (done())
-			return !books->failed;
+			return !ledger->failed;
 		a_moment();
 		if (moved() != before) {
 			before = moved();
 			since = ms_now();
 		} else if (ms_now() - since > PATIENCE_MS) {
 			stuck = true;
-			complain("stuck for %d s, waiting until %s, with %ld bytes in the pipe",
-				 PATIENCE_MS / 1000, what, bytes_in_pipe());
-			say_who_is_where();
+			fail("stuck for %d s, waiting until %s, with %ld bytes in the pipe",
+			     PATIENCE_MS / 1000, what, bytes_in_pipe());
+			print_processes();
 		}
 	}
 	return false;
 }
 
-static bool writers_are_gone(void)
+static bool writers_have_ended(void)
 {
-	return !count_living(true);
+	return !count_running(true);
 }
 
-static bool readers_are_gone(void)
+static bool readers_have_ended(void)
 {
-	return !count_living(false);
+	return !count_running(false);
 }
 
-/* Among them the meddlers of those who were killed. */
-static bool all_children_are_gone(void)
+/* All children, including the side callers of killed processes. */
+static bool all_children_have_ended(void)
 {
 	return waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD;
 }
 
-static bool nobody_opens(void)
+static bool no_process_opens(void)
 {
-	for (int i = 0; i < books->lives; i++)
-		if (books->life[i].pid && books->life[i].opening)
+	for (int i = 0; i < ledger->process_count; i++)
+		if (ledger->processes[i].pid && ledger->processes[i].opening)
 			return false;
 	return true;
 }
 
-/* What a writer left that was killed in a call may still be there. */
+/* A writer that was killed in a call may have written more than the ledger says. */
 static bool all_is_read(void)
 {
 	return bytes_in_pipe() <= 0;
 }
 
-static bool sleeps_in_call(const struct life *life)
+static bool sleeps_in_call(const struct process *process)
 {
-	return is_asleep_in(life->pid, life->writes ? __NR_write : __NR_read) ||
-	       is_asleep_in(life->pid, life->writes ? __NR_writev : __NR_readv) ||
-	       is_asleep_in(life->pid, __NR_ppoll) || is_asleep_in(life->pid, __NR_epoll_pwait);
+	return is_asleep_in(process->pid, process->writes ? __NR_write : __NR_read) ||
+	       is_asleep_in(process->pid, process->writes ? __NR_writev : __NR_readv) ||
+	       is_asleep_in(process->pid, __NR_ppoll) ||
+	       is_asleep_in(process->pid, __NR_epoll_pwait);
 }
 
 static bool readers_sleep(void)
 {
-	for (int i = 0; i < books->lives; i++)
-		if (books->life[i].style != SPINNING && !sleeps_in_call(&books->life[i]))
+	for (int i = 0; i < ledger->process_count; i++) {
+		const struct process *process = &ledger->processes[i];
+
+		if (process->style != RETRYING && !sleeps_in_call(process))
 			return false;
+	}
 	return true;
 }
 
-/* Nobody has read yet, so room has only become less: who sleeps has never had what it needs. */
+/* Nothing has been read yet, so room only shrinks: each sleeping writer must lack room now. */
 static bool nothing_more_fits(void)
 {
-	long room = books->play.capacity - bytes_in_pipe();
+	long room = ledger->round.capacity - bytes_in_pipe();
 
-	for (int i = 0; i < books->lives; i++) {
-		const struct life *life = &books->life[i];
+	for (int i = 0; i < ledger->process_count; i++) {
+		const struct process *process = &ledger->processes[i];
 
-		if (life->pid && (!sleeps_in_call(life) || life->wanted <= room))
+		if (process->pid && (!sleeps_in_call(process) || process->call_bytes <= room))
 			return false;
 	}
 	return true;
 }
 
-/* Disturbances */
+/* Signals and kills */
 
-static pid_t doomed;
+static pid_t victim;
 
-static bool doomed_is_dead(void)
+static bool victim_has_ended(void)
 {
-	for (int i = 0; i < books->lives; i++)
-		if (books->life[i].pid == doomed)
+	for (int i = 0; i < ledger->process_count; i++)
+		if (ledger->processes[i].pid == victim)
 			return false;
 	return true;
 }
 
-static void disturb_one(const struct life *life)
+static void disturb_one(const struct process *process)
 {
-	if (books->play.signals)
-		kill(life->pid, once_in(2) ? SIGUSR1 : SIGUSR2);
-	if (books->play.kills && once_in(16) && books->lives < LIVES - LAST_LIVES) {
-		doomed = life->pid;
-		kill(doomed, SIGKILL);
-		wait_until(doomed_is_dead, "a killed process is dead");
+	if (ledger->round.signals)
+		kill(process->pid, one_in(2) ? SIGUSR1 : SIGUSR2);
+	if (ledger->round.kills && one_in(16) && can_replace_process()) {
+		victim = process->pid;
+		kill(victim, SIGKILL);
+		wait_until(victim_has_ended, "a killed process has ended");
 	}
 }
 
-/* Only a side that moves: a signal would help up one that sleeps though it should not. */
+/* Only a direction that makes progress: a signal would wake a process whose wake-up was lost. */
 static void disturb(void)
 {
 	static unsigned long before[2];
@@ -296,148 +308,149 @@ static void disturb(void)
 		moves[writes] = now != before[writes];
 		before[writes] = now;
 	}
-	for (int i = 0; i < books->lives; i++)
-		if (books->life[i].pid && moves[books->life[i].writes] && once_in(2))
-			disturb_one(&books->life[i]);
+	for (int i = 0; i < ledger->process_count; i++)
+		if (ledger->processes[i].pid && moves[ledger->processes[i].writes] && one_in(2))
+			disturb_one(&ledger->processes[i]);
 }
 
-static long episode_end;
+static long round_end;
 
 static bool time_is_up(void)
 {
 	if (disturbing)
 		disturb();
-	return ms_now() >= episode_end || writers_are_gone();
+	return ms_now() >= round_end || writers_have_ended();
 }
 
-/* Episodes */
+/* Rounds */
 
-static int some_styles(void)
+static int random_styles(void)
 {
-	if (once_in(3))
+	if (one_in(3))
 		return 1 << BLOCKING;
-	if (once_in(2))
-		return 1 << at_random(STYLES);
-	return 1 + at_random((1 << STYLES) - 1);
+	if (one_in(2))
+		return 1 << random_below(STYLES);
+	return 1 + random_below((1 << STYLES) - 1);
 }
 
-static void choose_play(ssize_t capacity)
+static void choose_round(ssize_t capacity)
 {
-	struct play *play = &books->play;
-	bool words = word_size(capacity) > 1 && !once_in(3);
+	struct round *round = &ledger->round;
+	bool of_words = word_size(capacity) > 1 && !one_in(3);
 
-	play->number++;
-	play->capacity = capacity;
-	play->unit = words ? word_size(capacity) : 1;
-	/* A large write to a small ring would outlast the soak. */
-	play->longest = smaller(once_in(2) ? LONGEST : PIPE_BUF, capacity * 512);
-	play->readers = once_in(3) ? 1 : any_size(8);
-	play->writers = words ? any_size(8) : any_size(4);
-	play->styles[false] = some_styles();
-	play->styles[true] = some_styles();
-	play->anchored = once_in(2);
-	play->signals = once_in(2);
-	play->kills = once_in(3);
-	play->faults = once_in(3);
-	play->hasty = !play->signals && !play->kills && once_in(2);
-	play->meddled = once_in(3);
-	play->late = NOBODY;
-	play->ms = play->hasty ? 0 : any_size(500);
-	if (once_in(3))
-		play->late = WRITERS;
-	/* To fill the pipe, all wait in writes that fit or do not. */
-	if (once_in(3)) {
-		play->late = READERS;
-		play->longest = atomic_len(capacity);
-		play->styles[true] = 1 << BLOCKING;
+	round->number++;
+	round->capacity = capacity;
+	round->unit = of_words ? word_size(capacity) : 1;
+	/* A large write to a small ring would take too long. */
+	round->longest = smaller(one_in(2) ? MAX_CALL_BYTES : PIPE_BUF, capacity * 512);
+	round->readers = one_in(3) ? 1 : random_size(8);
+	round->writers = of_words ? random_size(8) : random_size(4);
+	round->styles[false] = random_styles();
+	round->styles[true] = random_styles();
+	round->held_open = one_in(2);
+	round->signals = one_in(2);
+	round->kills = one_in(3);
+	round->faults = one_in(3);
+	round->closes_early = !round->signals && !round->kills && one_in(2);
+	round->side_calls = one_in(3);
+	round->late = NOBODY;
+	round->ms = round->closes_early ? 0 : random_size(500);
+	if (one_in(3))
+		round->late = WRITERS;
+	/* Writers fill the pipe until no write fits, before the first reader starts. */
+	if (one_in(3)) {
+		round->late = READERS;
+		round->longest = atomic_len(capacity);
+		round->styles[true] = 1 << BLOCKING;
 	}
 }
 
-static void say_the_play(void)
+static void print_round(void)
 {
-	const struct play *play = &books->play;
+	const struct round *round = &ledger->round;
 
-	printf("# %4ld s: episode %d, capacity %zd, units of %zd, calls of at most %zd bytes, ",
-	       seconds_since_start(), play->number, play->capacity, play->unit, play->longest);
+	printf("# %4ld s: round %d, capacity %zd, units of %zd, calls of at most %zd bytes, ",
+	       seconds_since_start(), round->number, round->capacity, round->unit, round->longest);
 	printf("%d readers (%#x), %d writers (%#x)%s%s%s%s%s%s%s\n",
-	       play->readers, play->styles[false], play->writers, play->styles[true],
-	       play->anchored ? ", anchored" : "", play->signals ? ", signals" : "",
-	       play->kills ? ", kills" : "", play->faults ? ", faults" : "",
-	       play->meddled ? ", meddled" : "", play->hasty ? ", hasty" : "",
-	       play->late == READERS ? ", readers late" : play->late == WRITERS ?
+	       round->readers, round->styles[false], round->writers, round->styles[true],
+	       round->held_open ? ", held open" : "", round->signals ? ", signals" : "",
+	       round->kills ? ", kills" : "", round->faults ? ", faults" : "",
+	       round->side_calls ? ", side calls" : "",
+	       round->closes_early ? ", closes early" : "",
+	       round->late == READERS ? ", readers late" : round->late == WRITERS ?
 	       ", writers late" : "");
 }
 
-static void clear_the_books(void)
+static void clear_ledger(void)
 {
-	/* They start at 0 again. */
-	munmap(arenas, ARENAS);
-	arenas = map_shared(ARENAS);
-	books->lives = 0;
-	books->stop = false;
-	books->ending = false;
-	books->budget = VOLUME;
-	for (int i = 0; i <= LIVES; i++)
-		books->read_up_to[i] = 0;
+	/* A new mapping, so that all arenas are 0 again. */
+	munmap(arenas, ARENAS_SIZE);
+	arenas = map_shared(ARENAS_SIZE);
+	ledger->process_count = 0;
+	ledger->stop = false;
+	ledger->ending = false;
+	ledger->bytes_left = ROUND_BYTES;
+	for (int i = 0; i <= MAX_PROCESSES; i++)
+		ledger->read_up_to[i] = 0;
 }
 
-static int open_anchor(int flags)
+static int open_device(int flags)
 {
 	int fd = open(MINI_PIPE, flags | O_CLOEXEC);
 
 	if (fd < 0)
-		complain("open: %s", strerror(errno));
+		fail("open: %s", strerror(errno));
 	return fd;
 }
 
 /* The pipe is empty. */
 static bool restore_capacity(ssize_t capacity)
 {
-	int fd = open_anchor(O_ACCMODE);
+	int fd = open_device(O_ACCMODE);
 	bool restored = set_capacity(fd, capacity) == capacity;
 
 	if (!restored)
-		complain("resizing to %zd: %s", capacity, strerror(errno));
+		fail("resizing to %zd: %s", capacity, strerror(errno));
 	close(fd);
 	return restored;
 }
 
-static bool play_through(void)
+static bool run_round(void)
 {
-	const struct play *play = &books->play;
-	int both = play->anchored ? open_anchor(O_RDWR) : -1, writer;
+	const struct round *round = &ledger->round;
+	int both = round->held_open ? open_device(O_RDWR) : -1, writer;
 	bool done = true;
 
-	for (int i = 0; i < play->readers && play->late != READERS; i++)
-		give_birth(false);
-	if (play->late == WRITERS)
+	for (int i = 0; i < round->readers && round->late != READERS; i++)
+		start_process(false);
+	if (round->late == WRITERS)
 		done = wait_until(readers_sleep, "the readers sleep");
-	for (int i = 0; i < play->writers && done; i++)
-		give_birth(true);
-	if (play->late == READERS) {
-		done = wait_until(nothing_more_fits, "no writer sleeps though its bytes fit");
-		for (int i = 0; i < play->readers && done; i++)
-			give_birth(false);
+	for (int i = 0; i < round->writers && done; i++)
+		start_process(true);
+	if (round->late == READERS) {
+		done = wait_until(nothing_more_fits, "no writer sleeps whose bytes fit");
+		for (int i = 0; i < round->readers && done; i++)
+			start_process(false);
 	}
-	episode_end = ms_now() + play->ms;
-	disturbing = play->signals || play->kills;
+	round_end = ms_now() + round->ms;
+	disturbing = round->signals || round->kills;
 	done = done && wait_until(time_is_up, "time is up");
 	disturbing = false;
 
-	writer = open_anchor(O_WRONLY);
-	books->stop = true;
-	done = done && wait_until(writers_are_gone, "the writers have written what they had begun");
-	if (!play->hasty)
-		done = done && wait_until(all_is_read, "all is read");
-	books->ending = true;
-	done = done && wait_until(nobody_opens, "nobody opens any more");
+	writer = open_device(O_WRONLY);
+	ledger->stop = true;
+	done = done && wait_until(writers_have_ended, "the writers have ended their last calls");
+	if (!round->closes_early)
+		done = done && wait_until(all_is_read, "all bytes are read");
+	ledger->ending = true;
+	done = done && wait_until(no_process_opens, "no process opens the device");
 	if (!done)
 		return false;
 	close(writer);
 	close(both);
-	return wait_until(readers_are_gone, "the readers have met the end of file") &&
-	       wait_until(all_children_are_gone, "the meddlers are gone") &&
-	       restore_capacity(play->capacity) && reckon();
+	return wait_until(readers_have_ended, "the readers have got end of file") &&
+	       wait_until(all_children_have_ended, "the side callers have ended") &&
+	       restore_capacity(round->capacity) && audit();
 }
 
 /* The module */
@@ -449,7 +462,7 @@ static void load(ssize_t capacity)
 
 	snprintf(parameters, sizeof(parameters), "capacity=%zd", capacity);
 	if (syscall(__NR_finit_module, fd, parameters, 0))
-		complain("loading with %s: %s", parameters, strerror(errno));
+		fail("loading with %s: %s", parameters, strerror(errno));
 	close(fd);
 	for (int ms = 0; ms < PATIENCE_MS && access(MINI_PIPE, F_OK); ms++)
 		a_moment();
@@ -459,26 +472,26 @@ static void load(ssize_t capacity)
 static void unload(void)
 {
 	if (syscall(__NR_delete_module, "mini_pipe", O_NONBLOCK))
-		complain("unloading: %s", strerror(errno));
+		fail("unloading: %s", strerror(errno));
 }
 
 /* Memory */
 
-/* What there is when all caches are dropped. */
+/* Memory after all caches were dropped. */
 struct memory {
-	long pages;	/* that are free, or that /proc/meminfo has under some name */
-	long slab;	/* kB that the kernel's small objects take */
+	long pages;	/* free pages, and those that /proc/meminfo lists by use */
+	long slab;	/* kB of unreclaimable slab */
 };
 
-/* A ring's pages have no name there, so one that is lost is in none of these. */
-static const char * const names_of_memory[] = {
+/* /proc/meminfo does not list the pages of a ring, so a lost one is in none of these. */
+static const char * const memory_names[] = {
 	"MemFree", "Cached", "AnonPages", "KernelStack", "PageTables", "SReclaimable", "SUnreclaim",
 };
 
 static bool is_named(const char *name)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(names_of_memory); i++)
-		if (!strcmp(name, names_of_memory[i]))
+	for (size_t i = 0; i < ARRAY_SIZE(memory_names); i++)
+		if (!strcmp(name, memory_names[i]))
 			return true;
 	return false;
 }
@@ -487,9 +500,9 @@ static void shrink_caches(void)
 {
 	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY);
 
-	/* 4: without a line in the kernel's log, from now on. */
+	/* 4 silences the line in the kernel's log. */
 	if (write(fd, "4", 1) != 1 || write(fd, "3", 1) != 1)
-		complain("dropping the caches: %s", strerror(errno));
+		fail("dropping the caches: %s", strerror(errno));
 	close(fd);
 }
 
@@ -511,7 +524,7 @@ static struct memory measure_memory(void)
 			memory.slab = n;
 	}
 	fclose(file);
-	/* Free, too: what each processor keeps at hand. */
+	/* Pages in the per-CPU lists are free, too. */
 	file = fopen("/proc/zoneinfo", "r");
 	while (file && fgets(line, sizeof(line), file))
 		if (sscanf(line, " count: %ld", &n) == 1)
@@ -520,34 +533,34 @@ static struct memory measure_memory(void)
 	return memory;
 }
 
-static bool is_less(const struct memory *memory, const struct memory *before)
+static bool memory_is_lost(const struct memory *memory, const struct memory *before)
 {
 	return before->pages - memory->pages > MISSING_PAGES ||
 	       memory->slab - before->slab > MORE_SLAB_KB;
 }
 
-/* Rounds */
+/* Cycles */
 
-static bool play_round(ssize_t capacity)
+static bool run_cycle(ssize_t capacity)
 {
-	long end = ms_now() + ROUND_MS;
+	long end = ms_now() + CYCLE_MS;
 
 	load(capacity);
-	while (!books->failed && ms_now() < end) {
-		clear_the_books();
-		choose_play(capacity);
-		if (!play_through())
-			say_the_play();
+	while (!ledger->failed && ms_now() < end) {
+		clear_ledger();
+		choose_round(capacity);
+		if (!run_round())
+			print_round();
 	}
-	if (books->failed)
+	if (ledger->failed)
 		return false;
-	clear_the_books();
+	clear_ledger();
 	unload();
-	for (end = ms_now() + RELOADS_MS; !books->failed && ms_now() < end;) {
-		load(LONGEST);
+	for (end = ms_now() + RELOAD_MS; !ledger->failed && ms_now() < end;) {
+		load(MAX_CALL_BYTES);
 		unload();
 	}
-	return !books->failed;
+	return !ledger->failed;
 }
 
 static long setting(const char *name, long otherwise)
@@ -561,46 +574,46 @@ int main(void)
 {
 	long seconds = setting("DURATION", 60), seed = setting("SEED", ms_now());
 	struct memory halfway = { 0 }, now = { 0 };
-	int rounds = 0;
+	int cycles = 0;
 	bool lost;
 
-	beginning = ms_now();
+	start_ms = ms_now();
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	luck = seed * 2 + 1;
-	books = map_shared(sizeof(*books));
-	arenas = map_shared(ARENAS);
-	/* Of meddlers whose parents were killed. */
+	random_state = seed * 2 + 1;
+	ledger = map_shared(sizeof(*ledger));
+	arenas = map_shared(ARENAS_SIZE);
+	/* Inherits the side callers of killed processes. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	handle(SIGPIPE, count_sigpipe, SA_RESTART);
 	handle(SIGUSR1, count_signal, 0);
 	handle(SIGUSR2, count_signal, SA_RESTART);
 	printf("TAP version 13\n1..3\n# SEED=%ld\n", seed);
 	while (seconds_since_start() < seconds) {
-		ssize_t capacity = capacities[rounds % ARRAY_SIZE(capacities)];
+		ssize_t capacity = capacities[cycles % ARRAY_SIZE(capacities)];
 
-		if (!play_round(capacity))
+		if (!run_cycle(capacity))
 			break;
-		rounds++;
+		cycles++;
 		now = measure_memory();
-		if (rounds == 1 || seconds_since_start() <= seconds / 2)
+		if (cycles == 1 || seconds_since_start() <= seconds / 2)
 			halfway = now;
-		printf("# %4ld s: round %d, capacity %zd; in all %d episodes, %lu MiB, %lu kills\n",
-		       seconds_since_start(), rounds, capacity, books->play.number,
-		       books->counts[BYTES_OUT] >> 20, books->counts[KILLS]);
+		printf("# %4ld s: cycle %d, capacity %zd; so far %d rounds, %lu MiB, %lu kills\n",
+		       seconds_since_start(), cycles, capacity, ledger->round.number,
+		       ledger->counts[BYTES_OUT] >> 20, ledger->counts[KILLS]);
 	}
 
-	/* What is only freed late is not lost. */
-	for (int ms = 0; (lost = is_less(&now, &halfway)) && ms < PATIENCE_MS; ms += 100) {
+	/* Memory that is freed late is not lost. */
+	for (int ms = 0; (lost = memory_is_lost(&now, &halfway)) && ms < PATIENCE_MS; ms += 100) {
 		usleep(100 * 1000);
 		now = measure_memory();
 	}
-	printf("# %12d rounds\n# %12d episodes\n", rounds, books->play.number);
+	printf("# %12d cycles\n# %12d rounds\n", cycles, ledger->round.number);
 	for (int i = 0; i < COUNTS; i++)
-		printf("# %12lu %s\n", books->counts[i], count_names[i]);
+		printf("# %12lu %s\n", ledger->counts[i], count_names[i]);
 	printf("# %12ld pages lost in the second half, and %ld kB more slab\n",
 	       halfway.pages - now.pages, now.slab - halfway.slab);
-	printf("%sok 1 every byte is accounted for\n", books->failed && !stuck ? "not " : "");
-	printf("%sok 2 nobody is stuck\n", stuck ? "not " : "");
+	printf("%sok 1 every byte is accounted for\n", ledger->failed && !stuck ? "not " : "");
+	printf("%sok 2 no process is stuck\n", stuck ? "not " : "");
 	printf("%sok 3 no memory is lost\n", lost ? "not " : "");
-	return books->failed || lost ? KSFT_FAIL : KSFT_PASS;
+	return ledger->failed || lost ? KSFT_FAIL : KSFT_PASS;
 }
