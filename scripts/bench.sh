@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The benchmark: mini_pipe beside pipe(2) and others, in machines of several kinds, the instruments:
+# The benchmark: compares mini_pipe with pipe(2) and others, on these instruments:
 #
-#   icount   one processor, whose clock counts its instructions: exact, on a loaded host, too
-#   tcg      two processors, emulated
-#   um       two processors at this one's own speed: ARCH=um
-#   kvm      the same, where KVM works
+#   icount   one emulated processor, whose clock counts instructions: exact, even on a loaded host
+#   tcg      two emulated processors
+#   um       two processors at the speed of the host's: ARCH=um
+#   kvm      the same with KVM, where KVM works
 #
-#   bench.sh run     those that INSTRUMENTS names, else all; leaves tables and charts in bench/, from the
-#                    newest runs of all instruments. QUICK=1: less of everything in at most 3 minutes,
-#                    um only if its kernel is there, and all is left in build/bench/quick
+#   bench.sh run     runs the instruments that INSTRUMENTS names, by default all. Writes tables and
+#                    charts to bench/, from the newest run of each instrument. QUICK=1 takes at most
+#                    3 minutes: it does less of everything, uses um only if its kernel exists, and
+#                    writes to build/bench/quick.
 #   bench.sh guard   fails if a message costs more instructions than recorded; RECORD=1 records them
 
 # shellcheck source=scripts/lib.sh
@@ -20,7 +21,7 @@ out=build/bench/runs
 results=bench
 programs=(bench/{run,pipe_bench}.sh build/bench/bench build/tests/{pipe_bench,mini_pipe_preload.so})
 
-# What is measured: how often, for how many milliseconds, and which loads.
+# The options of the measurements: how often, for how many milliseconds, and which loads.
 if [[ -n ${QUICK-} ]]; then
 	out=build/bench/quick
 	results=$out
@@ -38,7 +39,7 @@ else
 fi
 guarded='-r 3 -t 10 -c mini_pipe,private pair=1,64,512,4096,65536 roundtrip sleepers=1,64'
 
-# As many bytes as the pipes hold limit a task that is alone with its messages.
+# The capacity of the pipes, which limits the messages of a single task.
 usual='sh run.sh 65536'
 large='sh run.sh 1048576'
 
@@ -46,7 +47,7 @@ kernel() {
 	"$scripts/kernel.sh" path
 }
 
-# In a line: which kernel, on which machine, when, and what else that had to do.
+# Prints one line: kernel, machine, date, and load of the machine.
 about() {
 	local model
 	model=$(sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -n 1)
@@ -54,13 +55,13 @@ about() {
 		"with a load average of $(cut -d ' ' -f 1 /proc/loadavg) before"
 }
 
-# measure NAME COMMAND: in the machine that vm.sh is set for; measurements go to a file, the rest is
-# progress.
+# measure NAME COMMAND: runs the command in the machine for which vm.sh is set. Lines with
+# measurements go to a file, the others show progress.
 measure() {
 	local name=$1 begun=$SECONDS line modules
 	about >"$out/$name.about"
 	modules=("build/$(basename "$(kernel)")"/bench/*.ko)
-	# A tool brings the libraries that pipe_bench was built with.
+	# dash brings the libraries with which pipe_bench was built.
 	RUN=$2 ADD="${programs[*]} ${modules[*]}" TOOLS=dash LOG=$out/$name.log TIMEOUT=3600 \
 		"$scripts/vm.sh" |
 		while IFS= read -r line; do
@@ -79,11 +80,11 @@ tcg() {
 	ACCEL=tcg measure tcg "$usual $two_tasks && sh pipe_bench.sh $times"
 }
 
-# Its kernel is set up and built for on demand.
+# Sets up its kernel, and builds for it, on demand.
 um() (
 	export KERNEL=um
 	if [[ -n ${QUICK-} && ! -d $(kernel) ]]; then
-		echo 'um: left out, for its kernel would have to be built'
+		echo 'um: left out, because its kernel would have to be built'
 		exit
 	fi
 	make -s bench-parts

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The kernel's own checks of form, shellcheck and mandoc; and whether each room of the module uses only rooms
-# below it, the mutants still fit the code, CALLS.md the tests, headers.rs what headers.c asks for, and
-# uapi/mini_pipe.h what it was.
+# Checks of form: rustfmt, clippy, checkpatch, shellcheck and mandoc. It also checks that each room of the
+# module uses only rooms below it, that the mutants apply, that CALLS.md agrees with the tests, headers.rs
+# with headers.c and docs/pipe.svg with its script, and that the user ABI in uapi/mini_pipe.h has not
+# changed.
 #
 #   check.sh SOURCE BUILD    with the kernel source SOURCE; clippy builds in BUILD
 
@@ -32,7 +33,7 @@ mutants_apply() {
 	for patch in tests/mutants/{,debug/}*.patch; do git apply --check "$patch" || return; done
 }
 
-# CALLS.md has the rows of tests/arguments.c, in their order, and names no test that is not there.
+# CALLS.md has the rows of tests/arguments.c, in their order, and names only tests that exist.
 calls_agree() {
 	diff <(sed -nE 's/^[A-Z]{7}\((\w+), -?(\w+), -?(\w+),.*/\1: \2, \3/p' tests/arguments.c) \
 		<(sed -nE 's/^\|.*\| (\w+)[^|]* \| (\w+)[^|]* \| \W(\w+)\W \|$/\3: \1, \2/p' CALLS.md) &&
@@ -42,7 +43,7 @@ calls_agree() {
 		grep .
 }
 
-# headers.rs takes nothing from the kernel's headers that headers.c does not ask for.
+# headers.c asserts each constant that headers.rs takes from the kernel's headers.
 headers_agree() {
 	diff <(sed -nE -e 's/^pub\(crate\) const (\w+): .* = 1 << ([0-9]+);$/\1 \2/p' \
 		-e 's/^ *assert!\((size_of::<|offset_of!\()(\w+)\W+(\w*)\W* == ([0-9]+)\);$/\2 \3 \4/p' \
@@ -57,7 +58,7 @@ picture_is_drawn() {
 	python3 scripts/picture.py /dev/stdout | cmp - docs/pipe.svg
 }
 
-# compiles FILE WAY...: in each of the ways, which are a language, its version and whatever more.
+# compiles FILE WAY...: compiles the file in each way: a language, its version and other options.
 compiles() {
 	local file=$1 way
 	shift
@@ -67,28 +68,28 @@ compiles() {
 	done
 }
 
-# The header needs nothing before it, and what it fixed once stays.
+# The header compiles alone, and tests/uapi.c asserts its numbers and layouts.
 uapi_is_fixed() {
 	compiles uapi/mini_pipe.h 'c -std=c99' 'c++ -std=c++11' &&
 		compiles tests/uapi.c 'c -std=c23' 'c -std=c23 -m32' 'c++ -std=c++11' 'c++ -std=c++11 -m32'
 }
 
-# The C modules, with the warnings that kbuild leaves out otherwise.
+# The C modules, with the additional warnings of W=1 as errors.
 bench_is_clean() {
 	"$scripts/kernel.sh" kbuild M="$top/bench" MO="$top/$build/bench" W=1 KCFLAGS=-Werror modules
 }
 
-# mandoc has nothing to say, but that the toolbox has none of the other manuals.
+# mandoc may only warn that the toolbox lacks the manuals that are referred to.
 manual_is_clean() {
-	local said
-	said=$("${toolbox[@]}" mandoc -T lint man/*.4 2>&1 | grep -v 'referenced manual not found' || true)
-	printf '%s' "${said:+$said$'\n'}"
-	[[ -z $said ]]
+	local warnings
+	warnings=$("${toolbox[@]}" mandoc -T lint man/*.4 2>&1 | grep -v 'referenced manual not found' || true)
+	printf '%s' "${warnings:+$warnings$'\n'}"
+	[[ -z $warnings ]]
 }
 
-# checkpatch runs in the build directory, because it writes a cache (.checkpatch-camelcase.*) into the
-# current one. It warns of ENOSYS anywhere but for an unknown system call; a test's seccomp filter
-# returns it, too.
+# checkpatch runs in the build directory, because it writes a cache (.checkpatch-camelcase.*) into
+# the current one. It warns of ENOSYS anywhere but for an unknown system call; a test's seccomp
+# filter returns it, too.
 sources_are_clean() (
 	cd "$build"
 	"${toolbox[@]}" "$source/scripts/checkpatch.pl" --strict --no-tree --terse --ignore ENOSYS \
@@ -100,7 +101,7 @@ mapfile -t sources < <(git ls-files -co --exclude-standard '*.[ch]' '*.rs')
 mapfile -t shell < <(git grep --untracked -lE '^#!.*(ba)?sh$'; echo scripts/lib.sh)
 
 check rustfmt "${toolbox[@]}" rustfmt --check --config-path "$source/.rustfmt.toml" mini_pipe.rs
-# Warnings are errors, and what clippy found once it must find again: it starts from nothing.
+# Warnings are errors. clippy reports only what it compiles, so it starts from an empty directory.
 rm -rf "$build"
 mkdir -p "$build"
 check clippy "$scripts/kernel.sh" kbuild M="$top" MO="$top/$build" CLIPPY=1 KRUSTFLAGS=-Dwarnings mini_pipe.o

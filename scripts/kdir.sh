@@ -1,21 +1,21 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Kernel build directories that people have: can a Rust module be built against one?
+# Checks whether a Rust module can be built against a kernel build directory.
 #
-#   kdir.sh find          prints the running kernel's, if it can
-#   kdir.sh check [DIR]   says why DIR, or the running kernel's, cannot, and what to do
+#   kdir.sh find          prints the running kernel's directory, if a module can be built against it
+#   kdir.sh check [DIR]   says why DIR, or the running kernel's, does not work, and what to do
 
 set -euo pipefail
 
 running=/lib/modules/$(uname -r)/build
 
-# Prints why a module cannot be built against $1; nothing if it can.
+# Prints why a module cannot be built against $1, or nothing.
 why_not() {
 	local release
 	release=$(cat "$1/include/config/kernel.release" 2>/dev/null || true)
 	if [[ ! -e $1/.config ]]; then
-		echo "$1 is no kernel build directory: it has no .config"
+		echo "$1 is not a kernel build directory: it has no .config"
 	elif [[ $(printf '%s\n' 7.2 "$release" | sort -V | head -n 1) != 7.2 ]]; then
 		echo "the kernel of $1 is ${release:-not built yet}; mini_pipe needs 7.2 or newer"
 	elif ! grep -q '^CONFIG_RUST=y' "$1/.config"; then
@@ -35,8 +35,8 @@ check)
 	cat >&2 <<-EOF
 		$reason.
 		What to do, one of:
-		  - make demo, make test, make vm: they bring a kernel of their own and need nothing of yours.
-		  - If yours is one of Debian's, 7.2 or newer, make its metadata again, and build for it:
+		  - Use make demo, make test or make vm. They bring their own kernel and need nothing of yours.
+		  - If yours is one of Debian's, 7.2 or newer, generate its metadata again, and build for it:
 		        make KERNEL=$(uname -r)
 		  - Build a kernel with the options of .config.fragment, and give its directory:
 		        make KDIR=/path/to/linux

@@ -1,23 +1,24 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The kernel directory: a kernel for the virtual machine, and what a Rust module for it is built
-# against. Mostly it is a stock kernel of the distribution. Debian's headers package lacks the Rust
-# metadata, so they are made again: the same source, configuration and compiler give the same symbol
-# names. KERNEL=debug is one that watches, built from the same source with .config.debug; KERNEL=um one
-# that is a program (ARCH=um) and runs at the processor's own speed, with .config.um.
+# The kernel directory: a kernel for the virtual machine, and the files to build a Rust module
+# against it. By default it is a stock kernel of the distribution. Debian's headers package lacks
+# the Rust metadata, so they are generated again: the same source, configuration and compiler give
+# the same symbol names. KERNEL=debug is the debug kernel, built from the same source with
+# .config.debug. KERNEL=um is User-Mode Linux (ARCH=um), a program that runs at the speed of the
+# host's processor, with .config.um.
 #
-#   kernel.sh make      makes it, if it is not there, for the release KERNEL or the one that is tested
+#   kernel.sh make      makes it, unless it exists, for the release KERNEL or the tested one
 #   kernel.sh path      prints where it is, or will be:
 #                         source/   the source, ready for `make M=...`: its KDIR
-#                         vmlinuz   the image to boot; of um, linux: the program to run
-#                         release   a file that names the kernel
-#   kernel.sh kbuild ARGUMENT...   runs its make in source/, as it was made
+#                         vmlinuz   the image to boot; for um, linux: the program to run
+#                         release   a file with the name of the kernel
+#   kernel.sh kbuild ARGUMENT...   runs make in source/ with the options of that kernel
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# What the project is tested with. If the archive has it no more, the newest of its flavour is taken.
+# The tested release. If the archive no longer has it, the newest of its flavour is used.
 tested=7.3.4+deb13-cloud-amd64
 name=${KERNEL:-$tested}
 wanted=$name
@@ -26,7 +27,8 @@ case $name in
 debug) wanted=$tested ;;
 um)
 	wanted=$tested
-	# Its Rust is position independent, and its loader knows no module that is; its C is like this.
+	# Rust code is position independent by default, which UML's module loader does not support;
+	# its C code is compiled as here.
 	settings=(ARCH=um RUSTFLAGS_MODULE='-Crelocation-model=static -Ccode-model=large')
 	;;
 esac
@@ -38,7 +40,7 @@ in_new() {
 	"$toolbox" run sh -euc "cd '$new'; $1"
 }
 
-# make in the source in directory $1.
+# Runs make in the source in directory $1.
 make_in() {
 	local dir=$1 llvm=()
 	shift
@@ -46,7 +48,7 @@ make_in() {
 	"$toolbox" run make -C "$dir/source" -j"$(nproc)" "${llvm[@]}" "$@"
 }
 
-# The wanted release if it is there, else the newest of its flavour; of those whose source is there, too.
+# Chooses the wanted release, or the newest of its flavour, among those with a source package.
 choose_release() {
 	in_new "apt-get -qq -o APT::Sandbox::User=root update
 		apt-cache pkgnames linux-binary- | sed -n 's/^linux-binary-//p' | sort -rV >releases
@@ -60,7 +62,7 @@ choose_release() {
 		done"
 }
 
-# Fetches and unpacks the packages named, and the source's.
+# Fetches and unpacks the named packages.
 fetch() {
 	in_new "mkdir -p packages
 		for package in $*; do
@@ -74,10 +76,10 @@ unpack_source() {
 		tar -xf packages/usr/src/linux-source-*.tar.xz -C source --strip-components=1"
 }
 
-# The stock kernel: image, configuration and symbols are the distribution's.
+# The stock kernel: its image, configuration and symbols are the distribution's.
 take_over() {
 	local release=$1
-	# The vmlinux of the headers package has the type information that the module's refers to.
+	# The vmlinux of the headers package has the type information to which the module's refers.
 	in_new "mv packages/usr/lib/modules/$release/vmlinuz vmlinuz
 		cd packages/usr/src/linux-headers-$release
 		mv .config Module.symvers vmlinux '$new/source/'
@@ -86,7 +88,7 @@ take_over() {
 	[[ $(make_in "$new" -s kernelrelease) == "$release" ]]
 }
 
-# What the debug kernel is asked to have, and not to have.
+# Prints the options that the debug kernel must have, and those that it must not have.
 options() {
 	grep -hE '^(# )?CONFIG_' "$top/.config.fragment" "$top/.config.debug"
 }
@@ -157,13 +159,13 @@ make_kernel() {
 	[[ ! -d $kernel ]] || return 0
 	"$toolbox" run rm -rf "$new"
 	mkdir -p "$new"
-	step "kernel: which one the archive has" choose_release
+	step "kernel: release chosen" choose_release
 	release=$(cat "$new/release" 2>/dev/null || true)
-	[[ -n $release ]] || die "the archive has no kernel $wanted, and none of its flavour"
+	[[ -n $release ]] || die "the archive has no kernel $wanted, and no other of its flavour"
 	if [[ $release != "$wanted" ]]; then
 		[[ -z ${KERNEL-} || $name != "$wanted" ]] ||
 			die "the archive has no kernel $KERNEL; the newest of its flavour is $release"
-		echo "  kernel: $tested is not in the archive any more; taking the newest, $release" >&2
+		echo "  kernel: the archive no longer has $tested; using the newest, $release" >&2
 	fi
 	source=linux-source-${release%.*}
 	if [[ $name != "$wanted" ]]; then
@@ -175,7 +177,7 @@ make_kernel() {
 		step "kernel: $release and its source, fetched (180 MB)" \
 			fetch "$source" "linux-binary-$release" "linux-headers-$release"
 		step "kernel: unpacked" unpack_source
-		step "kernel: Rust metadata made for it" take_over "$release"
+		step "kernel: Rust metadata generated" take_over "$release"
 	fi
 	"$toolbox" run rm -r "$new/packages"
 	mv "$new" "$kernel"

@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Reads the results of a run of the suite, adds them up by subject, and looks at the kernel's log.
+"""Sums up the results of a run of the suite by subject, and searches the kernel's log for reports.
 
     ktap.py RESULTS LOG SUBJECT...
 
-RESULTS holds, for each subject, a line "# subject: NAME", what its program printed (KTAP, or what
-Rust's libtest prints) and a line "# exit: STATUS", and at the end a line "# all done". What failed:
+RESULTS has, for each subject, a line "# subject: NAME", the output of its program (KTAP or that of
+Rust's libtest) and a line "# exit: STATUS"; at the end, it has a line "# all done". Failures are:
 
-- a test that says so, that was planned and did not report, or that was skipped: the machine is the
-  project's own and has all they need;
-- a program that ended badly, whatever its tests said, and a SUBJECT that is not there;
-- a machine that did not come to the end, or whose kernel reported something.
+- a test that failed, was planned and did not report, or was skipped, because the project's own
+  machine has all that tests need;
+- a program with a bad exit status, whatever its tests reported, and a missing SUBJECT;
+- a machine that did not reach the end, or whose kernel reported something.
 
-Under each of these stands what the test said about it. The last line is "N passed, N failed", and
-the exit status says whether any failed.
+Each failure is followed by the output of its test. The last line is "N passed, N failed", and the
+exit status is not 0 if any test failed.
 """
 
 import re
@@ -23,20 +23,20 @@ PLAN = re.compile(r"(?:1\.\.|running )(\d+)(?: tests?)?$")
 KTAP = re.compile(r"(not )?ok \d+ (?:- )?([^#]*?)\s*(# SKIP.*)?$")
 LIBTEST = re.compile(r"test (\S+) \.\.\. (ok|FAILED|ignored)$")
 
-# What the harness says itself about a test: when it begins, and before it reports.
+# The lines of the harness itself: at the beginning of a test, and before its result.
 BEGIN = re.compile(r"#  RUN ")
 VERDICT = re.compile(r"# +(?:OK|FAIL|SKIP)  ")
 
-# What a test says that fails comes to an end, so that a loop hides no other test.
-MOST_SAID = 12
+# The most lines of output for a failure, so that a loop does not hide other failures.
+MAX_LINES = 12
 
-# From where a program's choices come: the last one is what to play again.
+# The seed of a random test. The last one is printed, because it repeats the failure.
 SEED = re.compile(r"# (SEED=.*)$")
 
-# What the module says when it is loaded: from there on the log is about it.
+# The module prints this when it is loaded; only the log after it is searched.
 LOADED = "mini_pipe: /dev/mini_pipe: capacity"
 
-# What a kernel says when something is wrong with it.
+# The words of a kernel's reports.
 REPORT = re.compile(
     r"WARNING:|\bBUG\b|Oops|Kernel panic|INFO: (?:task|possible|trying|rcu)|rcu: INFO|\bstall|"
     r"KASAN|KCSAN|UBSAN|KFENCE|lockdep|suspicious RCU|general protection fault|unable to handle|"
@@ -46,18 +46,18 @@ REPORT = re.compile(
 
 
 class Subject:
-    """One program's results."""
+    """The results of one program."""
 
     def __init__(self, name):
         self.name = name
         self.planned = 0
         self.passed = 0
         self.failures = []
-        self.said = []
+        self.output = []
         self.seed = ""
 
     def read(self, line):
-        """Takes in one line of what the program printed."""
+        """Parses one line of the program's output."""
         if match := SEED.match(line):
             self.seed = "  " + match[1]
         elif match := PLAN.match(line):
@@ -67,9 +67,9 @@ class Subject:
         elif match := LIBTEST.match(line):
             self.add(match[1], match[2] == "ok", match[2] == "ignored")
         elif BEGIN.match(line):
-            self.said = []
+            self.output = []
         elif not VERDICT.match(line):
-            self.said.append(line)
+            self.output.append(line)
 
     def add(self, test, good, skipped):
         """Counts one test."""
@@ -77,18 +77,18 @@ class Subject:
             self.passed += 1
         else:
             self.fail(test + (" (skipped)" if skipped else ""))
-        self.said = []
+        self.output = []
 
     def fail(self, test):
-        """Notes a failure, with what was said since the last result."""
-        said, rest = self.said[:MOST_SAID], len(self.said[MOST_SAID:])
-        self.failures.append((test, said + ([f"# and {rest} more lines"] if rest else [])))
+        """Records a failure, with the output since the last result."""
+        output, rest = self.output[:MAX_LINES], len(self.output[MAX_LINES:])
+        self.failures.append((test, output + ([f"# and {rest} more lines"] if rest else [])))
 
     def end(self, status):
-        """The program has ended; `status` is None if nobody saw it end."""
+        """Records the end of the program; `status` is None if the machine ended before it."""
         reported = self.passed + len(self.failures)
         if status is None:
-            self.fail("(the program did not run to its end: the machine died)")
+            self.fail("(the program did not end: the machine crashed or was killed)")
         elif self.planned != reported or not reported:
             self.fail(f"({self.planned} tests were planned, {reported} reported)")
         elif status != "0" and not self.failures:
@@ -97,7 +97,7 @@ class Subject:
 
 
 def read_subjects(path, expected):
-    """Reads the results by subject, of all its runs; those expected that are not there come last."""
+    """Reads the results by subject, summed over all runs; missing subjects are added as failures."""
     subjects = {}
     running = None
     with open(path, encoding="utf-8", errors="replace") as file:
@@ -121,40 +121,40 @@ def read_subjects(path, expected):
 
 
 def read_log(path, done):
-    """The machine as a subject of one test: it came to the end, and its kernel had nothing to say."""
+    """The machine as a subject of one test: it reached the end, and its kernel reported nothing."""
     machine = Subject("kernel log")
     with open(path, encoding="utf-8", errors="replace") as file:
         log = file.read()
-    about_us = log[log.find(LOADED) :] if LOADED in log else ""
-    reports = [line for line in about_us.splitlines() if REPORT.search(line)]
+    our_log = log[log.find(LOADED) :] if LOADED in log else ""
+    reports = [line for line in our_log.splitlines() if REPORT.search(line)]
     if reports:
-        machine.said = reports[1:]
+        machine.output = reports[1:]
         machine.fail(reports[0])
-    elif not about_us:
+    elif not our_log:
         machine.fail("(the module was not loaded, or the log was lost)")
     elif not done:
-        machine.fail("(the machine did not come to the end)")
+        machine.fail("(the machine did not reach the end)")
     else:
         machine.passed = 1
     return machine
 
 
 def main():
-    """Prints a line a subject, the tests that failed, and the sum."""
+    """Prints one line for each subject, its failures, and the sum."""
     results, log, *expected = sys.argv[1:]
     subjects, done = read_subjects(results, expected)
     subjects.append(read_log(log, done))
     for subject in subjects:
         counts = f"{subject.passed:4} passed, {len(subject.failures):2} failed"
         print(f"{subject.name:12} {counts}{subject.seed}")
-        for test, said in subject.failures:
+        for test, output in subject.failures:
             print(f"    FAILED   {test}")
-            for line in said:
+            for line in output:
                 print(f"        {line}")
     passed = sum(subject.passed for subject in subjects)
     failed = sum(len(subject.failures) for subject in subjects)
     if failed:
-        print(f"What the programs said is in {results}, the kernel's log in {log}.")
+        print(f"The output of the programs is in {results}, the kernel's log in {log}.")
     print(f"{passed} passed, {failed} failed")
     sys.exit(failed > 0)
 

@@ -1,15 +1,15 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What the scripts share: where the cache is, how a step is shown, how a script gives up.
+# What the scripts share: the place of the cache, the display of a step, and the end with an error.
 
 set -euo pipefail
 
-# An ordinary user's may lack the place of chroot.
+# The PATH of an ordinary user may lack the directory of chroot.
 PATH=$PATH:/usr/sbin:/sbin
 
 scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-# shellcheck disable=SC2034 # For the scripts that read this.
+# shellcheck disable=SC2034 # The scripts that source this file use it.
 top=$(dirname "$scripts")
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/mini_pipe
 
@@ -20,16 +20,16 @@ die() {
 
 if [[ "$top$cache" == *[[:space:]]* || $cache != /* ]]; then
 	die "neither the clone ($top) nor the cache ($cache) may have a space in its path, and the cache must \
-be an absolute path: kbuild cannot do with less. Move the clone, or set XDG_CACHE_HOME."
+be an absolute path: kbuild needs that. Move the clone, or set XDG_CACHE_HOME."
 fi
 
-# A short key for what is made from the given words.
+# Prints a short key of the given words, for the name of what is built from them.
 key_of() {
 	printf '%s\n' "$@" | sha256sum | cut -c1-12
 }
 
-# Tells every minute how far the log $1 of a long step has come.
-watch() {
+# Prints the last line of the log $1 every minute, during a long step.
+report_progress() {
 	local minute=0 never
 	exec {never}<> <(:)
 	while ! read -rt 60 -u "$never"; do
@@ -38,22 +38,23 @@ watch() {
 	done
 }
 
-# step TEXT COMMAND...: one line with its time; what the command says goes to a log, shown if it fails.
+# step TEXT COMMAND...: prints a line with the time it took. The output goes to a log, whose end is
+# printed if the command fails.
 step() {
-	local text=$1 start=$SECONDS log status watcher
+	local text=$1 start=$SECONDS log status reporter
 	shift
 	mkdir -p "$cache/logs"
 	log=$cache/logs/$(date +%H%M%S)-$$.log
 	printf '  %-66s ' "$text" >&2
 	: >"$log"
-	watch "$log" &
-	watcher=$!
-	# Not as a condition: there, set -e would not hold inside a function.
+	report_progress "$log" &
+	reporter=$!
+	# Not in a condition, because set -e has no effect inside one.
 	set +e
 	(set -e; "$@") >"$log" 2>&1 </dev/null
 	status=$?
-	kill $watcher
-	wait $watcher 2>/dev/null
+	kill $reporter
+	wait $reporter 2>/dev/null
 	set -e
 	if [[ $status == 0 ]]; then
 		printf '%4d s\n' $((SECONDS - start)) >&2
@@ -61,20 +62,21 @@ step() {
 	else
 		printf 'failed\n' >&2
 		tail -n 25 "$log" >&2
-		die "'$text' failed; its whole log is $log. Mend the cause and call the same make again: \
-it goes on from here."
+		die "'$text' failed; its whole log is $log. Remove the cause and call the same make again: \
+it continues from here."
 	fi
 }
 
-# The suite's programs, a line each.
+# Prints the names of the suite's programs, one a line.
 subjects() {
 	local list=list
 	[[ ${KERNEL-} != debug ]] || list="list-debug"
 	make -s --no-print-directory -C "$top/tests" $list
 }
 
-# run_suite DIR TIMES: runs the programs in DIR in the virtual machine, and prints what they say. SELinux,
-# in the place of the distribution's AppArmor, does nothing until the subject selinux loads a policy.
+# run_suite DIR TIMES: runs the programs in DIR in the virtual machine and prints their output. The
+# machine boots with SELinux instead of the distribution's AppArmor. SELinux does nothing until the
+# subject selinux loads a policy.
 run_suite() {
 	local names
 	mapfile -t names < <(subjects)
@@ -83,7 +85,7 @@ run_suite() {
 		ADD="$top/tests/run.sh $1" "$scripts/vm.sh"
 }
 
-# Holds the cache for this process, so that two makes do not build the same thing at once.
+# Locks the cache until this process ends, so that two makes do not build the same thing at once.
 lock_cache() {
 	mkdir -p "$cache"
 	exec 9>"$cache/lock"

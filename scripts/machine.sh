@@ -1,16 +1,16 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What vm.sh and um.sh share: the settings, what is packed for the one run, and how it ends. The script
-# that reads this has a function `boot`, and calls `play` last. Settings are:
+# What vm.sh and um.sh share: the settings, the root file system, and the end of the machine. A
+# script that sources this defines a function `boot`, and calls `run_machine` last. Settings:
 #
-#   RUN='command'    runs that instead of a shell, and exits with its status; its output is the script's
+#   RUN='command'    runs this instead of a shell, prints its output and exits with its status
 #   ADD='file ...'   files and folders that are copied into the directory where the command runs
-#   TOOLS='name ...' programs of the toolbox that it has, too
-#   MODULE=file      the module it has; what make has built for it if not said
-#   LOAD='capacity=128' or LOAD=no   with what it is loaded before the command, or not at all
-#   TIMEOUT=seconds  the machine is ended then, whatever it does; 120 for a command, none for a shell
-#   CPUS=n           how many processors it has, 2 if not said
+#   TOOLS='name ...' programs of the toolbox that are added to the machine
+#   MODULE=file      the module; by default the one that make has built for this kernel
+#   LOAD='capacity=128' or LOAD=no   parameters of the module, which is loaded first; no: not loaded
+#   TIMEOUT=seconds  kills the machine after that time; by default 120 for a command, never a shell
+#   CPUS=n           the number of processors; by default 2
 #   LOG=file         where the kernel's log goes
 
 # shellcheck source=scripts/lib.sh
@@ -27,7 +27,7 @@ mkdir -p "$(dirname "$log")" "$cache"
 work=$(mktemp -d "$cache/vm.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-# Programs that are not static bring the host's libraries along.
+# Adds the libraries of the programs that are not static, from the host.
 add_libraries() {
 	local file
 	find "$work/root/root" -type f -perm /111 | while read -r file; do
@@ -53,7 +53,7 @@ pack() {
 		[[ -t 0 ]] && stty size | { read -r rows columns; echo "size='rows $rows cols $columns'"; }
 		true
 	} >"$root/settings"
-	# The toolbox's programs bring the toolbox's libraries along.
+	# The toolbox's programs get their libraries from the toolbox.
 	"$scripts/toolbox.sh" run sh -euc "cp /usr/bin/busybox '$root/bin/'
 		for tool in ${TOOLS-}; do
 			{ echo /usr/bin/\$tool; ldd /usr/bin/\$tool | grep -o '/[^ ]*'; } |
@@ -62,12 +62,12 @@ pack() {
 		cd '$root' && find . | cpio --quiet -o -H newc -R 0:0 >'$work/initrd'"
 }
 
-# limited SECONDS COMMAND...: in the toolbox, ended after so long.
+# limited SECONDS COMMAND...: runs a command in the toolbox, and kills it after that time.
 limited() {
 	"$scripts/toolbox.sh" run timeout --foreground -k 5 "$@"
 }
 
-# Boots; $ended is the status with which the machine ended.
+# Boots the machine; $ended is the exit status of its program.
 start() {
 	ended=0
 	if [[ -n $run ]]; then boot </dev/null || ended=$?; else boot || ended=$?; fi
@@ -78,8 +78,9 @@ ended_by_timeout() {
 	[[ $ended == 124 || $ended == 137 ]]
 }
 
-# Prints the end of the kernel's log, with all stacks and the names if init said that something hangs.
-tell_log() {
+# Prints the end of the kernel's log. If init reported that a process hangs, all stacks and its
+# name are in it.
+print_log() {
 	local lines hanging
 	lines=$(sed -n '/sysrq: Show Blocked State/,$p' "$log" | wc -l)
 	tail -n $((lines > 40 ? lines : 40)) "$log"
@@ -88,27 +89,28 @@ tell_log() {
 }
 
 # Packs, boots, and exits with the command's status, or says why there is none.
-play() {
+run_machine() {
 	local ended status unended
 	pack
 	start
-	# A kernel that dies before its first process has run nothing of ours. One that QEMU emulates on two
-	# processors does so now and then, with "Oops: int3": while the kernel patches itself, a processor can
-	# meet a breakpoint that is no longer there.
+	# If the kernel crashes before its first process starts, the module is not the cause, so it
+	# is booted once more. With two processors emulated by QEMU, this happens sometimes, with
+	# "Oops: int3": while the kernel patches its code, the other processor can trap on a
+	# breakpoint that is already removed.
 	if ! ended_by_timeout && ! grep -q '^mini_pipe vm: up' "$log"; then
 		tail -n 40 "$log" >&2
-		echo "${0##*/}: the machine died before its first process; booting it once more" >&2
+		echo "${0##*/}: the kernel crashed before its first process; booting once more" >&2
 		start
 	fi
 	status=$(sed -n 's/^mini_pipe vm: exit \([0-9]*\)$/\1/p' "$log" | tail -n 1)
 	unended=$(sed -n 's/^mini_pipe vm: cannot end after exit //p' "$log")
 	[[ -n $unended || -z $status ]] || exit "$status"
-	tell_log >&2
+	print_log >&2
 	if [[ -n $unended ]]; then
-		die "the command ended with $unended, but the machine cannot end; the kernel's whole log is $log"
+		die "the command ended with $unended, but the machine did not shut down; the kernel's whole log is $log"
 	fi
 	if ended_by_timeout; then
-		die "the machine was ended after TIMEOUT=$timeout seconds; the kernel's whole log is $log"
+		die "the machine was killed after TIMEOUT=$timeout seconds; the kernel's whole log is $log"
 	fi
-	die "the machine ended without an exit status (its own was $ended); the kernel's whole log is $log"
+	die "the machine ended without the command's exit status (its own was $ended); the kernel's whole log is $log"
 }

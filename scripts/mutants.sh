@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Can the tests fail? Breaks the module in each of the ways of tests/mutants and runs the suite on it.
-# Those of tests/mutants/debug are for the debug kernel, which notices what its tests do not. Fails if
-# a mutant gets away.
+# Tests the tests: applies each patch of tests/mutants, which breaks the module, and runs the suite
+# on the result. The patches in tests/mutants/debug are for the debug kernel, which detects faults
+# that no test sees. Fails if a mutant survives.
 #
 #   mutants.sh DIR    the test programs are in DIR
 #
-# RUNS=n runs each of them n times; MUTANTS='NAME ...' takes only those.
+# RUNS=n runs each mutant n times; MUTANTS='NAME ...' selects mutants.
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 programs=$1
 mapfile -t expected < <(subjects)
-away=()
+survivors=()
 patches=tests/mutants
 [[ ${KERNEL-} != debug ]] || patches+=/debug
 
@@ -26,7 +26,7 @@ build() {
 	"$scripts/kernel.sh" kbuild M="$top/$1" modules
 }
 
-# Prints what failed on the module in $1.
+# Prints the tests that failed on the module in $1.
 failures() {
 	SEQUENCES=${SEQUENCES:-2000} MODULE=$1/mini_pipe.ko LOG=$1/log TIMEOUT=900 \
 		run_suite "$programs" 1 >"$1/results" 2>&1 || true
@@ -46,8 +46,8 @@ for patch in "$patches"/*.patch; do
 		if [[ ${#failed[@]} -gt 0 ]]; then
 			printf '    %s\n' "${failed[@]}"
 		else
-			away+=("$name")
+			survivors+=("$name")
 		fi
 	done
 done
-[[ ${#away[@]} == 0 ]] || die "got away: ${away[*]}"
+[[ ${#survivors[@]} == 0 ]] || die "survived: ${survivors[*]}"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The soak: in the virtual machine, for DURATION seconds, of which stress-ng gets a sixth.
+# Runs the soak test for DURATION seconds in the virtual machine; a sixth of it is for stress-ng.
 #
-#   soak.sh DIR    the programs are in DIR; SEED=n is where its choices come from
+#   soak.sh DIR    the programs are in DIR; SEED=n seeds the random choices
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -21,5 +21,5 @@ RUN="export DURATION=$((duration - 2 * each)) SEED=$seed EACH=$each
 	sh run.sh ${subjects[*]/#/./}; echo '# all done'" \
 	ADD="$top/tests/run.sh ${programs[*]}" "$scripts/vm.sh" | tee "$results" || true
 "$scripts/toolbox.sh" run python3 scripts/ktap.py "$results" "$LOG" "${subjects[@]}" ||
-	die "not clean; the same choices again: make soak DURATION=$duration SEED=$seed"
-echo "clean: $duration seconds on Linux $(cat "$("$scripts/kernel.sh" path)/release")"
+	die "failed; to repeat the same choices: make soak DURATION=$duration SEED=$seed"
+echo "passed: $duration seconds on Linux $(cat "$("$scripts/kernel.sh" path)/release")"

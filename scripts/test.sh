@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The whole suite: the ring's arithmetic here, everything else in the virtual machine; then adds it up.
+# Runs the whole suite: the ring's arithmetic on this host, everything else in the virtual machine.
+# Prints the results by subject.
 #
-#   test.sh DIR    the test programs are in DIR; with REPEAT=n, the machine runs them n times
+#   test.sh DIR    the test programs are in DIR; REPEAT=n runs them n times in one machine
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -12,10 +13,10 @@ programs=$1
 mapfile -t expected < <(subjects)
 results=$top/build/results
 repeat=${REPEAT:-1}
-patience=$((120 + 480 * repeat))
-# What a watching kernel does takes several times as long.
-[[ ${KERNEL-} != debug ]] || patience=$((patience * 5 + 2 * ${DURATION:-0} * repeat))
-export LOG=${LOG:-$top/build/test.log} TIMEOUT=${TIMEOUT:-$patience}
+timeout=$((120 + 480 * repeat))
+# The debug kernel takes several times as long.
+[[ ${KERNEL-} != debug ]] || timeout=$((timeout * 5 + 2 * ${DURATION:-0} * repeat))
+export LOG=${LOG:-$top/build/test.log} TIMEOUT=${TIMEOUT:-$timeout}
 
 {
 	echo "# subject: units"

@@ -1,32 +1,32 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The toolbox: a Debian 13 tree with the very compiler that Debian's kernels are built with, and with
-# QEMU. It needs nothing of the host but mmdebstrap, and uidmap for an ordinary user.
+# The toolbox: a Debian 13 tree with the compiler that builds Debian's kernels, and with QEMU. The
+# host needs only mmdebstrap, and uidmap for an ordinary user.
 #
-#   toolbox.sh make           makes it, if it is not there
+#   toolbox.sh make           makes the toolbox, unless it exists
 #   toolbox.sh remove         removes it, and the rest of the cache
-#   toolbox.sh key            prints what it is known by
-#   toolbox.sh run COMMAND... runs a command in it, in this directory; the clone and the cache are
-#                             where they are outside
+#   toolbox.sh key            prints the key in its name
+#   toolbox.sh run COMMAND... runs a command in it, in the current directory; clone and cache have
+#                             the same paths as outside
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 suite=trixie
 packages=(
-	# The kernel's build, with Rust.
+	# To build the kernel, with Rust.
 	rustc rust-src bindgen rustfmt rust-clippy gcc-14 make flex bison bc libelf-dev libssl-dev pahole
 	xz-utils cpio kmod python3 libc6-dev
-	# The debug kernel's: KASAN wants one LLVM under both its C and its Rust.
+	# For the debug kernel: KASAN needs the same LLVM for C and for Rust.
 	clang lld llvm
-	# The checks, and the model's.
+	# For the checks and the model.
 	shellcheck perl spin
-	# The virtual machine, and loads for it.
+	# The virtual machine, its loads, and a check of the manual page.
 	qemu-system-x86 busybox-static stress-ng rt-tests mandoc
 )
 
-# As root, and as an ordinary user in a user namespace, which maps the user's subordinate ids.
+# Runs a command as root: an ordinary user gets a user namespace, which maps the subordinate ids.
 as_root() {
 	local map=()
 	[[ $(id -u) == 0 ]] || map=(--map-auto --map-root-user)
@@ -50,7 +50,7 @@ host_packages() {
 		echo "  needs sudo once, for: apt-get install ${missing[*]}" >&2
 		sudo -v || die "without sudo, have an administrator run: apt-get install ${missing[*]}"
 	fi
-	# A package list that cannot be updated need not be one that matters.
+	# apt-get update may fail for a package list that is not needed.
 	step "host: apt-get install ${missing[*]}" "${sudo[@]}" sh -c "apt-get update
 		DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ${missing[*]}"
 }
@@ -60,7 +60,7 @@ check_host() {
 		die "the toolbox is for Linux on x86_64, and this is $(uname -sm); see README.md for your own kernel"
 	host_packages
 	as_root true ||
-		die "this host does not let you make a namespace; unshare has just said why. An ordinary user needs \
+		die "this host does not allow a namespace; unshare has printed the reason above. An ordinary user needs \
 util-linux 2.38 or newer, a line in /etc/subuid and in /etc/subgid (as root: usermod --add-subuids \
 100000-165535 --add-subgids 100000-165535 $(id -un)), and user namespaces (Ubuntu: sysctl \
 kernel.apparmor_restrict_unprivileged_userns=0). Root needs CAP_SYS_ADMIN, which a container may lack."
@@ -71,8 +71,8 @@ bootstrap() {
 	include=$(IFS=,; echo "${packages[*]}")
 	[[ $(id -u) == 0 ]] || mode=unshare
 	as_root rm -rf "$box.new"
-	# The backports suite, where the kernel comes from, is found where mmdebstrap found the rest.
-	# shellcheck disable=SC2016 # mmdebstrap's shell puts the tree's path in.
+	# The backports suite, which has the kernel, comes from the same archive as the rest.
+	# shellcheck disable=SC2016 # mmdebstrap's shell expands $1, the path of the tree.
 	as_root mmdebstrap --mode=$mode --variant=minbase --include="$include" \
 		--customize-hook='sed -n "s/ \([a-z]*\) main/ \1-backports main/p" "$1/etc/apt/sources.list" |
 			grep -v -e -updates- -e -security- >"$1/etc/apt/sources.list.d/backports.list"' \
@@ -90,12 +90,12 @@ make_box() {
 	[[ -d $box ]] || step "toolbox: Debian $suite with rustc, gcc, clang and QEMU (3 GB)" bootstrap
 }
 
-# Runs inside the namespace: puts the places that are shared with the host into the tree, and enters it.
+# Runs inside the namespace: mounts the directories shared with the host, and enters the tree.
 enter() {
-	local dir=$PWD place
-	for place in /proc /sys /dev "$top" "$cache"; do
-		mkdir -p "$box$place"
-		mount --rbind "$place" "$box$place"
+	local dir=$PWD shared
+	for shared in /proc /sys /dev "$top" "$cache"; do
+		mkdir -p "$box$shared"
+		mount --rbind "$shared" "$box$shared"
 	done
 	cat /etc/resolv.conf >"$box/etc/resolv.conf" 2>/dev/null || true
 	exec chroot "$box" /usr/bin/env -i -C "$dir" PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \

@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The kernel as a program of this machine: User-Mode Linux, with what was packed for this one run. Its
-# processors are threads that copy at the processor's own speed; a system call costs much more than
-# elsewhere, so that only bulk transfer tells.
+# Runs User-Mode Linux: the kernel is a program of the host. Its processors are threads, which copy
+# at the speed of the host's processor. A system call costs much more than elsewhere, so only bulk
+# transfer is worth measuring.
 #
-#   um.sh            a shell in it
-#   RUN='command'    runs that instead, and exits with its status; machine.sh has the other settings
+#   um.sh            starts a shell in it
+#   RUN='command'    runs this instead, and exits with its status; machine.sh has the other settings
 
 export KERNEL=um
 # shellcheck source=scripts/machine.sh
 . "$(dirname "$0")/machine.sh"
 
-# As in vm.sh, the first serial line is the kernel's, for the log; the second the user's. The kernel
-# makes its lines not block and asks whether they are ready, so they are pipes that nobody else has.
+# As in vm.sh, the first serial line is the kernel's log and the second is the user's. The kernel
+# sets O_NONBLOCK on its lines and polls them, so they are pipes of their own.
 boot() {
 	local line=null,fd:1
 	[[ -n $run ]] || line=tty:$(tty)
@@ -24,4 +24,4 @@ boot() {
 	} 4>&1 | cat
 }
 
-play
+run_machine

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The virtual machine: boots the stock kernel with a busybox that was packed for this one run. With
-# KERNEL=um, um.sh does that without a machine.
+# Boots the kernel in a virtual machine, with a root file system of busybox and the programs for
+# this run. With KERNEL=um, um.sh runs it as a program instead.
 #
-#   vm.sh            a shell in it; Ctrl-A X ends it the hard way
-#   RUN='command'    runs that instead, and exits with its status; machine.sh has the other settings
-#   ICOUNT=1         one processor, whose clock counts its instructions: a nanosecond each
+#   vm.sh            starts a shell in it; Ctrl-A X kills the machine
+#   RUN='command'    runs this instead, and exits with its status; machine.sh has the other settings
+#   ICOUNT=1         one processor, whose clock counts instructions, a nanosecond each
 #   APPEND='...'     further parameters of the kernel
-#   ACCEL=kvm or tcg with what QEMU runs it; KVM where that works if not said
+#   ACCEL=kvm or tcg QEMU's accelerator; by default KVM where it works
 
 [[ ${KERNEL-} != um ]] || exec "$(dirname "$0")/um.sh"
 
@@ -22,7 +22,8 @@ kvm=(-accel kvm -cpu host)
 tcg=(-accel tcg -cpu qemu64)
 [[ -z ${ICOUNT-} ]] || tcg=(-accel 'tcg,thread=single' -icount 'shift=0,sleep=off' -cpu qemu64)
 
-# Where /dev/kvm is there but does not work, a kernel dies on it before it can miss its root file system.
+# A usable /dev/kvm boots a kernel as far as the panic for its missing root file system. Some hosts
+# have a /dev/kvm that does not work.
 kvm_works() {
 	local verdict
 	verdict=$cache/kvm-$(uname -r)
@@ -45,10 +46,10 @@ boot() {
 		fi
 	fi
 	[[ -n $run ]] || stdio+=,mux=on,signal=off
-	# The first serial line is the kernel's, for the log; the second the user's.
+	# The first serial line is the kernel's log, the second is the user's.
 	limited "$timeout" "${machine[@]}" "${accel[@]}" -initrd "$work/initrd" \
 		-append "console=ttyS0 panic=-1 oops=panic quiet ${APPEND-}" -device isa-serial,chardev=kernel \
 		-chardev "file,id=kernel,path=$work/log" -device isa-serial,chardev=user -chardev "$stdio"
 }
 
-play
+run_machine
