@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# mini_pipe's front door; `make help` lists the verbs. What kbuild needs is in Kbuild.
+# The targets of mini_pipe; `make help` lists them. Kbuild has what kbuild needs.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := all
 
-# For the module: the running kernel if it can build Rust modules, else the virtual machine's.
+# The module is built for the running kernel if it supports Rust modules, else for the virtual
+# machine's kernel.
 ifeq ($(KDIR)$(KERNEL),)
 KDIR := $(shell scripts/kdir.sh find)
 endif
 
-# For the virtual machine: its kernel directory, and what is built for it.
+# The kernel directory of the virtual machine, and what is built for it.
 VM_KERNEL := $(shell KERNEL='$(KERNEL)' scripts/kernel.sh path)
 VM_BUILD := build/$(notdir $(VM_KERNEL))
 VM_MODULE := $(VM_BUILD)/mini_pipe.ko
@@ -18,45 +19,45 @@ TESTS := build/tests
 TOOLBOX := scripts/toolbox.sh run
 KBUILD := scripts/kernel.sh kbuild M=$(CURDIR)
 
-# A $ in a command is the command's, not make's.
+# A $ in RUN is not expanded by make.
 override RUN := $(value RUN)
 export ADD CPUS DURATION INSTRUMENTS KERNEL LOAD LOG MUTANTS QUICK RECORD REPEAT RUN RUNS SEED SEQUENCES TIMEOUT TOOLS
 
 help:
 	@echo 'mini_pipe: a pipe as a misc character device, in Rust'
 	@echo
-	@echo '  make demo     sets up what is missing, boots a virtual machine, shows the pipe at work'
+	@echo '  make demo     sets up what is missing, boots a virtual machine and shows the pipe in use'
 	@echo '  make test     the same set-up, then the whole test suite; ends with "N passed, N failed"'
-	@echo '  make test-debug   the same, and more, on a kernel that watches (KASAN, lockdep, kmemleak, faults)'
-	@echo '  make test-dropin  programs made for pipe(2) on mini_pipes: shells, make, stress-ng, hackbench'
-	@echo '  make          builds mini_pipe.ko for the running kernel if it can, else for the virtual machine'
+	@echo '  make test-debug   the same and more, on the debug kernel (KASAN, lockdep, kmemleak, faults)'
+	@echo '  make test-dropin  runs programs for pipe(2) on mini_pipes: shells, make, stress-ng, hackbench'
+	@echo '  make          builds mini_pipe.ko for the running kernel if possible, else for the virtual machine'
 	@echo '  make KDIR=DIR builds mini_pipe.ko for the kernel whose build directory is DIR'
-	@echo '  make modules_install KDIR=DIR   installs that'
-	@echo '  make vm       a shell in the virtual machine, with the module loaded'
-	@echo '  make vm RUN="cmd" ADD="file dir ..."   runs one command there, with those files; fails if it does'
-	@echo '  make check    rustfmt, clippy, checkpatch and shellcheck'
-	@echo '  make verify   checks a model of the waking with Spin, in all its states'
-	@echo '  make soak     many processes at the device for DURATION seconds, every byte accounted for'
-	@echo '  make bench    mini_pipe beside pipe(2) and others, in tables and charts; QUICK=1 for three minutes of it'
+	@echo '  make modules_install KDIR=DIR   installs it there'
+	@echo '  make vm       starts a shell in the virtual machine, with the module loaded'
+	@echo '  make vm RUN="cmd" ADD="file dir ..."   runs a command there, with these files; fails if it fails'
+	@echo '  make check    runs rustfmt, clippy, checkpatch, shellcheck and other checks of form'
+	@echo '  make verify   checks all states of a model of the wake-ups with Spin'
+	@echo '  make soak     many processes use the device for DURATION seconds; every byte is accounted for'
+	@echo '  make bench    compares mini_pipe with pipe(2) and others; QUICK=1 takes 3 minutes'
 	@echo '  make guard    fails if a message costs more instructions than recorded; RECORD=1 records them'
-	@echo '  make mutants  breaks the module in several ways, and shows which tests notice each'
-	@echo '  make logs     writes tests/logs anew, from a real run'
-	@echo '  make setup    only the set-up: toolbox and kernel, in $${XDG_CACHE_HOME:-~/.cache}/mini_pipe'
-	@echo '  make clean    removes what was built; make distclean also the cache'
+	@echo '  make mutants  applies patches that break the module, and shows which tests fail for each'
+	@echo '  make logs     replaces tests/logs by the logs of a new run'
+	@echo '  make setup    sets up the toolbox and the kernel, in $${XDG_CACHE_HOME:-~/.cache}/mini_pipe'
+	@echo '  make clean    removes what was built; make distclean removes the cache, too'
 	@echo
 	@echo 'Settings, on the command line:'
-	@echo '  KERNEL=REL    another of the distribution'\''s kernels for the virtual machine, like 7.3.4+deb13-rt-amd64,'
-	@echo '                or the one that watches: debug; or one at the processor'\''s own speed: um (User-Mode Linux)'
-	@echo '  LOAD="capacity=128"   how the module is loaded there; LOAD=no: not at all'
-	@echo '  TIMEOUT=n     the machine ends after n seconds (120 for a command, never for a shell)'
-	@echo '  CPUS=n        how many processors the machine has (2)'
-	@echo '  REPEAT=n      how many times make test runs the programs in the one machine (1)'
-	@echo '  DURATION=n SEED=n   how long make soak takes (60 s), and where its choices come from'
-	@echo '  SEED=n SEQUENCES=n   how much the differential test of make test plays (20000), and from which seed'
-	@echo '  DURATION=n    how long the pairs of calls of make test-debug take (40 s)'
-	@echo '  INSTRUMENTS="name ..."   which make bench measures with: icount, tcg, um, kvm (all that work)'
-	@echo '  RUNS=n MUTANTS="name ..."   how many times make mutants runs each (1), and which (all)'
-	@echo '  LOG=file      where its kernel log goes (build/vm.log)'
+	@echo '  KERNEL=REL    the kernel of the virtual machine: a release of the distribution, like'
+	@echo '                7.3.4+deb13-rt-amd64; debug, the debug kernel; or um, User-Mode Linux'
+	@echo '  LOAD="capacity=128"   the parameters of the module there; LOAD=no does not load it'
+	@echo '  TIMEOUT=n     kills the machine after n seconds (120 for a command, never for a shell)'
+	@echo '  CPUS=n        the number of processors of the machine (2)'
+	@echo '  REPEAT=n      how many times make test runs the programs in one machine (1)'
+	@echo '  DURATION=n SEED=n   the length of make soak (60 s), and the seed of its random choices'
+	@echo '  SEED=n SEQUENCES=n   the first seed and the number of sequences (20000) of the differential test'
+	@echo '  DURATION=n    the length of the subject pairs of make test-debug (40 s)'
+	@echo '  INSTRUMENTS="name ..."   the instruments of make bench: icount, tcg, um, kvm (all that work)'
+	@echo '  RUNS=n MUTANTS="name ..."   how many times make mutants runs each mutant (1), and which ones (all)'
+	@echo '  LOG=file      the file for the kernel'\''s log (build/vm.log)'
 
 ifneq ($(KDIR),)
 all: module
@@ -64,7 +65,7 @@ else
 all: $(VM_MODULE)
 	@echo "Built $(VM_MODULE) for Linux $$(cat $(VM_KERNEL)/release)."
 ifeq ($(KERNEL),)
-	@echo "That is the virtual machine's; the running kernel cannot: scripts/kdir.sh check says why."
+	@echo "That is the virtual machine's kernel, not the running one: scripts/kdir.sh check says why."
 endif
 endif
 
@@ -76,15 +77,15 @@ module modules_install:
 setup:
 	@scripts/kernel.sh make
 
-# kbuild knows what to do anew, so it is always asked.
+# kbuild always runs: it finds out what is out of date.
 $(VM_MODULE): setup
 	@$(KBUILD) MO=$(CURDIR)/$(VM_BUILD) modules
 
-# The modules that mini_pipe is compared with.
+# The modules with which mini_pipe is compared.
 bench-modules: setup
 	@scripts/kernel.sh kbuild M=$(CURDIR)/bench MO=$(CURDIR)/$(VM_BUILD)/bench modules
 
-# What the benchmark needs of this kernel's.
+# What the benchmark needs for one kernel.
 bench-parts: $(VM_MODULE) bench-modules
 
 tests: setup
@@ -121,7 +122,7 @@ mutants: setup tests
 logs: setup
 	@scripts/logs.sh
 
-# make itself fails with 2, whatever the command's status is; scripts/vm.sh passes it on.
+# If the command fails, make exits with 2, and scripts/vm.sh with the command's status.
 vm: $(VM_MODULE)
 	@scripts/vm.sh
 
