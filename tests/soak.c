@@ -353,7 +353,7 @@ static void choose_round(ssize_t capacity)
 	round->faults = one_in(3);
 	round->closes_early = !round->signals && !round->kills && one_in(2);
 	round->side_calls = one_in(3);
-	round->late = NOBODY;
+	round->late = NONE;
 	round->ms = round->closes_early ? 0 : random_size(500);
 	if (one_in(3))
 		round->late = WRITERS;

@@ -20,7 +20,7 @@
  * whole units, so the ring always holds whole words, however long a write is and wherever it is
  * split. A word names its stream and its place. With any number of readers, the audit proves that
  * each word was read once, that each reader got the words of a stream in order, and that no call
- * got a word older than one that a call that had ended before got. The words of an atomic write
+ * got a word older than what a call got that ended before it began. The words of an atomic write
  * are contiguous wherever one call got several of them and its reader was not killed.
  *
  * Bytes are used in calls of any length. A byte encodes its stream and five bits that depend on
@@ -101,7 +101,7 @@ struct round {
 	bool signals, kills, faults;
 	bool side_calls;	/* other processes make other calls on the same open files */
 	bool closes_early;	/* the last writer may close before all bytes are read */
-	enum { NOBODY, READERS, WRITERS } late;
+	enum { NONE, READERS, WRITERS } late;	/* start when the others sleep */
 	int ms;
 };
 
@@ -113,7 +113,7 @@ struct ledger {
 	atomic_bool failed;
 	atomic_long bytes_left;	/* that may still be written in this round */
 	atomic_ulong counts[COUNTS];
-	/* The end of what the calls that have ended read of each stream. */
+	/* How far each stream was read by the calls that have ended. */
 	atomic_ulong read_up_to[MAX_PROCESSES + 1];
 	int process_count;
 	struct process processes[MAX_PROCESSES];
@@ -151,7 +151,7 @@ static inline void count(enum count what, unsigned long n)
 }
 
 /* Reports a failure of the test. Always false. */
-#define fail(format, ...) ({							\
+#define fail(format, ...) ({								\
 	atomic_store(&ledger->failed, true);						\
 	dprintf(STDOUT_FILENO, "# round %d, process %d: " format "\n",			\
 		ledger->round.number, getpid(), ##__VA_ARGS__);				\

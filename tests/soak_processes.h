@@ -166,7 +166,7 @@ static inline bool may_continue(const struct session *session, bool signals, boo
 	switch (errno) {
 	case EINTR:
 		count(EINTRS, 1);
-		/* Exits now and then: a wake-up that it got as well must not be lost with it. */
+		/* Exits now and then: a wake-up that it got with the signal must be handed on. */
 		if (signals && !ledger->stop && one_in(2) && can_replace_process())
 			_exit(KSFT_PASS);
 		if (signals)
@@ -259,9 +259,7 @@ static inline bool read_some(const struct session *session)
 		return may_continue(session, signals_caught != caught, mapped < units, false);
 	if (n == 0) {
 		count(ENDS_OF_FILE, 1);
-		/*
-		 * The test had a write end open until it set ledger->ending, so this is the end.
-		 */
+		/* The test has a write end open until it sets ledger->ending. */
 		if (ending)
 			_exit(KSFT_PASS);
 		if (!round->held_open || ledger->ending)
