@@ -26,8 +26,9 @@
  *   sleeps. So the flags of a file do not change while a call sleeps in it, and a call that is
  *   restarted finds the same file.
  * - A write to a mini_pipe that is made in several parts drops the mutex between them, so a
- *   process that it wakes can run before it goes on. A pipe(2) keeps its mutex. While others
- *   sleep, only a process that they cannot preempt makes such a write.
+ *   process that it wakes can run before the next part and change what that finds. A pipe(2)
+ *   keeps its mutex. While others sleep, only a process that they cannot preempt makes such a
+ *   write.
  * - If several writers sleep, a resize wakes one writer of a pipe(2), even if there is no more
  *   room, and all writers of a mini_pipe. A writer that sleeps again is the last in the queue. So
  *   there is no resize while several writers sleep.

@@ -429,7 +429,7 @@ static inline bool audit(void)
 	}
 	for (int stream = 0; stream <= MAX_PROCESSES && right; stream++)
 		if (got[stream])
-			right = fail("%lu bytes of stream %d, which nobody wrote", got[stream],
+			right = fail("%lu bytes of stream %d that no writer wrote", got[stream],
 				     stream);
 	return right;
 }
