@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* poll and select: what they say, and what wakes who sleeps in them. epoll.c has epoll. */
+/* poll and select: the events they report, and what wakes a poller. epoll.c tests epoll. */
 #include <sys/select.h>
 #include "pipe_fixture.h"
 
@@ -7,9 +7,9 @@
 #define WRITABLE (POLLOUT | POLLWRNORM)
 #define ALL (READABLE | WRITABLE | POLLPRI | POLLRDHUP)
 
-/* What poll says */
+/* The events that poll reports */
 
-TEST_F(pipe, an_empty_pipe_is_not_readable)
+TEST_F(pipe, empty_pipe_is_not_readable)
 {
 	int reader = open_pipe(_metadata, O_RDONLY);
 
@@ -17,7 +17,7 @@ TEST_F(pipe, an_empty_pipe_is_not_readable)
 	EXPECT_EQ(0, poll_now(reader, ALL));
 }
 
-TEST_F(pipe, a_pipe_with_bytes_is_readable)
+TEST_F(pipe, pipe_with_bytes_is_readable)
 {
 	int reader = open_pipe(_metadata, O_RDONLY);
 
@@ -27,12 +27,12 @@ TEST_F(pipe, a_pipe_with_bytes_is_readable)
 	EXPECT_EQ(0, poll_now(reader, ALL));
 }
 
-TEST_F(pipe, a_writer_that_has_not_come_yet_is_no_hangup)
+TEST_F(pipe, no_pollhup_before_first_writer_opens)
 {
 	EXPECT_EQ(0, poll_now(open_pipe(_metadata, O_RDONLY), ALL));
 }
 
-TEST_F(pipe, a_writer_that_has_left_is_a_hangup)
+TEST_F(pipe, last_writer_close_gives_pollhup)
 {
 	int reader = open_pipe(_metadata, O_RDONLY);
 
@@ -41,7 +41,7 @@ TEST_F(pipe, a_writer_that_has_left_is_a_hangup)
 	EXPECT_EQ(POLLHUP, poll_now(reader, 0));
 }
 
-TEST_F(pipe, bytes_left_are_readable_beside_the_hangup)
+TEST_F(pipe, remaining_bytes_give_pollin_with_pollhup)
 {
 	int reader = open_pipe(_metadata, O_RDONLY);
 	int writer = open_pipe(_metadata, O_WRONLY);
@@ -53,7 +53,7 @@ TEST_F(pipe, bytes_left_are_readable_beside_the_hangup)
 	EXPECT_EQ(POLLHUP, poll_now(reader, ALL));
 }
 
-TEST_F(pipe, a_writer_that_returns_ends_the_hangup)
+TEST_F(pipe, reopened_writer_clears_pollhup)
 {
 	int reader = open_pipe(_metadata, O_RDONLY);
 
@@ -62,7 +62,7 @@ TEST_F(pipe, a_writer_that_returns_ends_the_hangup)
 	EXPECT_EQ(0, poll_now(reader, ALL));
 }
 
-TEST_F(pipe, an_empty_pipe_is_writable)
+TEST_F(pipe, empty_pipe_is_writable)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
 
@@ -70,12 +70,12 @@ TEST_F(pipe, an_empty_pipe_is_writable)
 	EXPECT_EQ(WRITABLE, poll_now(writer, ALL));
 }
 
-TEST_F(pipe, a_reader_that_has_not_come_yet_is_no_error)
+TEST_F(pipe, no_pollerr_before_first_reader_opens)
 {
 	EXPECT_EQ(WRITABLE, poll_now(open_pipe(_metadata, O_WRONLY), ALL));
 }
 
-TEST_F(pipe, a_reader_that_has_left_is_an_error)
+TEST_F(pipe, last_reader_close_gives_pollerr)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
 
@@ -84,7 +84,7 @@ TEST_F(pipe, a_reader_that_has_left_is_an_error)
 	EXPECT_EQ(POLLERR, poll_now(writer, 0));
 }
 
-TEST_F(pipe, a_full_and_broken_pipe_is_an_error_and_not_writable)
+TEST_F(pipe, full_broken_pipe_gives_pollerr_without_pollout)
 {
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
 
@@ -93,7 +93,7 @@ TEST_F(pipe, a_full_and_broken_pipe_is_an_error_and_not_writable)
 	EXPECT_EQ(POLLERR, poll_now(writer, ALL));
 }
 
-TEST_F(pipe, a_reader_that_returns_ends_the_error)
+TEST_F(pipe, reopened_reader_clears_pollerr)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
 
@@ -102,7 +102,7 @@ TEST_F(pipe, a_reader_that_returns_ends_the_error)
 	EXPECT_EQ(WRITABLE, poll_now(writer, ALL));
 }
 
-TEST_F(pipe, a_full_pipe_is_not_writable)
+TEST_F(pipe, full_pipe_is_not_writable)
 {
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
 
@@ -110,7 +110,7 @@ TEST_F(pipe, a_full_pipe_is_not_writable)
 	EXPECT_EQ(0, poll_now(writer, ALL));
 }
 
-TEST_F(pipe, the_pipe_is_writable_once_an_atomic_write_fits)
+TEST_F(pipe, pipe_is_writable_once_atomic_write_fits)
 {
 	int reader = open_pipe(_metadata, O_RDONLY);
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
@@ -126,7 +126,7 @@ TEST_F(pipe, the_pipe_is_writable_once_an_atomic_write_fits)
 	EXPECT_EQ(len, write(writer, big_buffer(), len));
 }
 
-TEST_F(pipe, a_file_open_both_ways_can_be_both)
+TEST_F(pipe, read_write_file_can_be_readable_and_writable)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 
@@ -139,9 +139,9 @@ TEST_F(pipe, a_file_open_both_ways_can_be_both)
 	EXPECT_EQ(READABLE, poll_now(fd, ALL));
 }
 
-/* What wakes a sleeping poll */
+/* What wakes a poller */
 
-TEST_F(pipe, a_write_wakes_a_sleeping_poll)
+TEST_F(pipe, write_wakes_poller)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
 	struct child poller = start_watch(_metadata, O_RDONLY, POLLIN);
@@ -150,7 +150,7 @@ TEST_F(pipe, a_write_wakes_a_sleeping_poll)
 	EXPECT_EQ(POLLIN, result_of(_metadata, &poller).ret);
 }
 
-TEST_F(pipe, one_write_wakes_every_sleeping_poll)
+TEST_F(pipe, one_write_wakes_all_pollers)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
 	struct child pollers[3];
@@ -162,7 +162,7 @@ TEST_F(pipe, one_write_wakes_every_sleeping_poll)
 		EXPECT_EQ(POLLIN, result_of(_metadata, &pollers[i]).ret);
 }
 
-TEST_F(pipe, a_writer_that_only_comes_leaves_a_poll_asleep)
+TEST_F(pipe, writer_open_does_not_end_poll)
 {
 	struct child poller = start_watch(_metadata, O_RDONLY, POLLIN);
 
@@ -170,7 +170,7 @@ TEST_F(pipe, a_writer_that_only_comes_leaves_a_poll_asleep)
 	ASSERT_ASLEEP_IN(ppoll, &poller);
 }
 
-TEST_F(pipe, the_last_writer_leaving_wakes_a_sleeping_poll)
+TEST_F(pipe, last_writer_close_wakes_poller)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
 	struct child poller = start_watch(_metadata, O_RDONLY, POLLIN);
@@ -179,7 +179,7 @@ TEST_F(pipe, the_last_writer_leaving_wakes_a_sleeping_poll)
 	EXPECT_EQ(POLLHUP, result_of(_metadata, &poller).ret);
 }
 
-TEST_F(pipe, a_writer_that_comes_and_goes_wakes_a_sleeping_poll)
+TEST_F(pipe, open_and_close_of_writer_wakes_poller)
 {
 	struct child poller = start_watch(_metadata, O_RDONLY, POLLIN);
 
@@ -187,7 +187,7 @@ TEST_F(pipe, a_writer_that_comes_and_goes_wakes_a_sleeping_poll)
 	EXPECT_EQ(POLLHUP, result_of(_metadata, &poller).ret);
 }
 
-TEST_F(pipe, room_wakes_a_sleeping_poll)
+TEST_F(pipe, room_for_atomic_write_wakes_poller)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	ssize_t len = atomic_len(self->capacity);
@@ -203,7 +203,7 @@ TEST_F(pipe, room_wakes_a_sleeping_poll)
 	EXPECT_EQ(POLLOUT, result_of(_metadata, &poller).ret);
 }
 
-TEST_F(pipe, a_reader_that_leaves_does_not_take_along_those_that_poll)
+TEST_F(pipe, poller_is_woken_after_another_reader_closes)
 {
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
 	struct child poller = start_watch(_metadata, O_RDONLY, POLLIN);
@@ -213,7 +213,7 @@ TEST_F(pipe, a_reader_that_leaves_does_not_take_along_those_that_poll)
 	EXPECT_EQ(POLLIN, result_of(_metadata, &poller).ret);
 }
 
-TEST_F(pipe, a_writer_that_leaves_does_not_take_along_those_that_poll)
+TEST_F(pipe, poller_is_woken_after_another_writer_closes)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
@@ -226,7 +226,7 @@ TEST_F(pipe, a_writer_that_leaves_does_not_take_along_those_that_poll)
 	EXPECT_EQ(POLLOUT, result_of(_metadata, &poller).ret);
 }
 
-TEST_F(pipe, the_last_reader_leaving_wakes_a_sleeping_poll)
+TEST_F(pipe, last_reader_close_wakes_poller)
 {
 	int reader = open_pipe(_metadata, O_RDONLY);
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
@@ -238,8 +238,8 @@ TEST_F(pipe, the_last_reader_leaving_wakes_a_sleeping_poll)
 	EXPECT_EQ(POLLERR, result_of(_metadata, &poller).ret);
 }
 
-/* A poll is woken beside the readers, never in place of one. */
-TEST_F(pipe, a_sleeping_poll_does_not_cost_a_reader_its_wake_up)
+/* A write wakes the pollers in addition to a reader, never instead of one. */
+TEST_F(pipe, poller_takes_no_wake_up_from_sleeping_reader)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
 	struct child before = start_watch(_metadata, O_RDONLY, POLLIN);
@@ -254,7 +254,7 @@ TEST_F(pipe, a_sleeping_poll_does_not_cost_a_reader_its_wake_up)
 	EXPECT_EQ(POLLIN, result_of(_metadata, &after).ret);
 }
 
-TEST_F(pipe, a_sleeping_poll_does_not_cost_a_writer_its_wake_up)
+TEST_F(pipe, poller_takes_no_wake_up_from_sleeping_writer)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct child poller, writer;
@@ -283,7 +283,7 @@ static int select_now(int fd, bool to_write)
 	return pselect(fd + 1, to_write ? NULL : &set, to_write ? &set : NULL, NULL, &now, NULL);
 }
 
-TEST_F(pipe, select_finds_bytes_and_the_end_of_file)
+TEST_F(pipe, select_reports_bytes_and_end_of_file)
 {
 	int reader = open_pipe(_metadata, O_RDONLY);
 	int writer = open_pipe(_metadata, O_WRONLY);
@@ -297,7 +297,7 @@ TEST_F(pipe, select_finds_bytes_and_the_end_of_file)
 	EXPECT_EQ(1, select_now(reader, false));
 }
 
-TEST_F(pipe, select_finds_room_and_the_broken_pipe)
+TEST_F(pipe, select_reports_room_and_broken_pipe)
 {
 	int reader = open_pipe(_metadata, O_RDONLY);
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
@@ -309,7 +309,7 @@ TEST_F(pipe, select_finds_room_and_the_broken_pipe)
 	EXPECT_EQ(1, select_now(writer, true));
 }
 
-static void watch_with_select(int report_to, const void *arg __maybe_unused)
+static void select_once(int report_to, const void *arg __maybe_unused)
 {
 	int fd = open(MINI_PIPE, O_RDONLY);
 	fd_set set;
@@ -319,10 +319,10 @@ static void watch_with_select(int report_to, const void *arg __maybe_unused)
 	report(report_to, pselect(fd + 1, &set, NULL, NULL, NULL, NULL));
 }
 
-TEST_F(pipe, a_write_wakes_a_sleeping_select)
+TEST_F(pipe, write_wakes_select)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
-	struct child selector = start_child(_metadata, watch_with_select, NULL);
+	struct child selector = start_child(_metadata, select_once, NULL);
 
 	ASSERT_ASLEEP_IN(pselect6, &selector);
 	ASSERT_EQ(1, write(writer, "x", 1));
