@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The library in preload/, beside the real thing: this program runs under it, so that what libc has
- * makes mini_pipes, while a bare system call still makes a pipe(2). Both must look the same.
+ * The library in preload/ compared with pipe(2). This program runs under the library: pipe() and
+ * pipe2() of libc make private mini_pipes, and the system call pipe2(2) makes a pipe(2). Both must
+ * behave the same.
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -16,7 +17,7 @@
 #include <sys/syscall.h>
 #include "mini_pipe_test.h"
 
-/* A call, and what it left in errno if it failed. */
+/* The result of a call, and errno if it failed. */
 struct outcome {
 	long ret;
 	int err;
@@ -29,14 +30,14 @@ struct outcome {
 	outcome;					\
 })
 
-#define EXPECT_SAME(theirs, ours) do {			\
-	struct outcome _theirs = (theirs), _ours = (ours);	\
-								\
-	EXPECT_EQ(_theirs.ret, _ours.ret);			\
-	EXPECT_EQ(_theirs.err, _ours.err);			\
+#define EXPECT_SAME(expected, actual) do {				\
+	struct outcome _expected = (expected), _actual = (actual);	\
+									\
+	EXPECT_EQ(_expected.ret, _actual.ret);				\
+	EXPECT_EQ(_expected.err, _actual.err);				\
 } while (0)
 
-static int a_file(struct __test_metadata *_metadata)
+static int make_file(struct __test_metadata *_metadata)
 {
 	int fd = memfd_create("file", MFD_CLOEXEC);
 
@@ -44,11 +45,11 @@ static int a_file(struct __test_metadata *_metadata)
 	return fd;
 }
 
-/* Made with the same flags. */
+/* Two pipes, made with the same flags. */
 FIXTURE(pipes)
 {
-	int ours[2];
-	int theirs[2];
+	int mini[2];		/* a mini_pipe, made by the library */
+	int real[2];		/* a pipe(2), made by the system call */
 };
 
 FIXTURE_VARIANT(pipes)
@@ -63,20 +64,20 @@ FIXTURE_VARIANT_ADD(pipes, packets) { .flags = O_DIRECT };
 
 FIXTURE_SETUP(pipes)
 {
-	ASSERT_EQ(0, syscall(SYS_pipe2, self->theirs, variant->flags));
-	ASSERT_EQ(0, variant->flags ? pipe2(self->ours, variant->flags) : pipe(self->ours));
+	ASSERT_EQ(0, syscall(SYS_pipe2, self->real, variant->flags));
+	ASSERT_EQ(0, variant->flags ? pipe2(self->mini, variant->flags) : pipe(self->mini));
 }
 
 FIXTURE_TEARDOWN(pipes)
 {
 }
 
-TEST_F(pipes, ours_is_a_private_mini_pipe)
+TEST_F(pipes, library_makes_private_mini_pipe)
 {
 	char read_end[64], write_end[64];
 
-	name_of(getpid(), self->ours[0], read_end, sizeof(read_end));
-	name_of(getpid(), self->ours[1], write_end, sizeof(write_end));
+	name_of(getpid(), self->mini[0], read_end, sizeof(read_end));
+	name_of(getpid(), self->mini[1], write_end, sizeof(write_end));
 	EXPECT_EQ(0, strncmp(read_end, "mini_pipe:[", 11))
 	{
 		TH_LOG("it is %s", read_end);
@@ -84,37 +85,37 @@ TEST_F(pipes, ours_is_a_private_mini_pipe)
 	EXPECT_STREQ(read_end, write_end);
 }
 
-TEST_F(pipes, it_has_the_lowest_descriptors)
+TEST_F(pipes, gets_lowest_descriptors)
 {
-	close(self->ours[0]);
-	close(self->ours[1]);
-	EXPECT_EQ(self->ours[0], dup(0));
-	EXPECT_EQ(self->ours[1], dup(0));
+	close(self->mini[0]);
+	close(self->mini[1]);
+	EXPECT_EQ(self->mini[0], dup(0));
+	EXPECT_EQ(self->mini[1], dup(0));
 }
 
-TEST_F(pipes, the_flags_are_the_same)
+TEST_F(pipes, has_same_flags)
 {
 	for (int end = 0; end < 2; end++) {
-		EXPECT_EQ(fcntl(self->theirs[end], F_GETFD), fcntl(self->ours[end], F_GETFD));
-		EXPECT_EQ(fcntl(self->theirs[end], F_GETFL), fcntl(self->ours[end], F_GETFL));
+		EXPECT_EQ(fcntl(self->real[end], F_GETFD), fcntl(self->mini[end], F_GETFD));
+		EXPECT_EQ(fcntl(self->real[end], F_GETFL), fcntl(self->mini[end], F_GETFL));
 	}
 }
 
-TEST_F(pipes, the_type_is_the_same)
+TEST_F(pipes, has_same_mode_owner_and_size)
 {
-	struct stat theirs, ours;
+	struct stat real, mini;
 
 	for (int end = 0; end < 2; end++) {
-		ASSERT_EQ(0, fstat(self->theirs[end], &theirs));
-		ASSERT_EQ(0, fstat(self->ours[end], &ours));
-		EXPECT_EQ(theirs.st_mode, ours.st_mode);
-		EXPECT_EQ(theirs.st_uid, ours.st_uid);
-		EXPECT_EQ(theirs.st_nlink, ours.st_nlink);
-		EXPECT_EQ(theirs.st_size, ours.st_size);
+		ASSERT_EQ(0, fstat(self->real[end], &real));
+		ASSERT_EQ(0, fstat(self->mini[end], &mini));
+		EXPECT_EQ(real.st_mode, mini.st_mode);
+		EXPECT_EQ(real.st_uid, mini.st_uid);
+		EXPECT_EQ(real.st_nlink, mini.st_nlink);
+		EXPECT_EQ(real.st_size, mini.st_size);
 	}
 }
 
-TEST_F(pipes, the_sizes_are_the_same)
+TEST_F(pipes, f_setpipe_sz_gives_same_sizes)
 {
 	static const unsigned int sizes[] = {
 		0, 1, 4095, 4096, 4097, 65535, 65536, 65537, 1 << 20, (1 << 20) + 1,
@@ -124,30 +125,30 @@ TEST_F(pipes, the_sizes_are_the_same)
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		int end = i % 2;
 
-		EXPECT_SAME(OUTCOME(syscall(SYS_fcntl, self->theirs[end], F_SETPIPE_SZ, sizes[i])),
-			    OUTCOME(fcntl(self->ours[end], F_SETPIPE_SZ, sizes[i])));
-		EXPECT_EQ(fcntl(self->theirs[!end], F_GETPIPE_SZ),
-			  fcntl(self->ours[!end], F_GETPIPE_SZ));
+		EXPECT_SAME(OUTCOME(syscall(SYS_fcntl, self->real[end], F_SETPIPE_SZ, sizes[i])),
+			    OUTCOME(fcntl(self->mini[end], F_SETPIPE_SZ, sizes[i])));
+		EXPECT_EQ(fcntl(self->real[!end], F_GETPIPE_SZ),
+			  fcntl(self->mini[!end], F_GETPIPE_SZ));
 	}
 }
 
-TEST_F(pipes, what_is_in_the_pipe_must_fit)
+TEST_F(pipes, f_setpipe_sz_fails_if_bytes_do_not_fit)
 {
 	static const char bytes[PIPE_BUF];
 
 	for (int i = 0; i < 2; i++) {
-		ASSERT_EQ(PIPE_BUF, write(self->ours[1], bytes, PIPE_BUF));
-		ASSERT_EQ(PIPE_BUF, write(self->theirs[1], bytes, PIPE_BUF));
+		ASSERT_EQ(PIPE_BUF, write(self->mini[1], bytes, PIPE_BUF));
+		ASSERT_EQ(PIPE_BUF, write(self->real[1], bytes, PIPE_BUF));
 	}
-	EXPECT_SAME(OUTCOME(fcntl64(self->theirs[0], F_SETPIPE_SZ, 1)),
-		    OUTCOME(fcntl64(self->ours[0], F_SETPIPE_SZ, 1)));
-	EXPECT_SAME(OUTCOME(fcntl64(self->theirs[0], F_SETPIPE_SZ, PIPE_BUF + 1)),
-		    OUTCOME(fcntl64(self->ours[0], F_SETPIPE_SZ, PIPE_BUF + 1)));
+	EXPECT_SAME(OUTCOME(fcntl64(self->real[0], F_SETPIPE_SZ, 1)),
+		    OUTCOME(fcntl64(self->mini[0], F_SETPIPE_SZ, 1)));
+	EXPECT_SAME(OUTCOME(fcntl64(self->real[0], F_SETPIPE_SZ, PIPE_BUF + 1)),
+		    OUTCOME(fcntl64(self->mini[0], F_SETPIPE_SZ, PIPE_BUF + 1)));
 }
 
-/* These were not made with the library, or are no pipes at all. */
+/* Calls on files that the library did not make, and calls that fail */
 
-TEST(another_pipe_keeps_its_sizes)
+TEST(pipe_sizes_of_pipe_2_pass_through)
 {
 	int fds[2];
 
@@ -157,9 +158,9 @@ TEST(another_pipe_keeps_its_sizes)
 	EXPECT_EQ(8192, fcntl64(fds[0], F_GETPIPE_SZ));
 }
 
-TEST(a_file_that_is_no_pipe_has_no_size)
+TEST(pipe_sizes_fail_on_other_files)
 {
-	int file = a_file(_metadata);
+	int file = make_file(_metadata);
 	int fds[] = { file, dup(file), -1 };
 
 	close(fds[1]);
@@ -171,19 +172,19 @@ TEST(a_file_that_is_no_pipe_has_no_size)
 	}
 }
 
-TEST(a_number_passes_through)
+TEST(integer_argument_passes_through)
 {
-	int file = a_file(_metadata);
+	int file = make_file(_metadata);
 
 	EXPECT_EQ(100, fcntl(file, F_DUPFD, 100));
 	EXPECT_EQ(101, fcntl64(file, F_DUPFD_CLOEXEC, 100));
 	EXPECT_EQ(FD_CLOEXEC, fcntl(101, F_GETFD));
 }
 
-TEST(a_pointer_passes_through)
+TEST(pointer_argument_passes_through)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_start = 5000000000, .l_len = 7 };
-	int file = a_file(_metadata);
+	int file = make_file(_metadata);
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
@@ -195,14 +196,14 @@ TEST(a_pointer_passes_through)
 	EXPECT_EQ(7, lock.l_len);
 }
 
-TEST(a_bad_flag_is_refused)
+TEST(invalid_flag_gives_same_error)
 {
 	int fds[2];
 
 	EXPECT_SAME(OUTCOME(syscall(SYS_pipe2, fds, O_TRUNC)), OUTCOME(pipe2(fds, O_TRUNC)));
 }
 
-TEST(no_descriptor_is_left)
+TEST(no_free_descriptor_gives_same_error)
 {
 	struct rlimit limit = { 3, 3 };
 	int fds[2];
@@ -221,7 +222,7 @@ static void *pipe_while_cancelled(void *fds)
 	return "still there";
 }
 
-TEST(a_cancelled_thread_still_gets_its_pipe)
+TEST(pipe_is_no_cancellation_point)
 {
 	int fds[3] = { };
 	pthread_t thread;
@@ -233,7 +234,7 @@ TEST(a_cancelled_thread_still_gets_its_pipe)
 	EXPECT_TRUE(fds[2]);
 }
 
-/* Seccomp filters, which do not know what the library calls inside pipe(). */
+/* Seccomp filters that do not allow the system calls that the library makes inside pipe() */
 
 #define EXPECT_NAMED(prefix, fd) do {					\
 	char _name[64];							\
@@ -245,8 +246,9 @@ TEST(a_cancelled_thread_still_gets_its_pipe)
 	}								\
 } while (0)
 
-/* From now on this process gets @action for the system call @number. */
-static void filter(struct __test_metadata *_metadata, unsigned int number, unsigned int action)
+/* From now on, the system call @number has the result @action. */
+static void add_seccomp_filter(struct __test_metadata *_metadata, unsigned int number,
+			       unsigned int action)
 {
 	struct sock_filter instructions[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -260,35 +262,35 @@ static void filter(struct __test_metadata *_metadata, unsigned int number, unsig
 	ASSERT_EQ(0, prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program));
 }
 
-/* A filter that refuses @number with @error. */
-FIXTURE(refused)
+/* A filter that makes the system call @number fail with @error. */
+FIXTURE(seccomp_error)
 {
 };
 
-FIXTURE_VARIANT(refused)
+FIXTURE_VARIANT(seccomp_error)
 {
 	unsigned int number;
 	int error;
 };
 
-FIXTURE_VARIANT_ADD(refused, openat_with_EPERM) { SYS_openat, EPERM };
-FIXTURE_VARIANT_ADD(refused, openat_with_ENOSYS) { SYS_openat, ENOSYS };
-FIXTURE_VARIANT_ADD(refused, ioctl_with_EPERM) { SYS_ioctl, EPERM };
-FIXTURE_VARIANT_ADD(refused, ioctl_with_ENOSYS) { SYS_ioctl, ENOSYS };
-FIXTURE_VARIANT_ADD(refused, dup3_with_EPERM) { SYS_dup3, EPERM };
-FIXTURE_VARIANT_ADD(refused, dup3_with_ENOSYS) { SYS_dup3, ENOSYS };
+FIXTURE_VARIANT_ADD(seccomp_error, openat_eperm) { SYS_openat, EPERM };
+FIXTURE_VARIANT_ADD(seccomp_error, openat_enosys) { SYS_openat, ENOSYS };
+FIXTURE_VARIANT_ADD(seccomp_error, ioctl_eperm) { SYS_ioctl, EPERM };
+FIXTURE_VARIANT_ADD(seccomp_error, ioctl_enosys) { SYS_ioctl, ENOSYS };
+FIXTURE_VARIANT_ADD(seccomp_error, dup3_eperm) { SYS_dup3, EPERM };
+FIXTURE_VARIANT_ADD(seccomp_error, dup3_enosys) { SYS_dup3, ENOSYS };
 
-FIXTURE_SETUP(refused)
+FIXTURE_SETUP(seccomp_error)
 {
 	ASSERT_EQ(0, unsetenv("MINI_PIPE_PRELOAD_STRICT"));
-	filter(_metadata, variant->number, SECCOMP_RET_ERRNO | variant->error);
+	add_seccomp_filter(_metadata, variant->number, SECCOMP_RET_ERRNO | variant->error);
 }
 
-FIXTURE_TEARDOWN(refused)
+FIXTURE_TEARDOWN(seccomp_error)
 {
 }
 
-TEST_F(refused, falls_back_to_pipe2)
+TEST_F(seccomp_error, pipe_falls_back_to_pipe_2)
 {
 	int lowest = dup(0), fds[2];
 
@@ -302,7 +304,7 @@ TEST_F(refused, falls_back_to_pipe2)
 	EXPECT_EQ(8192, fcntl(fds[1], F_SETPIPE_SZ, 8192));
 }
 
-TEST_F(refused, strict_passes_the_error_on)
+TEST_F(seccomp_error, strict_returns_error)
 {
 	int lowest = dup(0), fds[2];
 
@@ -313,49 +315,49 @@ TEST_F(refused, strict_passes_the_error_on)
 	EXPECT_EQ(lowest, dup(0));
 }
 
-/* A filter that kills for @number. */
-FIXTURE(killed)
+/* A filter that kills the process at the system call @number. */
+FIXTURE(seccomp_kill)
 {
 };
 
-FIXTURE_VARIANT(killed)
+FIXTURE_VARIANT(seccomp_kill)
 {
 	unsigned int number;
 };
 
-FIXTURE_VARIANT_ADD(killed, for_openat) { SYS_openat };
-FIXTURE_VARIANT_ADD(killed, for_ioctl) { SYS_ioctl };
-FIXTURE_VARIANT_ADD(killed, for_dup3) { SYS_dup3 };
+FIXTURE_VARIANT_ADD(seccomp_kill, openat) { SYS_openat };
+FIXTURE_VARIANT_ADD(seccomp_kill, ioctl) { SYS_ioctl };
+FIXTURE_VARIANT_ADD(seccomp_kill, dup3) { SYS_dup3 };
 
-FIXTURE_SETUP(killed)
+FIXTURE_SETUP(seccomp_kill)
 {
 }
 
-FIXTURE_TEARDOWN(killed)
+FIXTURE_TEARDOWN(seccomp_kill)
 {
 }
 
-TEST_F_SIGNAL(killed, pipe_dies_of_SIGSYS, SIGSYS)
+TEST_F_SIGNAL(seccomp_kill, sigsys_kills_caller_of_pipe, SIGSYS)
 {
 	int fds[2];
 
-	filter(_metadata, variant->number, SECCOMP_RET_KILL_PROCESS);
+	add_seccomp_filter(_metadata, variant->number, SECCOMP_RET_KILL_PROCESS);
 	pipe(fds);
 }
 
-TEST_F(killed, not_if_the_library_is_off)
+TEST_F(seccomp_kill, pipe_works_if_library_is_off)
 {
 	int fds[2];
 
 	ASSERT_EQ(0, setenv("MINI_PIPE_PRELOAD_OFF", "1", true));
-	filter(_metadata, variant->number, SECCOMP_RET_KILL_PROCESS);
+	add_seccomp_filter(_metadata, variant->number, SECCOMP_RET_KILL_PROCESS);
 	ASSERT_EQ(0, pipe(fds));
 	EXPECT_NAMED("pipe", fds[0]);
 	EXPECT_EQ(65536, fcntl(fds[0], F_GETPIPE_SZ));
 	EXPECT_EQ(8192, fcntl(fds[1], F_SETPIPE_SZ, 8192));
 }
 
-TEST(off_goes_before_strict)
+TEST(off_overrides_strict)
 {
 	int fds[2];
 
