@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Private pipes: a fresh one for each MINI_PIPE_IOC_PAIR, gone with its last descriptor. What they
- * share with a pipe of pipe(2) is asked of both, side by side. limits.c has who may have how many,
- * cgroup.c who pays for them.
+ * Private pipes: each MINI_PIPE_IOC_PAIR makes a new one, which is freed with its last descriptor.
+ * Tests that hold for a pipe(2) as well run on both. limits.c tests the limits per user, cgroup.c
+ * the charges to memory cgroups.
  */
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -11,9 +11,10 @@
 #include "module_fixture.h"
 #include "credentials.h"
 
-#define MOST 1048576
+/* The module's default of max_capacity. */
+#define MAX_CAPACITY 1048576
 
-/* From now on, so many more descriptors can be had; with ALL, as many as may be. */
+/* From now on, the test can open so many more descriptors, or as many as the hard limit allows. */
 #define ALL -1
 
 static void allow_descriptors(struct __test_metadata *_metadata, int more)
@@ -25,24 +26,24 @@ static void allow_descriptors(struct __test_metadata *_metadata, int more)
 	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
 }
 
-/* Side by side */
+/* A private pipe and a pipe(2) */
 
 FIXTURE(ends)
 {
-	int device;		/* neither end of it, and the first one free is above */
-	struct ends ends;	/* which do not block */
+	int device;		/* opened for ioctl alone */
+	struct ends ends;	/* with O_NONBLOCK */
 };
 
 FIXTURE_VARIANT(ends)
 {
 	enum kind kind;
-	const char *name;	/* in /proc/PID/fd, up to its number */
+	const char *name;	/* the link in /proc/PID/fd, up to the inode number */
 };
 
-FIXTURE_VARIANT_ADD(ends, of_a_private_pipe) { .kind = PRIVATE, .name = PRIVATE_PIPE, };
-FIXTURE_VARIANT_ADD(ends, of_a_pipe_2) { .kind = PIPE_2, .name = "pipe:[", };
+FIXTURE_VARIANT_ADD(ends, private_pipe) { .kind = PRIVATE, .name = PRIVATE_PIPE, };
+FIXTURE_VARIANT_ADD(ends, pipe_2) { .kind = PIPE_2, .name = "pipe:[", };
 
-static int make(enum kind kind, int device, struct ends *ends, int flags)
+static int make_ends(enum kind kind, int device, struct ends *ends, int flags)
 {
 	int fds[2] = { -1, -1 };
 	int ret;
@@ -58,7 +59,7 @@ FIXTURE_SETUP(ends)
 {
 	set_the_stage(_metadata);
 	self->device = open_neither(_metadata);
-	ASSERT_EQ(0, make(variant->kind, self->device, &self->ends, O_NONBLOCK));
+	ASSERT_EQ(0, make_ends(variant->kind, self->device, &self->ends, O_NONBLOCK));
 }
 
 FIXTURE_TEARDOWN(ends)
@@ -66,17 +67,17 @@ FIXTURE_TEARDOWN(ends)
 	clear_the_stage(_metadata);
 }
 
-TEST_F(ends, are_the_first_two_descriptors_that_are_free)
+TEST_F(ends, use_lowest_free_descriptors)
 {
 	int next = next_descriptor();
 	struct ends ends;
 
-	ASSERT_EQ(0, make(variant->kind, self->device, &ends, 0));
+	ASSERT_EQ(0, make_ends(variant->kind, self->device, &ends, 0));
 	EXPECT_EQ(next, ends.r);
 	EXPECT_EQ(next + 1, ends.w);
 }
 
-TEST_F(ends, are_one_for_reading_and_one_for_writing)
+TEST_F(ends, one_is_read_only_and_one_is_write_only)
 {
 	char byte;
 
@@ -92,8 +93,8 @@ static const int flag_sets[] = {
 	0, O_CLOEXEC, O_NONBLOCK, O_DIRECT, O_CLOEXEC | O_NONBLOCK | O_DIRECT,
 };
 
-/* O_DIRECT is only for who writes. */
-TEST_F(ends, have_the_flags_that_were_asked_for)
+/* O_DIRECT applies to the writing end only. */
+TEST_F(ends, requested_flags_are_set)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(flag_sets); i++) {
 		int cloexec = flag_sets[i] & O_CLOEXEC ? FD_CLOEXEC : 0;
@@ -101,7 +102,7 @@ TEST_F(ends, have_the_flags_that_were_asked_for)
 		int direct = flag_sets[i] & O_DIRECT;
 		struct ends ends;
 
-		ASSERT_EQ(0, make(variant->kind, self->device, &ends, flag_sets[i]));
+		ASSERT_EQ(0, make_ends(variant->kind, self->device, &ends, flag_sets[i]));
 		EXPECT_EQ(cloexec, fcntl(ends.r, F_GETFD));
 		EXPECT_EQ(cloexec, fcntl(ends.w, F_GETFD));
 		EXPECT_EQ(nonblock, fcntl(ends.r, F_GETFL) & (O_NONBLOCK | O_DIRECT));
@@ -109,7 +110,7 @@ TEST_F(ends, have_the_flags_that_were_asked_for)
 	}
 }
 
-TEST_F(ends, pass_bytes)
+TEST_F(ends, bytes_pass_from_writer_to_reader)
 {
 	put_in(_metadata, self->ends.w, 300);
 	EXPECT_EQ(POLLIN, poll_now(self->ends.r, POLLIN));
@@ -122,11 +123,11 @@ TEST_F(ends, pass_bytes)
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, 65536));
 }
 
-TEST_F(ends, of_two_pipes_do_not_meet)
+TEST_F(ends, two_pipes_are_independent)
 {
 	struct ends other;
 
-	ASSERT_EQ(0, make(variant->kind, self->device, &other, O_NONBLOCK));
+	ASSERT_EQ(0, make_ends(variant->kind, self->device, &other, O_NONBLOCK));
 	put_in(_metadata, self->ends.w, 3);
 	EXPECT_EQ(-1, read(other.r, big_buffer(), 1));
 	EXPECT_EQ(EAGAIN, errno);
@@ -135,7 +136,7 @@ TEST_F(ends, of_two_pipes_do_not_meet)
 	EXPECT_EQ(3, drain_pipe(_metadata, self->ends.r));
 }
 
-TEST_F(ends, know_the_end_of_file)
+TEST_F(ends, end_of_file_follows_last_byte)
 {
 	put_in(_metadata, self->ends.w, 3);
 	close(self->ends.w);
@@ -146,14 +147,14 @@ TEST_F(ends, know_the_end_of_file)
 	EXPECT_EQ(POLLHUP, poll_now(self->ends.r, POLLIN));
 }
 
-TEST_F(ends, know_the_end_of_file_without_a_byte)
+TEST_F(ends, last_writer_close_gives_end_of_file)
 {
 	close(self->ends.w);
 	EXPECT_EQ(0, read(self->ends.r, big_buffer(), 100));
 	EXPECT_EQ(POLLHUP, poll_now(self->ends.r, POLLIN));
 }
 
-TEST_F(ends, know_a_broken_pipe)
+TEST_F(ends, last_reader_close_gives_epipe_and_sigpipe)
 {
 	close(self->ends.r);
 	EXPECT_EQ(POLLOUT | POLLERR, poll_now(self->ends.w, POLLOUT));
@@ -162,7 +163,7 @@ TEST_F(ends, know_a_broken_pipe)
 	EXPECT_EQ(1, sigpipes());
 }
 
-TEST_F(ends, know_a_broken_pipe_that_is_full)
+TEST_F(ends, last_reader_close_gives_epipe_on_full_pipe)
 {
 	fill_pipe(_metadata, self->ends.w);
 	close(self->ends.r);
@@ -171,7 +172,7 @@ TEST_F(ends, know_a_broken_pipe_that_is_full)
 	EXPECT_EQ(EPIPE, errno);
 }
 
-TEST_F(ends, keep_a_reader_waiting_until_the_last_writer_leaves)
+TEST_F(ends, reader_sleeps_until_last_writer_closes)
 {
 	struct child reader = start_reading(_metadata, self->ends.r, 1);
 
@@ -181,7 +182,7 @@ TEST_F(ends, keep_a_reader_waiting_until_the_last_writer_leaves)
 	EXPECT_EQ(0, result_of(_metadata, &reader).ret);
 }
 
-TEST_F(ends, keep_a_writer_waiting_until_the_last_reader_leaves)
+TEST_F(ends, writer_sleeps_until_last_reader_closes)
 {
 	struct child writer;
 	struct result result;
@@ -195,7 +196,7 @@ TEST_F(ends, keep_a_writer_waiting_until_the_last_reader_leaves)
 	EXPECT_EQ(1, result.sigpipes);
 }
 
-TEST_F(ends, stay_while_a_duplicate_is_open)
+TEST_F(ends, dup_keeps_writing_end_open)
 {
 	int duplicate = dup(self->ends.w);
 
@@ -208,25 +209,25 @@ TEST_F(ends, stay_while_a_duplicate_is_open)
 	EXPECT_EQ(0, read(self->ends.r, big_buffer(), 100));
 }
 
-static void just_be_there(int report_to, const void *arg __maybe_unused)
+static void report_and_stay(int report_to, const void *arg __maybe_unused)
 {
 	report(report_to, 0);
 }
 
-TEST_F(ends, stay_while_a_forked_child_lives)
+TEST_F(ends, forked_child_keeps_reading_end_open)
 {
-	struct child heir = start_heir(_metadata, just_be_there, NULL);
+	struct child child = start_heir(_metadata, report_and_stay, NULL);
 
-	ASSERT_EQ(0, result_of(_metadata, &heir).ret);
+	ASSERT_EQ(0, result_of(_metadata, &child).ret);
 	close(self->ends.r);
 	EXPECT_EQ(1, write(self->ends.w, "x", 1));
-	dismiss(_metadata, &heir);
+	dismiss(_metadata, &child);
 	EXPECT_EQ(-1, write(self->ends.w, "x", 1));
 	EXPECT_EQ(EPIPE, errno);
 }
 
-/* A message of one byte and one descriptor, which is sent, or has room. */
-struct parcel {
+/* A message of one byte and one descriptor. */
+struct fd_message {
 	char byte;
 	struct iovec iov;
 	union {
@@ -236,56 +237,56 @@ struct parcel {
 	struct msghdr message;
 };
 
-static struct cmsghdr *wrap(struct parcel *parcel)
+static struct cmsghdr *init_message(struct fd_message *fd_message)
 {
-	parcel->iov = (struct iovec){ &parcel->byte, 1 };
-	parcel->message = (struct msghdr) {
-		.msg_iov = &parcel->iov, .msg_iovlen = 1,
-		.msg_control = &parcel->control, .msg_controllen = sizeof(parcel->control),
+	fd_message->iov = (struct iovec){ &fd_message->byte, 1 };
+	fd_message->message = (struct msghdr) {
+		.msg_iov = &fd_message->iov, .msg_iovlen = 1,
+		.msg_control = &fd_message->control, .msg_controllen = sizeof(fd_message->control),
 	};
-	return CMSG_FIRSTHDR(&parcel->message);
+	return CMSG_FIRSTHDR(&fd_message->message);
 }
 
 static void send_descriptor(struct __test_metadata *_metadata, int socket, int fd)
 {
-	struct parcel parcel = { .byte = 'x' };
-	struct cmsghdr *header = wrap(&parcel);
+	struct fd_message fd_message = { .byte = 'x' };
+	struct cmsghdr *header = init_message(&fd_message);
 
 	header->cmsg_level = SOL_SOCKET;
 	header->cmsg_type = SCM_RIGHTS;
 	header->cmsg_len = CMSG_LEN(sizeof(fd));
 	memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-	ASSERT_EQ(1, sendmsg(socket, &parcel.message, 0));
+	ASSERT_EQ(1, sendmsg(socket, &fd_message.message, 0));
 }
 
 static int receive_descriptor(struct __test_metadata *_metadata, int socket)
 {
-	struct parcel parcel = { .byte = 0 };
+	struct fd_message fd_message = { .byte = 0 };
 	int fd = -1;
 
-	wrap(&parcel);
-	ASSERT_EQ(1, recvmsg(socket, &parcel.message, MSG_DONTWAIT));
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&parcel.message)), sizeof(fd));
+	init_message(&fd_message);
+	ASSERT_EQ(1, recvmsg(socket, &fd_message.message, MSG_DONTWAIT));
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&fd_message.message)), sizeof(fd));
 	return fd;
 }
 
-TEST_F(ends, stay_while_they_are_on_their_way_and_work_where_they_arrive)
+TEST_F(ends, scm_rights_passes_open_end)
 {
-	int sockets[2], arrived;
+	int sockets[2], received;
 
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sockets));
 	send_descriptor(_metadata, sockets[0], self->ends.w);
 	close(self->ends.w);
 	EXPECT_EQ(-1, read(self->ends.r, big_buffer(), 1));
 	EXPECT_EQ(EAGAIN, errno);
-	arrived = receive_descriptor(_metadata, sockets[1]);
-	EXPECT_EQ(1, write(arrived, "x", 1));
-	close(arrived);
+	received = receive_descriptor(_metadata, sockets[1]);
+	EXPECT_EQ(1, write(received, "x", 1));
+	close(received);
 	EXPECT_EQ(1, read(self->ends.r, big_buffer(), 100));
 	EXPECT_EQ(0, read(self->ends.r, big_buffer(), 100));
 }
 
-TEST_F(ends, are_gone_with_a_message_that_nobody_takes)
+TEST_F(ends, discarded_scm_rights_message_closes_end)
 {
 	int sockets[2];
 
@@ -299,7 +300,7 @@ TEST_F(ends, are_gone_with_a_message_that_nobody_takes)
 
 /* Names */
 
-TEST_F(ends, have_one_name_and_no_other_pipe_has_it)
+TEST_F(ends, both_have_one_name_unique_to_their_pipe)
 {
 	size_t len = strlen(variant->name);
 	char r[64], w[64], other[64];
@@ -318,18 +319,18 @@ TEST_F(ends, have_one_name_and_no_other_pipe_has_it)
 	EXPECT_EQ(stat.st_ino, strtoul(r + len, &end, 10));
 	EXPECT_STREQ("]", end);
 	for (int i = 0; i < 50; i++) {
-		ASSERT_EQ(0, make(variant->kind, self->device, &ends, 0));
+		ASSERT_EQ(0, make_ends(variant->kind, self->device, &ends, 0));
 		name_of(getpid(), ends.r, other, sizeof(other));
 		EXPECT_STRNE(r, other);
 	}
 }
 
-TEST_F(ends, are_one_inode_and_no_other_pipe_is_it)
+TEST_F(ends, both_have_one_inode_unique_to_their_pipe)
 {
 	struct stat r, w, other;
 	struct ends ends;
 
-	ASSERT_EQ(0, make(variant->kind, self->device, &ends, 0));
+	ASSERT_EQ(0, make_ends(variant->kind, self->device, &ends, 0));
 	ASSERT_EQ(0, fstat(self->ends.r, &r));
 	ASSERT_EQ(0, fstat(self->ends.w, &w));
 	ASSERT_EQ(0, fstat(ends.r, &other));
@@ -340,9 +341,9 @@ TEST_F(ends, are_one_inode_and_no_other_pipe_is_it)
 	EXPECT_EQ(S_IFIFO | 0600, r.st_mode);
 }
 
-/* Opened once more, by way of /proc/self/fd */
+/* Reopened through /proc/self/fd */
 
-TEST_F(ends, can_be_opened_again_as_either)
+TEST_F(ends, either_can_be_reopened_in_any_mode)
 {
 	int reader = open_again(self->ends.w, O_RDONLY | O_NONBLOCK);
 	int writer = open_again(self->ends.r, O_WRONLY | O_NONBLOCK);
@@ -364,7 +365,7 @@ TEST_F(ends, can_be_opened_again_as_either)
 	EXPECT_EQ(EBADF, errno);
 }
 
-TEST_F(ends, that_were_opened_again_keep_the_pipe_whole)
+TEST_F(ends, reopened_writer_delays_and_clears_end_of_file)
 {
 	int writer = open_again(self->ends.w, O_WRONLY);
 
@@ -373,13 +374,13 @@ TEST_F(ends, that_were_opened_again_keep_the_pipe_whole)
 	EXPECT_EQ(EAGAIN, errno);
 	close(writer);
 	EXPECT_EQ(0, read(self->ends.r, big_buffer(), 1));
-	/* A writer that comes back mends it. */
+	/* A new writer clears the end of file. */
 	writer = open_again(self->ends.r, O_WRONLY);
 	EXPECT_EQ(-1, read(self->ends.r, big_buffer(), 1));
 	EXPECT_EQ(EAGAIN, errno);
 }
 
-TEST_F(ends, that_are_opened_when_the_peer_has_left_find_that_it_has)
+TEST_F(ends, reopened_end_sees_that_peer_is_closed)
 {
 	int writer, reader;
 
@@ -397,7 +398,7 @@ TEST_F(ends, that_are_opened_when_the_peer_has_left_find_that_it_has)
 	EXPECT_EQ(EPIPE, errno);
 }
 
-TEST_F(ends, that_were_opened_again_have_flags_of_their_own)
+TEST_F(ends, reopened_end_has_flags_of_its_own)
 {
 	int reader = open_again(self->ends.r, O_RDONLY);
 
@@ -408,8 +409,8 @@ TEST_F(ends, that_were_opened_again_have_flags_of_their_own)
 	EXPECT_EQ(0, fcntl(self->ends.r, F_GETFL) & O_DIRECT);
 }
 
-/* A path to it is no end of it. */
-TEST_F(ends, are_gone_though_somebody_has_a_path_to_them)
+/* It is no end of the pipe. It can be reopened, and then the pipe is empty. */
+TEST_F(ends, o_path_descriptor_keeps_no_end_open)
 {
 	int path = open_again(self->ends.r, O_PATH);
 	int both;
@@ -428,7 +429,7 @@ TEST_F(ends, are_gone_though_somebody_has_a_path_to_them)
 	EXPECT_EQ(1, read(both, big_buffer(), 100));
 }
 
-static void open_as_a_stranger(int report_to, const void *arg)
+static void reopen_unprivileged(int report_to, const void *arg)
 {
 	const struct ends *ends = arg;
 
@@ -438,28 +439,28 @@ static void open_as_a_stranger(int report_to, const void *arg)
 	report(report_to, open_again(ends->r, O_RDONLY));
 }
 
-TEST_F(ends, of_root_are_not_opened_again_by_a_stranger)
+TEST_F(ends, unprivileged_user_cannot_reopen_pipe_of_root)
 {
 	struct child child;
 
 	if (geteuid())
 		SKIP(return, "needs root");
-	child = start_heir(_metadata, open_as_a_stranger, &self->ends);
+	child = start_heir(_metadata, reopen_unprivileged, &self->ends);
 	for (int i = 0; i < 3; i++)
 		EXPECT_EQ(EACCES, result_of(_metadata, &child).err);
 }
 
-/* When there is no second descriptor, or not even a first */
+/* Without two free descriptors */
 
-TEST_F(ends, are_not_made_by_halves)
+TEST_F(ends, missing_descriptor_gives_emfile_and_makes_no_end)
 {
 	int next = next_descriptor();
 	int files = open_files();
 	struct ends ends;
 
-	for (int left = 0; left < 2; left++) {
-		allow_descriptors(_metadata, left);
-		EXPECT_EQ(-1, make(variant->kind, self->device, &ends, 0));
+	for (int free_fds = 0; free_fds < 2; free_fds++) {
+		allow_descriptors(_metadata, free_fds);
+		EXPECT_EQ(-1, make_ends(variant->kind, self->device, &ends, 0));
 		EXPECT_EQ(EMFILE, errno);
 		EXPECT_EQ(-1, ends.r);
 		EXPECT_EQ(-1, ends.w);
@@ -468,10 +469,10 @@ TEST_F(ends, are_not_made_by_halves)
 		EXPECT_EQ(files, open_files());
 	}
 	allow_descriptors(_metadata, 2);
-	EXPECT_EQ(0, make(variant->kind, self->device, &ends, 0));
+	EXPECT_EQ(0, make_ends(variant->kind, self->device, &ends, 0));
 }
 
-/* Private pipes alone */
+/* MINI_PIPE_IOC_PAIR */
 
 FIXTURE(pair)
 {
@@ -489,7 +490,7 @@ FIXTURE_TEARDOWN(pair)
 	clear_the_stage(_metadata);
 }
 
-TEST_F(pair, is_asked_of_the_device_in_any_access_mode)
+TEST_F(pair, device_makes_pairs_in_any_access_mode)
 {
 	static const int modes[] = { O_RDONLY, O_WRONLY, O_RDWR, O_ACCMODE };
 
@@ -504,7 +505,7 @@ TEST_F(pair, is_asked_of_the_device_in_any_access_mode)
 	}
 }
 
-TEST_F(pair, is_not_asked_of_a_private_pipe)
+TEST_F(pair, private_pipe_gives_enotty)
 {
 	struct ends ends = private_pipe(_metadata, 0, 0);
 	struct ends other;
@@ -515,7 +516,7 @@ TEST_F(pair, is_not_asked_of_a_private_pipe)
 	EXPECT_EQ(ENOTTY, errno);
 }
 
-TEST_F(pair, knows_no_flags_but_three)
+TEST_F(pair, unknown_flag_gives_einval)
 {
 	int next = next_descriptor();
 	struct ends ends;
@@ -534,9 +535,11 @@ TEST_F(pair, knows_no_flags_but_three)
 	EXPECT_EQ(next, next_descriptor());
 }
 
-TEST_F(pair, holds_the_capacity_that_was_asked_for)
+TEST_F(pair, requested_capacity_is_exact)
 {
-	static const unsigned int capacities[] = { 1, 100, 4095, 4096, 4097, 5000, 65537, MOST };
+	static const unsigned int capacities[] = {
+		1, 100, 4095, 4096, 4097, 5000, 65537, MAX_CAPACITY,
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(capacities); i++) {
 		ssize_t capacity = capacities[i];
@@ -548,7 +551,7 @@ TEST_F(pair, holds_the_capacity_that_was_asked_for)
 	}
 }
 
-TEST_F(pair, holds_65536_bytes_when_0_was_asked_for)
+TEST_F(pair, capacity_0_means_65536_bytes)
 {
 	struct ends ends = private_pipe(_metadata, O_NONBLOCK, 0);
 
@@ -556,7 +559,7 @@ TEST_F(pair, holds_65536_bytes_when_0_was_asked_for)
 	EXPECT_EQ(65536, fill_pipe(_metadata, ends.w));
 }
 
-TEST_F(pair, cannot_hold_more_than_a_gibibyte)
+TEST_F(pair, capacity_above_1_gib_gives_einval)
 {
 	int next = next_descriptor();
 	struct ends ends;
@@ -568,8 +571,8 @@ TEST_F(pair, cannot_hold_more_than_a_gibibyte)
 	EXPECT_EQ(next, next_descriptor());
 }
 
-/* The argument can be read, but what was made cannot be told: it is not there. */
-TEST_F(pair, that_cannot_be_told_is_not_made)
+/* The kernel can read the argument, but cannot write the descriptors to it. */
+TEST_F(pair, read_only_argument_gives_efault_and_makes_nothing)
 {
 	struct mini_pipe_pair *pair = (void *)map_pages(_metadata, 1, PROT_READ);
 	int next = next_descriptor();
@@ -581,15 +584,16 @@ TEST_F(pair, that_cannot_be_told_is_not_made)
 	EXPECT_EQ(files, open_files());
 }
 
-TEST_F(pair, whose_argument_ends_in_a_hole_is_not_made)
+TEST_F(pair, partly_unmapped_argument_gives_efault_and_makes_nothing)
 {
 	unsigned char *pages = map_pages(_metadata, 2, PROT_READ | PROT_WRITE);
 	int next = next_descriptor();
 	int files = open_files();
 
 	ASSERT_EQ(0, munmap(pages + page_size(), page_size()));
-	for (size_t good = 0; good < sizeof(struct mini_pipe_pair); good += 4) {
-		EXPECT_EQ(-1, ioctl(self->device, MINI_PIPE_IOC_PAIR, pages + page_size() - good));
+	for (size_t mapped = 0; mapped < sizeof(struct mini_pipe_pair); mapped += 4) {
+		EXPECT_EQ(-1, ioctl(self->device, MINI_PIPE_IOC_PAIR,
+				    pages + page_size() - mapped));
 		EXPECT_EQ(EFAULT, errno);
 	}
 	EXPECT_EQ(next, next_descriptor());
@@ -600,13 +604,13 @@ static struct ends fill_large_pair(struct __test_metadata *_metadata, int device
 {
 	struct ends ends;
 
-	ASSERT_EQ(0, make_pair(device, &ends, O_NONBLOCK, MOST));
-	ASSERT_EQ(MOST, write(ends.w, big_buffer(), MOST));
+	ASSERT_EQ(0, make_pair(device, &ends, O_NONBLOCK, MAX_CAPACITY));
+	ASSERT_EQ(MAX_CAPACITY, write(ends.w, big_buffer(), MAX_CAPACITY));
 	return ends;
 }
 
-/* Several times as much as the machine has, one after the other. */
-TEST_F(pair, gives_its_memory_back_with_its_last_descriptor)
+/* 100 MiB in total, one pipe after the other: a leak would show in the free memory. */
+TEST_F(pair, last_close_frees_memory)
 {
 	ssize_t before = free_memory();
 	int files = open_files();
@@ -621,7 +625,7 @@ TEST_F(pair, gives_its_memory_back_with_its_last_descriptor)
 	EXPECT_GT(MEMORY_SLACK, before - free_memory());
 }
 
-TEST_F(pair, takes_no_memory_when_it_is_not_made)
+TEST_F(pair, failed_call_leaks_no_memory)
 {
 	struct mini_pipe_pair *pair = (void *)map_pages(_metadata, 1, PROT_READ | PROT_WRITE);
 	ssize_t before = free_memory();
@@ -629,42 +633,42 @@ TEST_F(pair, takes_no_memory_when_it_is_not_made)
 
 	allow_descriptors(_metadata, 1);
 	for (int i = 0; i < 50; i++)
-		ASSERT_EQ(-1, make_pair(self->device, &ends, 0, MOST));
-	pair->capacity = MOST;
+		ASSERT_EQ(-1, make_pair(self->device, &ends, 0, MAX_CAPACITY));
+	pair->capacity = MAX_CAPACITY;
 	ASSERT_EQ(0, mprotect(pair, page_size(), PROT_READ));
 	for (int i = 0; i < 50; i++)
 		ASSERT_EQ(-1, ioctl(self->device, MINI_PIPE_IOC_PAIR, pair));
 	EXPECT_GT(MEMORY_SLACK, before - free_memory());
 }
 
-/* A crash, a kill: nobody closes anything. */
-static void fill_a_large_one(int report_to, const void *arg)
+/* The child is killed, so the kernel closes its descriptors. */
+static void make_and_fill_large_pair(int report_to, const void *arg)
 {
 	struct ends ends;
 
-	if (make_pair(*(const int *)arg, &ends, 0, MOST))
+	if (make_pair(*(const int *)arg, &ends, 0, MAX_CAPACITY))
 		_exit(KSFT_FAIL);
-	report(report_to, write(ends.w, big_buffer(), MOST));
+	report(report_to, write(ends.w, big_buffer(), MAX_CAPACITY));
 }
 
-TEST_F(pair, is_gone_with_a_process_that_is_killed)
+TEST_F(pair, killed_process_leaks_no_pipe)
 {
 	ssize_t before = free_memory();
 	int files = open_files();
 
 	for (int i = 0; i < 20; i++) {
-		struct child child = start_heir(_metadata, fill_a_large_one, &self->device);
+		struct child child = start_heir(_metadata, make_and_fill_large_pair, &self->device);
 
-		ASSERT_EQ(MOST, result_of(_metadata, &child).ret);
+		ASSERT_EQ(MAX_CAPACITY, result_of(_metadata, &child).ret);
 		dismiss(_metadata, &child);
 	}
 	EXPECT_EQ(files, open_files());
 	EXPECT_GT(MEMORY_SLACK, before - free_memory());
 }
 
-/* The device beside */
+/* Private pipes and the device */
 
-TEST_F(pair, has_nothing_to_do_with_the_devices_own_pipe)
+TEST_F(pair, private_pipe_and_device_share_no_bytes)
 {
 	int both = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct ends ends = private_pipe(_metadata, O_NONBLOCK, 0);
@@ -678,7 +682,7 @@ TEST_F(pair, has_nothing_to_do_with_the_devices_own_pipe)
 	EXPECT_EQ(3, drain_pipe(_metadata, ends.r));
 }
 
-TEST_F(pair, makes_nobody_a_peer_at_the_device)
+TEST_F(pair, private_pipe_is_no_peer_of_device)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	struct ends ends = private_pipe(_metadata, O_NONBLOCK, 0);
@@ -700,7 +704,7 @@ TEST_F(pair, makes_nobody_a_peer_at_the_device)
 	EXPECT_EQ(0, sigpipes());
 }
 
-/* The module beneath */
+/* Private pipes and the module */
 
 FIXTURE(module)
 {
@@ -722,7 +726,7 @@ static void expect_in_use(struct __test_metadata *_metadata)
 	EXPECT_EQ(EWOULDBLOCK, errno);
 }
 
-TEST_F(module, is_in_use_until_the_last_end_of_a_private_pipe_is_closed)
+TEST_F(module, cannot_unload_until_last_end_of_private_pipe_closes)
 {
 	struct ends ends;
 
@@ -735,7 +739,7 @@ TEST_F(module, is_in_use_until_the_last_end_of_a_private_pipe_is_closed)
 	EXPECT_EQ(0, unload());
 }
 
-TEST_F(module, is_in_use_while_a_private_pipe_is_open_once_more)
+TEST_F(module, cannot_unload_while_reopened_end_is_open)
 {
 	struct ends ends;
 	int again;
@@ -752,7 +756,7 @@ TEST_F(module, is_in_use_while_a_private_pipe_is_open_once_more)
 	EXPECT_EQ(0, unload());
 }
 
-TEST_F(module, is_in_use_while_there_is_a_path_to_a_private_pipe)
+TEST_F(module, cannot_unload_while_o_path_descriptor_is_open)
 {
 	struct ends ends;
 	int path;
@@ -767,7 +771,7 @@ TEST_F(module, is_in_use_while_there_is_a_path_to_a_private_pipe)
 	EXPECT_EQ(0, unload());
 }
 
-TEST_F(module, is_not_in_use_by_private_pipes_that_were_not_made)
+TEST_F(module, failed_pair_ioctls_do_not_prevent_unload)
 {
 	struct ends ends;
 	int device;
@@ -783,7 +787,7 @@ TEST_F(module, is_not_in_use_by_private_pipes_that_were_not_made)
 	EXPECT_EQ(0, unload());
 }
 
-TEST_F(module, that_is_loaded_again_makes_new_private_pipes)
+TEST_F(module, reloaded_module_makes_private_pipes)
 {
 	for (int i = 0; i < 5; i++) {
 		struct ends ends;
@@ -798,8 +802,7 @@ TEST_F(module, that_is_loaded_again_makes_new_private_pipes)
 	}
 }
 
-/* The parameters are the device's. */
-TEST_F(module, with_parameters_for_its_device_makes_private_pipes_as_ever)
+TEST_F(module, parameters_of_device_do_not_apply_to_private_pipes)
 {
 	struct ends ends;
 
