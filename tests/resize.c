@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Resizing moves bytes to other pages: all of them stay, in order, wherever in the ring they are,
- * also while a reader or a writer is stuck in a copy, and while pages are on their way through a
- * pipe(2). Nobody waits long for it. capacity.c has what a resize returns, limits.c who may.
+ * A resize moves the bytes to other pages. No byte is lost or reordered: wherever the bytes are in
+ * the ring, while a reader or a writer is stuck in a copy, and while spliced pages are in a
+ * pipe(2). Reads and writes do not wait long for a resize. capacity.c tests what a resize returns,
+ * limits.c who may resize.
  */
 #include <pthread.h>
 #include <time.h>
@@ -12,10 +13,10 @@
 
 #define PAGE ((size_t)PIPE_BUF)
 
-/* Of each: the start, the second byte, the middle, the last byte of a page. */
-static const size_t places[] = { 0, 1, 2000, PAGE - 1 };
+/* Offsets in a page: the first byte, the second, one in the middle, the last. */
+static const size_t offsets[] = { 0, 1, 2000, PAGE - 1 };
 
-/* Fills the pipe, and takes all out again. */
+/* Fills the pipe, then reads and checks all bytes. */
 static void expect_all_in_order(struct __test_metadata *_metadata, struct stream *stream)
 {
 	size_t capacity = capacity_of(stream->ends.r);
@@ -27,10 +28,10 @@ static void expect_all_in_order(struct __test_metadata *_metadata, struct stream
 	ASSERT_EQ(0, bytes_in(stream->ends.r));
 }
 
-/* Nobody else at work: every alignment */
+/* No other calls in progress: all positions and sizes */
 
 struct span {
-	size_t place;		/* where in the ring the bytes begin */
+	size_t position;	/* in the ring, of the first byte */
 	size_t len;
 };
 
@@ -38,27 +39,28 @@ static void resize_with(struct __test_metadata *_metadata, struct stream *stream
 			const struct span *span, size_t from, size_t to)
 {
 	ASSERT_EQ((int)from, set_capacity(stream->ends.w, from));
-	advance(_metadata, stream, from, span->place);
+	advance(_metadata, stream, from, span->position);
 	put(_metadata, stream, span->len - 1);
 	ASSERT_EQ((int)to, set_capacity(stream->ends.w, to))
 	{
-		TH_LOG("%zu to %zu, %zu bytes from %zu on", from, to, span->len, span->place);
+		TH_LOG("%zu to %zu, %zu bytes at %zu", from, to, span->len, span->position);
 	}
 	ASSERT_EQ((int)from, set_capacity(stream->ends.w, from));
 	expect_all_in_order(_metadata, stream);
 }
 
-/* Into more pages, fewer and as many, and back, from everywhere in the ring. */
-TEST_F(pipe, a_ring_that_wraps_anywhere_survives_growing_and_shrinking)
+/* To more pages, to fewer and to as many, and back, from positions all over the ring. */
+TEST_F(pipe, bytes_stay_in_order_wherever_ring_wraps)
 {
 	static const size_t to[] = { 2 * PAGE + 1, 3 * PAGE + 5, 4 * PAGE, 4 * PAGE + 1, 9 * PAGE };
 	struct stream stream = { .ends = self->ends };
 	const size_t from = 4 * PAGE;
 
-	for (size_t place = 0; place < from; place += 509) {
+	for (size_t position = 0; position < from; position += 509) {
 		for (size_t i = 0; i < ARRAY_SIZE(to); i++) {
 			size_t fits = smaller(from, to[i]);
-			struct span all = { place, fits }, some = { place, fits / 2 + place % 7 };
+			struct span all = { position, fits };
+			struct span some = { position, fits / 2 + position % 7 };
 
 			resize_with(_metadata, &stream, &all, from, to[i]);
 			resize_with(_metadata, &stream, &some, from, to[i]);
@@ -66,7 +68,7 @@ TEST_F(pipe, a_ring_that_wraps_anywhere_survives_growing_and_shrinking)
 	}
 }
 
-TEST_F(pipe, a_ring_that_wraps_at_a_page_border_survives_growing_and_shrinking)
+TEST_F(pipe, bytes_stay_in_order_if_ring_wraps_near_page_boundary)
 {
 	static const size_t to[] = {
 		2 * PAGE, 2 * PAGE + 1, 3 * PAGE - 1, 8 * PAGE - 1, 16 * PAGE,
@@ -74,148 +76,148 @@ TEST_F(pipe, a_ring_that_wraps_at_a_page_border_survives_growing_and_shrinking)
 	struct stream stream = { .ends = self->ends };
 	const size_t from = 3 * PAGE;
 
-	for (size_t i = 0; i < 4 * ARRAY_SIZE(places) * ARRAY_SIZE(to); i++) {
-		size_t place = i % 4 * PAGE + places[i / 4 % ARRAY_SIZE(places)];
-		size_t size = to[i / 4 / ARRAY_SIZE(places)];
+	for (size_t i = 0; i < 4 * ARRAY_SIZE(offsets) * ARRAY_SIZE(to); i++) {
+		size_t position = i % 4 * PAGE + offsets[i / 4 % ARRAY_SIZE(offsets)];
+		size_t size = to[i / 4 / ARRAY_SIZE(offsets)];
 
 		for (size_t less = 0; less < 3; less++) {
-			struct span span = { place, 2 * PAGE - less };
+			struct span span = { position, 2 * PAGE - less };
 
 			resize_with(_metadata, &stream, &span, from, size);
 		}
 	}
 }
 
-TEST_F(pipe, a_pipe_that_is_resized_to_the_size_it_has_stays_as_it_is)
+TEST_F(pipe, resize_to_same_capacity_changes_nothing)
 {
 	struct stream stream = { .ends = self->ends };
 
-	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-		struct span span = { places[i], 3 * PAGE };
+	for (size_t i = 0; i < ARRAY_SIZE(offsets); i++) {
+		struct span span = { offsets[i], 3 * PAGE };
 
 		resize_with(_metadata, &stream, &span, 4 * PAGE, 4 * PAGE);
 		resize_with(_metadata, &stream, &span, 12000 + PAGE, 12000 + PAGE);
 	}
 }
 
-/* Beside copies that are stuck */
+/* Resizes while copies are stuck in page faults */
 
-FIXTURE(stuck)
+FIXTURE(stuck_copies)
 {
 	int device;
 	int device_capacity;
 };
 
-/* In the order of the ring: bytes for the reader, bytes that wait, bytes from the writer, room. */
-struct scene {
+/* In the order of the ring: bytes of the reader, other bytes, bytes of the writer, free room. */
+struct layout {
 	size_t capacity;
-	size_t held;		/* by the pipe, those for the reader among them */
-	size_t reading;		/* on their way to a stuck reader */
-	size_t writing;		/* on their way from a stuck writer */
-	size_t sizes[5];	/* one after the other */
+	size_t held;		/* bytes in the pipe, including those of the reader */
+	size_t reading;		/* reserved by the stuck reader */
+	size_t writing;		/* reserved by the stuck writer */
+	size_t sizes[5];	/* the capacities to resize to, one after the other; 0 ends */
 };
 
-FIXTURE_VARIANT(stuck)
+FIXTURE_VARIANT(stuck_copies)
 {
-	struct scene scene;
+	struct layout layout;
 };
 
-FIXTURE_VARIANT_ADD(stuck, reader)
+FIXTURE_VARIANT_ADD(stuck_copies, reader)
 {
-	.scene = {
+	.layout = {
 		.capacity = 4 * PAGE, .held = 3 * PAGE + 100, .reading = 2 * PAGE + 50,
 		.sizes = { 8 * PAGE, 3 * PAGE + 100, 16 * PAGE, 5 * PAGE },
 	},
 };
 
-FIXTURE_VARIANT_ADD(stuck, reader_of_all_that_a_full_pipe_holds)
+FIXTURE_VARIANT_ADD(stuck_copies, reader_of_full_pipe)
 {
-	.scene = {
+	.layout = {
 		.capacity = 4 * PAGE, .held = 4 * PAGE, .reading = 4 * PAGE,
 		.sizes = { 4 * PAGE + 1, 4 * PAGE, 9 * PAGE, 4 * PAGE },
 	},
 };
 
-FIXTURE_VARIANT_ADD(stuck, writer_of_a_little)
+FIXTURE_VARIANT_ADD(stuck_copies, writer_of_4000_bytes)
 {
-	.scene = {
+	.layout = {
 		.capacity = PAGE, .held = 10, .writing = 4000,
 		.sizes = { 2 * PAGE, 4010, 256 * PAGE, PAGE },
 	},
 };
 
-/* From within a page, its bytes end in that same page. */
-FIXTURE_VARIANT_ADD(stuck, writer_of_nearly_the_whole_ring)
+/* At any offset but 0, its bytes begin and end in the same page. */
+FIXTURE_VARIANT_ADD(stuck_copies, writer_that_fills_pipe)
 {
-	.scene = {
+	.layout = {
 		.capacity = 4 * PAGE, .held = 1, .writing = 4 * PAGE - 1,
 		.sizes = { 4 * PAGE + 1, 9 * PAGE, 4 * PAGE, 16 * PAGE },
 	},
 };
 
-FIXTURE_VARIANT_ADD(stuck, writer_of_nearly_a_single_page)
+FIXTURE_VARIANT_ADD(stuck_copies, writer_in_ring_of_one_page)
 {
-	.scene = {
+	.layout = {
 		.capacity = PAGE, .held = 1, .writing = PAGE - 1,
 		.sizes = { 3 * PAGE, PAGE, 2 * PAGE, PAGE },
 	},
 };
 
-FIXTURE_VARIANT_ADD(stuck, reader_and_writer)
+FIXTURE_VARIANT_ADD(stuck_copies, reader_and_writer)
 {
-	.scene = {
+	.layout = {
 		.capacity = 4 * PAGE, .held = 2 * PAGE + 10, .reading = PAGE + 100,
 		.writing = 2 * PAGE - 10, .sizes = { 6 * PAGE, 4 * PAGE, 64 * PAGE, 4 * PAGE },
 	},
 };
 
-FIXTURE_VARIANT_ADD(stuck, reader_and_writer_with_nothing_between)
+FIXTURE_VARIANT_ADD(stuck_copies, reader_and_writer_of_adjacent_bytes)
 {
-	.scene = {
+	.layout = {
 		.capacity = 3 * PAGE, .held = PAGE + 1, .reading = PAGE + 1,
 		.writing = 2 * PAGE - 1,
 		.sizes = { 3 * PAGE + 1, 3 * PAGE, 7 * PAGE, 3 * PAGE + 1 },
 	},
 };
 
-FIXTURE_VARIANT_ADD(stuck, reader_and_writer_in_no_whole_pages)
+FIXTURE_VARIANT_ADD(stuck_copies, reader_and_writer_in_partial_pages)
 {
-	.scene = {
+	.layout = {
 		.capacity = 9000, .held = 1500, .reading = 1499, .writing = 7000,
 		.sizes = { 9001, 8500, 12345, 8501 },
 	},
 };
 
-FIXTURE_VARIANT_ADD(stuck, reader_and_writer_in_a_large_pipe)
+FIXTURE_VARIANT_ADD(stuck_copies, reader_and_writer_in_large_pipe)
 {
-	.scene = {
+	.layout = {
 		.capacity = 64 * PAGE, .held = 20 * PAGE + 1, .reading = 10 * PAGE,
 		.writing = 12 * PAGE + 7,
 		.sizes = { 256 * PAGE, 32 * PAGE + 8, 100 * PAGE, 33 * PAGE },
 	},
 };
 
-FIXTURE_SETUP(stuck)
+FIXTURE_SETUP(stuck_copies)
 {
 	self->device_capacity = set_the_stage(_metadata);
 	self->device = open_neither(_metadata);
 }
 
-FIXTURE_TEARDOWN(stuck)
+FIXTURE_TEARDOWN(stuck_copies)
 {
 	restore_the_stage(_metadata, self->device, self->device_capacity);
 }
 
-/* How it ends for those that are stuck. */
+/* How the stuck copies end. */
 struct ending {
 	bool writer_first;
 	bool reader_killed;
 	bool writer_killed;
-	bool partly;		/* they copy a page between two resizes */
+	bool partial;		/* they copy their first page between two resizes */
 };
 
-/* Lets the copy go on as far as its second page. */
-static void copy_a_page(struct __test_metadata *_metadata, struct stuck *stuck)
+/* Lets the copy continue up to its second page. */
+static void copy_first_page(struct __test_metadata *_metadata, struct stuck *stuck)
 {
 	if (stuck->len <= (ssize_t)PAGE)
 		return;
@@ -223,22 +225,22 @@ static void copy_a_page(struct __test_metadata *_metadata, struct stuck *stuck)
 	expect_fault(_metadata, stuck);
 }
 
-static void release_all(struct __test_metadata *_metadata, struct stuck *stuck, bool partly)
+static void resolve_all(struct __test_metadata *_metadata, struct stuck *stuck, bool partial)
 {
 	size_t pages = faulting_len(stuck) / PAGE;
 
-	for (size_t i = partly && pages > 1; i < pages; i++)
+	for (size_t i = partial && pages > 1; i < pages; i++)
 		release_page(_metadata, stuck, i);
 }
 
-/* Who is killed may have copied as much as it was let. */
-static size_t copied_at_most(const struct stuck *stuck, bool partly)
+/* The most that a killed copy may have committed. */
+static size_t copied_at_most(const struct stuck *stuck, bool partial)
 {
-	return partly && stuck->len > (ssize_t)PAGE ? PAGE : 0;
+	return partial && stuck->len > (ssize_t)PAGE ? PAGE : 0;
 }
 
-static void end_stuck(struct __test_metadata *_metadata, struct stuck *stuck,
-		      const struct ending *ending, struct stream *stream)
+static void finish_copy(struct __test_metadata *_metadata, struct stuck *stuck,
+			const struct ending *ending, struct stream *stream)
 {
 	bool reads = stuck->end == O_RDONLY;
 	int before = bytes_in(stream->ends.r);
@@ -249,9 +251,9 @@ static void end_stuck(struct __test_metadata *_metadata, struct stuck *stuck,
 		copied = bytes_in(stream->ends.r) - before;
 		if (reads)
 			copied = stuck->len - copied;
-		ASSERT_GE(copied_at_most(stuck, ending->partly), copied);
+		ASSERT_GE(copied_at_most(stuck, ending->partial), copied);
 	} else {
-		release_all(_metadata, stuck, ending->partly);
+		resolve_all(_metadata, stuck, ending->partial);
 		ASSERT_EQ(stuck->len, result_of(_metadata, &stuck->child).ret);
 		if (reads)
 			ASSERT_TRUE(result_of(_metadata, &stuck->child).ret);
@@ -265,184 +267,185 @@ static void end_stuck(struct __test_metadata *_metadata, struct stuck *stuck,
 	munmap(stuck->buf, faulting_len(stuck));
 }
 
-/* Returns false, having skipped, if this machine cannot. */
-static bool resize_beside(struct __test_metadata *_metadata, const struct scene *scene,
-			  const struct ends *ends, size_t place, const struct ending *ending)
+/* Returns false if the test was skipped because the machine lacks userfaultfd. */
+static bool resize_during_copies(struct __test_metadata *_metadata, const struct layout *layout,
+				 const struct ends *ends, size_t position,
+				 const struct ending *ending)
 {
-	size_t least = scene->held + scene->writing;
+	size_t min_capacity = layout->held + layout->writing;
 	struct stuck reader = { .len = 0 }, writer = { .len = 0 };
 	struct stream stream = { .ends = *ends };
 
-	ASSERT_EQ((int)scene->capacity, set_capacity(ends->w, scene->capacity));
-	advance(_metadata, &stream, scene->capacity, place);
-	put(_metadata, &stream, scene->held - 1);
-	if (scene->reading && !start_stuck_with(_metadata, &reader, ends->r, O_RDONLY, stream.out,
-						scene->reading))
+	ASSERT_EQ((int)layout->capacity, set_capacity(ends->w, layout->capacity));
+	advance(_metadata, &stream, layout->capacity, position);
+	put(_metadata, &stream, layout->held - 1);
+	if (layout->reading && !start_stuck_with(_metadata, &reader, ends->r, O_RDONLY, stream.out,
+						 layout->reading))
 		return false;
-	if (scene->writing && !start_stuck_with(_metadata, &writer, ends->w, O_WRONLY, stream.in,
-						scene->writing))
+	if (layout->writing && !start_stuck_with(_metadata, &writer, ends->w, O_WRONLY, stream.in,
+						 layout->writing))
 		return false;
 
-	for (int i = 0; scene->sizes[i]; i++) {
-		ASSERT_EQ(-1, set_capacity(ends->r, least - 1));
+	for (int i = 0; layout->sizes[i]; i++) {
+		ASSERT_EQ(-1, set_capacity(ends->r, min_capacity - 1));
 		ASSERT_EQ(EBUSY, errno);
-		ASSERT_EQ((int)scene->sizes[i], set_capacity(ends->r, scene->sizes[i]))
+		ASSERT_EQ((int)layout->sizes[i], set_capacity(ends->r, layout->sizes[i]))
 		{
-			TH_LOG("to %zu, from %zu on", scene->sizes[i], place);
+			TH_LOG("to %zu, at %zu", layout->sizes[i], position);
 		}
-		ASSERT_EQ((int)(scene->held - scene->reading), bytes_in(ends->r));
-		if (ending->partly && i == 1) {
-			copy_a_page(_metadata, &reader);
-			copy_a_page(_metadata, &writer);
+		ASSERT_EQ((int)(layout->held - layout->reading), bytes_in(ends->r));
+		if (ending->partial && i == 1) {
+			copy_first_page(_metadata, &reader);
+			copy_first_page(_metadata, &writer);
 		}
 	}
-	if (!scene->reading)
-		get(_metadata, &stream, scene->held / 2);
-	if (!scene->writing && scene->sizes[3] > least)
-		put(_metadata, &stream, scene->sizes[3] - least);
+	if (!layout->reading)
+		get(_metadata, &stream, layout->held / 2);
+	if (!layout->writing && layout->sizes[3] > min_capacity)
+		put(_metadata, &stream, layout->sizes[3] - min_capacity);
 
 	for (int i = 0; i < 2; i++) {
 		struct stuck *stuck = ending->writer_first == !i ? &writer : &reader;
 
 		if (stuck->len)
-			end_stuck(_metadata, stuck, ending, &stream);
+			finish_copy(_metadata, stuck, ending, &stream);
 	}
 	expect_all_in_order(_metadata, &stream);
 	return true;
 }
 
-static void resize_beside_everywhere(struct __test_metadata *_metadata,
-				     const struct scene *scene, struct ending ending)
+static void resize_at_each_position(struct __test_metadata *_metadata,
+				    const struct layout *layout, struct ending ending)
 {
 	struct ends ends;
 
-	for (size_t i = 0; i < 2 * ARRAY_SIZE(places); i++) {
-		ending.partly = i % 2;
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(offsets); i++) {
+		ending.partial = i % 2;
 		make_pipe(_metadata, PRIVATE, O_NONBLOCK, &ends.r, &ends.w);
-		if (!resize_beside(_metadata, scene, &ends, places[i / 2], &ending))
+		if (!resize_during_copies(_metadata, layout, &ends, offsets[i / 2], &ending))
 			return;
 		close(ends.r);
 		close(ends.w);
 	}
 	make_pipe(_metadata, DEVICE, O_NONBLOCK, &ends.r, &ends.w);
-	resize_beside(_metadata, scene, &ends, 2000, &ending);
+	resize_during_copies(_metadata, layout, &ends, 2000, &ending);
 	close(ends.r);
 	close(ends.w);
 }
 
-TEST_F(stuck, copies_end_well_after_resizes)
+TEST_F(stuck_copies, copies_complete_after_resizes)
 {
-	resize_beside_everywhere(_metadata, &variant->scene, (struct ending){});
+	resize_at_each_position(_metadata, &variant->layout, (struct ending){});
 }
 
-TEST_F(stuck, copies_end_well_after_resizes_the_writers_first)
+TEST_F(stuck_copies, copies_complete_after_resizes_writer_first)
 {
-	resize_beside_everywhere(_metadata, &variant->scene, (struct ending){
+	resize_at_each_position(_metadata, &variant->layout, (struct ending){
 		.writer_first = true,
 	});
 }
 
-TEST_F(stuck, copies_that_are_killed_after_resizes_lose_and_double_nothing)
+TEST_F(stuck_copies, killed_copies_lose_and_duplicate_no_bytes_after_resizes)
 {
-	resize_beside_everywhere(_metadata, &variant->scene, (struct ending){
+	resize_at_each_position(_metadata, &variant->layout, (struct ending){
 		.reader_killed = true, .writer_killed = true,
 	});
 }
 
-TEST_F(stuck, writers_end_well_after_resizes_when_the_reader_is_killed)
+TEST_F(stuck_copies, writer_completes_after_resizes_if_reader_is_killed)
 {
-	resize_beside_everywhere(_metadata, &variant->scene, (struct ending){
+	resize_at_each_position(_metadata, &variant->layout, (struct ending){
 		.reader_killed = true,
 	});
 }
 
-TEST_F(stuck, readers_end_well_after_resizes_when_the_writer_is_killed)
+TEST_F(stuck_copies, reader_completes_after_resizes_if_writer_is_killed)
 {
-	resize_beside_everywhere(_metadata, &variant->scene, (struct ending){
+	resize_at_each_position(_metadata, &variant->layout, (struct ending){
 		.writer_first = true, .writer_killed = true,
 	});
 }
 
-/* Pages that are on their way through a pipe(2) */
+/* Spliced pages in a pipe(2) */
 
-static void splice_pages(struct __test_metadata *_metadata, struct stream *stream, int way,
+static void splice_pages(struct __test_metadata *_metadata, struct stream *stream, int pipe_2,
 			 size_t len)
 {
-	ASSERT_EQ((ssize_t)len, splice(stream->ends.r, NULL, way, NULL, len, SPLICE_F_NONBLOCK));
+	ASSERT_EQ((ssize_t)len, splice(stream->ends.r, NULL, pipe_2, NULL, len, SPLICE_F_NONBLOCK));
 	stream->out += len;
 }
 
-static void expect_spliced(struct __test_metadata *_metadata, int way, size_t from, size_t len)
+static void expect_spliced(struct __test_metadata *_metadata, int pipe_2, size_t from, size_t len)
 {
-	ASSERT_EQ((ssize_t)len, read(way, big_buffer(), len));
+	ASSERT_EQ((ssize_t)len, read(pipe_2, big_buffer(), len));
 	ASSERT_EQ(0, memcmp(big_buffer(), pattern(from), len));
 }
 
-/* After each resize the whole ring is written, and the pages in the pipe(2) must not be of it. */
-TEST_F(pipe, pages_that_were_spliced_out_do_not_change_when_the_ring_is_resized)
+/* After each resize the whole ring is written. The pages in the pipe(2) must not be part of it. */
+TEST_F(pipe, resize_does_not_change_spliced_pages)
 {
 	static const size_t sizes[] = { 16 * PAGE, 5 * PAGE, 64 * PAGE, 8 * PAGE };
 	const size_t len = 3 * PAGE + 700;
 	struct stream stream = { .ends = self->ends };
-	int way[2];
+	int pipe_2[2];
 
-	ASSERT_EQ(0, pipe2(way, O_NONBLOCK));
-	for (size_t i = 0; i < ARRAY_SIZE(places) * ARRAY_SIZE(sizes); i++) {
+	ASSERT_EQ(0, pipe2(pipe_2, O_NONBLOCK));
+	for (size_t i = 0; i < ARRAY_SIZE(offsets) * ARRAY_SIZE(sizes); i++) {
 		size_t from;
 
 		ASSERT_EQ((int)(8 * PAGE), set_capacity(self->ends.w, 8 * PAGE));
-		advance(_metadata, &stream, 8 * PAGE, places[i / ARRAY_SIZE(sizes)]);
+		advance(_metadata, &stream, 8 * PAGE, offsets[i / ARRAY_SIZE(sizes)]);
 		put(_metadata, &stream, 5 * PAGE - 1);
 		from = stream.out;
-		splice_pages(_metadata, &stream, way[1], len);
+		splice_pages(_metadata, &stream, pipe_2[1], len);
 		ASSERT_EQ((int)sizes[i % ARRAY_SIZE(sizes)],
 			  set_capacity(self->ends.w, sizes[i % ARRAY_SIZE(sizes)]));
 		expect_all_in_order(_metadata, &stream);
 		expect_all_in_order(_metadata, &stream);
-		expect_spliced(_metadata, way[0], from, len);
+		expect_spliced(_metadata, pipe_2[0], from, len);
 	}
 }
 
-TEST_F(pipe, pages_that_were_spliced_out_beside_a_stuck_writer_do_not_change)
+TEST_F(pipe, resize_during_stuck_write_does_not_change_spliced_pages)
 {
 	const size_t len = 2 * PAGE + 700;
-	int way[2];
+	int pipe_2[2];
 
-	ASSERT_EQ(0, pipe2(way, O_NONBLOCK));
-	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+	ASSERT_EQ(0, pipe2(pipe_2, O_NONBLOCK));
+	for (size_t i = 0; i < ARRAY_SIZE(offsets); i++) {
 		struct stream stream = { .ends = self->ends };
 		struct ending ending = {};
 		struct stuck writer;
 		size_t from;
 
 		ASSERT_EQ((int)(8 * PAGE), set_capacity(self->ends.w, 8 * PAGE));
-		advance(_metadata, &stream, 8 * PAGE, places[i]);
+		advance(_metadata, &stream, 8 * PAGE, offsets[i]);
 		put(_metadata, &stream, 4 * PAGE - 1);
 		from = stream.out;
 		if (!start_stuck_with(_metadata, &writer, self->ends.w, O_WRONLY, stream.in,
 				      4 * PAGE))
 			return;
-		splice_pages(_metadata, &stream, way[1], len);
+		splice_pages(_metadata, &stream, pipe_2[1], len);
 		ASSERT_EQ((int)(32 * PAGE), set_capacity(self->ends.w, 32 * PAGE));
-		splice_pages(_metadata, &stream, way[1], PAGE);
+		splice_pages(_metadata, &stream, pipe_2[1], PAGE);
 		ASSERT_EQ((int)(8 * PAGE), set_capacity(self->ends.w, 8 * PAGE));
-		end_stuck(_metadata, &writer, &ending, &stream);
+		finish_copy(_metadata, &writer, &ending, &stream);
 		expect_all_in_order(_metadata, &stream);
 		expect_all_in_order(_metadata, &stream);
-		expect_spliced(_metadata, way[0], from, len + PAGE);
+		expect_spliced(_metadata, pipe_2[0], from, len + PAGE);
 	}
 }
 
-/* While others read and write */
+/* Resizes while other processes read and write */
 
 #define TRAFFIC ((size_t)32 << 20)
 
-struct work {
+struct traffic_job {
 	struct ends ends;
 	atomic_int *resized;	/* shared */
 };
 
-static int sit_down(int report_to, const struct ends *ends, int end)
+static int open_end(int report_to, const struct ends *ends, int end)
 {
 	int fd = open_own(end == O_RDONLY ? ends->r : ends->w, end, 0);
 
@@ -450,10 +453,10 @@ static int sit_down(int report_to, const struct ends *ends, int end)
 	return fd;
 }
 
-static void write_all(int report_to, const void *arg)
+static void write_stream(int report_to, const void *arg)
 {
-	const struct work *work = arg;
-	int fd = sit_down(report_to, &work->ends, O_WRONLY);
+	const struct traffic_job *job = arg;
+	int fd = open_end(report_to, &job->ends, O_WRONLY);
 	ssize_t n, done = 0;
 
 	do {
@@ -463,10 +466,10 @@ static void write_all(int report_to, const void *arg)
 	report(report_to, done);
 }
 
-static void read_all(int report_to, const void *arg)
+static void read_stream(int report_to, const void *arg)
 {
-	const struct work *work = arg;
-	int fd = sit_down(report_to, &work->ends, O_RDONLY);
+	const struct traffic_job *job = arg;
+	int fd = open_end(report_to, &job->ends, O_RDONLY);
 	ssize_t n, done = 0;
 
 	do {
@@ -478,10 +481,10 @@ static void read_all(int report_to, const void *arg)
 	report(report_to, done);
 }
 
-static void resize_for_ever(int report_to, const void *arg)
+static void resize_in_loop(int report_to, const void *arg)
 {
-	const struct work *work = arg;
-	int fd = sit_down(report_to, &work->ends, O_RDONLY);
+	const struct traffic_job *job = arg;
+	int fd = open_end(report_to, &job->ends, O_RDONLY);
 	unsigned int random = 1;
 
 	for (;;) {
@@ -490,38 +493,38 @@ static void resize_for_ever(int report_to, const void *arg)
 		random = random * 1664525 + 1013904223;
 		size = PAGE + (random >> 8) % (MOST - PAGE + 1);
 		if (set_capacity(fd, size) == (int)size)
-			(*work->resized)++;
+			(*job->resized)++;
 		else if (errno != EBUSY)
 			_exit(KSFT_FAIL);
 	}
 }
 
-TEST_F(pipe, a_stream_arrives_in_order_while_its_pipe_has_any_size_up_to_a_mebibyte)
+TEST_F(pipe, bytes_stay_in_order_during_random_resizes)
 {
-	struct work work = { .ends = self->ends };
+	struct traffic_job job = { .ends = self->ends };
 	struct child reader, writer, resizer;
 
 	pattern(0);
-	work.resized = mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-			    -1, 0);
-	ASSERT_NE(MAP_FAILED, work.resized);
-	resizer = start_heir(_metadata, resize_for_ever, &work);
-	reader = start_heir(_metadata, read_all, &work);
-	writer = start_heir(_metadata, write_all, &work);
+	job.resized = mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			   -1, 0);
+	ASSERT_NE(MAP_FAILED, job.resized);
+	resizer = start_heir(_metadata, resize_in_loop, &job);
+	reader = start_heir(_metadata, read_stream, &job);
+	writer = start_heir(_metadata, write_stream, &job);
 	close(self->ends.r);
 	close(self->ends.w);
 	EXPECT_EQ((ssize_t)TRAFFIC, result_of(_metadata, &writer).ret);
 	dismiss(_metadata, &writer);
 	EXPECT_EQ((ssize_t)TRAFFIC, result_of(_metadata, &reader).ret);
 	EXPECT_EQ(0, waitpid(resizer.pid, NULL, WNOHANG));
-	EXPECT_LT(20, *work.resized);
+	EXPECT_LT(20, *job.resized);
 }
 
-/* How long others wait */
+/* How long reads and writes wait for a resize */
 
-#define LARGE ((size_t)256 << 20)
+#define LARGE_CAPACITY ((size_t)256 << 20)
 
-/* What may be due to others in the machine, however short the resize is. */
+/* Other load on the machine may delay a call by so much, however short the resize is. */
 #define NOISE_US 10000
 
 struct resizes {
@@ -549,8 +552,8 @@ static void *grow_and_shrink(void *arg)
 	return NULL;
 }
 
-/* How long the machine takes to copy so many bytes. */
-static long copying_us(struct __test_metadata *_metadata, size_t len)
+/* How long a copy of so many bytes takes on this machine. */
+static long copy_us(struct __test_metadata *_metadata, size_t len)
 {
 	unsigned char *bytes = map_pages(_metadata, 2 * MOST / PAGE, PROT_READ | PROT_WRITE);
 	long shortest = LONG_MAX;
@@ -568,9 +571,9 @@ static long copying_us(struct __test_metadata *_metadata, size_t len)
 	return shortest;
 }
 
-/* Returns the longest that a write and read of a byte took meanwhile. */
-static long longest_meanwhile(struct __test_metadata *_metadata, const struct ends *ends,
-			      struct resizes *resizes)
+/* Returns the longest time that a write and a read of one byte took during the resizes. */
+static long longest_round_trip_us(struct __test_metadata *_metadata, const struct ends *ends,
+				  struct resizes *resizes)
 {
 	long longest = 0;
 	pthread_t thread;
@@ -590,14 +593,14 @@ static long longest_meanwhile(struct __test_metadata *_metadata, const struct en
 	return longest;
 }
 
-FIXTURE(large)
+FIXTURE(large_pipe)
 {
 	struct ends ends;
 	size_t capacity;
 };
 
-/* If the kernel kills somebody for want of memory, that is this process, or a child of it. */
-static void ask_to_be_killed_first(struct __test_metadata *_metadata)
+/* If the OOM killer kills a process, it is to be the test or one of its children. */
+static void prefer_for_oom_kill(struct __test_metadata *_metadata)
 {
 	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 
@@ -605,24 +608,24 @@ static void ask_to_be_killed_first(struct __test_metadata *_metadata)
 	close(fd);
 }
 
-FIXTURE_SETUP(large)
+FIXTURE_SETUP(large_pipe)
 {
 	if (geteuid())
 		SKIP(return, "needs root");
 	set_the_stage(_metadata);
-	ask_to_be_killed_first(_metadata);
-	/* While it grows to the next power of two, it has three times as much; and leaves some. */
-	for (self->capacity = LARGE; 4 * (ssize_t)self->capacity > free_memory();)
+	prefer_for_oom_kill(_metadata);
+	/* While the pipe grows, three times this capacity is allocated. Keep some memory free. */
+	for (self->capacity = LARGE_CAPACITY; 4 * (ssize_t)self->capacity > free_memory();)
 		self->capacity /= 2;
 	self->ends = private_pipe(_metadata, O_NONBLOCK, 0);
 }
 
-FIXTURE_TEARDOWN(large)
+FIXTURE_TEARDOWN(large_pipe)
 {
 	clear_the_stage(_metadata);
 }
 
-static void fill_up_to(struct __test_metadata *_metadata, const struct ends *ends, size_t len)
+static void write_bytes(struct __test_metadata *_metadata, const struct ends *ends, size_t len)
 {
 	ssize_t n;
 
@@ -633,19 +636,19 @@ static void fill_up_to(struct __test_metadata *_metadata, const struct ends *end
 }
 
 /*
- * The shortest of several rounds is free of what else goes on in the machine. A resize that copied
- * all bytes under the lock would keep others for as long as that copy takes, or longer.
+ * The shortest of several rounds is the one with the least other load. If a resize copied all bytes
+ * under the lock, a read or write would wait at least as long as that copy takes.
  */
-TEST_F_TIMEOUT(large, pipes_full_of_bytes_are_resized_without_stopping_others, 120)
+TEST_F_TIMEOUT(large_pipe, resize_of_full_pipe_does_not_block_read_and_write, 120)
 {
 	struct resizes resizes = { .fd = self->ends.w, .capacity = self->capacity };
-	long limit = NOISE_US + copying_us(_metadata, self->capacity) / 20;
+	long limit = NOISE_US + copy_us(_metadata, self->capacity) / 20;
 	long longest, shortest = LONG_MAX;
 
 	ASSERT_EQ((int)self->capacity, set_capacity(self->ends.w, self->capacity));
-	fill_up_to(_metadata, &self->ends, self->capacity - PAGE);
+	write_bytes(_metadata, &self->ends, self->capacity - PAGE);
 	for (int i = 0; i < 5; i++) {
-		longest = longest_meanwhile(_metadata, &self->ends, &resizes);
+		longest = longest_round_trip_us(_metadata, &self->ends, &resizes);
 		shortest = longest < shortest ? longest : shortest;
 	}
 	EXPECT_EQ(0, resizes.failed);
@@ -655,7 +658,7 @@ TEST_F_TIMEOUT(large, pipes_full_of_bytes_are_resized_without_stopping_others, 1
 	}
 }
 
-/* Memory that is not there */
+/* Capacities above the memory of the machine */
 
 static void resize_to(int report_to, const void *arg)
 {
@@ -664,7 +667,7 @@ static void resize_to(int report_to, const void *arg)
 	report(report_to, set_capacity(resizes->fd, resizes->capacity));
 }
 
-static size_t memory(void)
+static size_t total_memory(void)
 {
 	struct sysinfo info = { .totalram = 0 };
 
@@ -672,8 +675,8 @@ static size_t memory(void)
 	return info.totalram * info.mem_unit;
 }
 
-/* How many processes the kernel has killed for want of memory; -1 if it does not tell. */
-static long killed_for_memory(void)
+/* How many processes the OOM killer has killed, or -1 if the kernel does not count them. */
+static long oom_kills(void)
 {
 	char line[128];
 	FILE *file = fopen("/proc/vmstat", "re");
@@ -692,36 +695,36 @@ static void expect_no_memory(struct __test_metadata *_metadata, const struct end
 {
 	struct resizes resizes = { .fd = ends->w, .capacity = capacity };
 	struct stream stream = { .ends = *ends };
-	long killed = killed_for_memory();
+	long killed = oom_kills();
 	struct result result;
 	struct child child;
 
-	if (memory() > capacity)
+	if (total_memory() > capacity)
 		SKIP(return, "needs a machine of less memory than %zu MiB", capacity >> 20);
 	put(_metadata, &stream, 5000);
 	child = start_heir(_metadata, resize_to, &resizes);
-	/* Or has ended without a word. */
+	/* poll(2) also returns if the child was killed. */
 	while (!has_reported_within(&child, PATIENCE_MS))
 		;
 	result = result_of(_metadata, &child);
 	EXPECT_EQ(-1, result.ret);
 	EXPECT_EQ(ENOMEM, result.err);
-	EXPECT_EQ(killed, killed_for_memory());
+	EXPECT_EQ(killed, oom_kills());
 	EXPECT_EQ(65536, capacity_of(ends->r));
 	get(_metadata, &stream, 5000);
 }
 
-TEST_F_TIMEOUT(large, pipes_of_a_gibibyte_are_refused_where_there_is_not_so_much, 120)
+TEST_F_TIMEOUT(large_pipe, resize_to_1_gib_gives_enomem_and_no_oom_kill, 120)
 {
 	expect_no_memory(_metadata, &self->ends, (size_t)1 << 30);
 }
 
-TEST_F_TIMEOUT(large, pipes_of_600_mebibytes_are_refused_where_there_is_not_so_much, 120)
+TEST_F_TIMEOUT(large_pipe, resize_to_600_mib_gives_enomem_and_no_oom_kill, 120)
 {
 	expect_no_memory(_metadata, &self->ends, (size_t)600 << 20);
 }
 
-/* The same for a pipe that is made so large. */
+/* The same for MINI_PIPE_IOC_PAIR. */
 static void make_large(int report_to, const void *arg)
 {
 	const struct resizes *resizes = arg;
@@ -730,25 +733,25 @@ static void make_large(int report_to, const void *arg)
 	report(report_to, make_pair(resizes->fd, &ends, 0, resizes->capacity));
 }
 
-TEST_F_TIMEOUT(large, pipes_are_not_made_where_there_is_not_so_much_memory, 120)
+TEST_F_TIMEOUT(large_pipe, pair_of_1_gib_gives_enomem_and_no_oom_kill, 120)
 {
 	struct resizes resizes = {
 		.fd = open_neither(_metadata), .capacity = (size_t)1 << 30,
 	};
-	long killed = killed_for_memory();
+	long killed = oom_kills();
 	struct result result;
 	struct child child;
 
-	if (memory() > resizes.capacity)
+	if (total_memory() > resizes.capacity)
 		SKIP(return, "needs a machine of less memory than a gibibyte");
 	child = start_heir(_metadata, make_large, &resizes);
-	/* Or has ended without a word. */
+	/* poll(2) also returns if the child was killed. */
 	while (!has_reported_within(&child, PATIENCE_MS))
 		;
 	result = result_of(_metadata, &child);
 	EXPECT_EQ(-1, result.ret);
 	EXPECT_EQ(ENOMEM, result.err);
-	EXPECT_EQ(killed, killed_for_memory());
+	EXPECT_EQ(killed, oom_kills());
 }
 
 TEST_HARNESS_MAIN

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* One long pattern that goes through a pipe, so that every byte that comes out can be checked. */
+/* One long pattern is written to a pipe, so that every byte that is read can be checked. */
 #ifndef STREAM_H
 #define STREAM_H
 
 #include "ioctls.h"
 
-/* The largest that anybody may ask for. */
+/* The module's default of max_capacity. */
 #define MOST 1048576
 
-/* What put_pattern() puts, from any byte on, made once. */
+/* The pattern of put_pattern() from any byte on, without making it anew each time. */
 static inline const unsigned char *pattern(size_t from)
 {
 	static unsigned char bytes[MOST + 251];
@@ -18,7 +18,7 @@ static inline const unsigned char *pattern(size_t from)
 	return bytes + from % 251;
 }
 
-/* The bytes that go through the pipe, one pattern. */
+/* A pipe, and how many bytes of the pattern were written to it and read from it. */
 struct stream {
 	struct ends ends;
 	size_t in;
@@ -46,7 +46,10 @@ static inline void expect_full(struct __test_metadata *_metadata, const struct s
 	ASSERT_EQ(EAGAIN, errno);
 }
 
-/* A byte that stays at the front keeps the ring from beginning anew. */
+/*
+ * Moves the position in the ring by `distance`. One byte more stays in the pipe, because an empty
+ * ring starts at its beginning again.
+ */
 static inline void advance(struct __test_metadata *_metadata, struct stream *stream,
 			   size_t capacity, size_t distance)
 {
