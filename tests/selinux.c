@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The security label of a private pipe, on a kernel that was booted with security=selinux: as on a
+ * The security label of a private pipe, on a kernel that was booted with security=selinux: as for a
  * pipe(2), it is the label of the task that made the pipe. The first test loads a policy, which
- * stays, so this program is for the virtual machine; where there is a policy, it does nothing.
+ * cannot be unloaded, so run this program only in the virtual machine. If another policy is loaded,
+ * it skips all tests.
  */
 #include <sys/mount.h>
 #include <sys/xattr.h>
@@ -13,7 +14,7 @@
 #define SELINUXFS "/sys/fs/selinux"
 #define LABEL "security.selinux"
 #define OWN_LABEL "/proc/self/attr/current"
-/* Any task's before there is a policy. */
+/* The label of every task before a policy is loaded. */
 #define NO_POLICY "kernel"
 
 struct label {
@@ -30,7 +31,7 @@ static struct label own_label(void)
 	return label;
 }
 
-/* Or what went wrong. */
+/* Returns the label, or an error message. */
 static struct label label_of(int fd)
 {
 	struct label label = { };
@@ -60,7 +61,7 @@ static bool has_no_policy(void)
 
 #define NEEDS "needs root, and SELinux without a policy"
 
-/* Another policy than this program's must stay. */
+/* A policy of another origin must not be replaced. */
 static bool can_run(void)
 {
 	return !geteuid() && (has_no_policy() || !strcmp(KERNEL_LABEL, own_label().text));
@@ -72,7 +73,7 @@ static void expect_labels(struct __test_metadata *_metadata, const char *label, 
 	EXPECT_STREQ(label, label_of(w).text);
 }
 
-TEST(pipes_made_before_the_policy_was_loaded)
+TEST(pipe_made_before_policy_has_kernel_label)
 {
 	int private[2], pipe[2];
 
@@ -96,8 +97,8 @@ FIXTURE_VARIANT(label)
 	enum kind kind;
 };
 
-FIXTURE_VARIANT_ADD(label, of_a_private_pipe) { .kind = PRIVATE, };
-FIXTURE_VARIANT_ADD(label, of_a_pipe_2) { .kind = PIPE_2, };
+FIXTURE_VARIANT_ADD(label, private_pipe) { .kind = PRIVATE, };
+FIXTURE_VARIANT_ADD(label, pipe_2) { .kind = PIPE_2, };
 
 FIXTURE_SETUP(label)
 {
@@ -113,16 +114,16 @@ FIXTURE_TEARDOWN(label)
 {
 }
 
-TEST_F(label, is_its_makers)
+TEST_F(label, is_label_of_maker)
 {
 	expect_labels(_metadata, MAKER_LABEL, self->r, self->w);
 }
 
-FIXTURE(module_loaded_after_the_policy)
+FIXTURE(module_loaded_after_policy)
 {
 };
 
-FIXTURE_SETUP(module_loaded_after_the_policy)
+FIXTURE_SETUP(module_loaded_after_policy)
 {
 	if (!can_run())
 		SKIP(return, NEEDS);
@@ -132,12 +133,12 @@ FIXTURE_SETUP(module_loaded_after_the_policy)
 	load_with(_metadata, "");
 }
 
-FIXTURE_TEARDOWN(module_loaded_after_the_policy)
+FIXTURE_TEARDOWN(module_loaded_after_policy)
 {
 	end_loaded(_metadata);
 }
 
-TEST_F(module_loaded_after_the_policy, gives_the_makers_label)
+TEST_F(module_loaded_after_policy, pipe_has_label_of_maker)
 {
 	int r, w;
 

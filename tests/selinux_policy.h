@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The smallest policy that SELinux loads, written as policydb_read() reads it
- * (security/selinux/ss/policydb.c), in the oldest format, which has the fewest tables:
+ * The smallest policy that SELinux loads, in the binary format that policydb_read() reads
+ * (security/selinux/ss/policydb.c). It uses the oldest version, which has the fewest tables:
  *
  *	class process { transition dyntransition }
  *	type kernel_t; type unlabeled_t; type maker_t;
@@ -11,8 +11,8 @@
  *	sid unlabeled u:object_r:unlabeled_t
  *	fs_use_task pipefs u:object_r:unlabeled_t;
  *
- * As in the distributions' policies, a pipe has the label of the task that makes it. Classes that
- * the policy does not know are allowed, and the kernel enforces nothing unless it is told to.
+ * As in the distributions' policies, a pipe gets the label of the task that makes it. The policy
+ * allows all classes that it does not define, and SELinux stays in permissive mode.
  */
 #ifndef SELINUX_POLICY_H
 #define SELINUX_POLICY_H
@@ -30,7 +30,7 @@ struct policy {
 	size_t len;
 };
 
-/* Numbers are little-endian, as this machine's are. */
+/* The format is little-endian, as is x86. */
 static inline void add_number(struct policy *policy, __u32 number)
 {
 	memcpy(policy->bytes + policy->len, &number, sizeof(number));
@@ -60,10 +60,10 @@ static inline struct policy smallest_policy(void)
 
 	ADD(&policy, SELINUX_MAGIC, strlen("SE Linux"));
 	add_text(&policy, "SE Linux");
-	/* The version, that unknown classes are allowed, and how many tables and lists follow. */
+	/* The version, a flag that allows unknown classes, the numbers of tables and lists. */
 	ADD(&policy, 15, 4, 5, 6);
 
-	/* Tables begin with their highest number and their length. First, no common permissions. */
+	/* A table begins with its highest value and its length. First, no common permissions. */
 	ADD(&policy, 0, 0);
 
 	/* One class with two permissions, and no constraints. */
@@ -75,7 +75,7 @@ static inline struct policy smallest_policy(void)
 		add_text(&policy, permissions[i]);
 	}
 
-	/* One role; those that it dominates and its types are empty sets, of 64 bits a word. */
+	/* One role. It dominates no roles and has no types: two empty bitmaps of 64-bit words. */
 	ADD(&policy, 1, 1);
 	ADD(&policy, strlen("object_r"), OBJECT_R);
 	add_text(&policy, "object_r");
@@ -87,23 +87,23 @@ static inline struct policy smallest_policy(void)
 		add_text(&policy, types[i]);
 	}
 
-	/* One user, with an empty set of roles. */
+	/* One user, with an empty bitmap of roles. */
 	ADD(&policy, 1, 1);
 	ADD(&policy, strlen("u"), USER);
 	add_text(&policy, "u");
 	ADD(&policy, 64, 0, 0);
 
-	/* One rule of five numbers; it allows both permissions. */
+	/* One rule of five values, which allows both permissions. */
 	ADD(&policy, 1, 5, KERNEL_T, MAKER_T, PROCESS, 1, 3);
 
-	/* No role transitions, and no roles that are allowed to follow another. */
+	/* No role transitions and no role allow rules. */
 	ADD(&policy, 0, 0);
 
 	/* The contexts of SECINITSID_KERNEL and SECINITSID_UNLABELED. */
 	ADD(&policy, 2);
 	ADD(&policy, 1, USER, OBJECT_R, KERNEL_T);
 	ADD(&policy, 3, USER, OBJECT_R, UNLABELED_T);
-	/* None of file systems, ports, network interfaces and nodes. */
+	/* No contexts of file systems, ports, network interfaces and nodes. */
 	ADD(&policy, 0, 0, 0, 0);
 	/* One SECURITY_FS_USE_TASK. */
 	ADD(&policy, 1);
