@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Signals: what they interrupt, what they leave alone, and that no wake-up dies with one. */
+/* Signals: which calls they interrupt and which not, and that no wake-up is lost with one. */
 #include "pipe_fixture.h"
 
 #define ROUNDS 50
@@ -11,7 +11,7 @@ static struct child start_with_restart(struct __test_metadata *_metadata, job_fn
 	return start_child(_metadata, call, &job);
 }
 
-TEST_F(pipe, a_signal_interrupts_a_sleeping_reader)
+TEST_F(pipe, signal_interrupts_reader)
 {
 	struct child reader = start_reader(_metadata, 1);
 	struct result result;
@@ -23,7 +23,7 @@ TEST_F(pipe, a_signal_interrupts_a_sleeping_reader)
 	EXPECT_EQ(EINTR, result.err);
 }
 
-TEST_F(pipe, a_signal_interrupts_a_sleeping_writer)
+TEST_F(pipe, signal_interrupts_writer)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct child writer;
@@ -40,7 +40,7 @@ TEST_F(pipe, a_signal_interrupts_a_sleeping_writer)
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, self->capacity));
 }
 
-TEST_F(pipe, with_sa_restart_a_reader_sleeps_on)
+TEST_F(pipe, sa_restart_restarts_read)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
 	struct child reader = start_with_restart(_metadata, read_once, 1);
@@ -52,7 +52,7 @@ TEST_F(pipe, with_sa_restart_a_reader_sleeps_on)
 	EXPECT_EQ(1, result_of(_metadata, &reader).ret);
 }
 
-TEST_F(pipe, with_sa_restart_a_writer_sleeps_on)
+TEST_F(pipe, sa_restart_restarts_write)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct child writer;
@@ -67,8 +67,8 @@ TEST_F(pipe, with_sa_restart_a_writer_sleeps_on)
 	EXPECT_EQ(1, drain_pipe(_metadata, fd));
 }
 
-static void interrupt_half_a_write(struct __test_metadata *_metadata, ssize_t capacity,
-				   bool restart)
+static void interrupt_partial_write(struct __test_metadata *_metadata, ssize_t capacity,
+				    bool restart)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	struct job job = { .len = capacity + 10000, .restart = restart };
@@ -81,17 +81,17 @@ static void interrupt_half_a_write(struct __test_metadata *_metadata, ssize_t ca
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, capacity));
 }
 
-TEST_F(pipe, an_interrupted_write_tells_how_much_went_in)
+TEST_F(pipe, interrupted_write_returns_partial_count)
 {
-	interrupt_half_a_write(_metadata, self->capacity, false);
+	interrupt_partial_write(_metadata, self->capacity, false);
 }
 
-TEST_F(pipe, sa_restart_does_not_write_the_same_bytes_again)
+TEST_F(pipe, sa_restart_does_not_restart_partial_write)
 {
-	interrupt_half_a_write(_metadata, self->capacity, true);
+	interrupt_partial_write(_metadata, self->capacity, true);
 }
 
-TEST_F(pipe, an_interrupted_write_counts_what_was_already_taken)
+TEST_F(pipe, interrupted_write_counts_bytes_already_read)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	ssize_t len = atomic_len(self->capacity);
@@ -109,7 +109,7 @@ TEST_F(pipe, an_interrupted_write_counts_what_was_already_taken)
 	EXPECT_TRUE(is_pattern(big_buffer(), len, written - len));
 }
 
-TEST_F(pipe, an_ignored_signal_does_not_interrupt)
+TEST_F(pipe, ignored_signal_does_not_interrupt)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
 	struct child reader = start_reader(_metadata, 1);
@@ -132,7 +132,7 @@ static void stop_and_continue(struct __test_metadata *_metadata, const struct ch
 	kill(child->pid, SIGCONT);
 }
 
-TEST_F(pipe, stopping_and_continuing_does_a_reader_no_harm)
+TEST_F(pipe, read_continues_after_sigstop_and_sigcont)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
 	struct child reader = start_reader(_metadata, 1);
@@ -144,7 +144,7 @@ TEST_F(pipe, stopping_and_continuing_does_a_reader_no_harm)
 	EXPECT_EQ(1, result_of(_metadata, &reader).ret);
 }
 
-TEST_F(pipe, stopping_and_continuing_does_a_writer_no_harm)
+TEST_F(pipe, write_continues_after_sigstop_and_sigcont)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct child writer;
@@ -158,7 +158,7 @@ TEST_F(pipe, stopping_and_continuing_does_a_writer_no_harm)
 	EXPECT_EQ(1, result_of(_metadata, &writer).ret);
 }
 
-TEST_F(pipe, a_sleeping_reader_can_be_killed)
+TEST_F(pipe, sigkill_ends_sleeping_reader)
 {
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
 	struct child readers[2];
@@ -173,7 +173,7 @@ TEST_F(pipe, a_sleeping_reader_can_be_killed)
 	EXPECT_EQ(1, result_of(_metadata, &readers[1]).ret);
 }
 
-TEST_F(pipe, a_sleeping_writer_can_be_killed)
+TEST_F(pipe, sigkill_ends_sleeping_writer)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct child writers[2];
@@ -191,7 +191,7 @@ TEST_F(pipe, a_sleeping_writer_can_be_killed)
 	EXPECT_EQ('b', big_buffer()[0]);
 }
 
-TEST_F(pipe, a_signal_for_one_reader_leaves_the_others_their_places)
+TEST_F(pipe, interrupted_reader_leaves_other_readers_queued)
 {
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
 	struct child readers[3];
@@ -204,7 +204,7 @@ TEST_F(pipe, a_signal_for_one_reader_leaves_the_others_their_places)
 	EXPECT_EQ(1, result_of(_metadata, &readers[2]).ret);
 }
 
-TEST_F(pipe, a_signal_interrupts_a_sleeping_poll)
+TEST_F(pipe, signal_interrupts_poll)
 {
 	struct child poller = start_watch(_metadata, O_RDONLY, POLLIN);
 
@@ -212,7 +212,7 @@ TEST_F(pipe, a_signal_interrupts_a_sleeping_poll)
 	EXPECT_EQ(EINTR, result_of(_metadata, &poller).err);
 }
 
-TEST_F(pipe, a_blocked_sigpipe_stays_pending)
+TEST_F(pipe, blocked_sigpipe_stays_pending)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
 	sigset_t set;
@@ -229,15 +229,15 @@ TEST_F(pipe, a_blocked_sigpipe_stays_pending)
 }
 
 /*
- * A wake-up and a signal at the same time.
+ * A wake-up and a signal at the same time
  *
- * The test outranks the sleepers, so none of them runs between the wake-up and the signal: when
- * the woken one does run, it has both. It must see what it was woken for before it heeds the
- * signal. If it gives up instead, the wake-up is lost, and the sleeper behind it sleeps on beside
- * its byte or its room.
+ * The test has a higher priority than the sleepers, so none of them runs between the wake-up and
+ * the signal: when the woken task runs, it finds both. It must check its condition before it checks
+ * for signals. If it returned EINTR instead, the wake-up would be lost, and the next sleeper would
+ * sleep although there is a byte or room for it.
  */
 
-static void read_again_and_again(int report_to, const void *arg)
+static void read_in_loop(int report_to, const void *arg)
 {
 	int fd = open_for(arg, O_RDONLY);
 
@@ -245,7 +245,7 @@ static void read_again_and_again(int report_to, const void *arg)
 		report(report_to, read(fd, big_buffer(), 1));
 }
 
-static void write_again_and_again(int report_to, const void *arg)
+static void write_in_loop(int report_to, const void *arg)
 {
 	const struct job *job = arg;
 	int fd = open_for(job, O_WRONLY);
@@ -254,19 +254,19 @@ static void write_again_and_again(int report_to, const void *arg)
 		report(report_to, write(fd, big_buffer(), job->len));
 }
 
-/* Whoever has slept longest is first in the queue; the two take turns. */
-TEST_F(pipe, a_reader_woken_and_signalled_at_once_takes_its_byte)
+/* The task that has slept longest is woken, so the two alternate. */
+TEST_F(pipe, reader_woken_and_signalled_at_once_reads_its_byte)
 {
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
 	struct job job = {};
 	struct child readers[2];
 
 	for (int i = 0; i < 2; i++) {
-		readers[i] = start_child(_metadata, read_again_and_again, &job);
+		readers[i] = start_child(_metadata, read_in_loop, &job);
 		ASSERT_ASLEEP_IN(read, &readers[i]);
 	}
 	if (!outrank(readers, 2))
-		SKIP(return, "needs the right to outrank others (root)");
+		SKIP(return, "needs a real-time priority (root)");
 	for (int i = 0; i < ROUNDS; i++) {
 		struct child *first = &readers[i % 2];
 
@@ -274,14 +274,14 @@ TEST_F(pipe, a_reader_woken_and_signalled_at_once_takes_its_byte)
 		kill(first->pid, SIGUSR1);
 		ASSERT_EQ(1, result_of(_metadata, first).ret)
 		{
-			TH_LOG("round %d: a byte is left, and nobody was woken for it", i);
+			TH_LOG("round %d: the woken reader did not read the byte", i);
 		}
 		ASSERT_ASLEEP_IN(read, &readers[0]);
 		ASSERT_ASLEEP_IN(read, &readers[1]);
 	}
 }
 
-TEST_F(pipe, a_writer_woken_and_signalled_at_once_uses_its_room)
+TEST_F(pipe, writer_woken_and_signalled_at_once_writes)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct job job = { .len = atomic_len(self->capacity) };
@@ -289,11 +289,11 @@ TEST_F(pipe, a_writer_woken_and_signalled_at_once_uses_its_room)
 
 	fill_pipe(_metadata, fd);
 	for (int i = 0; i < 2; i++) {
-		writers[i] = start_child(_metadata, write_again_and_again, &job);
+		writers[i] = start_child(_metadata, write_in_loop, &job);
 		ASSERT_ASLEEP_IN(write, &writers[i]);
 	}
 	if (!outrank(writers, 2))
-		SKIP(return, "needs the right to outrank others (root)");
+		SKIP(return, "needs a real-time priority (root)");
 	for (int i = 0; i < ROUNDS; i++) {
 		struct child *first = &writers[i % 2];
 
@@ -301,15 +301,15 @@ TEST_F(pipe, a_writer_woken_and_signalled_at_once_uses_its_room)
 		kill(first->pid, SIGUSR1);
 		ASSERT_EQ(job.len, result_of(_metadata, first).ret)
 		{
-			TH_LOG("round %d: room is left, and nobody was woken for it", i);
+			TH_LOG("round %d: the woken writer did not write", i);
 		}
 		ASSERT_ASLEEP_IN(write, &writers[0]);
 		ASSERT_ASLEEP_IN(write, &writers[1]);
 	}
 }
 
-/* The same without scheduling rights, and only with what must hold whoever was woken. */
-TEST_F(pipe, a_byte_is_read_by_somebody_though_a_signal_comes_with_it)
+/* The same without real-time priority: one of the two must read the byte, whichever was woken. */
+TEST_F(pipe, signal_at_wake_up_loses_no_wake_up)
 {
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
 	struct child readers[2];
@@ -325,7 +325,7 @@ TEST_F(pipe, a_byte_is_read_by_somebody_though_a_signal_comes_with_it)
 	}
 }
 
-/* A storm of signals */
+/* Many signals */
 
 #define STREAM 100000
 
@@ -360,7 +360,7 @@ static void read_stream(int report_to, const void *arg)
 	report(report_to, done);
 }
 
-static void weather_a_storm(struct __test_metadata *_metadata, bool restart)
+static void stream_under_signals(struct __test_metadata *_metadata, bool restart)
 {
 	struct job job = { .restart = restart };
 	struct child writer = start_child(_metadata, write_stream, &job);
@@ -375,14 +375,14 @@ static void weather_a_storm(struct __test_metadata *_metadata, bool restart)
 	EXPECT_EQ(STREAM, result_of(_metadata, &writer).ret);
 }
 
-TEST_F(pipe, a_storm_of_signals_loses_no_byte)
+TEST_F(pipe, many_signals_lose_no_bytes)
 {
-	weather_a_storm(_metadata, false);
+	stream_under_signals(_metadata, false);
 }
 
-TEST_F(pipe, a_storm_of_restarting_signals_loses_no_byte)
+TEST_F(pipe, many_signals_with_sa_restart_lose_no_bytes)
 {
-	weather_a_storm(_metadata, true);
+	stream_under_signals(_metadata, true);
 }
 
 TEST_HARNESS_MAIN
