@@ -1,26 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Calls that have only just begun to wait. Where there are several processors, they may do so awake
- * for a little while, up to 100 us; whatever comes then must end the wait as it ends a sleep.
+ * Spinning: on a machine with several processors, a call that has to wait may spin for up to 100 us
+ * before it sleeps. Bytes, room and signals that arrive meanwhile must end the spin as they end a
+ * sleep.
  *
- * Each round has a new pipe: one where that has not helped is one where nobody tries it for now.
+ * Each round has a new pipe: after a spin in vain, calls on that pipe do not spin until a wait was
+ * short again.
  */
 #include <time.h>
 #include "ioctls.h"
 
-#define MOST_ROUNDS 200
+#define MAX_ROUNDS 200
 
-/* The rounds that the test wants to begin, and in which the child is about to wait. */
-struct clock {
-	atomic_int wanted;
-	atomic_int begun;
+/* The last round that the test has started, and the last one that the child has entered. */
+struct sync {
+	atomic_int started;
+	atomic_int reached;
 };
 
-struct meeting {
-	struct ends pipes[MOST_ROUNDS];
+struct run {
+	struct ends pipes[MAX_ROUNDS];
 	int rounds;
-	ssize_t len;		/* of what is read or written in a round; a full pipe */
-	struct clock *clock;	/* shared by the test and the child */
+	ssize_t len;		/* of each read or write, and the capacity of the pipes */
+	struct sync *sync;	/* shared by the test and the child */
 };
 
 static long now(void)
@@ -31,74 +33,74 @@ static long now(void)
 	return time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
-static bool comes_to(const struct meeting *meeting, int round)
+static bool child_enters(const struct run *run, int round)
 {
 	long end = now() + PATIENCE_MS * 1000000L;
 
-	while (meeting->clock->begun < round && now() < end)
+	while (run->sync->reached < round && now() < end)
 		sched_yield();
-	return meeting->clock->begun >= round;
+	return run->sync->reached >= round;
 }
 
-static void begin(const struct meeting *meeting, int round)
+static void enter_round(const struct run *run, int round)
 {
-	while (meeting->clock->wanted < round)
+	while (run->sync->started < round)
 		sched_yield();
-	meeting->clock->begun = round;
+	run->sync->reached = round;
 }
 
-/* The test comes a microsecond later each time. */
-static void meet(struct __test_metadata *_metadata, const struct meeting *meeting, int round)
+/* In each round, the test acts a microsecond later than in the round before. */
+static void start_round(struct __test_metadata *_metadata, const struct run *run, int round)
 {
 	long end;
 
-	meeting->clock->wanted = round;
-	ASSERT_TRUE(comes_to(meeting, round))
+	run->sync->started = round;
+	ASSERT_TRUE(child_enters(run, round))
 	{
-		TH_LOG("it sleeps on after round %d", round - 1);
+		TH_LOG("the child still sleeps in round %d", round - 1);
 	}
 	end = now() + round * 1000;
 	while (now() < end)
 		;
 }
 
-FIXTURE(awake)
+FIXTURE(spin)
 {
-	struct meeting meeting;
+	struct run run;
 };
 
-/* A byte is moved at once, a mebibyte in pieces that are handed over one by one. */
-FIXTURE_VARIANT(awake)
+/* A byte is copied at once, a mebibyte in chunks that are committed one by one. */
+FIXTURE_VARIANT(spin)
 {
 	int rounds;
 	ssize_t len;
 };
 
-FIXTURE_VARIANT_ADD(awake, for_a_byte) { .rounds = 200, .len = 1, };
-FIXTURE_VARIANT_ADD(awake, for_a_page) { .rounds = 200, .len = PIPE_BUF, };
-FIXTURE_VARIANT_ADD(awake, for_a_mebibyte) { .rounds = 20, .len = 1048576, };
+FIXTURE_VARIANT_ADD(spin, one_byte) { .rounds = 200, .len = 1, };
+FIXTURE_VARIANT_ADD(spin, one_page) { .rounds = 200, .len = PIPE_BUF, };
+FIXTURE_VARIANT_ADD(spin, one_mebibyte) { .rounds = 20, .len = 1048576, };
 
-FIXTURE_SETUP(awake)
+FIXTURE_SETUP(spin)
 {
-	struct meeting *meeting = &self->meeting;
+	struct run *run = &self->run;
 
 	set_the_stage(_metadata);
-	meeting->rounds = variant->rounds;
-	meeting->len = variant->len;
-	meeting->clock = mmap(NULL, page_size(), PROT_READ | PROT_WRITE,
-			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, meeting->clock);
-	*meeting->clock = (struct clock) { -1, -1 };
-	for (int i = 0; i < meeting->rounds; i++)
-		meeting->pipes[i] = private_pipe(_metadata, 0, variant->len);
+	run->rounds = variant->rounds;
+	run->len = variant->len;
+	run->sync = mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			 -1, 0);
+	ASSERT_NE(MAP_FAILED, run->sync);
+	*run->sync = (struct sync) { -1, -1 };
+	for (int i = 0; i < run->rounds; i++)
+		run->pipes[i] = private_pipe(_metadata, 0, variant->len);
 }
 
-FIXTURE_TEARDOWN(awake)
+FIXTURE_TEARDOWN(spin)
 {
 	clear_the_stage(_metadata);
 }
 
-/* They report in how many rounds they got what they wait for. */
+/* The child reports in how many rounds it has read or written everything. */
 
 static bool read_all(int fd, ssize_t len)
 {
@@ -113,86 +115,86 @@ static bool read_all(int fd, ssize_t len)
 	return done == len;
 }
 
-static void read_each(int report_to, const void *arg)
+static void read_rounds(int report_to, const void *arg)
 {
-	const struct meeting *meeting = arg;
+	const struct run *run = arg;
 	int i;
 
-	for (i = 0; i < meeting->rounds; i++) {
-		begin(meeting, i);
-		if (!read_all(meeting->pipes[i].r, meeting->len))
+	for (i = 0; i < run->rounds; i++) {
+		enter_round(run, i);
+		if (!read_all(run->pipes[i].r, run->len))
 			break;
 	}
 	report(report_to, i);
 }
 
-static void write_each(int report_to, const void *arg)
+static void write_rounds(int report_to, const void *arg)
 {
-	const struct meeting *meeting = arg;
+	const struct run *run = arg;
 	int i;
 
-	put_pattern(big_buffer(), 0, meeting->len);
-	for (i = 0; i < meeting->rounds; i++) {
-		begin(meeting, i);
-		if (write(meeting->pipes[i].w, big_buffer(), meeting->len) != meeting->len)
+	put_pattern(big_buffer(), 0, run->len);
+	for (i = 0; i < run->rounds; i++) {
+		enter_round(run, i);
+		if (write(run->pipes[i].w, big_buffer(), run->len) != run->len)
 			break;
 	}
 	report(report_to, i);
 }
 
-TEST_F(awake, a_reader_gets_what_comes)
+TEST_F(spin, reader_gets_bytes_written_while_it_spins)
 {
-	struct meeting *meeting = &self->meeting;
-	struct child reader = start_heir(_metadata, read_each, meeting);
+	struct run *run = &self->run;
+	struct child reader = start_heir(_metadata, read_rounds, run);
 
-	put_pattern(big_buffer(), 0, meeting->len);
-	for (int i = 0; i < meeting->rounds; i++) {
-		meet(_metadata, meeting, i);
-		ASSERT_EQ(meeting->len, write(meeting->pipes[i].w, big_buffer(), meeting->len));
+	put_pattern(big_buffer(), 0, run->len);
+	for (int i = 0; i < run->rounds; i++) {
+		start_round(_metadata, run, i);
+		ASSERT_EQ(run->len, write(run->pipes[i].w, big_buffer(), run->len));
 	}
-	EXPECT_EQ(meeting->rounds, result_of(_metadata, &reader).ret);
+	EXPECT_EQ(run->rounds, result_of(_metadata, &reader).ret);
 }
 
-TEST_F(awake, a_writer_gets_the_room_that_comes)
+TEST_F(spin, writer_gets_room_freed_while_it_spins)
 {
-	struct meeting *meeting = &self->meeting;
+	struct run *run = &self->run;
 	struct child writer;
 
-	for (int i = 0; i < meeting->rounds; i++)
-		put_in(_metadata, meeting->pipes[i].w, meeting->len);
-	writer = start_heir(_metadata, write_each, meeting);
-	for (int i = 0; i < meeting->rounds; i++) {
-		meet(_metadata, meeting, i);
-		take(_metadata, meeting->pipes[i].r, meeting->len);
-		ASSERT_TRUE(is_pattern(big_buffer(), 0, meeting->len));
+	for (int i = 0; i < run->rounds; i++)
+		put_in(_metadata, run->pipes[i].w, run->len);
+	writer = start_heir(_metadata, write_rounds, run);
+	for (int i = 0; i < run->rounds; i++) {
+		start_round(_metadata, run, i);
+		take(_metadata, run->pipes[i].r, run->len);
+		ASSERT_TRUE(is_pattern(big_buffer(), 0, run->len));
 	}
-	ASSERT_EQ(meeting->rounds, result_of(_metadata, &writer).ret);
-	for (int i = 0; i < meeting->rounds; i++)
-		EXPECT_TRUE(read_all(meeting->pipes[i].r, meeting->len));
+	ASSERT_EQ(run->rounds, result_of(_metadata, &writer).ret);
+	for (int i = 0; i < run->rounds; i++)
+		EXPECT_TRUE(read_all(run->pipes[i].r, run->len));
 }
 
-/* A signal that comes even before the call sees to it that the call does not wait. */
+/* The handler sets O_NONBLOCK: if the signal arrives before the call, the call must not block. */
 
-static int waits_in;
+static int reading_fd;
 
-static void do_not_wait(int sig __maybe_unused)
+static void set_nonblock(int sig __maybe_unused)
 {
-	fcntl(waits_in, F_SETFL, O_NONBLOCK);
+	fcntl(reading_fd, F_SETFL, O_NONBLOCK);
 }
 
-/* Reports in how many rounds it was interrupted. */
-static void be_interrupted(int report_to, const void *arg)
+/* Reports in how many rounds the call was interrupted. */
+static void count_interrupts(int report_to, const void *arg)
 {
-	const struct meeting *meeting = arg;
+	const struct run *run = arg;
 	int interrupted = 0;
 
-	handle(SIGUSR2, do_not_wait, 0);
-	for (int i = 0; i < meeting->rounds; i++) {
+	handle(SIGUSR2, set_nonblock, 0);
+	for (int i = 0; i < run->rounds; i++) {
 		ssize_t n;
 
-		waits_in = meeting->pipes[i].r;
-		begin(meeting, i);
-		n = read(waits_in, big_buffer(), meeting->len);
+		reading_fd = run->pipes[i].r;
+		enter_round(run, i);
+		n = read(reading_fd, big_buffer(), run->len);
 		if (n >= 0 || (errno != EINTR && errno != EAGAIN))
 			_exit(KSFT_FAIL);
 		interrupted += errno == EINTR;
@@ -200,19 +202,19 @@ static void be_interrupted(int report_to, const void *arg)
 	report(report_to, interrupted);
 }
 
-TEST_F(awake, a_reader_is_interrupted)
+TEST_F(spin, signal_interrupts_reader_while_it_spins)
 {
-	struct meeting *meeting = &self->meeting;
-	struct child reader = start_heir(_metadata, be_interrupted, meeting);
+	struct run *run = &self->run;
+	struct child reader = start_heir(_metadata, count_interrupts, run);
 
-	for (int i = 0; i < meeting->rounds; i++) {
-		meet(_metadata, meeting, i);
+	for (int i = 0; i < run->rounds; i++) {
+		start_round(_metadata, run, i);
 		kill(reader.pid, SIGUSR2);
 	}
 	EXPECT_LT(0, result_of(_metadata, &reader).ret);
 }
 
-/* The best of many, in nanoseconds: what else the machine does may only make it longer. */
+/* The shortest of many calls, in nanoseconds: other load can only make a call take longer. */
 static long time_to_eagain(struct __test_metadata *_metadata, int fd, bool writes)
 {
 	long best = LONG_MAX;
@@ -228,17 +230,17 @@ static long time_to_eagain(struct __test_metadata *_metadata, int fd, bool write
 	return best;
 }
 
-TEST_F(awake, nobody_waits_who_is_told_to_come_again)
+TEST_F(spin, nonblocking_call_does_not_spin)
 {
-	struct ends *ends = &self->meeting.pipes[0];
-	long most = 50000;
+	struct ends *ends = &self->run.pipes[0];
+	long limit = 50000;
 	int pipe_2[2];
 
 	ASSERT_EQ(0, pipe2(pipe_2, 0));
-	most += time_to_eagain(_metadata, pipe_2[0], false);
-	EXPECT_GT(most, time_to_eagain(_metadata, ends->r, false));
+	limit += time_to_eagain(_metadata, pipe_2[0], false);
+	EXPECT_GT(limit, time_to_eagain(_metadata, ends->r, false));
 	put_in(_metadata, ends->w, variant->len);
-	EXPECT_GT(most, time_to_eagain(_metadata, ends->w, true));
+	EXPECT_GT(limit, time_to_eagain(_metadata, ends->w, true));
 }
 
 TEST_HARNESS_MAIN
