@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * splice, sendfile, tee and vmsplice, into a pipe and out of it, by way of a pipe(2). What is in
- * flight is always the pattern, which goes on with each byte.
+ * splice, sendfile, tee and vmsplice. One side of each splice(2) is a pipe(2): a splice out moves
+ * bytes from the tested pipe to the pipe(2), a splice in moves them from the pipe(2) to the tested
+ * pipe. The bytes are one long pattern, so that lost, duplicated or reordered bytes are noticed.
  */
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -10,30 +11,29 @@
 #define PAGE ((ssize_t)PIPE_BUF)
 
 static const ssize_t sizes[] = { 1, 100, PAGE - 1, PAGE, PAGE + 1, 5 * PAGE + 3 };
-/* Where in a page of the ring they begin. An empty ring goes on at the beginning of one. */
-static const ssize_t places[] = { 0, 1, 100, PAGE - 1 };
+/* Offsets in a page of the ring. When the ring is empty, the next byte is at offset 0 again. */
+static const ssize_t offsets[] = { 0, 1, 100, PAGE - 1 };
 
-/* A pipe(2). */
-struct way {
+/* The pipe(2) at the other side of splice. */
+struct pipe_2 {
 	int out;
 	int in;
 };
 
-/* The pipe itself. */
-struct tested {
+struct tested_pipe {
 	int r;
 	int w;
-	size_t in;	/* how many bytes of the pattern went into it */
-	size_t out;	/* how many of those have been read, here or on their way */
-	size_t cases;	/* of sizes and places; how many there have been */
-	ssize_t before;	/* how many bytes are in it that lead to the place */
+	size_t in;		/* how many bytes of the pattern were written to it */
+	size_t out;		/* how many of those were read, after a splice or without */
+	size_t cases;		/* counts the pairs of a size and an offset */
+	ssize_t padding;	/* how many bytes are in it in front of the tested ones */
 };
 
-/* All ends are non-blocking. */
+/* All ends have O_NONBLOCK. */
 FIXTURE(splice)
 {
-	struct tested pipe;
-	struct way way;
+	struct tested_pipe pipe;
+	struct pipe_2 pipe_2;
 };
 
 FIXTURE_VARIANT(splice)
@@ -41,23 +41,23 @@ FIXTURE_VARIANT(splice)
 	enum kind kind;
 };
 
-FIXTURE_VARIANT_ADD(splice, of_the_device) { .kind = DEVICE, };
-FIXTURE_VARIANT_ADD(splice, of_a_private_pipe) { .kind = PRIVATE, };
-FIXTURE_VARIANT_ADD(splice, of_pipe_2) { .kind = PIPE_2, };
+FIXTURE_VARIANT_ADD(splice, device) { .kind = DEVICE, };
+FIXTURE_VARIANT_ADD(splice, private_pipe) { .kind = PRIVATE, };
+FIXTURE_VARIANT_ADD(splice, pipe_2) { .kind = PIPE_2, };
 
-static struct way make_way(struct __test_metadata *_metadata)
+static struct pipe_2 make_pipe_2(struct __test_metadata *_metadata)
 {
-	struct way way;
+	struct pipe_2 pipe_2;
 
-	make_pipe(_metadata, PIPE_2, O_NONBLOCK, &way.out, &way.in);
-	return way;
+	make_pipe(_metadata, PIPE_2, O_NONBLOCK, &pipe_2.out, &pipe_2.in);
+	return pipe_2;
 }
 
 FIXTURE_SETUP(splice)
 {
 	set_the_stage(_metadata);
 	make_pipe(_metadata, variant->kind, O_NONBLOCK, &self->pipe.r, &self->pipe.w);
-	self->way = make_way(_metadata);
+	self->pipe_2 = make_pipe_2(_metadata);
 	if (!holds(_metadata, capacity_of_kind(self->pipe.r, variant->kind), 12 * PAGE))
 		return;
 }
@@ -67,16 +67,17 @@ FIXTURE_TEARDOWN(splice)
 	clear_the_stage(_metadata);
 }
 
-/* Into the pipe, by write. */
-static void put_on(struct __test_metadata *_metadata, struct tested *pipe, ssize_t len)
+/* Writes the next bytes of the pattern to the pipe. */
+static void write_next(struct __test_metadata *_metadata, struct tested_pipe *pipe, ssize_t len)
 {
 	put_pattern(big_buffer(), pipe->in, len);
 	ASSERT_EQ(len, write(pipe->w, big_buffer(), len));
 	pipe->in += len;
 }
 
-/* What came out goes on where it left off, wherever it is read from. */
-static void expect_from(struct __test_metadata *_metadata, struct tested *pipe, int fd, ssize_t len)
+/* Reads bytes that came from the pipe, which must be the next ones of the pattern. */
+static void expect_next(struct __test_metadata *_metadata, struct tested_pipe *pipe, int fd,
+			ssize_t len)
 {
 	ssize_t n = read(fd, big_buffer(), BIG);
 
@@ -85,8 +86,8 @@ static void expect_from(struct __test_metadata *_metadata, struct tested *pipe, 
 	pipe->out += len;
 }
 
-/* By as many calls as it takes. */
-static void move(struct __test_metadata *_metadata, int from, int to, ssize_t len)
+/* Splices so many bytes, with as many calls as that takes. */
+static void splice_all(struct __test_metadata *_metadata, int from, int to, ssize_t len)
 {
 	while (len > 0) {
 		ssize_t n = splice(from, NULL, to, NULL, len, 0);
@@ -97,7 +98,7 @@ static void move(struct __test_metadata *_metadata, int from, int to, ssize_t le
 	ASSERT_EQ(0, len);
 }
 
-/* It is read from its beginning. */
+/* Returns a file that contains the pattern, at position 0. */
 static int make_file(struct __test_metadata *_metadata, size_t from, ssize_t len)
 {
 	int file = memfd_create("file", MFD_CLOEXEC);
@@ -116,92 +117,92 @@ static unsigned char *map_pattern(struct __test_metadata *_metadata, size_t from
 	return map;
 }
 
-/* Each size, at each place */
+/* Each size, at each offset */
 
-/* Leads to the next place with other bytes, and returns the next size; 0 after the last. */
-static ssize_t next_size(struct __test_metadata *_metadata, struct tested *pipe)
+/* Returns the next size, or 0 after the last. Writes padding up to the next offset in a page. */
+static ssize_t next_size(struct __test_metadata *_metadata, struct tested_pipe *pipe)
 {
 	size_t size = pipe->cases % ARRAY_SIZE(sizes);
-	size_t place = pipe->cases / ARRAY_SIZE(sizes);
+	size_t offset = pipe->cases / ARRAY_SIZE(sizes);
 
-	if (place == ARRAY_SIZE(places))
+	if (offset == ARRAY_SIZE(offsets))
 		return 0;
 	pipe->cases++;
-	pipe->before = places[place];
-	put_on(_metadata, pipe, pipe->before);
+	pipe->padding = offsets[offset];
+	write_next(_metadata, pipe, pipe->padding);
 	return sizes[size];
 }
 
-/* Takes out the other bytes, now that what is to begin at the place is in. */
-static void come_to_place(struct __test_metadata *_metadata, struct tested *pipe)
+/* Reads the padding, while the bytes behind it keep the ring from being empty. */
+static void drop_padding(struct __test_metadata *_metadata, struct tested_pipe *pipe)
 {
-	ASSERT_EQ(pipe->before, read(pipe->r, big_buffer(), pipe->before));
-	pipe->out += pipe->before;
+	ASSERT_EQ(pipe->padding, read(pipe->r, big_buffer(), pipe->padding));
+	pipe->out += pipe->padding;
 }
 
-TEST_F(splice, takes_bytes_out)
+TEST_F(splice, splice_out_moves_bytes)
 {
 	ssize_t size;
 
 	while ((size = next_size(_metadata, &self->pipe))) {
-		put_on(_metadata, &self->pipe, size);
-		come_to_place(_metadata, &self->pipe);
-		move(_metadata, self->pipe.r, self->way.in, size);
-		expect_from(_metadata, &self->pipe, self->way.out, size);
+		write_next(_metadata, &self->pipe, size);
+		drop_padding(_metadata, &self->pipe);
+		splice_all(_metadata, self->pipe.r, self->pipe_2.in, size);
+		expect_next(_metadata, &self->pipe, self->pipe_2.out, size);
 	}
 }
 
-TEST_F(splice, takes_bytes_out_to_a_file)
+TEST_F(splice, splice_out_moves_bytes_to_file)
 {
 	ssize_t size;
 
 	while ((size = next_size(_metadata, &self->pipe))) {
 		int file = make_file(_metadata, 0, 0);
 
-		put_on(_metadata, &self->pipe, size);
-		come_to_place(_metadata, &self->pipe);
-		move(_metadata, self->pipe.r, self->way.in, size);
-		move(_metadata, self->way.out, file, size);
+		write_next(_metadata, &self->pipe, size);
+		drop_padding(_metadata, &self->pipe);
+		splice_all(_metadata, self->pipe.r, self->pipe_2.in, size);
+		splice_all(_metadata, self->pipe_2.out, file, size);
 		ASSERT_EQ(0, lseek(file, 0, SEEK_SET));
-		expect_from(_metadata, &self->pipe, file, size);
+		expect_next(_metadata, &self->pipe, file, size);
 		close(file);
 	}
 }
 
-TEST_F(splice, takes_bytes_out_to_a_socket)
+TEST_F(splice, splice_out_moves_bytes_to_socket)
 {
 	int sockets[2];
 	ssize_t size;
 
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sockets));
 	while ((size = next_size(_metadata, &self->pipe))) {
-		put_on(_metadata, &self->pipe, size);
-		come_to_place(_metadata, &self->pipe);
-		move(_metadata, self->pipe.r, self->way.in, size);
-		move(_metadata, self->way.out, sockets[0], size);
+		write_next(_metadata, &self->pipe, size);
+		drop_padding(_metadata, &self->pipe);
+		splice_all(_metadata, self->pipe.r, self->pipe_2.in, size);
+		splice_all(_metadata, self->pipe_2.out, sockets[0], size);
 		ASSERT_EQ(size, recv(sockets[1], big_buffer(), size, MSG_WAITALL));
 		ASSERT_TRUE(is_pattern(big_buffer(), self->pipe.out, size));
 		self->pipe.out += size;
 	}
 }
 
-TEST_F(splice, brings_bytes_in_from_a_file)
+TEST_F(splice, splice_in_moves_bytes_from_file)
 {
 	ssize_t size;
 
 	while ((size = next_size(_metadata, &self->pipe))) {
 		int file = make_file(_metadata, self->pipe.in, size);
 
-		move(_metadata, file, self->way.in, size);
-		move(_metadata, self->way.out, self->pipe.w, size);
+		splice_all(_metadata, file, self->pipe_2.in, size);
+		splice_all(_metadata, self->pipe_2.out, self->pipe.w, size);
 		self->pipe.in += size;
-		come_to_place(_metadata, &self->pipe);
-		expect_from(_metadata, &self->pipe, self->pipe.r, size);
+		drop_padding(_metadata, &self->pipe);
+		expect_next(_metadata, &self->pipe, self->pipe.r, size);
 		close(file);
 	}
 }
 
-TEST_F(splice, brings_bytes_in_from_a_socket)
+TEST_F(splice, splice_in_moves_bytes_from_socket)
 {
 	int sockets[2];
 	ssize_t size;
@@ -210,49 +211,49 @@ TEST_F(splice, brings_bytes_in_from_a_socket)
 	while ((size = next_size(_metadata, &self->pipe))) {
 		put_pattern(big_buffer(), self->pipe.in, size);
 		ASSERT_EQ(size, send(sockets[0], big_buffer(), size, 0));
-		move(_metadata, sockets[1], self->way.in, size);
-		move(_metadata, self->way.out, self->pipe.w, size);
+		splice_all(_metadata, sockets[1], self->pipe_2.in, size);
+		splice_all(_metadata, self->pipe_2.out, self->pipe.w, size);
 		self->pipe.in += size;
-		come_to_place(_metadata, &self->pipe);
-		expect_from(_metadata, &self->pipe, self->pipe.r, size);
+		drop_padding(_metadata, &self->pipe);
+		expect_next(_metadata, &self->pipe, self->pipe.r, size);
 	}
 }
 
-TEST_F(splice, brings_in_what_vmsplice_lends)
+TEST_F(splice, splice_in_moves_bytes_from_vmsplice)
 {
 	ssize_t size;
 
 	while ((size = next_size(_metadata, &self->pipe))) {
-		struct iovec lent = { .iov_len = size };
+		struct iovec iov = { .iov_len = size };
 
-		lent.iov_base = map_pattern(_metadata, self->pipe.in, size);
-		ASSERT_EQ(size, vmsplice(self->way.in, &lent, 1, 0));
-		move(_metadata, self->way.out, self->pipe.w, size);
+		iov.iov_base = map_pattern(_metadata, self->pipe.in, size);
+		ASSERT_EQ(size, vmsplice(self->pipe_2.in, &iov, 1, 0));
+		splice_all(_metadata, self->pipe_2.out, self->pipe.w, size);
 		self->pipe.in += size;
-		come_to_place(_metadata, &self->pipe);
-		expect_from(_metadata, &self->pipe, self->pipe.r, size);
+		drop_padding(_metadata, &self->pipe);
+		expect_next(_metadata, &self->pipe, self->pipe.r, size);
 	}
 }
 
-/* Out, twice over by tee, and one of the two back in. */
-TEST_F(splice, takes_out_what_tee_can_double)
+/* Splices bytes out, duplicates them with tee, and splices one of the two copies back in. */
+TEST_F(splice, tee_duplicates_spliced_bytes)
 {
-	struct way other = make_way(_metadata);
+	struct pipe_2 other = make_pipe_2(_metadata);
 	ssize_t size;
 
 	while ((size = next_size(_metadata, &self->pipe))) {
-		put_on(_metadata, &self->pipe, size);
-		come_to_place(_metadata, &self->pipe);
-		move(_metadata, self->pipe.r, self->way.in, size);
-		ASSERT_EQ(size, tee(self->way.out, other.in, size, 0));
-		move(_metadata, self->way.out, self->pipe.w, size);
-		expect_from(_metadata, &self->pipe, other.out, size);
+		write_next(_metadata, &self->pipe, size);
+		drop_padding(_metadata, &self->pipe);
+		splice_all(_metadata, self->pipe.r, self->pipe_2.in, size);
+		ASSERT_EQ(size, tee(self->pipe_2.out, other.in, size, 0));
+		splice_all(_metadata, self->pipe_2.out, self->pipe.w, size);
+		expect_next(_metadata, &self->pipe, other.out, size);
 		self->pipe.out -= size;
-		expect_from(_metadata, &self->pipe, self->pipe.r, size);
+		expect_next(_metadata, &self->pipe, self->pipe.r, size);
 	}
 }
 
-TEST_F(splice, is_what_sendfile_does)
+TEST_F(splice, sendfile_moves_bytes_from_file)
 {
 	ssize_t size;
 
@@ -260,74 +261,74 @@ TEST_F(splice, is_what_sendfile_does)
 		int file = make_file(_metadata, self->pipe.in, size);
 		off_t offset = 0;
 
-		/* All there is, at an offset, and again from where the file is. */
+		/* The whole file, once from an offset and once from the file position. */
 		ASSERT_EQ(size, sendfile(self->pipe.w, file, &offset, BIG));
 		ASSERT_EQ(size, offset);
 		ASSERT_EQ(0, lseek(file, 0, SEEK_CUR));
 		self->pipe.in += size;
-		come_to_place(_metadata, &self->pipe);
-		expect_from(_metadata, &self->pipe, self->pipe.r, size);
+		drop_padding(_metadata, &self->pipe);
+		expect_next(_metadata, &self->pipe, self->pipe.r, size);
 
 		ASSERT_EQ(size, sendfile(self->pipe.w, file, NULL, size));
 		ASSERT_EQ(size, lseek(file, 0, SEEK_CUR));
 		self->pipe.out -= size;
-		expect_from(_metadata, &self->pipe, self->pipe.r, size);
+		expect_next(_metadata, &self->pipe, self->pipe.r, size);
 		ASSERT_EQ(0, sendfile(self->pipe.w, file, NULL, size));
 		close(file);
 	}
 }
 
-/* More than the pipe holds, and beside read and write */
+/* More bytes than the capacity, and splice mixed with read and write */
 
-struct flow {
+struct splice_job {
 	int from;
 	int to;
 	ssize_t len;
 	unsigned int flags;
-	bool restart;	/* SIGUSR1 restarts the call, rather than interrupting it */
+	bool restart;		/* SIGUSR1 restarts the call instead of interrupting it */
 };
 
-/* Open files of the child's own, which wait. */
-static struct flow open_flow(int report_to, const struct flow *flow)
+/* Opens files of the child's own, without O_NONBLOCK. */
+static struct splice_job open_own_ends(int report_to, const struct splice_job *job)
 {
-	struct flow own = *flow;
+	struct splice_job own = *job;
 
-	handle(SIGUSR1, do_nothing, flow->restart ? SA_RESTART : 0);
-	own.from = open_own(flow->from, O_RDONLY, 0);
-	own.to = open_own(flow->to, O_WRONLY, 0);
+	handle(SIGUSR1, do_nothing, job->restart ? SA_RESTART : 0);
+	own.from = open_own(job->from, O_RDONLY, 0);
+	own.to = open_own(job->to, O_WRONLY, 0);
 	keep_only(report_to, own.from, own.to);
 	return own;
 }
 
 static void splice_once(int report_to, const void *arg)
 {
-	struct flow flow = open_flow(report_to, arg);
+	struct splice_job job = open_own_ends(report_to, arg);
 
-	report(report_to, splice(flow.from, NULL, flow.to, NULL, flow.len, flow.flags));
+	report(report_to, splice(job.from, NULL, job.to, NULL, job.len, job.flags));
 }
 
-/* Those who wait in a pipe(2) return with what went in at once. */
+/* Several calls: to a pipe(2), sendfile returns a partial count instead of blocking again. */
 static void send_all(int report_to, const void *arg)
 {
-	struct flow flow = open_flow(report_to, arg);
+	struct splice_job job = open_own_ends(report_to, arg);
 	ssize_t sent = 0, n;
 
 	do {
-		n = sendfile(flow.to, flow.from, NULL, flow.len - sent);
+		n = sendfile(job.to, job.from, NULL, job.len - sent);
 		sent += n > 0 ? n : 0;
 	} while (n > 0);
 	report(report_to, sent);
 }
 
-static struct child start_splice(struct __test_metadata *_metadata, const struct flow *flow)
+static struct child start_splice(struct __test_metadata *_metadata, const struct splice_job *job)
 {
-	struct child child = start_heir(_metadata, splice_once, flow);
+	struct child child = start_heir(_metadata, splice_once, job);
 
 	ASSERT_ASLEEP_IN(splice, &child);
 	return child;
 }
 
-TEST_F(splice, takes_out_more_than_the_pipe_holds)
+TEST_F(splice, splice_out_moves_more_than_capacity)
 {
 	ssize_t len = smaller(3 * capacity_of_kind(self->pipe.r, variant->kind) + 3, BIG);
 	struct child writer = start_writing(_metadata, self->pipe.w, 0, 0, len);
@@ -336,20 +337,20 @@ TEST_F(splice, takes_out_more_than_the_pipe_holds)
 		ssize_t n;
 
 		await(_metadata, self->pipe.r, POLLIN);
-		n = splice(self->pipe.r, NULL, self->way.in, NULL, len, 0);
+		n = splice(self->pipe.r, NULL, self->pipe_2.in, NULL, len, 0);
 		ASSERT_LT(0, n);
-		expect_from(_metadata, &self->pipe, self->way.out, n);
+		expect_next(_metadata, &self->pipe, self->pipe_2.out, n);
 	}
 	EXPECT_EQ(len, result_of(_metadata, &writer).ret);
 }
 
-TEST_F(splice, brings_in_more_than_the_pipe_holds)
+TEST_F(splice, sendfile_moves_more_than_capacity)
 {
 	ssize_t len = smaller(3 * capacity_of_kind(self->pipe.r, variant->kind) + 3, BIG);
-	struct flow flow = {
+	struct splice_job job = {
 		.from = make_file(_metadata, 0, len), .to = self->pipe.w, .len = len,
 	};
-	struct child sender = start_heir(_metadata, send_all, &flow);
+	struct child sender = start_heir(_metadata, send_all, &job);
 
 	while ((ssize_t)self->pipe.out < len) {
 		ssize_t n;
@@ -363,65 +364,65 @@ TEST_F(splice, brings_in_more_than_the_pipe_holds)
 	EXPECT_EQ(len, result_of(_metadata, &sender).ret);
 }
 
-TEST_F(splice, keeps_the_order_among_reads)
+TEST_F(splice, bytes_stay_in_order_if_read_and_splice_alternate)
 {
-	put_on(_metadata, &self->pipe, 11 * PAGE + 77);
+	write_next(_metadata, &self->pipe, 11 * PAGE + 77);
 	while (self->pipe.in - self->pipe.out >= 997 + 5000) {
 		ASSERT_EQ(997, read(self->pipe.r, big_buffer(), 997));
 		ASSERT_TRUE(is_pattern(big_buffer(), self->pipe.out, 997));
 		self->pipe.out += 997;
-		move(_metadata, self->pipe.r, self->way.in, 5000);
-		expect_from(_metadata, &self->pipe, self->way.out, 5000);
+		splice_all(_metadata, self->pipe.r, self->pipe_2.in, 5000);
+		expect_next(_metadata, &self->pipe, self->pipe_2.out, 5000);
 	}
-	expect_from(_metadata, &self->pipe, self->pipe.r, self->pipe.in - self->pipe.out);
+	expect_next(_metadata, &self->pipe, self->pipe.r, self->pipe.in - self->pipe.out);
 }
 
-TEST_F(splice, keeps_the_order_among_writes)
+TEST_F(splice, bytes_stay_in_order_if_write_and_splice_alternate)
 {
 	for (int i = 0; i < 5; i++) {
-		put_on(_metadata, &self->pipe, 997);
+		write_next(_metadata, &self->pipe, 997);
 		put_pattern(big_buffer(), self->pipe.in, 5000);
-		ASSERT_EQ(5000, write(self->way.in, big_buffer(), 5000));
-		move(_metadata, self->way.out, self->pipe.w, 5000);
+		ASSERT_EQ(5000, write(self->pipe_2.in, big_buffer(), 5000));
+		splice_all(_metadata, self->pipe_2.out, self->pipe.w, 5000);
 		self->pipe.in += 5000;
 	}
-	expect_from(_metadata, &self->pipe, self->pipe.r, 5 * 5997);
+	expect_next(_metadata, &self->pipe, self->pipe.r, 5 * 5997);
 }
 
-/* Waiting, and whom it wakes */
+/* Blocking, and wake-ups */
 
-TEST_F(splice, waits_for_bytes)
+TEST_F(splice, splice_out_blocks_until_there_are_bytes)
 {
-	struct flow flow = { .from = self->pipe.r, .to = self->way.in, .len = 100 };
-	struct child child = start_splice(_metadata, &flow);
+	struct splice_job job = { .from = self->pipe.r, .to = self->pipe_2.in, .len = 100 };
+	struct child child = start_splice(_metadata, &job);
 
-	put_on(_metadata, &self->pipe, 5);
+	write_next(_metadata, &self->pipe, 5);
 	EXPECT_EQ(5, result_of(_metadata, &child).ret);
-	expect_from(_metadata, &self->pipe, self->way.out, 5);
+	expect_next(_metadata, &self->pipe, self->pipe_2.out, 5);
 }
 
-/* Fills the pipe, and puts some more on the way to it; returns how many bytes it is full of. */
-static ssize_t fill_up(struct __test_metadata *_metadata, struct tested *pipe, int way,
-		       ssize_t more)
+/* Fills the pipe, and writes `more` bytes to the pipe(2). Returns how many bytes fill the pipe. */
+static ssize_t fill_and_queue(struct __test_metadata *_metadata, struct tested_pipe *pipe,
+			      int pipe_2, ssize_t more)
 {
 	ssize_t len = fill_pipe(_metadata, pipe->w);
 
 	pipe->in += len;
 	put_pattern(big_buffer(), pipe->in, more);
-	ASSERT_EQ(more, write(way, big_buffer(), more));
+	ASSERT_EQ(more, write(pipe_2, big_buffer(), more));
 	return len;
 }
 
-TEST_F(splice, waits_for_room)
+TEST_F(splice, splice_in_blocks_until_there_is_room)
 {
-	ssize_t len = fill_up(_metadata, &self->pipe, self->way.in, 10);
-	struct flow flow = { .from = self->way.out, .to = self->pipe.w, .len = 100 };
-	struct child child = start_splice(_metadata, &flow);
+	ssize_t len = fill_and_queue(_metadata, &self->pipe, self->pipe_2.in, 10);
+	struct splice_job job = { .from = self->pipe_2.out, .to = self->pipe.w, .len = 100 };
+	struct child child = start_splice(_metadata, &job);
 
 	take(_metadata, self->pipe.r, PAGE);
 	self->pipe.out += PAGE;
 	EXPECT_EQ(10, result_of(_metadata, &child).ret);
-	expect_from(_metadata, &self->pipe, self->pipe.r, len - PAGE + 10);
+	expect_next(_metadata, &self->pipe, self->pipe.r, len - PAGE + 10);
 }
 
 static void expect_eintr(struct __test_metadata *_metadata, const struct child *child)
@@ -434,115 +435,115 @@ static void expect_eintr(struct __test_metadata *_metadata, const struct child *
 	EXPECT_EQ(EINTR, result.err);
 }
 
-TEST_F(splice, is_interrupted_while_it_waits_for_bytes)
+TEST_F(splice, signal_interrupts_splice_out)
 {
-	struct flow flow = { .from = self->pipe.r, .to = self->way.in, .len = 100 };
-	struct child child = start_splice(_metadata, &flow);
+	struct splice_job job = { .from = self->pipe.r, .to = self->pipe_2.in, .len = 100 };
+	struct child child = start_splice(_metadata, &job);
 
 	expect_eintr(_metadata, &child);
-	put_on(_metadata, &self->pipe, 5);
-	expect_from(_metadata, &self->pipe, self->pipe.r, 5);
+	write_next(_metadata, &self->pipe, 5);
+	expect_next(_metadata, &self->pipe, self->pipe.r, 5);
 }
 
-TEST_F(splice, is_interrupted_while_it_waits_for_room)
+TEST_F(splice, signal_interrupts_splice_in)
 {
-	ssize_t len = fill_up(_metadata, &self->pipe, self->way.in, 10);
-	struct flow flow = { .from = self->way.out, .to = self->pipe.w, .len = 100 };
-	struct child child = start_splice(_metadata, &flow);
+	ssize_t len = fill_and_queue(_metadata, &self->pipe, self->pipe_2.in, 10);
+	struct splice_job job = { .from = self->pipe_2.out, .to = self->pipe.w, .len = 100 };
+	struct child child = start_splice(_metadata, &job);
 
 	expect_eintr(_metadata, &child);
-	expect_from(_metadata, &self->pipe, self->pipe.r, len);
-	expect_from(_metadata, &self->pipe, self->way.out, 10);
+	expect_next(_metadata, &self->pipe, self->pipe.r, len);
+	expect_next(_metadata, &self->pipe, self->pipe_2.out, 10);
 }
 
-/* Who splices into a pipe(2) need not be: it returns with what went in at once. */
-TEST_F(splice, tells_what_went_in_when_it_is_interrupted)
+/* A splice between two pipe(2)s returns the partial count without a signal. */
+TEST_F(splice, interrupted_splice_in_returns_partial_count)
 {
 	ssize_t len = capacity_of_kind(self->pipe.r, variant->kind) - PAGE;
-	struct flow flow = { .from = self->way.out, .to = self->pipe.w, .len = 3 * PAGE };
+	struct splice_job job = { .from = self->pipe_2.out, .to = self->pipe.w, .len = 3 * PAGE };
 	struct child child;
 
-	put_on(_metadata, &self->pipe, len);
+	write_next(_metadata, &self->pipe, len);
 	put_pattern(big_buffer(), self->pipe.in, 3 * PAGE);
-	ASSERT_EQ(3 * PAGE, write(self->way.in, big_buffer(), 3 * PAGE));
-	child = start_heir(_metadata, splice_once, &flow);
+	ASSERT_EQ(3 * PAGE, write(self->pipe_2.in, big_buffer(), 3 * PAGE));
+	child = start_heir(_metadata, splice_once, &job);
 	if (variant->kind != PIPE_2) {
 		ASSERT_ASLEEP_IN(splice, &child);
 		kill(child.pid, SIGUSR1);
 	}
 	EXPECT_EQ(PAGE, result_of(_metadata, &child).ret);
-	expect_from(_metadata, &self->pipe, self->pipe.r, len + PAGE);
-	expect_from(_metadata, &self->pipe, self->way.out, 2 * PAGE);
+	expect_next(_metadata, &self->pipe, self->pipe.r, len + PAGE);
+	expect_next(_metadata, &self->pipe, self->pipe_2.out, 2 * PAGE);
 }
 
-TEST_F(splice, is_restarted)
+TEST_F(splice, sa_restart_restarts_splice_out)
 {
-	struct flow flow = {
-		.from = self->pipe.r, .to = self->way.in, .len = 100, .restart = true,
+	struct splice_job job = {
+		.from = self->pipe.r, .to = self->pipe_2.in, .len = 100, .restart = true,
 	};
-	struct child child = start_splice(_metadata, &flow);
+	struct child child = start_splice(_metadata, &job);
 
 	kill(child.pid, SIGUSR1);
 	ASSERT_ASLEEP_IN(splice, &child);
-	put_on(_metadata, &self->pipe, 5);
+	write_next(_metadata, &self->pipe, 5);
 	EXPECT_EQ(5, result_of(_metadata, &child).ret);
 }
 
-TEST_F(splice, wakes_those_who_wait_for_room)
+TEST_F(splice, splice_out_wakes_writer_and_poller)
 {
 	struct child writer, poller;
 
 	fill_pipe(_metadata, self->pipe.w);
 	writer = start_writing(_metadata, self->pipe.w, 0, 'w', 10);
 	poller = start_polling(_metadata, self->pipe.w, POLLOUT);
-	move(_metadata, self->pipe.r, self->way.in, 2 * PAGE);
+	splice_all(_metadata, self->pipe.r, self->pipe_2.in, 2 * PAGE);
 	EXPECT_EQ(10, result_of(_metadata, &writer).ret);
 	EXPECT_EQ(POLLOUT, result_of(_metadata, &poller).ret);
 }
 
-TEST_F(splice, wakes_those_who_wait_for_bytes)
+TEST_F(splice, splice_in_wakes_reader_and_poller)
 {
 	struct child reader = start_reading(_metadata, self->pipe.r, 1);
 	struct child poller = start_polling(_metadata, self->pipe.r, POLLIN);
 
-	ASSERT_EQ(2, write(self->way.in, "xy", 2));
-	move(_metadata, self->way.out, self->pipe.w, 2);
+	ASSERT_EQ(2, write(self->pipe_2.in, "xy", 2));
+	splice_all(_metadata, self->pipe_2.out, self->pipe.w, 2);
 	EXPECT_EQ(1, result_of(_metadata, &reader).ret);
 	EXPECT_EQ(POLLIN, result_of(_metadata, &poller).ret);
 }
 
-TEST_F(splice, leaves_the_way_to_others_while_it_waits_for_bytes)
+TEST_F(splice, waiting_splice_out_does_not_block_readers_of_pipe_2)
 {
-	struct flow flow = { .from = self->pipe.r, .to = self->way.in, .len = 100 };
-	struct kind_job other = { .fd = self->way.out, .len = 10 };
+	struct splice_job job = { .from = self->pipe.r, .to = self->pipe_2.in, .len = 100 };
+	struct kind_job other = { .fd = self->pipe_2.out, .len = 10 };
 	struct child child, reader;
 
-	ASSERT_EQ(3, write(self->way.in, "abc", 3));
-	child = start_splice(_metadata, &flow);
+	ASSERT_EQ(3, write(self->pipe_2.in, "abc", 3));
+	child = start_splice(_metadata, &job);
 	reader = start_heir(_metadata, read_end, &other);
 	EXPECT_EQ(3, result_of(_metadata, &reader).ret);
-	put_on(_metadata, &self->pipe, 5);
+	write_next(_metadata, &self->pipe, 5);
 	EXPECT_EQ(5, result_of(_metadata, &child).ret);
 }
 
-/* A meant difference: it does not begin to wait for the way, as with pipe(2). */
-TEST_F(splice, gives_eagain_when_others_fill_the_way_while_it_waits_for_bytes)
+/* A deliberate difference: between two pipe(2)s, the splice would wait for room. */
+TEST_F(splice, splice_out_gives_eagain_if_pipe_2_fills_during_wait)
 {
-	struct flow flow = { .from = self->pipe.r, .to = self->way.in, .len = 100 };
-	struct child child = start_splice(_metadata, &flow);
+	struct splice_job job = { .from = self->pipe.r, .to = self->pipe_2.in, .len = 100 };
+	struct child child = start_splice(_metadata, &job);
 	struct result result;
 
-	fill_pipe(_metadata, self->way.in);
-	put_on(_metadata, &self->pipe, 5);
+	fill_pipe(_metadata, self->pipe_2.in);
+	write_next(_metadata, &self->pipe, 5);
 	if (variant->kind == PIPE_2) {
-		take(_metadata, self->way.out, PAGE);
+		take(_metadata, self->pipe_2.out, PAGE);
 		EXPECT_EQ(5, result_of(_metadata, &child).ret);
 		return;
 	}
 	result = result_of(_metadata, &child);
 	EXPECT_EQ(-1, result.ret);
 	EXPECT_EQ(EAGAIN, result.err);
-	expect_from(_metadata, &self->pipe, self->pipe.r, 5);
+	expect_next(_metadata, &self->pipe, self->pipe.r, 5);
 }
 
 static void write_inherited(int report_to, const void *fd)
@@ -551,15 +552,15 @@ static void write_inherited(int report_to, const void *fd)
 }
 
 /*
- * A meant difference: whatever is not a pipe(2) writes while the kernel keeps the way locked, even
- * from those that would not wait in it.
+ * A deliberate difference: while a file that is no pipe(2) writes, the kernel holds the lock of the
+ * pipe(2), so that other calls on the pipe(2) sleep uninterruptibly.
  */
-TEST_F(splice, keeps_others_off_the_way_while_it_waits_for_room)
+TEST_F(splice, waiting_splice_in_blocks_writers_of_pipe_2)
 {
-	ssize_t len = fill_up(_metadata, &self->pipe, self->way.in, 10);
-	struct flow flow = { .from = self->way.out, .to = self->pipe.w, .len = 10 };
-	struct child child = start_splice(_metadata, &flow);
-	struct child writer = start_heir(_metadata, write_inherited, &self->way.in);
+	ssize_t len = fill_and_queue(_metadata, &self->pipe, self->pipe_2.in, 10);
+	struct splice_job job = { .from = self->pipe_2.out, .to = self->pipe.w, .len = 10 };
+	struct child child = start_splice(_metadata, &job);
+	struct child writer = start_heir(_metadata, write_inherited, &self->pipe_2.in);
 
 	if (variant->kind == PIPE_2)
 		EXPECT_TRUE(has_reported_within(&writer, PATIENCE_MS));
@@ -570,133 +571,135 @@ TEST_F(splice, keeps_others_off_the_way_while_it_waits_for_room)
 	EXPECT_EQ(1, result_of(_metadata, &writer).ret);
 }
 
-/* A meant difference: there is no such pipe(2). */
-TEST_F(splice, meets_its_reader_or_writer_in_a_rendezvous)
+/* A deliberate difference: a pipe(2) has no such policy. */
+TEST_F(splice, splice_completes_rendezvous)
 {
-	struct flow flow = { .from = self->way.out, .to = self->pipe.w, .len = 10 };
+	struct splice_job job = { .from = self->pipe_2.out, .to = self->pipe.w, .len = 10 };
 	struct child child;
 
 	if (variant->kind == PIPE_2)
 		return;
 	ASSERT_EQ(0, set_policy(self->pipe.w, MINI_PIPE_RENDEZVOUS));
 	put_pattern(big_buffer(), 0, 10);
-	ASSERT_EQ(10, write(self->way.in, big_buffer(), 10));
-	child = start_splice(_metadata, &flow);
-	expect_from(_metadata, &self->pipe, self->pipe.r, 10);
+	ASSERT_EQ(10, write(self->pipe_2.in, big_buffer(), 10));
+	child = start_splice(_metadata, &job);
+	expect_next(_metadata, &self->pipe, self->pipe.r, 10);
 	EXPECT_EQ(10, result_of(_metadata, &child).ret);
 
 	self->pipe.out = 0;
 	child = start_writing(_metadata, self->pipe.w, 0, 0, 3 * PAGE);
-	move(_metadata, self->pipe.r, self->way.in, 3 * PAGE);
+	splice_all(_metadata, self->pipe.r, self->pipe_2.in, 3 * PAGE);
 	EXPECT_EQ(3 * PAGE, result_of(_metadata, &child).ret);
-	expect_from(_metadata, &self->pipe, self->way.out, 3 * PAGE);
+	expect_next(_metadata, &self->pipe, self->pipe_2.out, 3 * PAGE);
 	EXPECT_EQ(0, set_policy(self->pipe.w, MINI_PIPE_BUFFERED));
 }
 
-/* Ends */
+/* End of file and EPIPE */
 
-TEST_F(splice, meets_the_end_after_the_bytes)
+TEST_F(splice, end_of_file_follows_last_byte)
 {
-	put_on(_metadata, &self->pipe, 5);
+	write_next(_metadata, &self->pipe, 5);
 	close(self->pipe.w);
-	EXPECT_EQ(5, splice(self->pipe.r, NULL, self->way.in, NULL, 100, 0));
-	EXPECT_EQ(0, splice(self->pipe.r, NULL, self->way.in, NULL, 100, 0));
-	expect_from(_metadata, &self->pipe, self->way.out, 5);
+	EXPECT_EQ(5, splice(self->pipe.r, NULL, self->pipe_2.in, NULL, 100, 0));
+	EXPECT_EQ(0, splice(self->pipe.r, NULL, self->pipe_2.in, NULL, 100, 0));
+	expect_next(_metadata, &self->pipe, self->pipe_2.out, 5);
 }
 
-TEST_F(splice, meets_the_end_in_its_sleep)
+TEST_F(splice, last_writer_close_ends_waiting_splice_out)
 {
-	struct flow flow = { .from = self->pipe.r, .to = self->way.in, .len = 100 };
-	struct child child = start_splice(_metadata, &flow);
+	struct splice_job job = { .from = self->pipe.r, .to = self->pipe_2.in, .len = 100 };
+	struct child child = start_splice(_metadata, &job);
 
 	close(self->pipe.w);
 	EXPECT_EQ(0, result_of(_metadata, &child).ret);
 }
 
-TEST_F(splice, gets_epipe_and_sigpipe_without_a_reader)
+TEST_F(splice, splice_in_without_reader_gives_epipe_and_sigpipe)
 {
 	int file = make_file(_metadata, 0, 5);
 
-	ASSERT_EQ(5, write(self->way.in, "abcde", 5));
+	ASSERT_EQ(5, write(self->pipe_2.in, "abcde", 5));
 	close(self->pipe.r);
-	EXPECT_EQ(-1, splice(self->way.out, NULL, self->pipe.w, NULL, 5, 0));
+	EXPECT_EQ(-1, splice(self->pipe_2.out, NULL, self->pipe.w, NULL, 5, 0));
 	EXPECT_EQ(EPIPE, errno);
 	EXPECT_EQ(1, sigpipes());
-	EXPECT_EQ(5, bytes_in(self->way.out));
+	EXPECT_EQ(5, bytes_in(self->pipe_2.out));
 	EXPECT_EQ(-1, sendfile(self->pipe.w, file, NULL, 5));
 	EXPECT_EQ(EPIPE, errno);
 	EXPECT_EQ(2, sigpipes());
 	EXPECT_EQ(0, lseek(file, 0, SEEK_CUR));
 }
 
-TEST_F(splice, gets_epipe_and_sigpipe_in_its_sleep)
+TEST_F(splice, last_reader_close_fails_waiting_splice_in)
 {
-	struct flow flow = { .from = self->way.out, .to = self->pipe.w, .len = 100 };
+	struct splice_job job = { .from = self->pipe_2.out, .to = self->pipe.w, .len = 100 };
 	struct result result;
 	struct child child;
 
-	fill_up(_metadata, &self->pipe, self->way.in, 10);
-	child = start_splice(_metadata, &flow);
+	fill_and_queue(_metadata, &self->pipe, self->pipe_2.in, 10);
+	child = start_splice(_metadata, &job);
 	close(self->pipe.r);
 	result = result_of(_metadata, &child);
 	EXPECT_EQ(-1, result.ret);
 	EXPECT_EQ(EPIPE, result.err);
 	EXPECT_EQ(1, result.sigpipes);
-	EXPECT_EQ(10, bytes_in(self->way.out));
+	EXPECT_EQ(10, bytes_in(self->pipe_2.out));
 }
 
-TEST_F(splice, leaves_the_bytes_when_the_way_is_broken)
+TEST_F(splice, splice_out_to_broken_pipe_2_leaves_bytes)
 {
-	put_on(_metadata, &self->pipe, 5);
-	close(self->way.out);
-	EXPECT_EQ(-1, splice(self->pipe.r, NULL, self->way.in, NULL, 5, 0));
+	write_next(_metadata, &self->pipe, 5);
+	close(self->pipe_2.out);
+	EXPECT_EQ(-1, splice(self->pipe.r, NULL, self->pipe_2.in, NULL, 5, 0));
 	EXPECT_EQ(EPIPE, errno);
 	EXPECT_EQ(1, sigpipes());
-	expect_from(_metadata, &self->pipe, self->pipe.r, 5);
+	expect_next(_metadata, &self->pipe, self->pipe.r, 5);
 }
 
-/* Not waiting */
+/* EAGAIN and partial counts */
 
-TEST_F(splice, gives_eagain_without_bytes)
+TEST_F(splice, splice_out_of_empty_pipe_gives_eagain)
 {
-	int waiting = open_again(self->pipe.r, O_RDONLY);
-	int waiting_way = open_again(self->way.in, O_WRONLY);
+	int blocking = open_again(self->pipe.r, O_RDONLY);
+	int blocking_pipe_2 = open_again(self->pipe_2.in, O_WRONLY);
 
-	/* Of the pipe, the way and the call, one that does not wait is enough. */
-	expect_eagain(_metadata, splice(self->pipe.r, NULL, waiting_way, NULL, 10, 0));
-	expect_eagain(_metadata, splice(waiting, NULL, self->way.in, NULL, 10, 0));
-	expect_eagain(_metadata, splice(waiting, NULL, waiting_way, NULL, 10, SPLICE_F_NONBLOCK));
-	EXPECT_EQ(0, bytes_in(self->way.out));
+	/* O_NONBLOCK at the pipe, O_NONBLOCK at the pipe(2) or SPLICE_F_NONBLOCK is enough. */
+	expect_eagain(_metadata, splice(self->pipe.r, NULL, blocking_pipe_2, NULL, 10, 0));
+	expect_eagain(_metadata, splice(blocking, NULL, self->pipe_2.in, NULL, 10, 0));
+	expect_eagain(_metadata, splice(blocking, NULL, blocking_pipe_2, NULL, 10,
+					SPLICE_F_NONBLOCK));
+	EXPECT_EQ(0, bytes_in(self->pipe_2.out));
 }
 
 /*
- * A meant difference: a call that does not wait, or a way that does not, is enough for pipe(2)
- * alone. Any other file waits unless it has O_NONBLOCK itself: see splice(2).
+ * A deliberate difference: SPLICE_F_NONBLOCK, or O_NONBLOCK at the other pipe, is enough only
+ * between two pipe(2)s. A write to any other file blocks unless that file has O_NONBLOCK itself;
+ * see splice(2).
  */
-TEST_F(splice, gives_eagain_without_room)
+TEST_F(splice, splice_in_to_full_pipe_gives_eagain)
 {
-	ssize_t len = fill_up(_metadata, &self->pipe, self->way.in, 10);
-	int waiting_way = open_again(self->way.out, O_RDONLY);
-	int waiting = open_again(self->pipe.w, O_WRONLY);
-	struct flow flow = {
-		.from = self->way.out, .to = self->pipe.w, .len = 10, .flags = SPLICE_F_NONBLOCK,
+	ssize_t len = fill_and_queue(_metadata, &self->pipe, self->pipe_2.in, 10);
+	int blocking_pipe_2 = open_again(self->pipe_2.out, O_RDONLY);
+	int blocking = open_again(self->pipe.w, O_WRONLY);
+	struct splice_job job = {
+		.from = self->pipe_2.out, .to = self->pipe.w, .len = 10, .flags = SPLICE_F_NONBLOCK,
 	};
 	struct child child;
 
-	expect_eagain(_metadata, splice(waiting_way, NULL, self->pipe.w, NULL, 10, 0));
+	expect_eagain(_metadata, splice(blocking_pipe_2, NULL, self->pipe.w, NULL, 10, 0));
 	if (variant->kind == PIPE_2) {
-		expect_eagain(_metadata, splice(self->way.out, NULL, waiting, NULL, 10, 0));
-		expect_eagain(_metadata, splice(waiting_way, NULL, waiting, NULL, 10,
+		expect_eagain(_metadata, splice(self->pipe_2.out, NULL, blocking, NULL, 10, 0));
+		expect_eagain(_metadata, splice(blocking_pipe_2, NULL, blocking, NULL, 10,
 						SPLICE_F_NONBLOCK));
 	} else {
-		child = start_splice(_metadata, &flow);
+		child = start_splice(_metadata, &job);
 		expect_eintr(_metadata, &child);
 	}
-	expect_from(_metadata, &self->pipe, self->pipe.r, len);
-	expect_from(_metadata, &self->pipe, self->way.out, 10);
+	expect_next(_metadata, &self->pipe, self->pipe.r, len);
+	expect_next(_metadata, &self->pipe, self->pipe_2.out, 10);
 }
 
-TEST_F(splice, gives_eagain_to_sendfile_without_room)
+TEST_F(splice, sendfile_to_full_pipe_gives_eagain)
 {
 	int file = make_file(_metadata, 0, 5);
 
@@ -705,77 +708,77 @@ TEST_F(splice, gives_eagain_to_sendfile_without_room)
 	EXPECT_EQ(0, lseek(file, 0, SEEK_CUR));
 }
 
-/* A way that does not wait, or such a call; a pipe that does not is enough for another pipe(2). */
-TEST_F(splice, gives_eagain_without_room_on_the_way)
+/* O_NONBLOCK at the pipe(2), or SPLICE_F_NONBLOCK. */
+TEST_F(splice, splice_out_to_full_pipe_2_gives_eagain)
 {
-	int waiting = open_again(self->way.in, O_WRONLY);
+	int blocking = open_again(self->pipe_2.in, O_WRONLY);
 
-	put_on(_metadata, &self->pipe, 10);
-	fill_pipe(_metadata, self->way.in);
-	expect_eagain(_metadata, splice(self->pipe.r, NULL, self->way.in, NULL, 10, 0));
-	expect_eagain(_metadata, splice(self->pipe.r, NULL, waiting, NULL, 10,
+	write_next(_metadata, &self->pipe, 10);
+	fill_pipe(_metadata, self->pipe_2.in);
+	expect_eagain(_metadata, splice(self->pipe.r, NULL, self->pipe_2.in, NULL, 10, 0));
+	expect_eagain(_metadata, splice(self->pipe.r, NULL, blocking, NULL, 10,
 					SPLICE_F_NONBLOCK));
-	expect_from(_metadata, &self->pipe, self->pipe.r, 10);
+	expect_next(_metadata, &self->pipe, self->pipe.r, 10);
 }
 
-TEST_F(splice, leaves_what_has_no_room_on_the_way)
+TEST_F(splice, splice_out_moves_what_fits_in_pipe_2)
 {
 	ssize_t n;
 
-	put_on(_metadata, &self->pipe, 3 * PAGE);
-	fill_pipe(_metadata, self->way.in);
-	take(_metadata, self->way.out, PAGE);
-	n = splice(self->pipe.r, NULL, self->way.in, NULL, 3 * PAGE, 0);
+	write_next(_metadata, &self->pipe, 3 * PAGE);
+	fill_pipe(_metadata, self->pipe_2.in);
+	take(_metadata, self->pipe_2.out, PAGE);
+	n = splice(self->pipe.r, NULL, self->pipe_2.in, NULL, 3 * PAGE, 0);
 	ASSERT_TRUE(n > 0 && n <= PAGE);
-	take(_metadata, self->way.out, 15 * PAGE);
-	expect_from(_metadata, &self->pipe, self->way.out, n);
-	expect_from(_metadata, &self->pipe, self->pipe.r, 3 * PAGE - n);
+	take(_metadata, self->pipe_2.out, 15 * PAGE);
+	expect_next(_metadata, &self->pipe, self->pipe_2.out, n);
+	expect_next(_metadata, &self->pipe, self->pipe.r, 3 * PAGE - n);
 }
 
-TEST_F(splice, leaves_the_bytes_to_others_while_it_waits_for_the_way)
+TEST_F(splice, splice_out_waiting_for_pipe_2_leaves_bytes_to_readers)
 {
-	struct flow flow = { .from = self->pipe.r, .to = self->way.in, .len = 100 };
+	struct splice_job job = { .from = self->pipe.r, .to = self->pipe_2.in, .len = 100 };
 	struct child child;
 
-	put_on(_metadata, &self->pipe, 10);
-	fill_pipe(_metadata, self->way.in);
-	child = start_splice(_metadata, &flow);
-	expect_from(_metadata, &self->pipe, self->pipe.r, 10);
-	put_on(_metadata, &self->pipe, 7);
-	take(_metadata, self->way.out, 16 * PAGE);
+	write_next(_metadata, &self->pipe, 10);
+	fill_pipe(_metadata, self->pipe_2.in);
+	child = start_splice(_metadata, &job);
+	expect_next(_metadata, &self->pipe, self->pipe.r, 10);
+	write_next(_metadata, &self->pipe, 7);
+	take(_metadata, self->pipe_2.out, 16 * PAGE);
 	EXPECT_EQ(7, result_of(_metadata, &child).ret);
-	expect_from(_metadata, &self->pipe, self->way.out, 7);
+	expect_next(_metadata, &self->pipe, self->pipe_2.out, 7);
 }
 
-TEST_F(splice, brings_in_what_has_room)
+TEST_F(splice, sendfile_moves_what_fits)
 {
 	ssize_t len = capacity_of_kind(self->pipe.r, variant->kind) - 2 * PAGE;
 	int file = make_file(_metadata, len, 5 * PAGE);
 
-	put_on(_metadata, &self->pipe, len);
+	write_next(_metadata, &self->pipe, len);
 	ASSERT_EQ(2 * PAGE, sendfile(self->pipe.w, file, NULL, 5 * PAGE));
 	EXPECT_EQ(2 * PAGE, lseek(file, 0, SEEK_CUR));
-	expect_from(_metadata, &self->pipe, self->pipe.r, len + 2 * PAGE);
+	expect_next(_metadata, &self->pipe, self->pipe.r, len + 2 * PAGE);
 	ASSERT_EQ(3 * PAGE, sendfile(self->pipe.w, file, NULL, 5 * PAGE));
-	expect_from(_metadata, &self->pipe, self->pipe.r, 3 * PAGE);
+	expect_next(_metadata, &self->pipe, self->pipe.r, 3 * PAGE);
 }
 
-TEST_F(splice, leaves_on_the_way_what_has_no_room)
+TEST_F(splice, splice_in_moves_what_fits)
 {
 	ssize_t len = capacity_of_kind(self->pipe.r, variant->kind) - 2 * PAGE;
 
-	put_on(_metadata, &self->pipe, len);
+	write_next(_metadata, &self->pipe, len);
 	put_pattern(big_buffer(), self->pipe.in, 5 * PAGE);
-	ASSERT_EQ(5 * PAGE, write(self->way.in, big_buffer(), 5 * PAGE));
-	ASSERT_EQ(2 * PAGE, splice(self->way.out, NULL, self->pipe.w, NULL, 5 * PAGE, 0));
-	expect_from(_metadata, &self->pipe, self->pipe.r, len + 2 * PAGE);
-	expect_from(_metadata, &self->pipe, self->way.out, 3 * PAGE);
+	ASSERT_EQ(5 * PAGE, write(self->pipe_2.in, big_buffer(), 5 * PAGE));
+	ASSERT_EQ(2 * PAGE, splice(self->pipe_2.out, NULL, self->pipe.w, NULL, 5 * PAGE, 0));
+	expect_next(_metadata, &self->pipe, self->pipe.r, len + 2 * PAGE);
+	expect_next(_metadata, &self->pipe, self->pipe_2.out, 3 * PAGE);
 }
 
-/* What is out stays as it was, whatever becomes of the pipe */
+/* Spliced pages do not change, whatever happens to the pipe */
 
-/* Writes something else all over the ring, and takes it out again. */
-static void use_again(struct __test_metadata *_metadata, struct tested *pipe)
+/* Fills the whole ring with other bytes, and drains it. */
+static void overwrite_ring(struct __test_metadata *_metadata, struct tested_pipe *pipe)
 {
 	ssize_t n;
 
@@ -787,66 +790,66 @@ static void use_again(struct __test_metadata *_metadata, struct tested *pipe)
 	}
 }
 
-TEST_F(splice, takes_pages_out_that_nobody_writes_to_again)
+TEST_F(splice, spliced_pages_are_not_overwritten)
 {
-	struct way other = make_way(_metadata);
+	struct pipe_2 other = make_pipe_2(_metadata);
 
-	put_on(_metadata, &self->pipe, 9 * PAGE);
-	move(_metadata, self->pipe.r, self->way.in, 9 * PAGE);
-	ASSERT_EQ(9 * PAGE, tee(self->way.out, other.in, 9 * PAGE, 0));
-	use_again(_metadata, &self->pipe);
-	expect_from(_metadata, &self->pipe, self->way.out, 9 * PAGE);
-	use_again(_metadata, &self->pipe);
+	write_next(_metadata, &self->pipe, 9 * PAGE);
+	splice_all(_metadata, self->pipe.r, self->pipe_2.in, 9 * PAGE);
+	ASSERT_EQ(9 * PAGE, tee(self->pipe_2.out, other.in, 9 * PAGE, 0));
+	overwrite_ring(_metadata, &self->pipe);
+	expect_next(_metadata, &self->pipe, self->pipe_2.out, 9 * PAGE);
+	overwrite_ring(_metadata, &self->pipe);
 	self->pipe.out = 0;
-	expect_from(_metadata, &self->pipe, other.out, 9 * PAGE);
+	expect_next(_metadata, &self->pipe, other.out, 9 * PAGE);
 }
 
-/* The rest of their page, before and behind them, is still the pipe's. */
-TEST_F(splice, takes_parts_of_pages_out_that_nobody_writes_to_again)
+/* The pipe still uses the rest of these pages, before and after the spliced bytes. */
+TEST_F(splice, spliced_parts_of_pages_are_not_overwritten)
 {
-	put_on(_metadata, &self->pipe, 100);
-	move(_metadata, self->pipe.r, self->way.in, 100);
-	put_on(_metadata, &self->pipe, 9000);
+	write_next(_metadata, &self->pipe, 100);
+	splice_all(_metadata, self->pipe.r, self->pipe_2.in, 100);
+	write_next(_metadata, &self->pipe, 9000);
 	for (int i = 0; i < 9; i++)
-		move(_metadata, self->pipe.r, self->way.in, 1000);
-	use_again(_metadata, &self->pipe);
-	expect_from(_metadata, &self->pipe, self->way.out, 9100);
+		splice_all(_metadata, self->pipe.r, self->pipe_2.in, 1000);
+	overwrite_ring(_metadata, &self->pipe);
+	expect_next(_metadata, &self->pipe, self->pipe_2.out, 9100);
 }
 
-TEST_F(splice, takes_pages_out_that_outlive_who_took_them)
+TEST_F(splice, spliced_pages_outlive_process)
 {
-	struct flow flow = { .from = self->pipe.r, .to = self->way.in, .len = 9 * PAGE };
+	struct splice_job job = { .from = self->pipe.r, .to = self->pipe_2.in, .len = 9 * PAGE };
 	struct child child;
 
-	put_on(_metadata, &self->pipe, 9 * PAGE);
-	child = start_heir(_metadata, splice_once, &flow);
+	write_next(_metadata, &self->pipe, 9 * PAGE);
+	child = start_heir(_metadata, splice_once, &job);
 	EXPECT_EQ(9 * PAGE, result_of(_metadata, &child).ret);
 	dismiss(_metadata, &child);
-	use_again(_metadata, &self->pipe);
-	expect_from(_metadata, &self->pipe, self->way.out, 9 * PAGE);
+	overwrite_ring(_metadata, &self->pipe);
+	expect_next(_metadata, &self->pipe, self->pipe_2.out, 9 * PAGE);
 }
 
-TEST_F(splice, takes_pages_out_that_outlive_the_pipe)
+TEST_F(splice, spliced_pages_outlive_pipe)
 {
-	put_on(_metadata, &self->pipe, 9 * PAGE);
-	move(_metadata, self->pipe.r, self->way.in, 9 * PAGE);
+	write_next(_metadata, &self->pipe, 9 * PAGE);
+	splice_all(_metadata, self->pipe.r, self->pipe_2.in, 9 * PAGE);
 	close(self->pipe.r);
 	close(self->pipe.w);
-	/* Whoever has the memory now, if it was freed. */
+	/* A new pipe would get the pages if they had been freed. */
 	make_pipe(_metadata, variant->kind, O_NONBLOCK, &self->pipe.r, &self->pipe.w);
-	use_again(_metadata, &self->pipe);
-	expect_from(_metadata, &self->pipe, self->way.out, 9 * PAGE);
+	overwrite_ring(_metadata, &self->pipe);
+	expect_next(_metadata, &self->pipe, self->pipe_2.out, 9 * PAGE);
 }
 
-TEST_F(splice, leaves_a_pipe_that_holds_as_much_as_before)
+TEST_F(splice, splice_out_does_not_reduce_capacity)
 {
 	ssize_t capacity = capacity_of_kind(self->pipe.r, variant->kind);
 
 	for (int round = 0; round < 10; round++) {
 		self->pipe.out = self->pipe.in;
-		put_on(_metadata, &self->pipe, 9 * PAGE);
-		move(_metadata, self->pipe.r, self->way.in, 9 * PAGE);
-		expect_from(_metadata, &self->pipe, self->way.out, 9 * PAGE);
+		write_next(_metadata, &self->pipe, 9 * PAGE);
+		splice_all(_metadata, self->pipe.r, self->pipe_2.in, 9 * PAGE);
+		expect_next(_metadata, &self->pipe, self->pipe_2.out, 9 * PAGE);
 		ASSERT_EQ(capacity, fill_pipe(_metadata, self->pipe.w));
 		ASSERT_EQ(capacity, drain_pipe(_metadata, self->pipe.r));
 		ASSERT_TRUE(is_pattern(big_buffer(), 0, capacity));
@@ -854,14 +857,14 @@ TEST_F(splice, leaves_a_pipe_that_holds_as_much_as_before)
 	}
 }
 
-/* A meant difference: in a pipe(2) they would still be whose they were. */
-TEST_F(splice, brings_in_copies)
+/* A deliberate difference: a pipe(2) would still refer to the pages of the process. */
+TEST_F(splice, splice_in_copies_bytes)
 {
 	unsigned char *map = map_pattern(_metadata, 0, 2 * PAGE);
-	struct iovec lent = { map, 2 * PAGE };
+	struct iovec iov = { map, 2 * PAGE };
 
-	ASSERT_EQ(2 * PAGE, vmsplice(self->way.in, &lent, 1, 0));
-	move(_metadata, self->way.out, self->pipe.w, 2 * PAGE);
+	ASSERT_EQ(2 * PAGE, vmsplice(self->pipe_2.in, &iov, 1, 0));
+	splice_all(_metadata, self->pipe_2.out, self->pipe.w, 2 * PAGE);
 	memset(map, 0xff, 2 * PAGE);
 	ASSERT_EQ(2 * PAGE, read(self->pipe.r, big_buffer(), BIG));
 	EXPECT_EQ(variant->kind != PIPE_2, is_pattern(big_buffer(), 0, 2 * PAGE));
