@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * User memory that faults for as long as it likes: whoever is stuck in such a fault keeps neither
- * the other side nor its own from their business, and nobody from a signal.
+ * Readers and writers that are stuck: a page fault of their buffer lasts until the test resolves it
+ * (userfaultfd). A stuck call holds its reservation, but no lock. So calls at the other end
+ * continue, calls at the same end wait for the reservation interruptibly, and signals work as
+ * always.
  */
 #include <sys/epoll.h>
 #include "pipe_fixture.h"
 #include "userfault.h"
 #include "uring.h"
 
-TEST_F(pipe, a_reader_stuck_in_a_fault_does_not_stop_writers)
+TEST_F(pipe, stuck_reader_does_not_block_writers)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct stuck stuck;
@@ -25,7 +27,7 @@ TEST_F(pipe, a_reader_stuck_in_a_fault_does_not_stop_writers)
 	EXPECT_EQ(self->capacity - 1, drain_pipe(_metadata, fd));
 }
 
-TEST_F(pipe, a_reader_that_does_not_wait_is_turned_away_by_a_stuck_one)
+TEST_F(pipe, nonblocking_read_gives_eagain_during_stuck_read)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct stuck stuck;
@@ -40,7 +42,7 @@ TEST_F(pipe, a_reader_that_does_not_wait_is_turned_away_by_a_stuck_one)
 	EXPECT_EQ(1, result_of(_metadata, &stuck.child).ret);
 }
 
-TEST_F(pipe, a_reader_killed_in_its_fault_leaves_its_bytes_to_the_next)
+TEST_F(pipe, killed_stuck_reader_leaves_bytes_to_next_reader)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct stuck stuck;
@@ -57,7 +59,7 @@ TEST_F(pipe, a_reader_killed_in_its_fault_leaves_its_bytes_to_the_next)
 	EXPECT_EQ('x', result.first);
 }
 
-TEST_F(pipe, bytes_that_a_stuck_reader_leaves_wake_a_sleeping_poll)
+TEST_F(pipe, killed_stuck_reader_wakes_poller)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct stuck stuck;
@@ -71,8 +73,8 @@ TEST_F(pipe, bytes_that_a_stuck_reader_leaves_wake_a_sleeping_poll)
 	EXPECT_EQ(POLLIN, result_of(_metadata, &poller).ret);
 }
 
-/* A poll that finds the bytes kept from it by a reader is told when that one is done. */
-TEST_F(pipe, bytes_behind_those_of_a_stuck_reader_wake_a_sleeping_poll_after_it)
+/* The stuck reader has a reservation, so the pipe is not readable before its read ends. */
+TEST_F(pipe, end_of_stuck_read_wakes_poller_for_remaining_bytes)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct stuck stuck;
@@ -90,7 +92,7 @@ TEST_F(pipe, bytes_behind_those_of_a_stuck_reader_wake_a_sleeping_poll_after_it)
 	EXPECT_EQ(1, drain_pipe(_metadata, fd));
 }
 
-TEST_F(pipe, room_beside_that_of_a_stuck_writer_wakes_a_sleeping_poll_after_it)
+TEST_F(pipe, end_of_stuck_write_wakes_poller_for_remaining_room)
 {
 	struct stuck stuck;
 	struct child poller;
@@ -106,10 +108,10 @@ TEST_F(pipe, room_beside_that_of_a_stuck_writer_wakes_a_sleeping_poll_after_it)
 }
 
 /*
- * The end that it cannot be told of yet, an edge-triggered poll is told of when the copy ends, and
- * only once.
+ * While the read is stuck, no end of file is reported. An edge-triggered poller gets exactly one
+ * event for it, when the read ends.
  */
-TEST_F(pipe, an_edge_triggered_poll_behind_a_stuck_reader_is_told_of_the_end_after_it)
+TEST_F(pipe, end_of_stuck_read_gives_one_edge_triggered_epollhup)
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
@@ -135,8 +137,8 @@ TEST_F(pipe, an_edge_triggered_poll_behind_a_stuck_reader_is_told_of_the_end_aft
 	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
 }
 
-/* Until the stuck one is done, nobody knows whether there are bytes left before the end. */
-TEST_F(pipe, a_reader_behind_a_stuck_one_meets_the_end_after_it)
+/* If the stuck read fails, its bytes stay in the pipe, so the end of file has to wait for it. */
+TEST_F(pipe, next_reader_gets_end_of_file_after_stuck_read)
 {
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
 	struct stuck stuck;
@@ -153,7 +155,7 @@ TEST_F(pipe, a_reader_behind_a_stuck_one_meets_the_end_after_it)
 	EXPECT_EQ(0, result_of(_metadata, &second).ret);
 }
 
-TEST_F(pipe, a_writer_stuck_in_a_fault_does_not_stop_readers)
+TEST_F(pipe, stuck_writer_does_not_block_readers)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	ssize_t len = 2 * page_size();
@@ -171,7 +173,7 @@ TEST_F(pipe, a_writer_stuck_in_a_fault_does_not_stop_readers)
 	EXPECT_EQ(len, drain_pipe(_metadata, fd));
 }
 
-TEST_F(pipe, a_writer_behind_a_stuck_one_goes_in_after_it)
+TEST_F(pipe, next_writer_writes_after_stuck_write)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	ssize_t len = 2 * page_size();
@@ -191,8 +193,8 @@ TEST_F(pipe, a_writer_behind_a_stuck_one_goes_in_after_it)
 	EXPECT_EQ('a', big_buffer()[len]);
 }
 
-/* What is left when the stuck one is done is not enough for the first, but for the others. */
-TEST_F(pipe, small_writers_behind_a_stuck_one_go_in_after_it_without_a_reader)
+/* The room after the stuck write is too small for the first writer, but not for the others. */
+TEST_F(pipe, small_writes_behind_large_one_complete_after_stuck_write)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct child large, small[2];
@@ -212,7 +214,7 @@ TEST_F(pipe, small_writers_behind_a_stuck_one_go_in_after_it_without_a_reader)
 	ASSERT_ASLEEP_IN(write, &large);
 }
 
-TEST_F(pipe, a_read_takes_what_was_there_when_it_began)
+TEST_F(pipe, read_returns_bytes_that_were_there_when_it_began)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	ssize_t page = page_size();
@@ -229,7 +231,7 @@ TEST_F(pipe, a_read_takes_what_was_there_when_it_began)
 	EXPECT_EQ(page, drain_pipe(_metadata, fd));
 }
 
-TEST_F(pipe, a_read_that_meets_a_writer_goes_on_with_what_that_one_brings)
+TEST_F(pipe, read_during_stuck_write_returns_its_bytes_too)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct stuck reader, writer;
@@ -248,7 +250,7 @@ TEST_F(pipe, a_read_that_meets_a_writer_goes_on_with_what_that_one_brings)
 	EXPECT_EQ(0, drain_pipe(_metadata, fd));
 }
 
-TEST_F(pipe, a_writer_killed_in_its_fault_leaves_the_room_to_others)
+TEST_F(pipe, killed_stuck_writer_leaves_room_to_others)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct stuck stuck;
@@ -261,43 +263,43 @@ TEST_F(pipe, a_writer_killed_in_its_fault_leaves_the_room_to_others)
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, self->capacity));
 }
 
-/* Splice copies nothing to user memory, but it keeps to the leases of those that do. */
-TEST_F(pipe, splice_is_turned_away_by_those_that_are_stuck)
+/* splice(2) copies nothing to user memory, but it respects the reservations of other calls. */
+TEST_F(pipe, splice_gives_eagain_during_stuck_read_or_write)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct stuck reader, writer;
-	int way[2];
+	int pipe_2[2];
 
 	if (!holds(_metadata, self->capacity, 3 * page_size()))
 		return;
-	ASSERT_EQ(0, pipe2(way, O_NONBLOCK));
+	ASSERT_EQ(0, pipe2(pipe_2, O_NONBLOCK));
 	put_in(_metadata, fd, page_size() + 5);
 	if (!start_stuck(_metadata, &reader, O_RDONLY, 1))
 		return;
-	EXPECT_EQ(-1, splice(fd, NULL, way[1], NULL, 5, 0));
+	EXPECT_EQ(-1, splice(fd, NULL, pipe_2[1], NULL, 5, 0));
 	EXPECT_EQ(EAGAIN, errno);
 	dismiss(_metadata, &reader.child);
-	EXPECT_EQ(5, splice(fd, NULL, way[1], NULL, 5, 0));
+	EXPECT_EQ(5, splice(fd, NULL, pipe_2[1], NULL, 5, 0));
 
 	if (!start_stuck(_metadata, &writer, O_WRONLY, 1))
 		return;
-	EXPECT_EQ(-1, splice(way[0], NULL, fd, NULL, 5, 0));
+	EXPECT_EQ(-1, splice(pipe_2[0], NULL, fd, NULL, 5, 0));
 	EXPECT_EQ(EAGAIN, errno);
 	dismiss(_metadata, &writer.child);
-	EXPECT_EQ(5, splice(way[0], NULL, fd, NULL, 5, 0));
+	EXPECT_EQ(5, splice(pipe_2[0], NULL, fd, NULL, 5, 0));
 	EXPECT_EQ((ssize_t)page_size() + 5, drain_pipe(_metadata, fd));
 	EXPECT_TRUE(is_pattern(big_buffer(), 5, page_size()));
 	EXPECT_TRUE(is_pattern(big_buffer() + page_size(), 0, 5));
 }
 
 /*
- * Beside a stuck process the pipe can be asked, and resized: nothing waits for the copy, and the
- * copy does not notice.
+ * During a stuck copy, the ioctls of the pipe do not wait for it. A resize does not disturb the
+ * copy.
  */
 
 FIXTURE(settings)
 {
-	int fd;			/* both ends, which do not block */
+	int fd;			/* opened with O_RDWR and O_NONBLOCK */
 	ssize_t capacity;
 };
 
@@ -312,7 +314,7 @@ FIXTURE_TEARDOWN(settings)
 	restore_the_stage(_metadata, self->fd, self->capacity);
 }
 
-TEST_F(settings, what_a_stuck_reader_is_about_to_get_is_not_there_for_others)
+TEST_F(settings, fionread_excludes_bytes_of_stuck_reader)
 {
 	int fd = self->fd;
 	struct stuck stuck;
@@ -325,7 +327,7 @@ TEST_F(settings, what_a_stuck_reader_is_about_to_get_is_not_there_for_others)
 	EXPECT_EQ((int)page_size() + 10, bytes_in(fd));
 }
 
-TEST_F(settings, what_a_stuck_writer_is_about_to_bring_is_not_there_yet)
+TEST_F(settings, fionread_excludes_bytes_of_stuck_writer)
 {
 	int fd = self->fd;
 	struct stuck stuck;
@@ -339,7 +341,7 @@ TEST_F(settings, what_a_stuck_writer_is_about_to_bring_is_not_there_yet)
 	EXPECT_EQ(10 + stuck.len, bytes_in(fd));
 }
 
-TEST_F(settings, of_policy_do_not_change_while_a_reader_is_stuck)
+TEST_F(settings, set_policy_gives_ebusy_during_stuck_read)
 {
 	int fd = self->fd;
 	struct stuck stuck;
@@ -354,7 +356,7 @@ TEST_F(settings, of_policy_do_not_change_while_a_reader_is_stuck)
 	EXPECT_EQ(1, result_of(_metadata, &stuck.child).ret);
 }
 
-TEST_F(settings, of_policy_do_not_change_while_a_writer_is_stuck)
+TEST_F(settings, set_policy_gives_ebusy_during_stuck_write)
 {
 	int fd = self->fd;
 	struct stuck stuck;
@@ -366,8 +368,8 @@ TEST_F(settings, of_policy_do_not_change_while_a_writer_is_stuck)
 	dismiss(_metadata, &stuck.child);
 }
 
-/* A page of bytes, which the stuck one has a lease on, and a few behind it. */
-static void resize_beside_a_reader(struct __test_metadata *_metadata, int fd, bool killed)
+/* The stuck reader has reserved a page of bytes. A few more bytes follow. */
+static void resize_during_stuck_read(struct __test_metadata *_metadata, int fd, bool killed)
 {
 	ssize_t page = page_size();
 	struct stuck stuck;
@@ -395,20 +397,20 @@ static void resize_beside_a_reader(struct __test_metadata *_metadata, int fd, bo
 	}
 }
 
-TEST_F(settings, of_capacity_change_beside_a_stuck_reader)
+TEST_F(settings, resize_works_during_stuck_read)
 {
-	resize_beside_a_reader(_metadata, self->fd, false);
+	resize_during_stuck_read(_metadata, self->fd, false);
 }
 
-TEST_F(settings, of_capacity_change_beside_a_stuck_reader_that_is_killed)
+TEST_F(settings, resize_works_during_stuck_read_that_is_killed)
 {
-	resize_beside_a_reader(_metadata, self->fd, true);
+	resize_during_stuck_read(_metadata, self->fd, true);
 }
 
-/* What the stuck one brings comes between bytes that are there before and after. */
-static void resize_beside_a_writer(struct __test_metadata *_metadata, int fd, bool killed)
+/* The bytes of the stuck writer belong between bytes written before and after them. */
+static void resize_during_stuck_write(struct __test_metadata *_metadata, int fd, bool killed)
 {
-	ssize_t page = page_size(), brought = killed ? 0 : 2 * page;
+	ssize_t page = page_size(), written = killed ? 0 : 2 * page;
 	struct stuck stuck;
 
 	put_in(_metadata, fd, 10);
@@ -424,28 +426,28 @@ static void resize_beside_a_writer(struct __test_metadata *_metadata, int fd, bo
 		dismiss(_metadata, &stuck.child);
 	} else {
 		release_with_pattern(_metadata, &stuck);
-		EXPECT_EQ(brought, result_of(_metadata, &stuck.child).ret);
+		EXPECT_EQ(written, result_of(_metadata, &stuck.child).ret);
 	}
 	EXPECT_EQ(3, write(fd, "xyz", 3));
-	EXPECT_EQ(9 + brought + 3, drain_pipe(_metadata, fd));
+	EXPECT_EQ(9 + written + 3, drain_pipe(_metadata, fd));
 	EXPECT_TRUE(is_pattern(big_buffer(), 1, 9));
-	EXPECT_TRUE(is_pattern(big_buffer() + 9, 0, brought));
-	EXPECT_EQ(0, memcmp(big_buffer() + 9 + brought, "xyz", 3));
+	EXPECT_TRUE(is_pattern(big_buffer() + 9, 0, written));
+	EXPECT_EQ(0, memcmp(big_buffer() + 9 + written, "xyz", 3));
 }
 
-TEST_F(settings, of_capacity_change_beside_a_stuck_writer)
+TEST_F(settings, resize_works_during_stuck_write)
 {
-	resize_beside_a_writer(_metadata, self->fd, false);
+	resize_during_stuck_write(_metadata, self->fd, false);
 }
 
-TEST_F(settings, of_capacity_change_beside_a_stuck_writer_that_is_killed)
+TEST_F(settings, resize_works_during_stuck_write_that_is_killed)
 {
-	resize_beside_a_writer(_metadata, self->fd, true);
+	resize_during_stuck_write(_metadata, self->fd, true);
 }
 
-/* Rendezvous: what is on its way to a reader counts as taken, and comes back to the pipe if not. */
+/* Rendezvous: bytes that a reader has reserved count as read. If the read fails, they stay. */
 
-static void interrupt_beside_a_reader(struct __test_metadata *_metadata, int fd, bool killed)
+static void interrupt_rendezvous(struct __test_metadata *_metadata, int fd, bool killed)
 {
 	ssize_t page = page_size();
 	struct child writer;
@@ -468,17 +470,17 @@ static void interrupt_beside_a_reader(struct __test_metadata *_metadata, int fd,
 	EXPECT_EQ(killed ? page : 0, drain_pipe(_metadata, fd));
 }
 
-TEST_F(settings, an_interrupted_rendezvous_counts_what_a_stuck_reader_gets)
+TEST_F(settings, interrupted_rendezvous_counts_bytes_of_stuck_reader)
 {
-	interrupt_beside_a_reader(_metadata, self->fd, false);
+	interrupt_rendezvous(_metadata, self->fd, false);
 }
 
-TEST_F(settings, an_interrupted_rendezvous_leaves_what_a_killed_reader_did_not_get)
+TEST_F(settings, interrupted_rendezvous_leaves_bytes_of_killed_reader)
 {
-	interrupt_beside_a_reader(_metadata, self->fd, true);
+	interrupt_rendezvous(_metadata, self->fd, true);
 }
 
-TEST_F(settings, a_rendezvous_is_not_over_before_a_stuck_reader_is)
+TEST_F(settings, rendezvous_lasts_until_stuck_read_ends)
 {
 	int fd = self->fd;
 	struct child writer;
@@ -495,9 +497,9 @@ TEST_F(settings, a_rendezvous_is_not_over_before_a_stuck_reader_is)
 	EXPECT_EQ(10, result_of(_metadata, &writer).ret);
 }
 
-/* Who was turned away hears of it by a signal, too, if it asked for one. */
+/* A file with O_ASYNC gets a signal after its call got EAGAIN under contention */
 
-static void ask_for_sigio(struct __test_metadata *_metadata, int fd)
+static void enable_sigio(struct __test_metadata *_metadata, int fd)
 {
 	sigset_t sigio;
 
@@ -508,8 +510,8 @@ static void ask_for_sigio(struct __test_metadata *_metadata, int fd)
 	set_flag(_metadata, fd, O_ASYNC, true);
 }
 
-/* Whether the signal is there, which it then is no more. */
-static bool heard_sigio(void)
+/* Takes a pending SIGIO. Returns false if there is none. */
+static bool take_sigio(void)
 {
 	struct timespec now = {};
 	sigset_t sigio;
@@ -519,7 +521,7 @@ static bool heard_sigio(void)
 	return sigtimedwait(&sigio, NULL, &now) == SIGIO;
 }
 
-TEST_F(pipe, bytes_behind_those_of_a_stuck_reader_signal_after_it)
+TEST_F(pipe, end_of_stuck_read_sends_sigio_for_remaining_bytes)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
@@ -530,17 +532,17 @@ TEST_F(pipe, bytes_behind_those_of_a_stuck_reader_signal_after_it)
 	put_in(_metadata, writer, PIPE_BUF + 1);
 	if (!start_stuck(_metadata, &stuck, O_RDONLY, 1))
 		return;
-	ask_for_sigio(_metadata, reader);
+	enable_sigio(_metadata, reader);
 	EXPECT_EQ(-1, read(reader, big_buffer(), 1));
 	EXPECT_EQ(EAGAIN, errno);
-	EXPECT_FALSE(heard_sigio());
+	EXPECT_FALSE(take_sigio());
 	release(_metadata, &stuck);
 	EXPECT_EQ(PIPE_BUF, result_of(_metadata, &stuck.child).ret);
-	EXPECT_TRUE(heard_sigio());
+	EXPECT_TRUE(take_sigio());
 	take(_metadata, reader, 1);
 }
 
-TEST_F(pipe, room_beside_that_of_a_stuck_writer_signals_after_it)
+TEST_F(pipe, end_of_stuck_write_sends_sigio_for_remaining_room)
 {
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
 	struct stuck stuck;
@@ -549,18 +551,18 @@ TEST_F(pipe, room_beside_that_of_a_stuck_writer_signals_after_it)
 		return;
 	if (!start_stuck(_metadata, &stuck, O_WRONLY, 1))
 		return;
-	ask_for_sigio(_metadata, writer);
+	enable_sigio(_metadata, writer);
 	EXPECT_EQ(-1, write(writer, "x", 1));
 	EXPECT_EQ(EAGAIN, errno);
-	EXPECT_FALSE(heard_sigio());
+	EXPECT_FALSE(take_sigio());
 	release(_metadata, &stuck);
 	EXPECT_EQ(PIPE_BUF, result_of(_metadata, &stuck.child).ret);
-	EXPECT_TRUE(heard_sigio());
+	EXPECT_TRUE(take_sigio());
 	EXPECT_EQ(1, write(writer, "x", 1));
 }
 
-/* A ring waits for a stuck reader; whoever handed it the read goes on. */
-TEST_F(pipe, a_read_in_a_ring_gets_the_bytes_behind_those_of_a_stuck_reader)
+/* The read waits in the io_uring for the stuck reader, and its submitter continues. */
+TEST_F(pipe, io_uring_read_completes_after_stuck_read)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	int reader = open_pipe(_metadata, O_RDONLY);
@@ -588,27 +590,27 @@ TEST_F(pipe, a_read_in_a_ring_gets_the_bytes_behind_those_of_a_stuck_reader)
 	EXPECT_EQ(1, completion.res);
 }
 
-static void splice_once(int report_to, const void *way)
+static void splice_once(int report_to, const void *pipe_2)
 {
 	int fd = open(MINI_PIPE, O_RDONLY);
 
-	report(report_to, splice(fd, NULL, *(const int *)way, NULL, 100, 0));
+	report(report_to, splice(fd, NULL, *(const int *)pipe_2, NULL, 100, 0));
 }
 
-/* It was the first in line, and is woken for them, but cannot take them yet. */
-TEST_F(pipe, a_splice_into_a_pipe_2_with_a_stuck_reader_leaves_the_bytes_to_others)
+/* The splice is first in the queue and is woken, but cannot write to the pipe(2) yet. */
+TEST_F(pipe, splice_to_pipe_2_with_stuck_reader_leaves_bytes_to_others)
 {
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
 	struct child splicer, reader;
 	struct stuck stuck;
-	int way[2];
+	int pipe_2[2];
 
-	ASSERT_EQ(0, pipe(way));
-	ASSERT_EQ(1, write(way[1], "x", 1));
-	splicer = start_heir(_metadata, splice_once, &way[1]);
+	ASSERT_EQ(0, pipe(pipe_2));
+	ASSERT_EQ(1, write(pipe_2[1], "x", 1));
+	splicer = start_heir(_metadata, splice_once, &pipe_2[1]);
 	ASSERT_ASLEEP_IN(splice, &splicer);
 	queue_readers(_metadata, &reader, 1);
-	if (!start_stuck_in(_metadata, &stuck, way[0], O_RDONLY, 1))
+	if (!start_stuck_in(_metadata, &stuck, pipe_2[0], O_RDONLY, 1))
 		return;
 	ASSERT_EQ(1, write(writer, "a", 1));
 	EXPECT_EQ(1, result_of(_metadata, &reader).ret);
@@ -619,8 +621,8 @@ TEST_F(pipe, a_splice_into_a_pipe_2_with_a_stuck_reader_leaves_the_bytes_to_othe
 	EXPECT_EQ(2, result_of(_metadata, &splicer).ret);
 }
 
-/* It wants a slot of its own, in a pipe of another size, too. */
-TEST_F(pipe, a_packet_stuck_on_its_way_in_stays_one)
+/* The packet needs a slot of its own, also after a resize. */
+TEST_F(pipe, stuck_write_of_packet_stays_one_packet)
 {
 	struct ends ends = private_pipe(_metadata, O_NONBLOCK | O_DIRECT, 4 * PIPE_BUF);
 	struct stuck stuck;
@@ -641,29 +643,27 @@ TEST_F(pipe, a_packet_stuck_on_its_way_in_stays_one)
 	EXPECT_EQ(0, bytes_in(ends.r));
 }
 
-/*
- * What a stuck process, at either end, does to everybody else: here, and in a pipe of pipe(2).
- */
+/* What a stuck call at either end means for other tasks: on a mini_pipe, then on a pipe(2) */
 
-FIXTURE(everybody_else)
+FIXTURE(other_tasks)
 {
 	ssize_t capacity;
 };
 
-FIXTURE_VARIANT(everybody_else)
+FIXTURE_VARIANT(other_tasks)
 {
 	int stuck_end;
 };
 
-FIXTURE_VARIANT_ADD(everybody_else, beside_a_stuck_reader) { .stuck_end = O_RDONLY, };
-FIXTURE_VARIANT_ADD(everybody_else, beside_a_stuck_writer) { .stuck_end = O_WRONLY, };
+FIXTURE_VARIANT_ADD(other_tasks, stuck_reader) { .stuck_end = O_RDONLY, };
+FIXTURE_VARIANT_ADD(other_tasks, stuck_writer) { .stuck_end = O_WRONLY, };
 
-FIXTURE_SETUP(everybody_else)
+FIXTURE_SETUP(other_tasks)
 {
 	self->capacity = set_the_stage(_metadata);
 }
 
-FIXTURE_TEARDOWN(everybody_else)
+FIXTURE_TEARDOWN(other_tasks)
 {
 	clear_the_stage(_metadata);
 }
@@ -688,22 +688,22 @@ static void expect_killed(struct __test_metadata *_metadata, const struct child 
 	EXPECT_EQ(SIGKILL, WTERMSIG(status));
 }
 
-/* Asleep is what /proc/PID/stat calls S: interruptible. */
-TEST_F(everybody_else, goes_on_or_sleeps_where_each_signal_ends_it)
+/* ASSERT_ASLEEP_IN() checks for state S, which is interruptible. */
+TEST_F(other_tasks, continue_or_sleep_interruptibly)
 {
 	bool reader_is_stuck = variant->stuck_end == O_RDONLY;
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct child readers[3], writers[3];
 	struct stuck stuck;
-	ssize_t gone_on;
+	ssize_t moved;
 
 	if (!holds(_metadata, self->capacity, page_size() + 1))
 		return;
 	put_in(_metadata, fd, 1);
 	if (!start_stuck(_metadata, &stuck, variant->stuck_end, 1))
 		return;
-	gone_on = reader_is_stuck ? fill_pipe(_metadata, fd) : drain_pipe(_metadata, fd);
-	EXPECT_EQ(reader_is_stuck ? self->capacity - 1 : 1, gone_on);
+	moved = reader_is_stuck ? fill_pipe(_metadata, fd) : drain_pipe(_metadata, fd);
+	EXPECT_EQ(reader_is_stuck ? self->capacity - 1 : 1, moved);
 
 	queue_readers(_metadata, readers, 3);
 	queue_writers(_metadata, writers, 3, 1);
@@ -723,37 +723,37 @@ TEST_F(everybody_else, goes_on_or_sleeps_where_each_signal_ends_it)
 }
 
 /*
- * The same with pipe(2), to show the difference: fs/pipe.c copies under its mutex, and waits for
- * that uninterruptibly. The test itself must not touch the pipe meanwhile.
+ * On a pipe(2), to show the difference: fs/pipe.c copies under its mutex, and other calls wait for
+ * the mutex uninterruptibly. So the test itself must not use the pipe meanwhile.
  */
 
-FIXTURE(with_pipe_2_everybody_else)
+FIXTURE(other_tasks_of_pipe_2)
 {
-	int ends[2];	/* by O_RDONLY and O_WRONLY, which are 0 and 1 */
+	int ends[2];	/* the index is O_RDONLY or O_WRONLY, which are 0 and 1 */
 };
 
-FIXTURE_VARIANT(with_pipe_2_everybody_else)
+FIXTURE_VARIANT(other_tasks_of_pipe_2)
 {
 	int stuck_end;
 };
 
-FIXTURE_VARIANT_ADD(with_pipe_2_everybody_else, beside_a_stuck_reader)
+FIXTURE_VARIANT_ADD(other_tasks_of_pipe_2, stuck_reader)
 {
 	.stuck_end = O_RDONLY,
 };
 
-FIXTURE_VARIANT_ADD(with_pipe_2_everybody_else, beside_a_stuck_writer)
+FIXTURE_VARIANT_ADD(other_tasks_of_pipe_2, stuck_writer)
 {
 	.stuck_end = O_WRONLY,
 };
 
-FIXTURE_SETUP(with_pipe_2_everybody_else)
+FIXTURE_SETUP(other_tasks_of_pipe_2)
 {
 	handle(SIGUSR1, do_nothing, 0);
 	ASSERT_EQ(0, pipe(self->ends));
 }
 
-FIXTURE_TEARDOWN(with_pipe_2_everybody_else)
+FIXTURE_TEARDOWN(other_tasks_of_pipe_2)
 {
 	clear_the_stage(_metadata);
 }
@@ -768,14 +768,14 @@ static void write_inherited(int report_to, const void *fd)
 	report(report_to, write(*(const int *)fd, big_buffer(), 1));
 }
 
-/* An open file of its own, so that the child's end is what closes it. */
-static void open_once_more(int report_to, const void *fd)
+/* An open file of the child's own, which the exit of the child closes. */
+static void reopen_inherited(int report_to, const void *fd)
 {
 	report(report_to, open_again(*(const int *)fd, O_RDONLY));
 }
 
-/* A line of /proc/PID/status whose value is hexadecimal. */
-static unsigned long long mask_of(pid_t pid, const char *name)
+/* The value of a line of /proc/PID/status that is a hexadecimal mask. */
+static unsigned long long signal_mask(pid_t pid, const char *name)
 {
 	unsigned long long mask = 0;
 	char text[4096];
@@ -789,17 +789,17 @@ static unsigned long long mask_of(pid_t pid, const char *name)
 	return mask;
 }
 
-/* Whether the signal, once sent, has been neither taken nor noticed. */
-static bool sleeps_through(const struct child *child, int sig)
+/* Sends the signal. Returns whether it stays pending and the child sleeps on. */
+static bool ignores_signal(const struct child *child, int sig)
 {
 	unsigned long long pending;
 
 	kill(child->pid, sig);
-	pending = mask_of(child->pid, "SigPnd:") | mask_of(child->pid, "ShdPnd:");
+	pending = signal_mask(child->pid, "SigPnd:") | signal_mask(child->pid, "ShdPnd:");
 	return pending & 1ULL << (sig - 1) && is_in_deep_sleep(child);
 }
 
-TEST_F(with_pipe_2_everybody_else, sleeps_where_no_signal_ends_it_not_even_sigkill)
+TEST_F(other_tasks_of_pipe_2, sleep_uninterruptibly_despite_sigkill)
 {
 	struct child others[4];
 	struct stuck stuck;
@@ -812,8 +812,8 @@ TEST_F(with_pipe_2_everybody_else, sleeps_where_no_signal_ends_it_not_even_sigki
 		others[i] = start_heir(_metadata, i % 2 ? write_inherited : read_inherited,
 				       &self->ends[i % 2]);
 		ASSERT_TRUE(falls_into_deep_sleep(&others[i]));
-		EXPECT_TRUE(sleeps_through(&others[i], SIGUSR1));
-		EXPECT_TRUE(sleeps_through(&others[i], SIGKILL));
+		EXPECT_TRUE(ignores_signal(&others[i], SIGUSR1));
+		EXPECT_TRUE(ignores_signal(&others[i], SIGKILL));
 		EXPECT_EQ(0, waitpid(others[i].pid, NULL, WNOHANG));
 	}
 	release(_metadata, &stuck);
@@ -822,9 +822,9 @@ TEST_F(with_pipe_2_everybody_else, sleeps_where_no_signal_ends_it_not_even_sigki
 		expect_killed(_metadata, &others[i]);
 }
 
-TEST_F(with_pipe_2_everybody_else, cannot_even_leave_the_pipe)
+TEST_F(other_tasks_of_pipe_2, close_sleeps_uninterruptibly)
 {
-	struct child other = start_heir(_metadata, open_once_more, &self->ends[O_RDONLY]);
+	struct child other = start_heir(_metadata, reopen_inherited, &self->ends[O_RDONLY]);
 	struct stuck stuck;
 
 	ASSERT_LE(0, result_of(_metadata, &other).ret);

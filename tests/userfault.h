@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Processes that are stuck in a copy: their buffer faults for as long as the test likes. */
+/* Readers and writers that are stuck in a copy, in a page fault that the test controls. */
 #ifndef USERFAULT_H
 #define USERFAULT_H
 
@@ -7,22 +7,22 @@
 #include "ioctls.h"
 
 /*
- * Memory that faults for as long as the test likes, with userfaultfd: the stuck child registers
- * its buffer, tells the number of its userfaultfd, and makes its call; the test takes a copy of
- * the descriptor and decides when, and whether, the fault ends.
+ * The child registers its buffer with a userfaultfd, reports the descriptor's number, and makes its
+ * call. The test copies the descriptor with pidfd_getfd(2). It decides when the fault is resolved,
+ * or kills the child.
  */
 
 struct stuck {
-	unsigned char *buf;	/* mapped by the test, never touched before the call */
+	unsigned char *buf;	/* mapped by the test, not accessed before the call */
 	ssize_t len;
-	size_t from;		/* where in the pattern its bytes begin */
+	size_t from;		/* the position in the pattern of its first byte */
 	int end;		/* O_RDONLY reads, O_WRONLY writes */
-	int inherited;		/* the descriptor it uses; 0: it opens the device */
+	int inherited;		/* the descriptor that it uses, or 0 to open the device */
 	struct child child;
 	int faults;		/* the test's copy of the userfaultfd */
 };
 
-/* A userfaultfd is for whole pages. */
+/* A userfaultfd works on whole pages. */
 static inline size_t faulting_len(const struct stuck *stuck)
 {
 	return (stuck->len + page_size() - 1) / page_size() * page_size();
@@ -43,7 +43,7 @@ static inline int register_faults(const struct stuck *stuck)
 	return faults;
 }
 
-/* A reader reports its count, and then whether its bytes are those of the pattern. */
+/* A reader reports how many bytes it read, and then whether they are those of the pattern. */
 static inline void get_stuck(int report_to, const void *arg)
 {
 	const struct stuck *stuck = arg;
@@ -72,7 +72,7 @@ static inline int copy_descriptor(pid_t pid, int fd)
 	return copy;
 }
 
-/* Returns when the child is in the next fault that nobody has looked at. */
+/* Waits for the next page fault of the child. */
 static inline void expect_fault(struct __test_metadata *_metadata, const struct stuck *stuck)
 {
 	struct pollfd fault = { .fd = stuck->faults, .events = POLLIN };
@@ -84,9 +84,9 @@ static inline void expect_fault(struct __test_metadata *_metadata, const struct 
 }
 
 /*
- * A call of so many bytes, on an inherited descriptor or, with 0, the device; a reader expects the
- * pattern from that byte on. Returns when the child is in the fault; false, having skipped, if this
- * machine cannot.
+ * Starts a child that reads or writes `len` bytes, on an inherited descriptor or, if that is 0, on
+ * the device. A reader expects the pattern from byte `from` on. Returns true when the child is in
+ * the fault, or false if the test was skipped because the machine lacks userfaultfd.
  */
 static inline bool start_stuck_with(struct __test_metadata *_metadata, struct stuck *stuck,
 				    int inherited, int end, size_t from, ssize_t len)
@@ -122,7 +122,7 @@ static inline bool start_stuck(struct __test_metadata *_metadata, struct stuck *
 	return start_stuck_in(_metadata, stuck, 0, end, pages);
 }
 
-/* Zeros in every page: the fault ends well. */
+/* Resolves the faults of all pages with zeros. */
 static inline void release(struct __test_metadata *_metadata, struct stuck *stuck)
 {
 	struct uffdio_zeropage zeros = {
@@ -132,7 +132,7 @@ static inline void release(struct __test_metadata *_metadata, struct stuck *stuc
 	ASSERT_EQ(0, ioctl(stuck->faults, UFFDIO_ZEROPAGE, &zeros));
 }
 
-/* The pattern in a page of the buffer: the copy goes on to the next one. */
+/* Resolves the fault of one page with the pattern. The copy continues to the next page. */
 static inline void release_page(struct __test_metadata *_metadata, struct stuck *stuck, int page)
 {
 	size_t offset = page * page_size();
@@ -145,7 +145,7 @@ static inline void release_page(struct __test_metadata *_metadata, struct stuck 
 	ASSERT_EQ(0, ioctl(stuck->faults, UFFDIO_COPY, &copy));
 }
 
-/* The pattern in every page: the fault ends well, and a writer has something to tell. */
+/* Resolves the faults of all pages with the pattern, for a writer whose bytes are checked. */
 static inline void release_with_pattern(struct __test_metadata *_metadata, struct stuck *stuck)
 {
 	struct uffdio_copy copy = {
