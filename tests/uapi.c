@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What programs were compiled with stays: every number and every offset of uapi/mini_pipe.h, in C
- * and in C++, for 64 bits and for 32. It need not run: make check compiles it in each way.
+ * The ABI is stable: every number and every offset of uapi/mini_pipe.h has the value that programs
+ * were compiled with, in C and in C++, with 64 bits and with 32. There is nothing to run: `make
+ * check` compiles this file in each of these ways.
  */
 #include "../uapi/mini_pipe.h"
 
