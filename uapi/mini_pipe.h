@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
 /*
- * What one can ask of /dev/mini_pipe, and of a private pipe that was made by it, with ioctl(2).
+ * The ioctls of /dev/mini_pipe and of the private pipes that it makes; see ioctl(2).
  *
- * FIONREAD of <sys/ioctl.h> works, too: how many bytes wait for a reader, as an int.
+ * FIONREAD of <sys/ioctl.h> works as well: it stores the number of bytes that can be read, as an
+ * int. Any other command fails with ENOTTY.
  *
- * A number is never used again for something else. 32-bit programs use the same ones: all
- * structures are the same for them.
+ * All capacities are in bytes. This interface is stable: a number is never reused for another
+ * command, and all structures are the same for 32-bit and 64-bit programs.
  */
 #ifndef _UAPI_MINI_PIPE_H
 #define _UAPI_MINI_PIPE_H
@@ -16,11 +17,12 @@
 #define MINI_PIPE_IOC_MAGIC 0xBB
 
 /**
- * struct mini_pipe_pair - a private pipe, as pipe2(2) makes one
- * @flags:    in: O_CLOEXEC and O_NONBLOCK for both ends, O_DIRECT for the writing one; or none
- * @capacity: in: how many bytes it is to hold; 0 for as many as pipe(2)
- * @read_fd:  out: the descriptor to read from
- * @write_fd: out: the descriptor to write to
+ * struct mini_pipe_pair - argument of MINI_PIPE_IOC_PAIR
+ * @flags:    in: 0, or any of O_CLOEXEC and O_NONBLOCK for both ends, and O_DIRECT for the writing
+ *            end
+ * @capacity: in: the capacity of the new pipe in bytes, or 0 for the default
+ * @read_fd:  out: the file descriptor of the reading end
+ * @write_fd: out: the file descriptor of the writing end
  */
 struct mini_pipe_pair {
 	__u32 flags;
@@ -31,9 +33,9 @@ struct mini_pipe_pair {
 
 /**
  * enum mini_pipe_policy - when a blocking write returns
- * @MINI_PIPE_BUFFERED:   when its last byte is in the pipe, as with pipe(2)
- * @MINI_PIPE_RENDEZVOUS: when its last byte has been taken out. Interrupted, it takes back what
- *                        nobody has taken, and returns the count that was taken.
+ * @MINI_PIPE_BUFFERED:   when its last byte is in the pipe, as for pipe(2)
+ * @MINI_PIPE_RENDEZVOUS: when its last byte has been read. A write that a signal interrupts removes
+ *                        its unread bytes from the pipe, and returns how many were read.
  */
 enum mini_pipe_policy {
 	MINI_PIPE_BUFFERED = 0,
@@ -41,39 +43,69 @@ enum mini_pipe_policy {
 };
 
 /*
- * Makes a private pipe: a fresh one, gone with its last descriptor. On /dev/mini_pipe only, opened
- * in any access mode; mode 3 leaves the device's own pipe alone.
+ * Makes a private pipe, as pipe2(2) makes a pipe, and returns 0. The bytes of the pipe are freed
+ * when its last file descriptor is closed.
  *
- * EINVAL: another flag, or a capacity that no pipe can have. EPERM: a capacity above the limit
- * (see SET_CAPACITY), or any capacity but 0 when there are too many pages in the user's pipes.
- * ENFILE: far too many, or files. EMFILE, ENOMEM, EFAULT: as pipe2(2); nothing was made. ENOTTY:
- * on a private pipe.
+ * The ioctl works on any open file of /dev/mini_pipe. A program that needs nothing else of the
+ * device opens it with access mode 3 (O_ACCMODE), which opens neither end of the device's own pipe.
+ *
+ * The default capacity is 65536 bytes, as for pipe(2). Without CAP_SYS_RESOURCE it is the module's
+ * parameter max_capacity if that is less, but at least a page. It is two pages if the pipes of the
+ * user would have more pages than the parameter user_pages_soft, and the caller has neither
+ * CAP_SYS_RESOURCE nor CAP_SYS_ADMIN. As parameters, 0 pages mean no limit.
+ *
+ * On error, no pipe is made:
+ *
+ * EFAULT: the argument cannot be read or cannot be written.
+ * EINVAL: an unknown flag, or a capacity of more than 1 GiB.
+ * EMFILE: too many open files in this process.
+ * ENFILE: too many open files in the system; or the pipes of the user would have more pages than
+ *         the parameter user_pages_hard, and the caller has neither CAP_SYS_RESOURCE nor
+ *         CAP_SYS_ADMIN.
+ * ENOMEM: not enough memory.
+ * ENOTTY: the file is a private pipe.
+ * EPERM:  a capacity of more than max_capacity bytes, without CAP_SYS_RESOURCE; or a capacity other
+ *         than 0 while the pipes of the user would have more pages than user_pages_soft, with
+ *         neither CAP_SYS_RESOURCE nor CAP_SYS_ADMIN.
  */
 #define MINI_PIPE_IOC_PAIR _IOWR(MINI_PIPE_IOC_MAGIC, 1, struct mini_pipe_pair)
 
-/* Returns how many bytes the pipe can hold, as F_GETPIPE_SZ does. */
+/*
+ * Returns the capacity of the pipe in bytes, as F_GETPIPE_SZ does. The argument is ignored. There
+ * are no errors.
+ */
 #define MINI_PIPE_IOC_GET_CAPACITY _IO(MINI_PIPE_IOC_MAGIC, 2)
 
 /*
- * Changes how many bytes the pipe can hold to the argument, exactly, and returns that, as
- * F_SETPIPE_SZ does. What is in the pipe stays, in order.
+ * Sets the capacity of the pipe to the argument, an unsigned long in bytes, and returns the new
+ * capacity. It is like F_SETPIPE_SZ, but does not round up. The bytes in the pipe stay, in order,
+ * and reads and writes in progress continue. The current capacity is always allowed.
  *
- * EINVAL: no pipe can hold 0 bytes, or more than 1 GiB. EPERM: more than it does, and either more
- * than the module's parameter max_capacity, without CAP_SYS_RESOURCE, or too many pages in the
- * user's pipes. EBUSY: the bytes (or packets) that are in the pipe do not fit, or those that are
- * being written. ENOMEM: nothing has changed, and no process was killed for memory. The size that
- * it has is always allowed.
+ * On error, the capacity does not change:
+ *
+ * EBUSY:  the bytes or packets that are in the pipe, or are being written, do not fit.
+ * EINVAL: the capacity is 0 or more than 1 GiB.
+ * ENOMEM: not enough memory. The OOM killer is not invoked.
+ * EPERM:  the pipe would grow to more than max_capacity bytes, without CAP_SYS_RESOURCE; or a
+ *         private pipe would grow while the pipes of the user who made it would have more pages
+ *         than user_pages_soft or user_pages_hard, with neither CAP_SYS_RESOURCE nor CAP_SYS_ADMIN.
  */
 #define MINI_PIPE_IOC_SET_CAPACITY _IO(MINI_PIPE_IOC_MAGIC, 3)
 
-/* Returns the pipe's policy, a value of enum mini_pipe_policy. */
+/*
+ * Returns the policy of the pipe, a value of enum mini_pipe_policy. The argument is ignored. There
+ * are no errors.
+ */
 #define MINI_PIPE_IOC_GET_POLICY _IO(MINI_PIPE_IOC_MAGIC, 4)
 
 /*
- * Changes the pipe's policy to the argument, a value of enum mini_pipe_policy.
+ * Sets the policy of the pipe to the argument, an unsigned long with a value of enum
+ * mini_pipe_policy, and returns 0.
  *
- * EINVAL: there is no such policy. EBUSY: the pipe is not idle: there are bytes in it, or somebody
- * reads or writes, or waits to.
+ * On error, the policy does not change:
+ *
+ * EBUSY:  the pipe is not empty, or a read or write is in progress or sleeps.
+ * EINVAL: the argument is no policy.
  */
 #define MINI_PIPE_IOC_SET_POLICY _IO(MINI_PIPE_IOC_MAGIC, 5)
 
