@@ -1,22 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * mini_pipes in the place of pipe(2): a library for LD_PRELOAD that gives an unmodified program
- * private pipes of /dev/mini_pipe when it calls pipe() or pipe2(), and their sizes when it asks
- * with F_GETPIPE_SZ and F_SETPIPE_SZ.
+ * mini_pipe instead of pipe(2): a library for LD_PRELOAD. When an unmodified program calls pipe()
+ * or pipe2(), it gets a private pipe of /dev/mini_pipe. F_GETPIPE_SZ and F_SETPIPE_SZ work on such
+ * a pipe as on a pipe(2).
  *
  *	cc -shared -fPIC -o mini_pipe_preload.so mini_pipe_preload.c
  *	LD_PRELOAD=$PWD/mini_pipe_preload.so bash -c 'tar -c . | gzip | wc -c'
  *
- * Who cannot have a mini_pipe gets a pipe(2), or, with MINI_PIPE_PRELOAD_STRICT in its environment,
- * the error. MINI_PIPE_PRELOAD_LOG names a file that gets a line for each mini_pipe: the program,
- * and the number of its process.
+ * These environment variables change what it does:
  *
- * Inside pipe() it calls openat(), ioctl() and dup3(), and inside fcntl() ioctl(). A seccomp filter
- * that refuses one of these with an error makes pipe() fall back; one that kills for it kills the
- * program. With MINI_PIPE_PRELOAD_OFF in its environment, the library makes none of these calls.
+ * MINI_PIPE_PRELOAD_STRICT: if no mini_pipe can be made, pipe() fails. By default, pipe() falls
+ *                           back to a pipe(2).
+ * MINI_PIPE_PRELOAD_LOG:    the name of a file. The library appends a line for each mini_pipe, with
+ *                           the name of the program and its process ID.
+ * MINI_PIPE_PRELOAD_OFF:    the library only calls pipe2(2) and fcntl(2).
  *
- * It is for glibc on 64-bit machines. What glibc makes inside of itself (popen), or a program
- * without glibc, stays a pipe(2).
+ * The library calls openat(2), ioctl(2) and dup3(2) in pipe(), and ioctl(2) in fcntl(). If a
+ * seccomp filter makes one of these fail, pipe() falls back to a pipe(2). If the filter kills the
+ * process for one of these, the program needs MINI_PIPE_PRELOAD_OFF.
+ *
+ * The library is for glibc on 64-bit machines. Pipes that glibc itself makes, as in popen(), and
+ * pipes of programs without glibc are still pipe(2)s.
  */
 #define _GNU_SOURCE
 #include <assert.h>
@@ -32,7 +36,7 @@
 #include <unistd.h>
 #include "../uapi/mini_pipe.h"
 
-/* fcntl() and fcntl64() are the same there, and glibc has a third name for them. */
+/* On 64-bit machines, fcntl() and fcntl64() are the same. glibc calls them __fcntl(), too. */
 static_assert(sizeof(long) == sizeof(off64_t), "this is for 64-bit machines");
 typeof(fcntl) __fcntl;
 
@@ -69,7 +73,7 @@ static int mini_pipe2(int fds[2], int flags)
 		close(device);
 		return ret;
 	}
-	/* Programs know that pipe2() takes the lowest numbers; the device has one of those. */
+	/* Programs rely on the lowest free numbers. One of them is that of the open device. */
 	if (dup3(pair.read_fd, device, cloexec) < 0 ||
 	    dup3(pair.write_fd, pair.read_fd, cloexec) < 0) {
 		close(device);
@@ -90,7 +94,7 @@ int pipe2(int fds[2], int flags)
 
 	if (is_off())
 		return syscall(SYS_pipe2, fds, flags);
-	/* A thread can be cancelled in open() and close(), but not in pipe2(). */
+	/* open() and close() are cancellation points, pipe2() is not. */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	ret = mini_pipe2(fds, flags);
 	pthread_setcancelstate(cancel, NULL);
@@ -104,7 +108,7 @@ int pipe(int fds[2])
 	return pipe2(fds, 0);
 }
 
-/* As F_SETPIPE_SZ does. What is too large for it is so for the driver, rounded up or not. */
+/* Rounds up as F_SETPIPE_SZ does. The driver rejects too large sizes, as pipe(2) does. */
 static unsigned long round_up(unsigned int size)
 {
 	unsigned long capacity = getpagesize();
@@ -127,7 +131,7 @@ int fcntl(int fd, int cmd, ...)
 	if ((cmd == F_GETPIPE_SZ || cmd == F_SETPIPE_SZ) && !is_off())
 		capacity = ioctl(fd, MINI_PIPE_IOC_GET_CAPACITY);
 	if (capacity < 0) {
-		/* Not a mini_pipe, or none of its business. */
+		/* Not a mini_pipe, or another command. */
 		errno = saved_errno;
 		return __fcntl(fd, cmd, arg);
 	}
