@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* IOCB_CMD_POLL of Linux's own asynchronous I/O, by its system calls. The same on a pipe(2). */
+/* IOCB_CMD_POLL of Linux's asynchronous I/O, io_submit(2): the same as on a pipe(2). */
 #include <linux/aio_abi.h>
 #include "same_fixture.h"
 
@@ -26,35 +26,35 @@ static void submit_poll(struct __test_metadata *_metadata, aio_context_t context
 	ASSERT_EQ(1, syscall(__NR_io_submit, context, 1, iocbs));
 }
 
-/* What the next one tells that is complete; waits for it that long. Nothing is 0. */
-static long told_within(aio_context_t context, int seconds)
+/* Returns the events of the next completion, or 0 if there is none within that time. */
+static long completed_within(aio_context_t context, int seconds)
 {
 	struct timespec time = { .tv_sec = seconds };
 	struct io_event event;
-	int told = syscall(__NR_io_getevents, context, seconds > 0, 1, &event, &time);
+	int completed = syscall(__NR_io_getevents, context, seconds > 0, 1, &event, &time);
 
-	return told == 1 ? event.res : 0;
+	return completed == 1 ? event.res : 0;
 }
 
-static long told(aio_context_t context)
+static long completed(aio_context_t context)
 {
-	return told_within(context, PATIENCE_MS / 1000);
+	return completed_within(context, PATIENCE_MS / 1000);
 }
 
-TEST_F(same, bytes_complete_a_poll_with_all_that_they_are)
+TEST_F(same, write_completes_waiting_poll_with_pollin_and_pollrdnorm)
 {
 	aio_context_t context = open_context(_metadata);
 
 	if (!context)
 		return;
 	submit_poll(_metadata, context, self->r, POLLIN);
-	EXPECT_EQ(0, told_within(context, 0));
+	EXPECT_EQ(0, completed_within(context, 0));
 	ASSERT_EQ(1, write(self->w, "x", 1));
-	EXPECT_EQ(READABLE, told(context));
+	EXPECT_EQ(READABLE, completed(context));
 	syscall(__NR_io_destroy, context);
 }
 
-TEST_F(same, bytes_that_are_there_complete_a_poll_with_what_it_asked_for)
+TEST_F(same, poll_of_readable_end_completes_with_requested_events)
 {
 	aio_context_t context = open_context(_metadata);
 
@@ -62,13 +62,13 @@ TEST_F(same, bytes_that_are_there_complete_a_poll_with_what_it_asked_for)
 		return;
 	ASSERT_EQ(1, write(self->w, "x", 1));
 	submit_poll(_metadata, context, self->r, POLLIN);
-	EXPECT_EQ(POLLIN, told(context));
+	EXPECT_EQ(POLLIN, completed(context));
 	submit_poll(_metadata, context, self->r, READABLE);
-	EXPECT_EQ(READABLE, told(context));
+	EXPECT_EQ(READABLE, completed(context));
 	syscall(__NR_io_destroy, context);
 }
 
-TEST_F(same, room_completes_a_poll_with_all_that_it_is)
+TEST_F(same, read_completes_waiting_poll_with_pollout_and_pollwrnorm)
 {
 	aio_context_t context = open_context(_metadata);
 
@@ -76,13 +76,13 @@ TEST_F(same, room_completes_a_poll_with_all_that_it_is)
 		return;
 	fill_pipe(_metadata, self->w);
 	submit_poll(_metadata, context, self->w, POLLOUT);
-	EXPECT_EQ(0, told_within(context, 0));
+	EXPECT_EQ(0, completed_within(context, 0));
 	drain_pipe(_metadata, self->r);
-	EXPECT_EQ(WRITABLE, told(context));
+	EXPECT_EQ(WRITABLE, completed(context));
 	syscall(__NR_io_destroy, context);
 }
 
-TEST_F(same, the_end_and_the_broken_pipe_complete_polls)
+TEST_F(same, last_close_of_peer_completes_poll_with_pollhup_or_pollerr)
 {
 	aio_context_t context = open_context(_metadata);
 	int r, w;
@@ -91,19 +91,19 @@ TEST_F(same, the_end_and_the_broken_pipe_complete_polls)
 		return;
 	submit_poll(_metadata, context, self->r, POLLIN);
 	close(self->w);
-	EXPECT_EQ(POLLHUP, told(context));
+	EXPECT_EQ(POLLHUP, completed(context));
 	close(self->r);
 	sprintf(pipe_path(), "%s", MINI_PIPE);
 	make_pipe(_metadata, variant->kind, O_NONBLOCK, &r, &w);
 	fill_pipe(_metadata, w);
 	submit_poll(_metadata, context, w, POLLOUT);
 	close(r);
-	EXPECT_EQ(POLLERR, told(context));
+	EXPECT_EQ(POLLERR, completed(context));
 	syscall(__NR_io_destroy, context);
 }
 
-/* The poll holds the file. */
-TEST_F(same, a_poll_completes_though_its_descriptor_is_closed)
+/* The poll holds a reference to the file. */
+TEST_F(same, poll_completes_after_its_descriptor_is_closed)
 {
 	aio_context_t context = open_context(_metadata);
 
@@ -112,7 +112,7 @@ TEST_F(same, a_poll_completes_though_its_descriptor_is_closed)
 	submit_poll(_metadata, context, self->r, POLLIN);
 	close(self->r);
 	ASSERT_EQ(1, write(self->w, "x", 1));
-	EXPECT_EQ(READABLE, told(context));
+	EXPECT_EQ(READABLE, completed(context));
 	syscall(__NR_io_destroy, context);
 }
 

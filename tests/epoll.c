@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * epoll: levels, edges, one shot, exclusive and nested; and files that are closed meanwhile. All of
- * it is the same on a pipe(2).
+ * epoll: level-triggered, edge-triggered, one-shot, exclusive and nested, and files that are closed
+ * meanwhile. All of it is the same on a pipe(2).
  */
 #include <pthread.h>
 #include <sys/epoll.h>
@@ -21,7 +21,7 @@ static int epoll_on(int fd, unsigned int events)
 	return set_event(epoll, EPOLL_CTL_ADD, fd, events) ? -1 : epoll;
 }
 
-/* The events there are now, or 0. */
+/* Returns the events that epoll reports now, or 0. */
 static unsigned int epoll_now(int epoll)
 {
 	struct epoll_event event;
@@ -34,9 +34,9 @@ static void write_byte(struct __test_metadata *_metadata, int fd)
 	ASSERT_EQ(1, write(fd, "x", 1));
 }
 
-/* Levels */
+/* Level-triggered */
 
-TEST_F(same, level_triggered_epoll_tells_as_long_as_bytes_are_there)
+TEST_F(same, level_triggered_epollin_lasts_while_bytes_are_there)
 {
 	int epoll = epoll_on(self->r, EPOLLIN);
 
@@ -50,7 +50,7 @@ TEST_F(same, level_triggered_epoll_tells_as_long_as_bytes_are_there)
 	EXPECT_EQ(0, epoll_now(epoll));
 }
 
-TEST_F(same, level_triggered_epoll_tells_as_long_as_room_is_there)
+TEST_F(same, level_triggered_epollout_lasts_while_room_is_there)
 {
 	int epoll = epoll_on(self->w, EPOLLOUT);
 
@@ -63,7 +63,7 @@ TEST_F(same, level_triggered_epoll_tells_as_long_as_room_is_there)
 		EXPECT_EQ(EPOLLOUT, epoll_now(epoll));
 }
 
-TEST_F(same, epoll_for_nothing_tells_of_the_hangup_and_the_error)
+TEST_F(same, epollhup_and_epollerr_need_not_be_requested)
 {
 	int hangup = epoll_on(self->r, 0), error = epoll_on(self->w, 0);
 
@@ -78,21 +78,21 @@ TEST_F(same, epoll_for_nothing_tells_of_the_hangup_and_the_error)
 	EXPECT_EQ(EPOLLERR, epoll_now(error));
 }
 
-/* Edges */
+/* Edge-triggered */
 
-TEST_F(same, edge_triggered_epoll_tells_of_each_write_once)
+TEST_F(same, edge_triggered_epoll_reports_each_write_once)
 {
 	int epoll = epoll_on(self->r, EPOLLIN | EPOLLET);
 
 	for (int i = 0; i < 5; i++) {
-		/* Nothing is read in between: the pipe is not empty when the next one comes. */
+		/* Nothing is read in between: the pipe is not empty at the next write. */
 		write_byte(_metadata, self->w);
 		EXPECT_EQ(EPOLLIN, epoll_now(epoll));
 		EXPECT_EQ(0, epoll_now(epoll));
 	}
 }
 
-TEST_F(same, edge_triggered_epoll_tells_of_each_write_beside_a_level_triggered_one)
+TEST_F(same, edge_triggered_epoll_reports_each_write_beside_level_triggered_one)
 {
 	int level = epoll_on(self->r, EPOLLIN);
 	int edge = epoll_on(self->r, EPOLLIN | EPOLLET);
@@ -105,7 +105,7 @@ TEST_F(same, edge_triggered_epoll_tells_of_each_write_beside_a_level_triggered_o
 	}
 }
 
-TEST_F(same, edge_triggered_epoll_tells_of_writes_and_not_of_reads)
+TEST_F(same, edge_triggered_epollin_reports_writes_but_not_reads)
 {
 	int epoll = epoll_on(self->r, EPOLLIN | EPOLLET);
 
@@ -117,7 +117,7 @@ TEST_F(same, edge_triggered_epoll_tells_of_writes_and_not_of_reads)
 	EXPECT_EQ(EPOLLIN, epoll_now(epoll));
 }
 
-TEST_F(same, edge_triggered_epoll_tells_when_room_appears)
+TEST_F(same, edge_triggered_epollout_reports_when_full_pipe_has_room)
 {
 	int epoll = epoll_on(self->w, EPOLLOUT | EPOLLET);
 	ssize_t capacity;
@@ -130,7 +130,7 @@ TEST_F(same, edge_triggered_epoll_tells_when_room_appears)
 	EXPECT_EQ(0, epoll_now(epoll));
 }
 
-TEST_F(same, edge_triggered_epoll_does_not_tell_of_room_beside_room)
+TEST_F(same, edge_triggered_epollout_does_not_report_additional_room)
 {
 	int epoll = epoll_on(self->w, EPOLLOUT | EPOLLET);
 
@@ -140,7 +140,7 @@ TEST_F(same, edge_triggered_epoll_does_not_tell_of_room_beside_room)
 	EXPECT_EQ(0, epoll_now(epoll));
 }
 
-TEST_F(same, edge_triggered_epoll_tells_of_the_hangup)
+TEST_F(same, edge_triggered_epoll_reports_hangup_once)
 {
 	int epoll = epoll_on(self->r, EPOLLIN | EPOLLET);
 
@@ -150,7 +150,7 @@ TEST_F(same, edge_triggered_epoll_tells_of_the_hangup)
 	EXPECT_EQ(0, epoll_now(epoll));
 }
 
-TEST_F(same, edge_triggered_epoll_tells_of_the_hangup_beside_the_bytes)
+TEST_F(same, edge_triggered_epoll_reports_hangup_while_bytes_are_there)
 {
 	int epoll = epoll_on(self->r, EPOLLIN | EPOLLET);
 
@@ -161,8 +161,8 @@ TEST_F(same, edge_triggered_epoll_tells_of_the_hangup_beside_the_bytes)
 	EXPECT_EQ(0, epoll_now(epoll));
 }
 
-/* Whoever reads the last byte knows of the end already. */
-TEST_F(same, edge_triggered_epoll_tells_nothing_more_after_the_last_byte_before_the_end)
+/* The hang-up was already reported, with the bytes. */
+TEST_F(same, edge_triggered_epoll_reports_no_second_hangup_after_last_byte)
 {
 	int epoll = epoll_on(self->r, EPOLLIN | EPOLLET);
 
@@ -177,7 +177,7 @@ TEST_F(same, edge_triggered_epoll_tells_nothing_more_after_the_last_byte_before_
 	EXPECT_EQ(0, epoll_now(epoll));
 }
 
-TEST_F(same, edge_triggered_epoll_tells_of_the_error)
+TEST_F(same, edge_triggered_epoll_reports_error_once)
 {
 	int epoll;
 
@@ -189,9 +189,9 @@ TEST_F(same, edge_triggered_epoll_tells_of_the_error)
 	EXPECT_EQ(0, epoll_now(epoll));
 }
 
-/* One shot */
+/* One-shot */
 
-TEST_F(same, one_shot_epoll_tells_once_each_time_it_is_armed)
+TEST_F(same, one_shot_epoll_reports_once_each_time_it_is_armed)
 {
 	int epoll = epoll_on(self->r, EPOLLIN | EPOLLONESHOT);
 
@@ -200,7 +200,7 @@ TEST_F(same, one_shot_epoll_tells_once_each_time_it_is_armed)
 		EXPECT_EQ(EPOLLIN, epoll_now(epoll));
 		write_byte(_metadata, self->w);
 		EXPECT_EQ(0, epoll_now(epoll));
-		/* What came meanwhile is told at once. */
+		/* Bytes that were written meanwhile are reported at once. */
 		ASSERT_EQ(0, set_event(epoll, EPOLL_CTL_MOD, self->r, EPOLLIN | EPOLLONESHOT));
 		EXPECT_EQ(EPOLLIN, epoll_now(epoll));
 		drain_pipe(_metadata, self->r);
@@ -209,7 +209,7 @@ TEST_F(same, one_shot_epoll_tells_once_each_time_it_is_armed)
 	}
 }
 
-TEST_F(same, one_shot_epoll_for_edges_tells_once_each_time_it_is_armed)
+TEST_F(same, one_shot_edge_triggered_epoll_reports_once_each_time_it_is_armed)
 {
 	unsigned int events = EPOLLIN | EPOLLET | EPOLLONESHOT;
 	int epoll = epoll_on(self->r, events);
@@ -228,7 +228,7 @@ TEST_F(same, one_shot_epoll_for_edges_tells_once_each_time_it_is_armed)
 	}
 }
 
-TEST_F(same, one_shot_epoll_tells_of_room_once_each_time_it_is_armed)
+TEST_F(same, one_shot_epollout_reports_once_each_time_it_is_armed)
 {
 	int epoll = epoll_on(self->w, EPOLLOUT | EPOLLONESHOT);
 
@@ -241,7 +241,7 @@ TEST_F(same, one_shot_epoll_tells_of_room_once_each_time_it_is_armed)
 	}
 }
 
-TEST_F(same, one_shot_epoll_that_has_told_does_not_tell_of_the_end_until_it_is_armed)
+TEST_F(same, disarmed_one_shot_epoll_reports_hangup_when_armed_again)
 {
 	int epoll = epoll_on(self->r, EPOLLIN | EPOLLONESHOT);
 
@@ -255,38 +255,38 @@ TEST_F(same, one_shot_epoll_that_has_told_does_not_tell_of_the_end_until_it_is_a
 
 /* Asleep in epoll_wait */
 
-struct epoll_watch {
+struct epoll_job {
 	int end;
 	unsigned int events;
 	int reports;
 };
 
-static void watch_with_epoll(int report_to, const void *arg)
+static void report_events(int report_to, const void *arg)
 {
-	const struct epoll_watch *watch = arg;
-	int epoll = epoll_on(open(pipe_path(), watch->end), watch->events);
+	const struct epoll_job *job = arg;
+	int epoll = epoll_on(open(pipe_path(), job->end), job->events);
 	struct epoll_event event;
 
-	for (int i = 0; i < watch->reports; i++) {
+	for (int i = 0; i < job->reports; i++) {
 		int ready = epoll_pwait(epoll, &event, 1, -1, NULL);
 
 		report(report_to, ready == 1 ? (ssize_t)event.events : -1);
 	}
 }
 
-static void start_epolls(struct __test_metadata *_metadata, struct child *epolls, int count,
-			 job_fn job, const struct epoll_watch *watch)
+static void start_epollers(struct __test_metadata *_metadata, struct child *epolls, int count,
+			   job_fn run, const struct epoll_job *job)
 {
 	for (int i = 0; i < count; i++) {
-		epolls[i] = start_child(_metadata, job, watch);
+		epolls[i] = start_child(_metadata, run, job);
 		ASSERT_ASLEEP_IN(epoll_pwait, &epolls[i]);
 	}
 }
 
-TEST_F(same, each_write_wakes_a_sleeping_edge_triggered_epoll)
+TEST_F(same, each_write_wakes_sleeping_edge_triggered_epoll)
 {
-	struct epoll_watch watch = { O_RDONLY, EPOLLIN | EPOLLET, 3 };
-	struct child poller = start_child(_metadata, watch_with_epoll, &watch);
+	struct epoll_job job = { O_RDONLY, EPOLLIN | EPOLLET, 3 };
+	struct child poller = start_child(_metadata, report_events, &job);
 
 	for (int i = 0; i < 3; i++) {
 		ASSERT_ASLEEP_IN(epoll_pwait, &poller);
@@ -295,45 +295,45 @@ TEST_F(same, each_write_wakes_a_sleeping_edge_triggered_epoll)
 	}
 }
 
-TEST_F(same, room_wakes_a_sleeping_epoll)
+TEST_F(same, read_from_full_pipe_wakes_sleeping_epoll)
 {
-	struct epoll_watch watch = { O_WRONLY, EPOLLOUT, 1 };
+	struct epoll_job job = { O_WRONLY, EPOLLOUT, 1 };
 	struct child poller;
 
 	fill_pipe(_metadata, self->w);
-	start_epolls(_metadata, &poller, 1, watch_with_epoll, &watch);
+	start_epollers(_metadata, &poller, 1, report_events, &job);
 	drain_pipe(_metadata, self->r);
 	EXPECT_EQ(EPOLLOUT, result_of(_metadata, &poller).ret);
 }
 
-TEST_F(same, a_write_wakes_every_sleeping_epoll)
+TEST_F(same, write_wakes_all_sleeping_epolls)
 {
-	struct epoll_watch watch = { O_RDONLY, EPOLLIN, 1 };
+	struct epoll_job job = { O_RDONLY, EPOLLIN, 1 };
 	struct child pollers[3];
 
-	start_epolls(_metadata, pollers, 3, watch_with_epoll, &watch);
+	start_epollers(_metadata, pollers, 3, report_events, &job);
 	write_byte(_metadata, self->w);
 	for (int i = 0; i < 3; i++)
 		EXPECT_EQ(EPOLLIN, result_of(_metadata, &pollers[i]).ret);
 }
 
-/* Exclusive: each has an epoll of its own, and not all of them need be woken for one change. */
+/* Exclusive: each process has an epoll of its own, and one change need not wake all of them. */
 
-#define WATCHERS 4
+#define POLLERS 4
 
-/* Returns when one more of them has reported, and forgets that one. */
+/* Waits until one more poller has reported, and returns its report. */
 static struct result next_result(struct __test_metadata *_metadata, struct child *pollers)
 {
-	struct pollfd results[WATCHERS];
+	struct pollfd results[POLLERS];
 	struct result result = { .ret = -1 };
 
-	for (int i = 0; i < WATCHERS; i++)
+	for (int i = 0; i < POLLERS; i++)
 		results[i] = (struct pollfd){ .fd = pollers[i].results, .events = POLLIN };
-	ASSERT_LE(1, poll(results, WATCHERS, PATIENCE_MS))
+	ASSERT_LE(1, poll(results, POLLERS, PATIENCE_MS))
 	{
-		TH_LOG("nobody has been woken");
+		TH_LOG("no poller was woken");
 	}
-	for (int i = 0; i < WATCHERS; i++) {
+	for (int i = 0; i < POLLERS; i++) {
 		if (!results[i].revents)
 			continue;
 		result = result_of(_metadata, &pollers[i]);
@@ -343,25 +343,25 @@ static struct result next_result(struct __test_metadata *_metadata, struct child
 	return result;
 }
 
-static void expect_the_rest_asleep(struct __test_metadata *_metadata, const struct child *pollers)
+static void expect_others_asleep(struct __test_metadata *_metadata, const struct child *pollers)
 {
-	for (int i = 0; i < WATCHERS; i++)
+	for (int i = 0; i < POLLERS; i++)
 		if (pollers[i].results >= 0)
 			ASSERT_ASLEEP_IN(epoll_pwait, &pollers[i]);
 }
 
-/* Moves PIPE_BUF bytes, once epoll says so; waits again if another one was faster. */
-static void move_when_told(int report_to, const void *arg)
+/* Reads or writes PIPE_BUF bytes when epoll says so; waits again if another process was faster. */
+static void transfer_when_ready(int report_to, const void *arg)
 {
-	const struct epoll_watch *watch = arg;
-	int fd = open(pipe_path(), watch->end | O_NONBLOCK);
-	int epoll = epoll_on(fd, watch->events);
+	const struct epoll_job *job = arg;
+	int fd = open(pipe_path(), job->end | O_NONBLOCK);
+	int epoll = epoll_on(fd, job->events);
 	struct epoll_event event;
 	ssize_t n;
 
 	do {
 		epoll_pwait(epoll, &event, 1, -1, NULL);
-		if (watch->end == O_RDONLY)
+		if (job->end == O_RDONLY)
 			n = read(fd, big_buffer(), PIPE_BUF);
 		else
 			n = write(fd, big_buffer(), PIPE_BUF);
@@ -369,59 +369,62 @@ static void move_when_told(int report_to, const void *arg)
 	report(report_to, n);
 }
 
-static void each_write_reaches_one(struct __test_metadata *_metadata, int w, uint32_t events)
+static void expect_each_write_reaches_one(struct __test_metadata *_metadata, int w, uint32_t events)
 {
-	struct epoll_watch watch = { O_RDONLY, events, 1 };
-	struct child pollers[WATCHERS];
+	struct epoll_job job = { O_RDONLY, events, 1 };
+	struct child pollers[POLLERS];
 
-	start_epolls(_metadata, pollers, WATCHERS, move_when_told, &watch);
-	for (int i = 0; i < WATCHERS; i++) {
+	start_epollers(_metadata, pollers, POLLERS, transfer_when_ready, &job);
+	for (int i = 0; i < POLLERS; i++) {
 		write_byte(_metadata, w);
 		EXPECT_EQ(1, next_result(_metadata, pollers).ret);
-		expect_the_rest_asleep(_metadata, pollers);
+		expect_others_asleep(_metadata, pollers);
 	}
 }
 
-TEST_F(same, each_write_reaches_one_of_the_exclusive_epolls)
+TEST_F(same, each_write_reaches_one_exclusive_epoll)
 {
-	each_write_reaches_one(_metadata, self->w, EPOLLIN | EPOLLEXCLUSIVE);
+	expect_each_write_reaches_one(_metadata, self->w, EPOLLIN | EPOLLEXCLUSIVE);
 }
 
-TEST_F(same, each_write_reaches_one_of_the_exclusive_epolls_for_edges)
+TEST_F(same, each_write_reaches_one_exclusive_edge_triggered_epoll)
 {
-	each_write_reaches_one(_metadata, self->w, EPOLLIN | EPOLLET | EPOLLEXCLUSIVE);
+	expect_each_write_reaches_one(_metadata, self->w, EPOLLIN | EPOLLET | EPOLLEXCLUSIVE);
 }
 
-TEST_F(same, room_reaches_one_of_the_exclusive_epolls)
+TEST_F(same, freed_room_reaches_one_exclusive_epoll)
 {
-	struct epoll_watch watch = { O_WRONLY, EPOLLOUT | EPOLLEXCLUSIVE, 1 };
-	struct child pollers[WATCHERS];
+	struct epoll_job job = { O_WRONLY, EPOLLOUT | EPOLLEXCLUSIVE, 1 };
+	struct child pollers[POLLERS];
 
 	fill_pipe(_metadata, self->w);
-	start_epolls(_metadata, pollers, WATCHERS, move_when_told, &watch);
-	for (int i = 0; i < WATCHERS; i++) {
+	start_epollers(_metadata, pollers, POLLERS, transfer_when_ready, &job);
+	for (int i = 0; i < POLLERS; i++) {
 		take(_metadata, self->r, PIPE_BUF);
 		EXPECT_EQ(PIPE_BUF, next_result(_metadata, pollers).ret);
-		expect_the_rest_asleep(_metadata, pollers);
+		expect_others_asleep(_metadata, pollers);
 	}
 }
 
-TEST_F(same, the_hangup_wakes_every_exclusive_epoll)
+TEST_F(same, hangup_wakes_all_exclusive_epolls)
 {
-	struct epoll_watch watch = { O_RDONLY, EPOLLIN | EPOLLEXCLUSIVE, 1 };
-	struct child pollers[WATCHERS];
+	struct epoll_job job = { O_RDONLY, EPOLLIN | EPOLLEXCLUSIVE, 1 };
+	struct child pollers[POLLERS];
 
-	start_epolls(_metadata, pollers, WATCHERS, watch_with_epoll, &watch);
+	start_epollers(_metadata, pollers, POLLERS, report_events, &job);
 	close(self->w);
-	for (int i = 0; i < WATCHERS; i++)
+	for (int i = 0; i < POLLERS; i++)
 		EXPECT_EQ(EPOLLHUP, result_of(_metadata, &pollers[i]).ret);
 }
 
-/* A file that is both ends queues with readers, too, and an exclusive poll ends a wake-up. */
-TEST_F(same, an_exclusive_epoll_for_room_keeps_no_byte_from_a_reader_behind_it)
+/*
+ * A poller of a read-write file is also in the queue of readers, and a wake-up ends at the first
+ * exclusive poller that takes it.
+ */
+TEST_F(same, exclusive_epollout_takes_no_wake_up_from_reader_behind_it)
 {
-	struct epoll_watch watch = { O_RDWR, EPOLLOUT | EPOLLET | EPOLLEXCLUSIVE, 2 };
-	struct child poller = start_child(_metadata, watch_with_epoll, &watch);
+	struct epoll_job job = { O_RDWR, EPOLLOUT | EPOLLET | EPOLLEXCLUSIVE, 2 };
+	struct child poller = start_child(_metadata, report_events, &job);
 	struct child reader;
 
 	EXPECT_EQ(EPOLLOUT, result_of(_metadata, &poller).ret);
@@ -431,7 +434,7 @@ TEST_F(same, an_exclusive_epoll_for_room_keeps_no_byte_from_a_reader_behind_it)
 	EXPECT_EQ(1, result_of(_metadata, &reader).ret);
 }
 
-TEST_F(same, an_exclusive_epoll_that_nobody_waits_for_keeps_no_byte_from_a_reader_behind_it)
+TEST_F(same, exclusive_epoll_without_epoll_wait_takes_no_wake_up_from_reader)
 {
 	int epoll = epoll_on(self->r, EPOLLIN | EPOLLEXCLUSIVE);
 	struct child reader;
@@ -443,9 +446,9 @@ TEST_F(same, an_exclusive_epoll_that_nobody_waits_for_keeps_no_byte_from_a_reade
 	EXPECT_EQ(0, epoll_now(epoll));
 }
 
-/* An epoll in an epoll */
+/* Nested */
 
-TEST_F(same, an_epoll_in_an_epoll_tells_as_long_as_bytes_are_there)
+TEST_F(same, nested_epoll_reports_while_bytes_are_there)
 {
 	int outer = epoll_on(epoll_on(self->r, EPOLLIN), EPOLLIN);
 
@@ -457,7 +460,7 @@ TEST_F(same, an_epoll_in_an_epoll_tells_as_long_as_bytes_are_there)
 	EXPECT_EQ(0, epoll_now(outer));
 }
 
-TEST_F(same, an_epoll_in_an_epoll_tells_of_each_write)
+TEST_F(same, nested_edge_triggered_epoll_reports_each_write)
 {
 	int inner = epoll_on(self->r, EPOLLIN | EPOLLET);
 	int outer = epoll_on(inner, EPOLLIN | EPOLLET);
@@ -472,7 +475,7 @@ TEST_F(same, an_epoll_in_an_epoll_tells_of_each_write)
 
 /* Files that are closed meanwhile */
 
-TEST_F(same, a_file_that_is_closed_leaves_its_epoll)
+TEST_F(same, closed_file_is_removed_from_epoll)
 {
 	int epoll = epoll_on(self->r, EPOLLIN);
 
@@ -487,7 +490,7 @@ TEST_F(same, a_file_that_is_closed_leaves_its_epoll)
 	EXPECT_EQ(0, epoll_now(epoll));
 }
 
-TEST_F(same, a_file_with_a_duplicate_leaves_its_epoll_with_that)
+TEST_F(same, file_stays_in_epoll_until_its_duplicate_is_closed)
 {
 	int epoll = epoll_on(self->r, EPOLLIN);
 	int duplicate = dup(self->r);
@@ -501,7 +504,7 @@ TEST_F(same, a_file_with_a_duplicate_leaves_its_epoll_with_that)
 	EXPECT_EQ(EPIPE, errno);
 }
 
-TEST_F(same, an_epoll_outlives_the_pipe_it_watched)
+TEST_F(same, epoll_can_be_used_after_its_files_are_closed)
 {
 	int epoll = epoll_on(self->r, EPOLLIN | EPOLLET);
 	int r, w;
@@ -518,13 +521,13 @@ TEST_F(same, an_epoll_outlives_the_pipe_it_watched)
 	EXPECT_EQ(EPOLLIN, epoll_now(epoll));
 }
 
-/* A thread of the test that sleeps in poll or epoll_wait until it is told of something. */
+/* A thread of the test that sleeps in poll or epoll_wait. */
 struct waiter {
 	pthread_t thread;
 	atomic_int tid;
 	int fd;
-	short events;		/* that poll asks for */
-	struct epoll_event told;
+	short events;		/* for poll */
+	struct epoll_event event;
 };
 
 static void *wait_in_poll(void *arg)
@@ -534,7 +537,7 @@ static void *wait_in_poll(void *arg)
 
 	waiter->tid = syscall(__NR_gettid);
 	ppoll(&pollfd, 1, NULL, NULL);
-	waiter->told.events = pollfd.revents;
+	waiter->event.events = pollfd.revents;
 	return NULL;
 }
 
@@ -543,11 +546,11 @@ static void *wait_in_epoll(void *arg)
 	struct waiter *waiter = arg;
 
 	waiter->tid = syscall(__NR_gettid);
-	epoll_pwait(waiter->fd, &waiter->told, 1, -1, NULL);
+	epoll_pwait(waiter->fd, &waiter->event, 1, -1, NULL);
 	return NULL;
 }
 
-static bool is_or_falls_asleep(const struct waiter *waiter, long syscall_nr)
+static bool thread_falls_asleep_in(const struct waiter *waiter, long syscall_nr)
 {
 	struct child child = { .pid = waiter->tid, .results = -1 };
 
@@ -561,51 +564,54 @@ static void start_waiter(struct __test_metadata *_metadata, struct waiter *waite
 	ASSERT_EQ(0, pthread_create(&waiter->thread, NULL, wait, waiter));
 	while (!waiter->tid)
 		a_moment();
-	ASSERT_TRUE(is_or_falls_asleep(waiter, syscall_nr));
+	ASSERT_TRUE(thread_falls_asleep_in(waiter, syscall_nr));
 }
 
-/* poll keeps the file, and looks for its descriptor again when it is woken. */
-TEST_F(same, a_file_that_is_closed_while_a_thread_polls_it_is_open_until_that_ends)
+/* poll holds a reference to the file. When it is woken, it looks up the descriptor again. */
+TEST_F(same, file_closed_during_poll_stays_open_until_poll_returns)
 {
 	struct waiter waiter = { .fd = self->r, .events = POLLIN };
 
 	start_waiter(_metadata, &waiter, wait_in_poll, __NR_ppoll);
 	close(self->r);
-	ASSERT_TRUE(is_or_falls_asleep(&waiter, __NR_ppoll));
+	ASSERT_TRUE(thread_falls_asleep_in(&waiter, __NR_ppoll));
 	EXPECT_EQ(POLLOUT, poll_now(self->w, POLLOUT));
 	write_byte(_metadata, self->w);
 	ASSERT_EQ(0, pthread_join(waiter.thread, NULL));
-	EXPECT_EQ(POLLNVAL, waiter.told.events);
+	EXPECT_EQ(POLLNVAL, waiter.event.events);
 	EXPECT_EQ(-1, write(self->w, "x", 1));
 	EXPECT_EQ(EPIPE, errno);
 }
 
-/* A thread that sleeps in ppoll, its descriptor closed. */
+/* Starts a thread that sleeps in ppoll, and closes its descriptor. */
 static void start_closed_poll(struct __test_metadata *_metadata, struct waiter *waiter, int fd,
 			      short events)
 {
 	*waiter = (struct waiter){ .fd = fd, .events = events };
 	start_waiter(_metadata, waiter, wait_in_poll, __NR_ppoll);
 	close(fd);
-	ASSERT_TRUE(is_or_falls_asleep(waiter, __NR_ppoll));
+	ASSERT_TRUE(thread_falls_asleep_in(waiter, __NR_ppoll));
 }
 
-/* What it did not ask for does not wake it: it would find out about its descriptor. */
-TEST_F(same, a_poll_whose_descriptor_is_closed_sleeps_on_while_nothing_comes_that_it_asked_for)
+/*
+ * Only requested events wake a poll. Any other wake-up would end it, because its descriptor is
+ * closed.
+ */
+TEST_F(same, poll_is_not_woken_by_events_it_did_not_request)
 {
 	struct waiter waiter;
 
 	start_closed_poll(_metadata, &waiter, self->r, POLLPRI);
 	for (int i = 0; i < 3; i++) {
 		write_byte(_metadata, self->w);
-		ASSERT_TRUE(is_or_falls_asleep(&waiter, __NR_ppoll));
+		ASSERT_TRUE(thread_falls_asleep_in(&waiter, __NR_ppoll));
 	}
 	close(self->w);
 	ASSERT_EQ(0, pthread_join(waiter.thread, NULL));
-	EXPECT_EQ(POLLNVAL, waiter.told.events);
+	EXPECT_EQ(POLLNVAL, waiter.event.events);
 }
 
-TEST_F(same, a_poll_for_bytes_of_a_closed_file_that_was_both_ends_sleeps_on_when_room_appears)
+TEST_F(same, poll_for_pollpri_of_read_write_file_is_not_woken_by_room_or_bytes)
 {
 	int both = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct waiter waiter;
@@ -613,32 +619,35 @@ TEST_F(same, a_poll_for_bytes_of_a_closed_file_that_was_both_ends_sleeps_on_when
 	fill_pipe(_metadata, self->w);
 	start_closed_poll(_metadata, &waiter, both, POLLPRI);
 	drain_pipe(_metadata, self->r);
-	ASSERT_TRUE(is_or_falls_asleep(&waiter, __NR_ppoll));
+	ASSERT_TRUE(thread_falls_asleep_in(&waiter, __NR_ppoll));
 	write_byte(_metadata, self->w);
-	ASSERT_TRUE(is_or_falls_asleep(&waiter, __NR_ppoll));
+	ASSERT_TRUE(thread_falls_asleep_in(&waiter, __NR_ppoll));
 	pthread_cancel(waiter.thread);
 	ASSERT_EQ(0, pthread_join(waiter.thread, NULL));
 }
 
-TEST_F(same, a_poll_for_room_of_a_closed_file_that_was_both_ends_sleeps_on_when_bytes_come)
+TEST_F(same, poll_for_pollout_of_read_write_file_is_not_woken_by_bytes)
 {
 	int both = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	ssize_t capacity = fill_pipe(_metadata, self->w);
 	struct waiter waiter;
 
-	/* One byte fits, which is not enough for POLLOUT; it wakes readers because of the epoll. */
+	/*
+	 * One byte is free, which is too little for POLLOUT. With the epoll, each write sends a
+	 * wake-up to pollers for bytes.
+	 */
 	ASSERT_EQ(capacity, drain_pipe(_metadata, self->r));
 	put_in(_metadata, self->w, capacity - 1);
 	ASSERT_LE(0, epoll_on(self->r, EPOLLIN | EPOLLET));
 	start_closed_poll(_metadata, &waiter, both, POLLOUT);
 	write_byte(_metadata, self->w);
-	ASSERT_TRUE(is_or_falls_asleep(&waiter, __NR_ppoll));
+	ASSERT_TRUE(thread_falls_asleep_in(&waiter, __NR_ppoll));
 	ASSERT_EQ(capacity, drain_pipe(_metadata, self->r));
 	ASSERT_EQ(0, pthread_join(waiter.thread, NULL));
-	EXPECT_EQ(POLLNVAL, waiter.told.events);
+	EXPECT_EQ(POLLNVAL, waiter.event.events);
 }
 
-TEST_F(same, a_file_that_is_closed_while_a_thread_waits_for_its_epoll_tells_that_nothing)
+TEST_F(same, closing_file_does_not_wake_epoll_wait)
 {
 	struct waiter waiter = { .fd = epoll_on(self->r, EPOLLIN) };
 	int last[2];
@@ -649,37 +658,37 @@ TEST_F(same, a_file_that_is_closed_while_a_thread_waits_for_its_epoll_tells_that
 	close(self->r);
 	EXPECT_EQ(-1, write(self->w, "x", 1));
 	EXPECT_EQ(EPIPE, errno);
-	ASSERT_TRUE(is_or_falls_asleep(&waiter, __NR_epoll_pwait));
+	ASSERT_TRUE(thread_falls_asleep_in(&waiter, __NR_epoll_pwait));
 	write_byte(_metadata, last[1]);
 	ASSERT_EQ(0, pthread_join(waiter.thread, NULL));
-	EXPECT_EQ(EPOLLIN, waiter.told.events);
-	EXPECT_EQ(last[0], waiter.told.data.fd);
+	EXPECT_EQ(EPOLLIN, waiter.event.events);
+	EXPECT_EQ(last[0], waiter.event.data.fd);
 }
 
-/* Both threads are at the same files at the same time; nobody knows who finds what. */
+/* The threads race for the same files, so which events are reported is left to chance. */
 
 #define ROUNDS 300
 
-static void *wait_again_and_again(void *arg)
+static void *wait_until_last(void *arg)
 {
 	struct waiter *waiter = arg;
 	struct epoll_event event;
 
 	do {
 		epoll_pwait(waiter->fd, &event, 1, -1, NULL);
-	} while (event.data.fd != waiter->told.data.fd);
+	} while (event.data.fd != waiter->event.data.fd);
 	return NULL;
 }
 
-TEST_F(same, files_come_and_go_while_a_thread_waits_for_their_epoll)
+TEST_F(same, files_can_be_opened_and_closed_during_epoll_wait)
 {
 	struct waiter waiter = { .fd = epoll_on(self->r, EPOLLIN | EPOLLET) };
 	int last[2];
 
 	ASSERT_EQ(0, pipe2(last, O_CLOEXEC));
-	waiter.told.data.fd = last[0];
+	waiter.event.data.fd = last[0];
 	ASSERT_EQ(0, set_event(waiter.fd, EPOLL_CTL_ADD, last[0], EPOLLIN));
-	ASSERT_EQ(0, pthread_create(&waiter.thread, NULL, wait_again_and_again, &waiter));
+	ASSERT_EQ(0, pthread_create(&waiter.thread, NULL, wait_until_last, &waiter));
 	for (int i = 0; i < ROUNDS; i++) {
 		int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * EPOLLEXCLUSIVE, in epoll and in io_uring: one change wakes one poller, as on a pipe(2), and what
- * a wake-up is for decides whom it wakes. And better than on a pipe(2): a reader or writer that is
- * asleep behind an exclusive poller is woken as well.
+ * EPOLLEXCLUSIVE, in epoll and io_uring: as on a pipe(2), one change wakes one exclusive poller,
+ * and only one that polls for that event. Unlike on a pipe(2), a reader or writer that sleeps
+ * behind an exclusive poller is woken as well.
  */
 #include <sys/epoll.h>
 #include "same_fixture.h"
@@ -10,13 +10,13 @@
 
 #define POLLERS 8
 
-/* What each of the pollers asks for, in a file and an epoll of its own. */
+/* What a poller polls for, with a file and an epoll of its own. */
 struct poller {
 	int mode;		/* O_RDONLY, O_WRONLY or O_RDWR */
 	unsigned int events;
 };
 
-static int own_epoll(int fd, unsigned int events)
+static int make_epoll(int fd, unsigned int events)
 {
 	struct epoll_event event = { .events = events };
 	int epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -26,10 +26,10 @@ static int own_epoll(int fd, unsigned int events)
 	return epoll;
 }
 
-static void poll_once(int report_to, const void *arg)
+static void epoll_once(int report_to, const void *arg)
 {
 	const struct poller *poller = arg;
-	int epoll = own_epoll(open(pipe_path(), poller->mode | O_NONBLOCK), poller->events);
+	int epoll = make_epoll(open(pipe_path(), poller->mode | O_NONBLOCK), poller->events);
 	struct epoll_event event;
 
 	report(report_to, epoll_pwait(epoll, &event, 1, -1, NULL) == 1 ? event.events : 0);
@@ -39,14 +39,14 @@ static void start_pollers(struct __test_metadata *_metadata, struct child *polle
 			  const struct poller *poller)
 {
 	for (int i = 0; i < count; i++) {
-		pollers[i] = start_child(_metadata, poll_once, poller);
+		pollers[i] = start_child(_metadata, epoll_once, poller);
 		ASSERT_ASLEEP_IN(epoll_pwait, &pollers[i]);
 	}
 }
 
-/* Returns how many have been woken: whoever has not, is asleep still. */
-static int woken(struct __test_metadata *_metadata, const struct child *pollers, int count,
-		 unsigned int events)
+/* Returns how many pollers were woken. The others are still asleep. */
+static int count_woken(struct __test_metadata *_metadata, const struct child *pollers, int count,
+		       unsigned int events)
 {
 	int woken = 0;
 
@@ -59,38 +59,39 @@ static int woken(struct __test_metadata *_metadata, const struct child *pollers,
 	return woken;
 }
 
-static void expect_woken(struct __test_metadata *_metadata, int w, unsigned int events, int count)
+static void expect_write_wakes(struct __test_metadata *_metadata, int w, unsigned int events,
+			       int count)
 {
 	struct poller poller = { O_RDONLY, EPOLLIN | events };
 	struct child pollers[POLLERS];
 
 	start_pollers(_metadata, pollers, POLLERS, &poller);
 	ASSERT_EQ(1, write(w, "x", 1));
-	EXPECT_EQ(count, woken(_metadata, pollers, POLLERS, EPOLLIN));
+	EXPECT_EQ(count, count_woken(_metadata, pollers, POLLERS, EPOLLIN));
 }
 
-TEST_F(same, a_byte_wakes_one_of_eight_exclusive_pollers)
+TEST_F(same, write_wakes_one_of_8_exclusive_pollers)
 {
-	expect_woken(_metadata, self->w, EPOLLEXCLUSIVE, 1);
+	expect_write_wakes(_metadata, self->w, EPOLLEXCLUSIVE, 1);
 }
 
-TEST_F(same, a_byte_wakes_one_of_eight_exclusive_pollers_for_edges)
+TEST_F(same, write_wakes_one_of_8_exclusive_edge_triggered_pollers)
 {
-	expect_woken(_metadata, self->w, EPOLLEXCLUSIVE | EPOLLET, 1);
+	expect_write_wakes(_metadata, self->w, EPOLLEXCLUSIVE | EPOLLET, 1);
 }
 
-TEST_F(same, a_byte_wakes_all_pollers_for_edges)
+TEST_F(same, write_wakes_all_edge_triggered_pollers)
 {
-	expect_woken(_metadata, self->w, EPOLLET, POLLERS);
+	expect_write_wakes(_metadata, self->w, EPOLLET, POLLERS);
 }
 
-TEST_F(same, a_byte_wakes_all_pollers_for_levels)
+TEST_F(same, write_wakes_all_level_triggered_pollers)
 {
-	expect_woken(_metadata, self->w, 0, POLLERS);
+	expect_write_wakes(_metadata, self->w, 0, POLLERS);
 }
 
-/* Those that are not exclusive come first, and one of the others with them. */
-TEST_F(same, a_byte_wakes_one_of_the_exclusive_pollers_beside_all_others)
+/* The kernel queues exclusive pollers behind all others. */
+TEST_F(same, write_wakes_one_exclusive_poller_and_all_others)
 {
 	struct poller exclusive = { O_RDONLY, EPOLLIN | EPOLLEXCLUSIVE };
 	struct poller other = { O_RDONLY, EPOLLIN };
@@ -99,11 +100,11 @@ TEST_F(same, a_byte_wakes_one_of_the_exclusive_pollers_beside_all_others)
 	start_pollers(_metadata, some, 4, &exclusive);
 	start_pollers(_metadata, others, 2, &other);
 	ASSERT_EQ(1, write(self->w, "x", 1));
-	EXPECT_EQ(2, woken(_metadata, others, 2, EPOLLIN));
-	EXPECT_EQ(1, woken(_metadata, some, 4, EPOLLIN));
+	EXPECT_EQ(2, count_woken(_metadata, others, 2, EPOLLIN));
+	EXPECT_EQ(1, count_woken(_metadata, some, 4, EPOLLIN));
 }
 
-TEST_F(same, room_wakes_one_of_eight_exclusive_pollers)
+TEST_F(same, freed_room_wakes_one_of_8_exclusive_pollers)
 {
 	struct poller poller = { O_WRONLY, EPOLLOUT | EPOLLEXCLUSIVE };
 	struct child pollers[POLLERS];
@@ -111,24 +112,24 @@ TEST_F(same, room_wakes_one_of_eight_exclusive_pollers)
 	fill_pipe(_metadata, self->w);
 	start_pollers(_metadata, pollers, POLLERS, &poller);
 	take(_metadata, self->r, PIPE_BUF);
-	EXPECT_EQ(1, woken(_metadata, pollers, POLLERS, EPOLLOUT));
+	EXPECT_EQ(1, count_woken(_metadata, pollers, POLLERS, EPOLLOUT));
 }
 
-TEST_F(same, the_end_wakes_all_exclusive_pollers)
+TEST_F(same, last_writer_close_wakes_all_exclusive_pollers)
 {
 	struct poller poller = { O_RDONLY, EPOLLIN | EPOLLEXCLUSIVE };
 	struct child pollers[POLLERS];
 
 	start_pollers(_metadata, pollers, POLLERS, &poller);
 	close(self->w);
-	EXPECT_EQ(POLLERS, woken(_metadata, pollers, POLLERS, EPOLLHUP));
+	EXPECT_EQ(POLLERS, count_woken(_metadata, pollers, POLLERS, EPOLLHUP));
 }
 
 /*
- * Each byte wakes one of those that are still asleep. On the way, a poller that was woken is in no
- * queue any more, for it does not wait again.
+ * Each write wakes one of the pollers that are still asleep. A poller that was woken does not wait
+ * again, so it is no longer in the queue.
  */
-TEST_F(same, every_byte_wakes_one_more_exclusive_poller)
+TEST_F(same, each_write_wakes_one_more_exclusive_poller)
 {
 	struct poller poller = { O_RDONLY, EPOLLIN | EPOLLEXCLUSIVE };
 	struct child pollers[4];
@@ -150,12 +151,12 @@ TEST_F(same, every_byte_wakes_one_more_exclusive_poller)
 	}
 }
 
-/* When the exclusive poller is gone */
+/* After the exclusive poller has exited */
 
 #define READERS 5
 
-/* Those that were woken cannot run before the test sleeps. */
-static int runnable(const struct child *children, int count)
+/* After outrank(), readers that were woken stay runnable until the test sleeps. */
+static int count_runnable(const struct child *children, int count)
 {
 	int runnable = 0;
 
@@ -170,34 +171,34 @@ static void expect_one_reader_woken(struct __test_metadata *_metadata, int w)
 
 	queue_readers(_metadata, readers, READERS);
 	if (!outrank(readers, READERS))
-		SKIP(return, "needs the right to outrank others (root)");
+		SKIP(return, "needs a real-time priority (root)");
 	ASSERT_EQ(1, write(w, "x", 1));
-	EXPECT_EQ(1, runnable(readers, READERS));
+	EXPECT_EQ(1, count_runnable(readers, READERS));
 	EXPECT_EQ(1, result_of(_metadata, &readers[0]).ret);
 	for (int i = 1; i < READERS; i++)
 		ASSERT_ASLEEP_IN(read, &readers[i]);
 }
 
-TEST_F(same, a_byte_wakes_one_reader)
+TEST_F(same, write_wakes_one_reader)
 {
 	expect_one_reader_woken(_metadata, self->w);
 }
 
-TEST_F(same, a_byte_wakes_one_reader_after_an_exclusive_poller_is_gone)
+TEST_F(same, write_wakes_one_reader_after_exclusive_poller_exited)
 {
 	struct poller poller = { O_RDONLY, EPOLLIN | EPOLLEXCLUSIVE };
 	struct child pollers[2];
 
 	start_pollers(_metadata, pollers, 2, &poller);
 	ASSERT_EQ(1, write(self->w, "x", 1));
-	EXPECT_EQ(1, woken(_metadata, pollers, 2, EPOLLIN));
+	EXPECT_EQ(1, count_woken(_metadata, pollers, 2, EPOLLIN));
 	for (int i = 0; i < 2; i++)
 		dismiss(_metadata, &pollers[i]);
 	take(_metadata, self->r, 1);
 	expect_one_reader_woken(_metadata, self->w);
 }
 
-TEST_F(same, a_byte_wakes_one_reader_after_an_exclusive_poll_in_a_ring_was_cancelled)
+TEST_F(same, write_wakes_one_reader_after_exclusive_io_uring_poll_was_cancelled)
 {
 	struct uring ring;
 
@@ -216,36 +217,39 @@ TEST_F(same, a_byte_wakes_one_reader_after_an_exclusive_poll_in_a_ring_was_cance
 	expect_one_reader_woken(_metadata, self->w);
 }
 
-/* A reader or writer asleep behind an exclusive poller that takes nothing: not so on a pipe(2). */
+/*
+ * A reader or writer that sleeps behind an exclusive poller which reads or writes nothing. On a
+ * pipe(2), it is not woken.
+ */
 
-FIXTURE(sleeper)
+FIXTURE(mini_pipe)
 {
 	struct ends ends;
 };
 
-FIXTURE_VARIANT(sleeper)
+FIXTURE_VARIANT(mini_pipe)
 {
 	enum kind kind;
 };
 
-FIXTURE_VARIANT_ADD(sleeper, at_the_device) { .kind = DEVICE, };
-FIXTURE_VARIANT_ADD(sleeper, in_a_private_pipe) { .kind = PRIVATE, };
+FIXTURE_VARIANT_ADD(mini_pipe, device) { .kind = DEVICE, };
+FIXTURE_VARIANT_ADD(mini_pipe, private_pipe) { .kind = PRIVATE, };
 
-FIXTURE_SETUP(sleeper)
+FIXTURE_SETUP(mini_pipe)
 {
 	set_the_stage(_metadata);
 	make_pipe(_metadata, variant->kind, O_NONBLOCK, &self->ends.r, &self->ends.w);
 	sprintf(pipe_path(), "/proc/%d/fd/%d", getpid(), self->ends.r);
 }
 
-FIXTURE_TEARDOWN(sleeper)
+FIXTURE_TEARDOWN(mini_pipe)
 {
 	clear_the_stage(_metadata);
 }
 
 #define ROUNDS 20
 
-TEST_F(sleeper, behind_an_exclusive_poller_gets_its_byte)
+TEST_F(mini_pipe, reader_behind_exclusive_poller_is_woken)
 {
 	struct poller poller = { O_RDONLY, EPOLLIN | EPOLLEXCLUSIVE };
 
@@ -264,7 +268,7 @@ TEST_F(sleeper, behind_an_exclusive_poller_gets_its_byte)
 	}
 }
 
-TEST_F(sleeper, behind_an_exclusive_poller_gets_its_room)
+TEST_F(mini_pipe, writer_behind_exclusive_poller_is_woken)
 {
 	struct poller poller = { O_WRONLY, EPOLLOUT | EPOLLEXCLUSIVE };
 
@@ -284,7 +288,7 @@ TEST_F(sleeper, behind_an_exclusive_poller_gets_its_room)
 	}
 }
 
-TEST_F(sleeper, behind_an_exclusive_poll_of_a_ring_gets_its_byte)
+TEST_F(mini_pipe, reader_behind_exclusive_io_uring_poll_is_woken)
 {
 	struct uring ring;
 
@@ -300,7 +304,7 @@ TEST_F(sleeper, behind_an_exclusive_poll_of_a_ring_gets_its_byte)
 		});
 		ASSERT_EQ(1, uring_enter(&ring, 0));
 		queue_readers(_metadata, &reader, 1);
-		/* Two, so that the poll has something to tell when the reader was first. */
+		/* Two bytes, so that the poll has an event even if the reader was faster. */
 		ASSERT_EQ(2, write(self->ends.w, "xy", 2));
 		ASSERT_EQ(1, result_of(_metadata, &reader).ret)
 		{
@@ -315,8 +319,9 @@ TEST_F(sleeper, behind_an_exclusive_poll_of_a_ring_gets_its_byte)
 }
 
 /*
- * A file that is both ends: who polls it for bytes is not woken by room, nor the other way round. A
- * poller for edges shows it, which has an event for whatever wakes it; epoll.c has more of it.
+ * A read-write file: room does not wake a poller for bytes, nor do bytes wake a poller for room.
+ * Edge-triggered pollers show this, because each wake-up gives them an event. epoll.c has more such
+ * tests.
  */
 
 static unsigned int events_now(int epoll)
@@ -326,12 +331,12 @@ static unsigned int events_now(int epoll)
 	return epoll_pwait(epoll, &event, 1, 0, NULL) == 1 ? event.events : 0;
 }
 
-TEST_F(same, room_in_a_file_that_is_both_ends_is_no_edge_for_who_waits_for_bytes)
+TEST_F(same, room_in_read_write_file_is_no_epollin_edge)
 {
 	int both = open_pipe(_metadata, O_RDWR | O_NONBLOCK), epoll;
 
 	fill_pipe(_metadata, self->w);
-	epoll = own_epoll(both, EPOLLIN | EPOLLET);
+	epoll = make_epoll(both, EPOLLIN | EPOLLET);
 	EXPECT_EQ(EPOLLIN, events_now(epoll));
 	take(_metadata, self->r, 2 * PIPE_BUF);
 	EXPECT_EQ(0, events_now(epoll));
@@ -339,10 +344,10 @@ TEST_F(same, room_in_a_file_that_is_both_ends_is_no_edge_for_who_waits_for_bytes
 	EXPECT_EQ(EPOLLIN, events_now(epoll));
 }
 
-TEST_F(same, bytes_in_a_file_that_is_both_ends_are_no_edge_for_who_waits_for_room)
+TEST_F(same, bytes_in_read_write_file_are_no_epollout_edge)
 {
 	int both = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
-	int epoll = own_epoll(both, EPOLLOUT | EPOLLET);
+	int epoll = make_epoll(both, EPOLLOUT | EPOLLET);
 
 	EXPECT_EQ(EPOLLOUT, events_now(epoll));
 	for (int i = 0; i < 3; i++)
@@ -354,27 +359,27 @@ TEST_F(same, bytes_in_a_file_that_is_both_ends_are_no_edge_for_who_waits_for_roo
 	EXPECT_EQ(EPOLLOUT, events_now(epoll));
 }
 
-static void poll_twice(int report_to, const void *arg)
+static void epoll_twice(int report_to, const void *arg)
 {
 	const struct poller *poller = arg;
-	int epoll = own_epoll(open(pipe_path(), poller->mode | O_NONBLOCK), poller->events);
+	int epoll = make_epoll(open(pipe_path(), poller->mode | O_NONBLOCK), poller->events);
 	struct epoll_event event;
 
 	for (int i = 0; i < 2; i++)
 		report(report_to, epoll_pwait(epoll, &event, 1, -1, NULL) == 1 ? event.events : 0);
 }
 
-TEST_F(same, an_exclusive_poller_for_room_takes_no_wake_up_from_one_for_bytes)
+TEST_F(same, exclusive_epollout_poller_takes_no_wake_up_from_epollin_poller)
 {
 	struct poller room = { O_RDWR, EPOLLOUT | EPOLLET | EPOLLEXCLUSIVE };
 	struct poller bytes = { O_RDONLY, EPOLLIN | EPOLLEXCLUSIVE };
-	struct child first = start_child(_metadata, poll_twice, &room), second;
+	struct child first = start_child(_metadata, epoll_twice, &room), second;
 
 	EXPECT_EQ(EPOLLOUT, result_of(_metadata, &first).ret);
 	ASSERT_ASLEEP_IN(epoll_pwait, &first);
 	start_pollers(_metadata, &second, 1, &bytes);
 	ASSERT_EQ(1, write(self->w, "x", 1));
-	EXPECT_EQ(1, woken(_metadata, &second, 1, EPOLLIN));
+	EXPECT_EQ(1, count_woken(_metadata, &second, 1, EPOLLIN));
 	ASSERT_ASLEEP_IN(epoll_pwait, &first);
 }
 
