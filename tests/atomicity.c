@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Several writers and readers at once: every byte bears the stamp of its writer and its place in
- * that writer's sequence, and is accounted for.
+ * Several writers and readers at once. Each byte tells its writer and its position in that writer's
+ * stream, so that lost, duplicated and misplaced bytes are found.
  */
 #include "pipe_fixture.h"
 
 #define WRITERS 4
 #define READERS 3
 
-/* A writer's bytes reach the end of the pipe only when all writers have left. */
-static void let_go(struct __test_metadata *_metadata, struct child *writers, int count)
+/* Kills the writers: a reader gets end of file when all of them have closed the pipe. */
+static void kill_writers(struct __test_metadata *_metadata, struct child *writers, int count)
 {
 	for (int i = 0; i < count; i++)
 		dismiss(_metadata, &writers[i]);
 }
 
-/* Reads the pipe to its end into big_buffer(); returns how many bytes, or -1. */
-static ssize_t read_to_the_end(int fd, size_t chunk)
+/* Reads until end of file into big_buffer(); returns how many bytes, or -1. */
+static ssize_t read_until_eof(int fd, size_t chunk)
 {
 	ssize_t n, total = 0;
 
@@ -30,18 +30,18 @@ static ssize_t read_to_the_end(int fd, size_t chunk)
 	return n < 0 ? -1 : total;
 }
 
-/* Records: a header and a body that only this record has. */
+/* Records: a header, and a body that differs from record to record. */
 
 struct header {
 	unsigned short magic;
 	unsigned short writer;
 	unsigned short number;
-	unsigned short len;	/* with this header */
+	unsigned short len;	/* including this header */
 };
 
 #define MAGIC 0x4d50
 #define RECORDS 60
-#define CHUNK 1777		/* reads that never match the writes */
+#define CHUNK 1777		/* of a read: not the length of any write */
 
 static unsigned char body_byte(const struct header *header, int i)
 {
@@ -79,7 +79,7 @@ static ssize_t check_record(const unsigned char *buf, ssize_t left, struct heade
 	return header->len;
 }
 
-/* Returns how many records there are, or -1 if one is torn, missing, doubled or out of turn. */
+/* Returns how many records there are, or -1 if one is torn, missing, duplicated or misplaced. */
 static int check_records(const unsigned char *buf, ssize_t len)
 {
 	int next[WRITERS] = {}, count = 0;
@@ -98,10 +98,10 @@ static int check_records(const unsigned char *buf, ssize_t len)
 struct record_writer {
 	int number;		/* of this writer */
 	int records;
-	bool scatters;		/* writes with writev */
+	bool use_writev;	/* rather than write */
 };
 
-static ssize_t write_scattered(int fd, unsigned char *buf, ssize_t len)
+static ssize_t writev_record(int fd, unsigned char *buf, ssize_t len)
 {
 	struct iovec iov[5];
 	ssize_t piece = len / 5;
@@ -115,29 +115,29 @@ static ssize_t write_scattered(int fd, unsigned char *buf, ssize_t len)
 
 static void write_records(int report_to, const void *arg)
 {
-	const struct record_writer *me = arg;
+	const struct record_writer *job = arg;
 	int fd = open(MINI_PIPE, O_WRONLY);
 	unsigned char buf[PIPE_BUF];
 
-	for (int i = 0; i < me->records; i++) {
-		ssize_t len = make_record(buf, me->number, i);
-		ssize_t n = me->scatters ? write_scattered(fd, buf, len) : write(fd, buf, len);
+	for (int i = 0; i < job->records; i++) {
+		ssize_t len = make_record(buf, job->number, i);
+		ssize_t n = job->use_writev ? writev_record(fd, buf, len) : write(fd, buf, len);
 
 		if (n != len)
 			report(report_to, -1);
 	}
-	report(report_to, me->records);
+	report(report_to, job->records);
 }
 
 static void read_records(int report_to, const void *arg __maybe_unused)
 {
 	int fd = open(MINI_PIPE, O_RDONLY);
-	ssize_t len = read_to_the_end(fd, CHUNK);
+	ssize_t len = read_until_eof(fd, CHUNK);
 
 	report(report_to, check_records(big_buffer(), len));
 }
 
-static void records_stay_whole(struct __test_metadata *_metadata, bool scattered)
+static void expect_whole_records(struct __test_metadata *_metadata, bool use_writev)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
 	struct child reader = start_child(_metadata, read_records, NULL);
@@ -145,32 +145,32 @@ static void records_stay_whole(struct __test_metadata *_metadata, bool scattered
 
 	ASSERT_ASLEEP_IN(read, &reader);
 	for (int i = 0; i < WRITERS; i++) {
-		struct record_writer me = { i, RECORDS, scattered };
+		struct record_writer job = { i, RECORDS, use_writev };
 
-		writers[i] = start_child(_metadata, write_records, &me);
+		writers[i] = start_child(_metadata, write_records, &job);
 	}
 	for (int i = 0; i < WRITERS; i++)
 		EXPECT_EQ(RECORDS, result_of(_metadata, &writers[i]).ret);
-	let_go(_metadata, writers, WRITERS);
+	kill_writers(_metadata, writers, WRITERS);
 	close(writer);
 	EXPECT_EQ(WRITERS * RECORDS, result_of(_metadata, &reader).ret);
 }
 
-TEST_F(pipe, writes_of_at_most_pipe_buf_are_never_interleaved)
+TEST_F(pipe, writes_up_to_pipe_buf_are_atomic)
 {
 	if (!holds(_metadata, self->capacity, PIPE_BUF))
 		return;
-	records_stay_whole(_metadata, false);
+	expect_whole_records(_metadata, false);
 }
 
-TEST_F(pipe, a_writev_of_at_most_pipe_buf_is_never_interleaved)
+TEST_F(pipe, writev_up_to_pipe_buf_is_atomic)
 {
 	if (!holds(_metadata, self->capacity, PIPE_BUF))
 		return;
-	records_stay_whole(_metadata, true);
+	expect_whole_records(_metadata, true);
 }
 
-TEST_F(pipe, writers_that_are_killed_leave_whole_records)
+TEST_F(pipe, killed_writers_leave_whole_records)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	struct child writers[WRITERS];
@@ -179,18 +179,18 @@ TEST_F(pipe, writers_that_are_killed_leave_whole_records)
 	if (!holds(_metadata, self->capacity, PIPE_BUF))
 		return;
 	for (int i = 0; i < WRITERS; i++) {
-		struct record_writer me = { i, 60000, false };
+		struct record_writer job = { i, 60000, false };
 
-		writers[i] = start_child(_metadata, write_records, &me);
+		writers[i] = start_child(_metadata, write_records, &job);
 	}
 	for (int i = 0; i < WRITERS; i++)
 		ASSERT_ASLEEP_IN(write, &writers[i]);
-	let_go(_metadata, writers, WRITERS);
+	kill_writers(_metadata, writers, WRITERS);
 	len = drain_pipe(_metadata, reader);
 	EXPECT_LT(0, check_records(big_buffer(), len));
 }
 
-TEST_F(pipe, a_waiting_atomic_write_puts_nothing_in_until_all_fits)
+TEST_F(pipe, blocked_atomic_write_writes_nothing_until_all_fits)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	ssize_t len = atomic_len(self->capacity);
@@ -202,7 +202,7 @@ TEST_F(pipe, a_waiting_atomic_write_puts_nothing_in_until_all_fits)
 	take(_metadata, fd, len - 1);
 	writer = start_writer(_metadata, len, 'w');
 	ASSERT_ASLEEP_IN(write, &writer);
-	/* All the room is still there. */
+	/* All of the room is still free. */
 	EXPECT_EQ(len - 1, write(fd, big_buffer(), len - 1));
 	ASSERT_ASLEEP_IN(write, &writer);
 	take(_metadata, fd, self->capacity);
@@ -210,7 +210,7 @@ TEST_F(pipe, a_waiting_atomic_write_puts_nothing_in_until_all_fits)
 	EXPECT_EQ(len, drain_pipe(_metadata, fd));
 }
 
-TEST_F(pipe, a_waiting_atomic_write_is_not_helped_by_too_little_room)
+TEST_F(pipe, atomic_write_stays_blocked_while_room_is_too_small)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	ssize_t len = atomic_len(self->capacity);
@@ -225,12 +225,15 @@ TEST_F(pipe, a_waiting_atomic_write_is_not_helped_by_too_little_room)
 	ASSERT_ASLEEP_IN(write, &writer);
 	take(_metadata, fd, self->capacity - len + 1);
 	EXPECT_EQ(len, result_of(_metadata, &writer).ret);
-	/* Had a part gone in early, it would have been among the old bytes. */
+	/* A part that was written early would be among the old bytes. */
 	EXPECT_EQ(len, drain_pipe(_metadata, fd));
 	EXPECT_EQ('w', big_buffer()[0]);
 }
 
-/* Byte stamps, for writes that may interleave: two bits of writer, six of sequence. */
+/*
+ * Stamps of one byte, for writes that may interleave: two bits for the writer, six for a sequence
+ * number.
+ */
 
 #define STREAM 120000
 #define LARGE 30011
@@ -255,7 +258,7 @@ static void write_stream(int report_to, const void *arg)
 	report(report_to, done);
 }
 
-/* Each writer's bytes are all there, in its order, whatever lies between them. */
+/* Whether each writer's bytes are complete and in order, whatever is between them. */
 static bool streams_are_whole(const unsigned char *buf, ssize_t len)
 {
 	int next[WRITERS] = {};
@@ -275,7 +278,7 @@ static bool streams_are_whole(const unsigned char *buf, ssize_t len)
 static void read_streams(int report_to, const void *arg __maybe_unused)
 {
 	int fd = open(MINI_PIPE, O_RDONLY);
-	ssize_t len = read_to_the_end(fd, LARGE / 2);
+	ssize_t len = read_until_eof(fd, LARGE / 2);
 
 	report(report_to, streams_are_whole(big_buffer(), len));
 }
@@ -290,10 +293,10 @@ static void finish_streams(struct __test_metadata *_metadata, struct child *writ
 {
 	for (int i = 0; i < WRITERS; i++)
 		EXPECT_EQ(STREAM, result_of(_metadata, &writers[i]).ret);
-	let_go(_metadata, writers, WRITERS);
+	kill_writers(_metadata, writers, WRITERS);
 }
 
-TEST_F(pipe, large_writes_lose_nothing_double_nothing_and_keep_their_order)
+TEST_F(pipe, large_writes_of_each_writer_stay_complete_and_in_order)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
 	struct child reader = start_child(_metadata, read_streams, NULL);
@@ -306,7 +309,7 @@ TEST_F(pipe, large_writes_lose_nothing_double_nothing_and_keep_their_order)
 	EXPECT_EQ(true, result_of(_metadata, &reader).ret);
 }
 
-/* How often each stamp was read, by all readers together. */
+/* How often all readers together have read each stamp. */
 struct tally {
 	atomic_int seen[256];
 };
@@ -315,14 +318,14 @@ static void tally_bytes(int report_to, const void *arg)
 {
 	struct tally *tally = *(struct tally **)arg;
 	int fd = open(MINI_PIPE, O_RDONLY);
-	ssize_t len = read_to_the_end(fd, CHUNK);
+	ssize_t len = read_until_eof(fd, CHUNK);
 
 	for (ssize_t i = 0; i < len; i++)
 		atomic_fetch_add(&tally->seen[big_buffer()[i]], 1);
 	report(report_to, len);
 }
 
-static void *share(struct __test_metadata *_metadata, size_t size)
+static void *map_shared(struct __test_metadata *_metadata, size_t size)
 {
 	void *shared = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
@@ -330,10 +333,10 @@ static void *share(struct __test_metadata *_metadata, size_t size)
 	return shared;
 }
 
-TEST_F(pipe, several_readers_share_large_writes_without_loss_or_double)
+TEST_F(pipe, several_readers_get_every_byte_exactly_once)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
-	struct tally *tally = share(_metadata, sizeof(*tally));
+	struct tally *tally = map_shared(_metadata, sizeof(*tally));
 	struct child readers[READERS], writers[WRITERS];
 	ssize_t total = 0;
 
@@ -352,7 +355,7 @@ TEST_F(pipe, several_readers_share_large_writes_without_loss_or_double)
 			ASSERT_EQ((STREAM - i + 63) / 64, tally->seen[stamp(w, i)]);
 }
 
-/* Stamps of eight bytes, unique for good: each must be read once, by one of the readers. */
+/* Stamps of eight bytes, each of them unique: one reader must read it, once. */
 
 #define STAMPS 6000
 
@@ -384,8 +387,8 @@ static void write_stamps(int report_to, const void *arg)
 	report(report_to, number);
 }
 
-/* Enters the stamps; false if one is none, or comes before an earlier one of its writer. */
-static bool enter_stamps(struct ledger *ledger, const struct stamp *stamps, int count, int *last)
+/* Counts the stamps; false if one is invalid, or not in the order of its writer. */
+static bool count_stamps(struct ledger *ledger, const struct stamp *stamps, int count, int *last)
 {
 	for (int i = 0; i < count; i++) {
 		unsigned int writer = stamps[i].writer;
@@ -410,21 +413,21 @@ static void read_stamps(int report_to, const void *arg)
 	do {
 		n = read(fd, stamps, sizeof(stamps));
 		if (n % (ssize_t)sizeof(*stamps) ||
-		    !enter_stamps(ledger, stamps, n / (ssize_t)sizeof(*stamps), last))
+		    !count_stamps(ledger, stamps, n / (ssize_t)sizeof(*stamps), last))
 			n = -1;
 	} while (n > 0);
 	report(report_to, n);
 }
 
-TEST_F(pipe, several_readers_each_get_stamps_that_nobody_else_gets)
+TEST_F(pipe, several_readers_get_every_stamp_exactly_once)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
-	struct ledger *ledger = share(_metadata, sizeof(*ledger));
+	struct ledger *ledger = map_shared(_metadata, sizeof(*ledger));
 	struct child readers[READERS], writers[WRITERS];
 
 	if (!holds(_metadata, self->capacity, PIPE_BUF))
 		return;
-	/* In a ring that is no multiple of a stamp, a read may cut one in two. */
+	/* Unless the capacity is a multiple of its size, a stamp may be split between two reads. */
 	if (self->capacity % sizeof(struct stamp))
 		SKIP(return, "needs a capacity of whole stamps");
 	for (int i = 0; i < READERS; i++) {
@@ -435,7 +438,7 @@ TEST_F(pipe, several_readers_each_get_stamps_that_nobody_else_gets)
 		writers[i] = start_child(_metadata, write_stamps, &i);
 	for (int i = 0; i < WRITERS; i++)
 		EXPECT_EQ(STAMPS, result_of(_metadata, &writers[i]).ret);
-	let_go(_metadata, writers, WRITERS);
+	kill_writers(_metadata, writers, WRITERS);
 	close(writer);
 	for (int i = 0; i < READERS; i++)
 		EXPECT_EQ(0, result_of(_metadata, &readers[i]).ret);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Who waits for whom, and that whoever waits is woken. */
+/* Blocking reads and writes: when they sleep, and what wakes them. */
 #include "pipe_fixture.h"
 
-#define HAND_OVERS 200
+#define TRANSFERS 200
 
-TEST_F(pipe, a_reader_waits_for_a_byte_and_gets_it)
+TEST_F(pipe, read_from_empty_pipe_blocks_until_write)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
 	struct child reader = start_reader(_metadata, 100);
@@ -17,7 +17,7 @@ TEST_F(pipe, a_reader_waits_for_a_byte_and_gets_it)
 	EXPECT_EQ('x', result.first);
 }
 
-TEST_F(pipe, a_read_takes_what_there_is_rather_than_wait_for_more)
+TEST_F(pipe, read_returns_what_is_there_without_blocking)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
 	struct child reader;
@@ -27,7 +27,7 @@ TEST_F(pipe, a_read_takes_what_there_is_rather_than_wait_for_more)
 	EXPECT_EQ(1, result_of(_metadata, &reader).ret);
 }
 
-TEST_F(pipe, a_read_leaves_what_it_did_not_ask_for)
+TEST_F(pipe, short_read_leaves_remaining_bytes)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	unsigned char buf[8];
@@ -39,7 +39,7 @@ TEST_F(pipe, a_read_leaves_what_it_did_not_ask_for)
 	EXPECT_EQ(0, memcmp(buf, "cde", 3));
 }
 
-TEST_F(pipe, a_write_into_room_does_not_wait_for_a_reader)
+TEST_F(pipe, write_that_fits_does_not_block)
 {
 	struct child writer;
 
@@ -48,7 +48,7 @@ TEST_F(pipe, a_write_into_room_does_not_wait_for_a_reader)
 	EXPECT_EQ(self->capacity, result_of(_metadata, &writer).ret);
 }
 
-TEST_F(pipe, a_writer_waits_while_the_pipe_is_full)
+TEST_F(pipe, write_to_full_pipe_blocks_until_read)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct child writer;
@@ -63,7 +63,7 @@ TEST_F(pipe, a_writer_waits_while_the_pipe_is_full)
 	EXPECT_EQ('w', big_buffer()[0]);
 }
 
-TEST_F(pipe, a_sleeping_writer_goes_on_once_there_is_room_for_pipe_buf)
+TEST_F(pipe, sleeping_writer_is_woken_when_pipe_buf_bytes_are_free)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct child writer;
@@ -79,7 +79,7 @@ TEST_F(pipe, a_sleeping_writer_goes_on_once_there_is_room_for_pipe_buf)
 	EXPECT_EQ(64, result_of(_metadata, &writer).ret);
 }
 
-TEST_F(pipe, a_write_larger_than_the_pipe_goes_on_as_bytes_are_taken)
+TEST_F(pipe, write_larger_than_pipe_continues_as_bytes_are_read)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	ssize_t len = 2 * self->capacity > BIG ? BIG : 2 * self->capacity;
@@ -95,7 +95,7 @@ TEST_F(pipe, a_write_larger_than_the_pipe_goes_on_as_bytes_are_taken)
 	EXPECT_TRUE(is_pattern(big_buffer(), half, len - half));
 }
 
-TEST_F(pipe, a_write_larger_than_the_room_puts_in_what_fits_and_waits)
+TEST_F(pipe, large_write_writes_what_fits_and_blocks)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	struct job job = { .len = self->capacity + 1 };
@@ -106,8 +106,8 @@ TEST_F(pipe, a_write_larger_than_the_room_puts_in_what_fits_and_waits)
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, self->capacity));
 }
 
-/* One write wakes one reader, who must wake the next, or the rest sleep on beside their bytes. */
-static void one_write_serves_readers(struct __test_metadata *_metadata, int count)
+/* A write wakes one reader. If bytes remain, that reader wakes the next one. */
+static void expect_write_serves_readers(struct __test_metadata *_metadata, int count)
 {
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
 	struct child readers[8];
@@ -118,17 +118,17 @@ static void one_write_serves_readers(struct __test_metadata *_metadata, int coun
 		EXPECT_EQ(1, result_of(_metadata, &readers[i]).ret);
 }
 
-TEST_F(pipe, two_sleeping_readers_share_a_write_of_two_bytes)
+TEST_F(pipe, write_of_2_bytes_wakes_2_readers)
 {
-	one_write_serves_readers(_metadata, 2);
+	expect_write_serves_readers(_metadata, 2);
 }
 
-TEST_F(pipe, eight_sleeping_readers_share_a_write_of_eight_bytes)
+TEST_F(pipe, write_of_8_bytes_wakes_8_readers)
 {
-	one_write_serves_readers(_metadata, 8);
+	expect_write_serves_readers(_metadata, 8);
 }
 
-TEST_F(pipe, one_byte_goes_to_one_of_three_sleeping_readers)
+TEST_F(pipe, write_of_1_byte_serves_1_of_3_readers)
 {
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
 	struct child readers[3];
@@ -144,7 +144,7 @@ TEST_F(pipe, one_byte_goes_to_one_of_three_sleeping_readers)
 		EXPECT_EQ(1, result_of(_metadata, &readers[i]).ret);
 }
 
-TEST_F(pipe, one_read_lets_four_sleeping_writers_in)
+TEST_F(pipe, large_read_lets_4_writers_complete)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct child writers[4];
@@ -158,7 +158,7 @@ TEST_F(pipe, one_read_lets_four_sleeping_writers_in)
 		EXPECT_EQ(PIPE_BUF, result_of(_metadata, &writers[i]).ret);
 }
 
-TEST_F(pipe, a_read_for_one_writer_leaves_the_others_waiting)
+TEST_F(pipe, room_for_one_write_leaves_second_writer_asleep)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct child writers[2];
@@ -173,8 +173,11 @@ TEST_F(pipe, a_read_for_one_writer_leaves_the_others_waiting)
 	EXPECT_EQ(len, result_of(_metadata, &writers[1]).ret);
 }
 
-/* It sleeps until PIPE_BUF bytes fit; others that write meanwhile do not pass it for ever. */
-TEST_F(pipe, a_write_that_leaves_room_lets_a_sleeping_writer_in)
+/*
+ * The writer sleeps until PIPE_BUF bytes are free. A smaller write that still fits wakes it: small
+ * writes must not starve it.
+ */
+TEST_F(pipe, write_that_leaves_room_wakes_sleeping_writer)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct child writer;
@@ -189,8 +192,8 @@ TEST_F(pipe, a_write_that_leaves_room_lets_a_sleeping_writer_in)
 	EXPECT_EQ(1, result_of(_metadata, &writer).ret);
 }
 
-/* The first leaves less room than PIPE_BUF, which is enough for the second. */
-TEST_F(pipe, a_small_writer_behind_a_large_one_gets_in_after_it)
+/* The first write leaves room, so its writer wakes the second one. */
+TEST_F(pipe, small_write_queued_behind_large_one_completes)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct child writers[2];
@@ -205,70 +208,70 @@ TEST_F(pipe, a_small_writer_behind_a_large_one_gets_in_after_it)
 	EXPECT_EQ(64, result_of(_metadata, &writers[1]).ret);
 }
 
-struct hand_over {
+struct transfer_job {
 	ssize_t len;
-	int go;			/* an end of a real pipe, from reader to writer */
+	int requests;		/* an end of a pipe(2) from reader to writer */
 };
 
-static void write_when_told(int report_to, const void *arg)
+static void write_on_request(int report_to, const void *arg)
 {
-	const struct hand_over *with = arg;
+	const struct transfer_job *job = arg;
 	int fd = open(MINI_PIPE, O_WRONLY);
 	int count = 0;
 	char token;
 
-	while (count < HAND_OVERS && read(with->go, &token, 1) == 1 && write(fd, "x", 1) == 1)
+	while (count < TRANSFERS && read(job->requests, &token, 1) == 1 && write(fd, "x", 1) == 1)
 		count++;
 	report(report_to, count);
 }
 
-static void ask_and_read(int report_to, const void *arg)
+static void request_and_read(int report_to, const void *arg)
 {
-	const struct hand_over *with = arg;
+	const struct transfer_job *job = arg;
 	int fd = open(MINI_PIPE, O_RDONLY);
 	int count = 0;
 	char byte;
 
-	while (count < HAND_OVERS && write(with->go, "g", 1) == 1 && read(fd, &byte, 1) == 1)
+	while (count < TRANSFERS && write(job->requests, "g", 1) == 1 && read(fd, &byte, 1) == 1)
 		count++;
 	report(report_to, count);
 }
 
-/* The reader asks, then sleeps or not just as the byte comes: a lost wake-up stops them. */
-TEST_F(pipe, two_hundred_single_bytes_each_wake_their_reader)
+/* Each byte arrives at about the time when the reader falls asleep: a lost wake-up stops both. */
+TEST_F(pipe, each_of_200_writes_wakes_its_reader)
 {
-	struct hand_over for_writer = {}, for_reader = {};
+	struct transfer_job for_writer = {}, for_reader = {};
 	struct child writer, reader;
 	int fds[2];
 
 	ASSERT_EQ(0, pipe(fds));
-	for_writer.go = fds[0];
-	for_reader.go = fds[1];
-	writer = start_heir(_metadata, write_when_told, &for_writer);
-	reader = start_heir(_metadata, ask_and_read, &for_reader);
-	EXPECT_EQ(HAND_OVERS, result_of(_metadata, &writer).ret);
-	EXPECT_EQ(HAND_OVERS, result_of(_metadata, &reader).ret);
+	for_writer.requests = fds[0];
+	for_reader.requests = fds[1];
+	writer = start_heir(_metadata, write_on_request, &for_writer);
+	reader = start_heir(_metadata, request_and_read, &for_reader);
+	EXPECT_EQ(TRANSFERS, result_of(_metadata, &writer).ret);
+	EXPECT_EQ(TRANSFERS, result_of(_metadata, &reader).ret);
 }
 
 static void write_many(int report_to, const void *arg)
 {
-	const struct hand_over *with = arg;
+	const struct transfer_job *job = arg;
 	int fd = open(MINI_PIPE, O_WRONLY);
 	ssize_t total = 0;
 
-	for (int i = 0; i < HAND_OVERS; i++)
-		total += write(fd, big_buffer(), with->len);
+	for (int i = 0; i < TRANSFERS; i++)
+		total += write(fd, big_buffer(), job->len);
 	report(report_to, total);
 }
 
 static void read_many(int report_to, const void *arg)
 {
-	const struct hand_over *with = arg;
+	const struct transfer_job *job = arg;
 	int fd = open(MINI_PIPE, O_RDONLY);
-	ssize_t left = HAND_OVERS * with->len;
+	ssize_t left = TRANSFERS * job->len;
 
 	while (left > 0) {
-		ssize_t n = read(fd, big_buffer(), smaller(with->len, left));
+		ssize_t n = read(fd, big_buffer(), smaller(job->len, left));
 
 		if (n <= 0)
 			break;
@@ -278,18 +281,18 @@ static void read_many(int report_to, const void *arg)
 }
 
 /* The pipe starts full, so the writer needs a wake-up for nearly every write. */
-TEST_F(pipe, two_hundred_reads_each_make_room_for_a_write)
+TEST_F(pipe, each_of_200_reads_lets_writer_continue)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
-	struct hand_over with = { .len = atomic_len(self->capacity) };
+	struct transfer_job job = { .len = atomic_len(self->capacity) };
 	struct child writer, reader;
 
 	fill_pipe(_metadata, fd);
-	writer = start_child(_metadata, write_many, &with);
+	writer = start_child(_metadata, write_many, &job);
 	ASSERT_ASLEEP_IN(write, &writer);
-	reader = start_child(_metadata, read_many, &with);
+	reader = start_child(_metadata, read_many, &job);
 	EXPECT_EQ(0, result_of(_metadata, &reader).ret);
-	EXPECT_EQ(HAND_OVERS * with.len, result_of(_metadata, &writer).ret);
+	EXPECT_EQ(TRANSFERS * job.len, result_of(_metadata, &writer).ret);
 	EXPECT_EQ(self->capacity, drain_pipe(_metadata, fd));
 }
 
