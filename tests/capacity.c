@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How much is in the pipe, how much it can hold, and what changing that does: the bytes stay, in
- * order, and whoever waits for room is told. limits.c has who may, userfault.c copies in progress.
+ * FIONREAD and the capacity. When the capacity changes, the bytes stay, in order, and writers that
+ * find room are woken. limits.c tests who may change it, userfault.c what happens to copies in
+ * progress.
  */
 #include "pipes_fixture.h"
 #include "stream.h"
 
-/* Below, at and above a page, and what is no whole number of them; 1 holds a byte at a time. */
+/* Below, at and above a page, and no multiple of one; a pipe of 1 holds one byte at a time. */
 static const size_t sizes[] = { 1, 3, 4095, 4096, 4097, 5000, 65536, MOST };
 
 /* FIONREAD */
 
-TEST_F(pipe, tells_how_many_bytes_wait)
+TEST_F(pipe, fionread_counts_bytes_in_pipe)
 {
 	EXPECT_EQ(0, bytes_in(self->ends.r));
 	put_in(_metadata, self->ends.w, 300);
@@ -25,8 +26,8 @@ TEST_F(pipe, tells_how_many_bytes_wait)
 	EXPECT_EQ(0, bytes_in(self->ends.r));
 }
 
-/* No order of puts and gets, nor where in the ring they are, makes a difference. */
-TEST_F(pipe, tells_how_many_bytes_wait_wherever_they_are)
+/* At many positions in the ring. */
+TEST_F(pipe, fionread_counts_bytes_that_wrap_around_ring)
 {
 	struct stream stream = { .ends = self->ends };
 
@@ -41,7 +42,7 @@ TEST_F(pipe, tells_how_many_bytes_wait_wherever_they_are)
 	}
 }
 
-TEST_F(pipe, tells_a_file_that_is_both_ends)
+TEST_F(pipe, ioctls_work_on_read_write_file)
 {
 	int both = open_again(self->ends.r, O_RDWR);
 
@@ -51,16 +52,16 @@ TEST_F(pipe, tells_a_file_that_is_both_ends)
 	EXPECT_EQ(77, set_capacity(both, 77));
 }
 
-/* What it can hold */
+/* The capacity */
 
-TEST_F(pipe, holds_65536_bytes_unless_told_otherwise)
+TEST_F(pipe, default_capacity_is_65536)
 {
 	EXPECT_EQ(65536, capacity_of(self->ends.r));
 	EXPECT_EQ(65536, capacity_of(self->ends.w));
 	EXPECT_EQ(65536, fill_pipe(_metadata, self->ends.w));
 }
 
-TEST_F(pipe, holds_what_it_was_told_to_the_byte)
+TEST_F(pipe, capacity_is_exact_to_the_byte)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		ssize_t size = sizes[i];
@@ -73,7 +74,7 @@ TEST_F(pipe, holds_what_it_was_told_to_the_byte)
 	}
 }
 
-TEST_F(pipe, can_be_told_at_either_end)
+TEST_F(pipe, capacity_can_be_set_at_either_end)
 {
 	EXPECT_EQ(1000, set_capacity(self->ends.r, 1000));
 	EXPECT_EQ(1000, capacity_of(self->ends.w));
@@ -81,17 +82,17 @@ TEST_F(pipe, can_be_told_at_either_end)
 	EXPECT_EQ(2000, capacity_of(self->ends.r));
 }
 
-static const unsigned long impossible[] = {
+static const unsigned long invalid[] = {
 	0, (1UL << 30) + 1, INT_MAX, UINT_MAX, 1UL << 32, (1UL << 32) + 4096, -1UL,
 };
 
-TEST_F(pipe, cannot_hold_nothing_nor_more_than_a_gibibyte)
+TEST_F(pipe, capacity_0_or_above_1_gib_gives_einval)
 {
 	put_in(_metadata, self->ends.w, 10);
-	for (size_t i = 0; i < ARRAY_SIZE(impossible); i++) {
-		EXPECT_EQ(-1, set_capacity(self->ends.w, impossible[i]))
+	for (size_t i = 0; i < ARRAY_SIZE(invalid); i++) {
+		EXPECT_EQ(-1, set_capacity(self->ends.w, invalid[i]))
 		{
-			TH_LOG("%lu", impossible[i]);
+			TH_LOG("%lu", invalid[i]);
 		}
 		EXPECT_EQ(EINVAL, errno);
 		EXPECT_EQ(self->capacity, capacity_of(self->ends.r));
@@ -99,7 +100,7 @@ TEST_F(pipe, cannot_hold_nothing_nor_more_than_a_gibibyte)
 	EXPECT_EQ(10, drain_pipe(_metadata, self->ends.r));
 }
 
-TEST_F(pipe, cannot_hold_less_than_what_is_in_it)
+TEST_F(pipe, capacity_below_bytes_held_gives_ebusy)
 {
 	put_in(_metadata, self->ends.w, 300);
 	EXPECT_EQ(-1, set_capacity(self->ends.w, 299));
@@ -115,7 +116,7 @@ TEST_F(pipe, cannot_hold_less_than_what_is_in_it)
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, 300));
 }
 
-TEST_F(pipe, keeps_its_capacity_when_it_is_set_once_more)
+TEST_F(pipe, setting_same_capacity_keeps_bytes)
 {
 	fill_pipe(_metadata, self->ends.w);
 	EXPECT_EQ(self->capacity, set_capacity(self->ends.w, self->capacity));
@@ -125,7 +126,7 @@ TEST_F(pipe, keeps_its_capacity_when_it_is_set_once_more)
 
 /* Bytes in the ring */
 
-TEST_F(pipe, keeps_all_it_is_full_of_when_one_byte_less_is_refused)
+TEST_F(pipe, failed_shrink_of_full_pipe_keeps_bytes)
 {
 	struct stream stream = { .ends = self->ends };
 
@@ -141,7 +142,7 @@ TEST_F(pipe, keeps_all_it_is_full_of_when_one_byte_less_is_refused)
 	}
 }
 
-TEST_F(pipe, grows_from_a_byte_to_a_mebibyte_and_back)
+TEST_F(pipe, resize_from_1_byte_to_1_mib_and_back_keeps_bytes)
 {
 	struct stream stream = { .ends = self->ends };
 
@@ -163,7 +164,7 @@ TEST_F(pipe, grows_from_a_byte_to_a_mebibyte_and_back)
 	get(_metadata, &stream, 1);
 }
 
-TEST_F(pipe, gives_back_the_memory_it_shrinks_by)
+TEST_F(pipe, shrinking_frees_memory)
 {
 	ssize_t before;
 
@@ -176,9 +177,9 @@ TEST_F(pipe, gives_back_the_memory_it_shrinks_by)
 	EXPECT_GT(MEMORY_SLACK, before - free_memory());
 }
 
-/* Those that wait */
+/* Sleeping readers, writers and pollers */
 
-TEST_F(pipe, wakes_a_writer_by_the_byte_it_grows)
+TEST_F(pipe, growing_by_1_byte_wakes_writer)
 {
 	struct child writer;
 
@@ -191,7 +192,7 @@ TEST_F(pipe, wakes_a_writer_by_the_byte_it_grows)
 	EXPECT_EQ('w', big_buffer()[self->capacity]);
 }
 
-TEST_F(pipe, leaves_a_writer_asleep_whose_bytes_do_not_fit_yet)
+TEST_F(pipe, growing_leaves_writer_asleep_if_its_write_does_not_fit)
 {
 	struct child writer;
 
@@ -206,8 +207,8 @@ TEST_F(pipe, leaves_a_writer_asleep_whose_bytes_do_not_fit_yet)
 	EXPECT_EQ(PIPE_BUF, result_of(_metadata, &writer).ret);
 }
 
-/* One of them is in the way of the others: it does not fit. */
-TEST_F(pipe, wakes_all_writers_whose_bytes_fit_when_it_grows)
+/* The first writer in the queue needs more room than there is, and must not block the others. */
+TEST_F(pipe, growing_wakes_all_writers_whose_writes_fit)
 {
 	struct child writers[8], large;
 
@@ -221,7 +222,7 @@ TEST_F(pipe, wakes_all_writers_whose_bytes_fit_when_it_grows)
 	ASSERT_ASLEEP_IN(write, &large);
 }
 
-TEST_F(pipe, lets_a_large_write_go_on_when_it_grows)
+TEST_F(pipe, growing_lets_large_write_continue)
 {
 	struct child writer = start_writing(_metadata, self->ends.w, 0, 'w', self->capacity + 100);
 
@@ -232,7 +233,7 @@ TEST_F(pipe, lets_a_large_write_go_on_when_it_grows)
 	EXPECT_EQ(self->capacity + 100, result_of(_metadata, &writer).ret);
 }
 
-TEST_F(pipe, wakes_a_sleeping_poll_when_it_grows)
+TEST_F(pipe, growing_wakes_poller)
 {
 	struct child poller;
 
@@ -246,8 +247,8 @@ TEST_F(pipe, wakes_a_sleeping_poll_when_it_grows)
 	EXPECT_EQ(POLLOUT, result_of(_metadata, &poller).ret);
 }
 
-/* What it waits for, it would wait for ever for: the pipe can no longer hold it as a whole. */
-TEST_F(pipe, takes_a_write_in_pieces_that_it_shrank_under)
+/* The smaller pipe cannot hold this atomic write as a whole, so it is written in parts. */
+TEST_F(pipe, write_larger_than_shrunk_pipe_is_written_in_parts)
 {
 	struct child writer;
 
@@ -267,8 +268,8 @@ TEST_F(pipe, takes_a_write_in_pieces_that_it_shrank_under)
 	EXPECT_EQ(0, bytes_in(self->ends.r));
 }
 
-/* In a pipe that can hold PIPE_BUF, a writer sleeps until there is so much room. */
-TEST_F(pipe, wakes_a_writer_by_a_byte_of_room_once_it_shrank)
+/* In a pipe that holds PIPE_BUF bytes or more, a writer sleeps until PIPE_BUF bytes are free. */
+TEST_F(pipe, shrunk_pipe_wakes_writer_for_1_byte_of_room)
 {
 	struct child writer;
 
@@ -279,7 +280,7 @@ TEST_F(pipe, wakes_a_writer_by_a_byte_of_room_once_it_shrank)
 	EXPECT_EQ(1, result_of(_metadata, &writer).ret);
 }
 
-TEST_F(pipe, wakes_a_writer_that_slept_before_it_shrank_by_a_byte_of_room)
+TEST_F(pipe, shrunk_pipe_wakes_earlier_writer_for_1_byte_of_room)
 {
 	struct child writer;
 
@@ -293,7 +294,7 @@ TEST_F(pipe, wakes_a_writer_that_slept_before_it_shrank_by_a_byte_of_room)
 	EXPECT_EQ(100, bytes_in(self->ends.r));
 }
 
-TEST_F(pipe, is_as_patient_as_a_large_one_once_it_grew)
+TEST_F(pipe, grown_pipe_wakes_writer_for_pipe_buf_bytes_of_room)
 {
 	struct child writer;
 
@@ -309,7 +310,7 @@ TEST_F(pipe, is_as_patient_as_a_large_one_once_it_grew)
 	EXPECT_EQ(PIPE_BUF, result_of(_metadata, &writer).ret);
 }
 
-TEST_F(pipe, lets_a_reader_sleep_on_and_serves_it_after)
+TEST_F(pipe, resize_does_not_wake_reader)
 {
 	struct child reader = start_reading(_metadata, self->ends.r, 10);
 	struct result result;
@@ -324,22 +325,22 @@ TEST_F(pipe, lets_a_reader_sleep_on_and_serves_it_after)
 	EXPECT_EQ('x', result.first);
 }
 
-/* Others at work */
+/* Resizes while others read and write */
 
 #define TRAFFIC (4 << 20)
 #define LARGE_TRAFFIC (24 << 20)
-#define CROWD 3
+#define PEERS 3
 
-struct work {
+struct stream_job {
 	struct ends ends;
 	ssize_t traffic;
-	ssize_t largest;	/* of a call; a read is a little smaller */
-	atomic_int *resized;	/* shared: how often it went well, and how often it was EBUSY */
+	ssize_t largest;	/* write; the largest read is a little smaller */
+	atomic_int *resized;	/* shared: how many resizes succeeded, how many gave EBUSY */
 	int id;
 };
 
-/* Only at that end, by a file of its own. */
-static int sit_down(int report_to, const struct ends *ends, int end)
+/* Opens that end once more, and closes all other descriptors. */
+static int open_only(int report_to, const struct ends *ends, int end)
 {
 	int fd = open_own(end == O_RDONLY ? ends->r : ends->w, end, 0);
 
@@ -347,41 +348,44 @@ static int sit_down(int report_to, const struct ends *ends, int end)
 	return fd;
 }
 
-static void write_the_stream(int report_to, const void *arg)
+static void write_stream(int report_to, const void *arg)
 {
-	const struct work *work = arg;
-	int fd = sit_down(report_to, &work->ends, O_WRONLY);
+	const struct stream_job *job = arg;
+	int fd = open_only(report_to, &job->ends, O_WRONLY);
 	ssize_t n, done = 0;
 
 	do {
 		n = write(fd, pattern(done),
-			  smaller(1 + done % work->largest, work->traffic - done));
+			  smaller(1 + done % job->largest, job->traffic - done));
 		done += n > 0 ? n : 0;
-	} while (n > 0 && done < work->traffic);
+	} while (n > 0 && done < job->traffic);
 	report(report_to, done);
 }
 
-static void read_the_stream(int report_to, const void *arg)
+static void read_stream(int report_to, const void *arg)
 {
-	const struct work *work = arg;
-	int fd = sit_down(report_to, &work->ends, O_RDONLY);
+	const struct stream_job *job = arg;
+	int fd = open_only(report_to, &job->ends, O_RDONLY);
 	ssize_t n, done = 0;
 
 	do {
-		n = read(fd, big_buffer(), 1 + done % (work->largest - 1998));
+		n = read(fd, big_buffer(), 1 + done % (job->largest - 1998));
 		if (n > 0 && memcmp(big_buffer(), pattern(done), n))
 			break;
 		done += n > 0 ? n : 0;
-	} while (n > 0 && done < work->traffic);
+	} while (n > 0 && done < job->traffic);
 	report(report_to, done);
 }
 
-/* Small ones as often as large ones. It sits where it is no writer, so that there is an end. */
-static void resize_without_end(int report_to, const void *arg)
+/*
+ * Small capacities as often as large ones. It opens the reading end, because one more writer would
+ * keep the readers from end of file.
+ */
+static void resize_endlessly(int report_to, const void *arg)
 {
-	const struct work *work = arg;
-	int fd = sit_down(report_to, &work->ends, O_RDONLY);
-	unsigned int random = work->id;
+	const struct stream_job *job = arg;
+	int fd = open_only(report_to, &job->ends, O_RDONLY);
+	unsigned int random = job->id;
 
 	for (;;) {
 		unsigned int size;
@@ -389,26 +393,26 @@ static void resize_without_end(int report_to, const void *arg)
 		random = random * 1664525 + 1013904223;
 		size = 1 + (random >> 8) % (2 << (random >> 28));
 		if (set_capacity(fd, size) == (int)size)
-			work->resized[0]++;
+			job->resized[0]++;
 		else if (errno == EBUSY)
-			work->resized[1]++;
+			job->resized[1]++;
 		else
 			_exit(KSFT_FAIL);
 	}
 }
 
-/* Two of them, who meet each other, too. */
+/* Starts two processes, whose resizes also meet each other. */
 static atomic_int *start_resizing(struct __test_metadata *_metadata, const struct ends *ends,
 				  struct child *children)
 {
-	struct work work = { .ends = *ends };
+	struct stream_job job = { .ends = *ends };
 
-	work.resized = mmap(NULL, page_size(), PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, work.resized);
-	for (work.id = 0; work.id < 2; work.id++)
-		children[work.id] = start_heir(_metadata, resize_without_end, &work);
-	return work.resized;
+	job.resized = mmap(NULL, page_size(), PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, job.resized);
+	for (job.id = 0; job.id < 2; job.id++)
+		children[job.id] = start_heir(_metadata, resize_endlessly, &job);
+	return job.resized;
 }
 
 static void end_resizing(struct __test_metadata *_metadata, const struct child *children,
@@ -422,16 +426,16 @@ static void end_resizing(struct __test_metadata *_metadata, const struct child *
 	EXPECT_LT(0, resized[1]);
 }
 
-TEST_F(pipe, brings_a_stream_in_order_while_others_resize_it)
+TEST_F(pipe, stream_stays_in_order_during_resizes)
 {
-	struct work work = { .ends = self->ends, .traffic = TRAFFIC, .largest = 8999 };
+	struct stream_job job = { .ends = self->ends, .traffic = TRAFFIC, .largest = 8999 };
 	struct child resizers[2], writer, reader;
 	atomic_int *resized;
 
 	pattern(0);
 	resized = start_resizing(_metadata, &self->ends, resizers);
-	reader = start_heir(_metadata, read_the_stream, &work);
-	writer = start_heir(_metadata, write_the_stream, &work);
+	reader = start_heir(_metadata, read_stream, &job);
+	writer = start_heir(_metadata, write_stream, &job);
 	EXPECT_EQ(TRAFFIC, result_of(_metadata, &writer).ret);
 	EXPECT_EQ(TRAFFIC, result_of(_metadata, &reader).ret);
 	end_resizing(_metadata, resizers, resized);
@@ -439,19 +443,19 @@ TEST_F(pipe, brings_a_stream_in_order_while_others_resize_it)
 }
 
 /*
- * Calls that are long enough to hand over their bytes in pieces, while the peer waits awake: only
- * where it has a processor of its own. So what resizes the pipe takes its time.
+ * Calls that are long enough to be copied in chunks while the peer spins, which takes a processor
+ * for each of the two. So the test itself resizes, and pauses in between.
  */
-TEST_F(pipe, brings_a_stream_of_large_calls_in_order_while_it_is_resized)
+TEST_F(pipe, large_reads_and_writes_stay_in_order_during_resizes)
 {
-	struct work work = { .ends = self->ends, .traffic = LARGE_TRAFFIC, .largest = MOST };
+	struct stream_job job = { .ends = self->ends, .traffic = LARGE_TRAFFIC, .largest = MOST };
 	static const int capacities[] = { MOST, 65536, 300000, 200000, 4096, MOST, 100000 };
 	struct child writer, reader;
 	int resized = 0;
 
 	pattern(0);
-	reader = start_heir(_metadata, read_the_stream, &work);
-	writer = start_heir(_metadata, write_the_stream, &work);
+	reader = start_heir(_metadata, read_stream, &job);
+	writer = start_heir(_metadata, write_stream, &job);
 	for (int i = 0; !has_reported_within(&writer, 2); i++) {
 		int capacity = capacities[i % ARRAY_SIZE(capacities)];
 
@@ -466,63 +470,63 @@ TEST_F(pipe, brings_a_stream_of_large_calls_in_order_while_it_is_resized)
 	EXPECT_EQ(0, bytes_in(self->ends.r));
 }
 
-static void write_a_letter(int report_to, const void *arg)
+static void write_letter(int report_to, const void *arg)
 {
-	const struct work *work = arg;
-	int fd = sit_down(report_to, &work->ends, O_WRONLY);
+	const struct stream_job *job = arg;
+	int fd = open_only(report_to, &job->ends, O_WRONLY);
 	ssize_t n, done = 0;
 
-	memset(big_buffer(), 'a' + work->id, 9000);
+	memset(big_buffer(), 'a' + job->id, 9000);
 	do {
-		n = write(fd, big_buffer(), smaller(1 + done % 8999, TRAFFIC / CROWD - done));
+		n = write(fd, big_buffer(), smaller(1 + done % 8999, TRAFFIC / PEERS - done));
 		done += n > 0 ? n : 0;
-	} while (n > 0 && done < TRAFFIC / CROWD);
+	} while (n > 0 && done < TRAFFIC / PEERS);
 	report(report_to, done);
 	close(fd);
 }
 
-/* Until the end of file; then how many there were of each letter. */
-static void count_the_letters(int report_to, const void *arg)
+/* Reads until end of file, then reports the count of each letter. */
+static void count_letters(int report_to, const void *arg)
 {
-	const struct work *work = arg;
-	int fd = sit_down(report_to, &work->ends, O_RDONLY);
-	ssize_t n, letters[CROWD] = { 0 };
+	const struct stream_job *job = arg;
+	int fd = open_only(report_to, &job->ends, O_RDONLY);
+	ssize_t n, letters[PEERS] = { 0 };
 
 	do {
 		n = read(fd, big_buffer(), 7001);
 		for (ssize_t i = 0; i < n; i++)
-			letters[(big_buffer()[i] - 'a') % CROWD]++;
+			letters[(big_buffer()[i] - 'a') % PEERS]++;
 	} while (n > 0);
-	for (int i = 0; i < CROWD; i++)
+	for (int i = 0; i < PEERS; i++)
 		report(report_to, letters[i]);
 }
 
-TEST_F(pipe, brings_each_byte_once_to_a_crowd_while_others_resize_it)
+TEST_F(pipe, several_readers_get_every_byte_exactly_once_during_resizes)
 {
-	struct child resizers[2], writers[CROWD], readers[CROWD];
-	struct work work = { .ends = self->ends };
-	ssize_t letters[CROWD] = { 0 };
+	struct child resizers[2], writers[PEERS], readers[PEERS];
+	struct stream_job job = { .ends = self->ends };
+	ssize_t letters[PEERS] = { 0 };
 	atomic_int *resized;
 
 	resized = start_resizing(_metadata, &self->ends, resizers);
-	for (work.id = 0; work.id < CROWD; work.id++) {
-		readers[work.id] = start_heir(_metadata, count_the_letters, &work);
-		writers[work.id] = start_heir(_metadata, write_a_letter, &work);
+	for (job.id = 0; job.id < PEERS; job.id++) {
+		readers[job.id] = start_heir(_metadata, count_letters, &job);
+		writers[job.id] = start_heir(_metadata, write_letter, &job);
 	}
-	for (int i = 0; i < CROWD; i++)
-		EXPECT_EQ(TRAFFIC / CROWD, result_of(_metadata, &writers[i]).ret);
+	for (int i = 0; i < PEERS; i++)
+		EXPECT_EQ(TRAFFIC / PEERS, result_of(_metadata, &writers[i]).ret);
 	close(self->ends.w);
-	for (int i = 0; i < CROWD * CROWD; i++)
-		letters[i % CROWD] += result_of(_metadata, &readers[i / CROWD]).ret;
-	for (int i = 0; i < CROWD; i++)
-		EXPECT_EQ(TRAFFIC / CROWD, letters[i]);
+	for (int i = 0; i < PEERS * PEERS; i++)
+		letters[i % PEERS] += result_of(_metadata, &readers[i / PEERS]).ret;
+	for (int i = 0; i < PEERS; i++)
+		EXPECT_EQ(TRAFFIC / PEERS, letters[i]);
 	end_resizing(_metadata, resizers, resized);
 }
 
-/* The device alone: there is one of it, and it stays. */
+/* Tests of the device alone, whose pipe stays when all its files are closed. */
 FIXTURE(device)
 {
-	int fd;			/* neither end */
+	int fd;			/* opened for ioctl alone */
 	int capacity;
 };
 
@@ -537,7 +541,7 @@ FIXTURE_TEARDOWN(device)
 	restore_the_stage(_metadata, self->fd, self->capacity);
 }
 
-TEST_F(device, keeps_its_capacity_when_nobody_has_it_open)
+TEST_F(device, capacity_survives_last_close)
 {
 	ASSERT_EQ(128, set_capacity(self->fd, 128));
 	close(self->fd);
@@ -546,7 +550,7 @@ TEST_F(device, keeps_its_capacity_when_nobody_has_it_open)
 	EXPECT_EQ(128, measure_capacity(_metadata));
 }
 
-TEST_F(device, keeps_the_bytes_that_nobody_has_open_when_it_is_resized)
+TEST_F(device, resize_keeps_bytes_when_both_ends_are_closed)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
 	int reader;
@@ -578,7 +582,7 @@ static void resize_around(struct __test_metadata *_metadata, struct stream *stre
 	ASSERT_EQ(0, bytes_in(stream->ends.r));
 }
 
-TEST_F(device, keeps_its_bytes_in_order_from_each_capacity_to_each)
+TEST_F(device, resize_between_any_two_capacities_keeps_bytes_in_order)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct stream stream = { .ends = { fd, fd } };
@@ -596,8 +600,8 @@ TEST_F(device, keeps_its_bytes_in_order_from_each_capacity_to_each)
 	}
 }
 
-/* It needs no peer, and is none: asking is not opening an end. */
-TEST_F(device, takes_nobody_who_asks_for_a_peer)
+/* Otherwise the reader would see a writer that has opened and closed, and get end of file. */
+TEST_F(device, ioctl_only_file_opens_no_end)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	int fd = open_neither(_metadata);
