@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What others read and change of a private pipe's inode, and of its file, is what they read and
- * change of a pipe(2)'s: each question is asked of both, and the answers are compared.
+ * The inode and the file of a private pipe look and behave as those of a pipe(2): each call is made
+ * on both, and the results are compared.
  */
 #include <linux/fs.h>
 #include <linux/magic.h>
@@ -17,100 +17,101 @@
 
 static const enum kind kinds[] = { PRIVATE, PIPE_2 };
 
-FIXTURE(both)
+FIXTURE(private_pipe)
 {
 	struct ends ends[ARRAY_SIZE(kinds)];
 };
 
-FIXTURE_SETUP(both)
+FIXTURE_SETUP(private_pipe)
 {
 	set_the_stage(_metadata);
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		make_pipe(_metadata, kinds[i], O_NONBLOCK, &self->ends[i].r, &self->ends[i].w);
 }
 
-FIXTURE_TEARDOWN(both)
+FIXTURE_TEARDOWN(private_pipe)
 {
 	clear_the_stage(_metadata);
 }
 
-/* Something that one can ask of an inode or its file system. */
-struct fact {
+/* A field of struct stat, statfs or statx. */
+struct field {
 	const char *name;
 	long value;
 };
 
-#define MOST_FACTS 16
+#define MAX_FIELDS 16
 
-/* They return how many facts there are. */
-typedef int (*facts_fn)(int fd, struct fact *facts);
+/* Returns how many fields there are. */
+typedef int (*fields_fn)(int fd, struct field *fields);
 
-static int facts_of_stat(int fd, struct fact *facts)
+static int stat_fields(int fd, struct field *fields)
 {
 	struct stat stat;
 
 	if (fstat(fd, &stat))
 		return 0;
-	facts[0] = (struct fact){ "st_mode", stat.st_mode };
-	facts[1] = (struct fact){ "st_nlink", stat.st_nlink };
-	facts[2] = (struct fact){ "st_uid", stat.st_uid };
-	facts[3] = (struct fact){ "st_gid", stat.st_gid };
-	facts[4] = (struct fact){ "st_size", stat.st_size };
-	facts[5] = (struct fact){ "st_blksize", stat.st_blksize };
-	facts[6] = (struct fact){ "st_blocks", stat.st_blocks };
-	facts[7] = (struct fact){ "st_rdev", stat.st_rdev };
+	fields[0] = (struct field){ "st_mode", stat.st_mode };
+	fields[1] = (struct field){ "st_nlink", stat.st_nlink };
+	fields[2] = (struct field){ "st_uid", stat.st_uid };
+	fields[3] = (struct field){ "st_gid", stat.st_gid };
+	fields[4] = (struct field){ "st_size", stat.st_size };
+	fields[5] = (struct field){ "st_blksize", stat.st_blksize };
+	fields[6] = (struct field){ "st_blocks", stat.st_blocks };
+	fields[7] = (struct field){ "st_rdev", stat.st_rdev };
 	return 8;
 }
 
-/* Not f_fsid, which is the number of the file system, if it is any. */
-static int facts_of_statfs(int fd, struct fact *facts)
+/* Without f_fsid, which identifies a file system. */
+static int statfs_fields(int fd, struct field *fields)
 {
 	struct statfs fs;
 
 	if (fstatfs(fd, &fs))
 		return 0;
-	facts[0] = (struct fact){ "f_type", fs.f_type };
-	facts[1] = (struct fact){ "f_bsize", fs.f_bsize };
-	facts[2] = (struct fact){ "f_frsize", fs.f_frsize };
-	facts[3] = (struct fact){ "f_blocks", fs.f_blocks };
-	facts[4] = (struct fact){ "f_bfree", fs.f_bfree };
-	facts[5] = (struct fact){ "f_bavail", fs.f_bavail };
-	facts[6] = (struct fact){ "f_files", fs.f_files };
-	facts[7] = (struct fact){ "f_ffree", fs.f_ffree };
-	facts[8] = (struct fact){ "f_namelen", fs.f_namelen };
-	facts[9] = (struct fact){ "f_flags", fs.f_flags };
+	fields[0] = (struct field){ "f_type", fs.f_type };
+	fields[1] = (struct field){ "f_bsize", fs.f_bsize };
+	fields[2] = (struct field){ "f_frsize", fs.f_frsize };
+	fields[3] = (struct field){ "f_blocks", fs.f_blocks };
+	fields[4] = (struct field){ "f_bfree", fs.f_bfree };
+	fields[5] = (struct field){ "f_bavail", fs.f_bavail };
+	fields[6] = (struct field){ "f_files", fs.f_files };
+	fields[7] = (struct field){ "f_ffree", fs.f_ffree };
+	fields[8] = (struct field){ "f_namelen", fs.f_namelen };
+	fields[9] = (struct field){ "f_flags", fs.f_flags };
 	return 10;
 }
 
-static int facts_of_statx(int fd, struct fact *facts)
+static int statx_fields(int fd, struct field *fields)
 {
 	struct statx status = { .stx_mask = 0 };
 
 	if (statx(fd, "", AT_EMPTY_PATH, 0xffff, &status))
 		return 0;
-	facts[0] = (struct fact){ "stx_mask", status.stx_mask };
-	facts[1] = (struct fact){ "stx_blksize", status.stx_blksize };
-	facts[2] = (struct fact){ "stx_attributes", status.stx_attributes };
-	facts[3] = (struct fact){ "stx_attributes_mask", status.stx_attributes_mask };
-	facts[4] = (struct fact){ "stx_nlink", status.stx_nlink };
-	facts[5] = (struct fact){ "stx_uid", status.stx_uid };
-	facts[6] = (struct fact){ "stx_gid", status.stx_gid };
-	facts[7] = (struct fact){ "stx_mode", status.stx_mode };
-	facts[8] = (struct fact){ "stx_size", status.stx_size };
-	facts[9] = (struct fact){ "stx_blocks", status.stx_blocks };
-	facts[10] = (struct fact){ "stx_btime", status.stx_btime.tv_sec };
-	facts[11] = (struct fact){ "stx_rdev_major", status.stx_rdev_major };
-	facts[12] = (struct fact){ "stx_rdev_minor", status.stx_rdev_minor };
+	fields[0] = (struct field){ "stx_mask", status.stx_mask };
+	fields[1] = (struct field){ "stx_blksize", status.stx_blksize };
+	fields[2] = (struct field){ "stx_attributes", status.stx_attributes };
+	fields[3] = (struct field){ "stx_attributes_mask", status.stx_attributes_mask };
+	fields[4] = (struct field){ "stx_nlink", status.stx_nlink };
+	fields[5] = (struct field){ "stx_uid", status.stx_uid };
+	fields[6] = (struct field){ "stx_gid", status.stx_gid };
+	fields[7] = (struct field){ "stx_mode", status.stx_mode };
+	fields[8] = (struct field){ "stx_size", status.stx_size };
+	fields[9] = (struct field){ "stx_blocks", status.stx_blocks };
+	fields[10] = (struct field){ "stx_btime", status.stx_btime.tv_sec };
+	fields[11] = (struct field){ "stx_rdev_major", status.stx_rdev_major };
+	fields[12] = (struct field){ "stx_rdev_minor", status.stx_rdev_minor };
 	return 13;
 }
 
-static void expect_same_facts(struct __test_metadata *_metadata, facts_fn facts_of, int fd, int as)
+static void expect_same_fields(struct __test_metadata *_metadata, fields_fn fields_of, int fd,
+			       int pipe_2)
 {
-	struct fact seen[MOST_FACTS], expected[MOST_FACTS];
-	int count = facts_of(as, expected);
+	struct field seen[MAX_FIELDS], expected[MAX_FIELDS];
+	int count = fields_of(pipe_2, expected);
 
 	ASSERT_LT(0, count);
-	ASSERT_EQ(count, facts_of(fd, seen));
+	ASSERT_EQ(count, fields_of(fd, seen));
 	for (int i = 0; i < count; i++) {
 		EXPECT_EQ(expected[i].value, seen[i].value)
 		{
@@ -119,30 +120,30 @@ static void expect_same_facts(struct __test_metadata *_metadata, facts_fn facts_
 	}
 }
 
-TEST_F(both, have_the_same_status)
+TEST_F(private_pipe, has_same_stat_as_pipe_2)
 {
-	expect_same_facts(_metadata, facts_of_stat, self->ends[0].r, self->ends[1].r);
-	expect_same_facts(_metadata, facts_of_stat, self->ends[0].w, self->ends[1].w);
+	expect_same_fields(_metadata, stat_fields, self->ends[0].r, self->ends[1].r);
+	expect_same_fields(_metadata, stat_fields, self->ends[0].w, self->ends[1].w);
 }
 
-TEST_F(both, are_on_file_systems_of_the_same_type)
+TEST_F(private_pipe, has_same_statfs_as_pipe_2)
 {
 	struct statfs fs;
 
-	expect_same_facts(_metadata, facts_of_statfs, self->ends[0].r, self->ends[1].r);
-	expect_same_facts(_metadata, facts_of_statfs, self->ends[0].w, self->ends[1].w);
+	expect_same_fields(_metadata, statfs_fields, self->ends[0].r, self->ends[1].r);
+	expect_same_fields(_metadata, statfs_fields, self->ends[0].w, self->ends[1].w);
 	ASSERT_EQ(0, fstatfs(self->ends[0].r, &fs));
 	EXPECT_EQ(PIPEFS_MAGIC, fs.f_type);
 }
 
-TEST_F(both, tell_statx_the_same)
+TEST_F(private_pipe, has_same_statx_as_pipe_2)
 {
-	expect_same_facts(_metadata, facts_of_statx, self->ends[0].r, self->ends[1].r);
-	expect_same_facts(_metadata, facts_of_statx, self->ends[0].w, self->ends[1].w);
+	expect_same_fields(_metadata, statx_fields, self->ends[0].r, self->ends[1].r);
+	expect_same_fields(_metadata, statx_fields, self->ends[0].w, self->ends[1].w);
 }
 
 /* F_GETFL and F_GETFD of each end. */
-TEST_F(both, have_the_same_flags)
+TEST_F(private_pipe, has_same_flags_as_pipe_2)
 {
 	for (int cmd = 0; cmd < 2; cmd++) {
 		int get = cmd ? F_GETFD : F_GETFL;
@@ -152,7 +153,10 @@ TEST_F(both, have_the_same_flags)
 	}
 }
 
-/* Calls that are for other files, or for any. Not open with O_DIRECT: DIFF.md has that. */
+/*
+ * Calls for any file, and calls for other files. Not open(2) with O_DIRECT, which differs: DIFF.md
+ * says why.
+ */
 
 typedef long (*call_fn)(int fd);
 
@@ -206,12 +210,12 @@ static long synchronise_file_system(int fd)
 	return syncfs(fd);
 }
 
-static long cut(int fd)
+static long truncate_file(int fd)
 {
 	return ftruncate(fd, 0);
 }
 
-static long cut_by_path(int fd)
+static long truncate_by_path(int fd)
 {
 	char path[32];
 
@@ -219,12 +223,12 @@ static long cut_by_path(int fd)
 	return truncate(path, 0);
 }
 
-static long open_and_cut(int fd)
+static long open_with_o_trunc(int fd)
 {
 	return open_again(fd, O_TRUNC | O_WRONLY | O_NONBLOCK) < 0 ? -1 : 0;
 }
 
-static long open_as_a_directory(int fd)
+static long open_as_directory(int fd)
 {
 	return open_again(fd, O_DIRECTORY | O_RDONLY | O_NONBLOCK);
 }
@@ -290,7 +294,7 @@ static long lock_record(int fd)
 	return fcntl(fd, F_SETLK, &lock);
 }
 
-static long lock_whole(int fd)
+static long lock_file(int fd)
 {
 	return flock(fd, LOCK_EX | LOCK_NB);
 }
@@ -300,7 +304,7 @@ static long change_directory(int fd)
 	return fchdir(fd);
 }
 
-static long link_it(int fd)
+static long link_file(int fd)
 {
 	return linkat(fd, "", AT_FDCWD, "/tmp/linked", AT_EMPTY_PATH);
 }
@@ -324,7 +328,7 @@ static long file_size(int fd)
 	return ioctl(fd, FIOQSIZE, &size);
 }
 
-static long terminal(int fd)
+static long get_termios(int fd)
 {
 	struct termios termios;
 
@@ -350,7 +354,7 @@ static long freeze(int fd)
 	return ioctl(fd, FIFREEZE, 0);
 }
 
-static long handle_of(int fd)
+static long get_file_handle(int fd)
 {
 	struct {
 		struct file_handle handle;
@@ -370,7 +374,7 @@ static long file_system_in_use(int fd)
 	return statfs(path, &fs) ? -1 : fs.f_type;
 }
 
-/* What is left of the calls before this one. */
+/* These show what the calls before them have changed. */
 static long mode(int fd)
 {
 	struct stat stat;
@@ -403,13 +407,13 @@ static const struct call calls[] = {
 	CALL(change_mode), CALL(mode), CALL(change_mode_by_path), CALL(mode), CALL(change_owner),
 	CALL(owner), CALL(change_owner_to_none), CALL(owner), CALL(set_times_to_now),
 	CALL(set_times), CALL(times), CALL(synchronise), CALL(synchronise_data),
-	CALL(synchronise_file_system), CALL(cut), CALL(cut_by_path), CALL(open_and_cut),
-	CALL(open_as_a_directory), CALL(get_xattr), CALL(set_xattr),
+	CALL(synchronise_file_system), CALL(truncate_file), CALL(truncate_by_path),
+	CALL(open_with_o_trunc), CALL(open_as_directory), CALL(get_xattr), CALL(set_xattr),
 	CALL(set_trusted_xattr), CALL(remove_xattr), CALL(list_xattrs), CALL(set_lease),
 	CALL(get_lease), CALL(notify_directory), CALL(add_seals), CALL(get_write_hint),
-	CALL(lock_record), CALL(lock_whole), CALL(change_directory), CALL(link_it),
-	CALL(block_size), CALL(async_off), CALL(file_size), CALL(terminal), CALL(inode_flags),
-	CALL(file_system_uuid), CALL(freeze), CALL(handle_of), CALL(file_system_in_use),
+	CALL(lock_record), CALL(lock_file), CALL(change_directory), CALL(link_file),
+	CALL(block_size), CALL(async_off), CALL(file_size), CALL(get_termios), CALL(inode_flags),
+	CALL(file_system_uuid), CALL(freeze), CALL(get_file_handle), CALL(file_system_in_use),
 };
 
 /* Returns what each call gets, errors as negative numbers. */
@@ -422,12 +426,12 @@ static void call_all(int fd, long *results)
 	}
 }
 
-static void expect_same_results(struct __test_metadata *_metadata, int fd, int as)
+static void expect_same_results(struct __test_metadata *_metadata, int fd, int pipe_2)
 {
 	long seen[ARRAY_SIZE(calls)], expected[ARRAY_SIZE(calls)];
 
 	call_all(fd, seen);
-	call_all(as, expected);
+	call_all(pipe_2, expected);
 	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
 		EXPECT_EQ(expected[i], seen[i])
 		{
@@ -436,24 +440,27 @@ static void expect_same_results(struct __test_metadata *_metadata, int fd, int a
 	}
 }
 
-TEST_F(both, get_the_same_from_calls_on_the_reading_end)
+TEST_F(private_pipe, calls_on_reading_end_return_same_as_on_pipe_2)
 {
 	expect_same_results(_metadata, self->ends[0].r, self->ends[1].r);
 }
 
-TEST_F(both, get_the_same_from_calls_on_the_writing_end)
+TEST_F(private_pipe, calls_on_writing_end_return_same_as_on_pipe_2)
 {
 	expect_same_results(_metadata, self->ends[0].w, self->ends[1].w);
 }
 
-/* An ordinary user makes both, and may do less; root's it may not change at all. */
+/*
+ * The same calls by an unprivileged user: on pipes of its own, and on root's, which it may not
+ * change.
+ */
 
 struct user {
 	struct ends ends[ARRAY_SIZE(kinds)];	/* root's */
 	int device;
 };
 
-/* As become(), with another group for the files it makes. */
+/* As become(), with another group for the files that it makes. */
 static void become_with_fsgid(gid_t fsgid)
 {
 	if (setgroups(1, &stranger.supplementary) ||
@@ -462,11 +469,11 @@ static void become_with_fsgid(gid_t fsgid)
 	setfsgid(fsgid);
 	if (setresuid(STRANGER, STRANGER, STRANGER))
 		_exit(KSFT_FAIL);
-	/* Forgotten with the old identity. */
+	/* A change of credentials clears this. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
-static void call_as_a_user(int report_to, const void *arg)
+static void call_as_user(int report_to, const void *arg)
 {
 	const struct user *user = arg;
 	long results[4][ARRAY_SIZE(calls)];
@@ -494,7 +501,7 @@ static void call_as_a_user(int report_to, const void *arg)
 			report_result(report_to, &(struct result){ .ret = results[j][i] });
 }
 
-TEST_F(both, get_the_same_from_calls_of_an_ordinary_user)
+TEST_F(private_pipe, calls_of_unprivileged_user_return_same_as_on_pipe_2)
 {
 	struct user user = { .device = open_neither(_metadata) };
 	struct child child;
@@ -502,7 +509,7 @@ TEST_F(both, get_the_same_from_calls_of_an_ordinary_user)
 	if (geteuid())
 		SKIP(return, "needs root");
 	memcpy(user.ends, self->ends, sizeof(user.ends));
-	child = start_heir(_metadata, call_as_a_user, &user);
+	child = start_heir(_metadata, call_as_user, &user);
 	for (size_t i = 0; i < 3 + 2 * ARRAY_SIZE(calls); i++) {
 		long seen = result_of(_metadata, &child).ret;
 
@@ -518,7 +525,7 @@ TEST_F(both, get_the_same_from_calls_of_an_ordinary_user)
 	}
 }
 
-/* Times: which of them have moved since they were last asked for */
+/* Timestamps, and which of them a call changes */
 
 enum {
 	ACCESSED = 1,
@@ -531,15 +538,15 @@ static bool is_later(const struct timespec *a, const struct timespec *b)
 	return a->tv_sec > b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec > b->tv_nsec);
 }
 
-static int moved(const struct stat *before, const struct stat *after)
+static int changed_times(const struct stat *before, const struct stat *after)
 {
 	return (is_later(&after->st_atim, &before->st_atim) ? ACCESSED : 0) |
 	       (is_later(&after->st_mtim, &before->st_mtim) ? MODIFIED : 0) |
 	       (is_later(&after->st_ctim, &before->st_ctim) ? CHANGED : 0);
 }
 
-/* The clock that inodes take their times from moves a few hundred times a second. */
-static void let_the_clock_move(void)
+/* The timestamps of inodes are those of a clock that ticks a few hundred times a second. */
+static void wait_for_clock_tick(void)
 {
 	struct timespec start, now;
 
@@ -552,50 +559,50 @@ static void let_the_clock_move(void)
 
 typedef void (*step_fn)(struct ends *ends, enum kind kind);
 
-static ssize_t not_checked;
+static ssize_t ignored;
 
-static void write_a_byte(struct ends *ends, enum kind kind __maybe_unused)
+static void write_byte(struct ends *ends, enum kind kind __maybe_unused)
 {
-	not_checked = write(ends->w, "x", 1);
+	ignored = write(ends->w, "x", 1);
 }
 
-static void read_a_byte(struct ends *ends, enum kind kind __maybe_unused)
+static void read_byte(struct ends *ends, enum kind kind __maybe_unused)
 {
 	char byte;
 
-	not_checked = read(ends->r, &byte, 1);
+	ignored = read(ends->r, &byte, 1);
 }
 
 static void read_0_bytes(struct ends *ends, enum kind kind __maybe_unused)
 {
 	char byte;
 
-	not_checked = read(ends->r, &byte, 0);
+	ignored = read(ends->r, &byte, 0);
 }
 
 static void write_0_bytes(struct ends *ends, enum kind kind __maybe_unused)
 {
-	not_checked = write(ends->w, "x", 0);
+	ignored = write(ends->w, "x", 0);
 }
 
 static void write_three_pages(struct ends *ends, enum kind kind __maybe_unused)
 {
-	not_checked = write(ends->w, big_buffer(), 3 * PIPE_BUF);
+	ignored = write(ends->w, big_buffer(), 3 * PIPE_BUF);
 }
 
 static void read_three_pages(struct ends *ends, enum kind kind __maybe_unused)
 {
-	not_checked = read(ends->r, big_buffer(), 3 * PIPE_BUF);
+	ignored = read(ends->r, big_buffer(), 3 * PIPE_BUF);
 }
 
 static void write_bad_memory(struct ends *ends, enum kind kind __maybe_unused)
 {
-	not_checked = write(ends->w, (void *)-1UL, 1);
+	ignored = write(ends->w, (void *)-1UL, 1);
 }
 
 static void read_to_bad_memory(struct ends *ends, enum kind kind __maybe_unused)
 {
-	not_checked = read(ends->r, (void *)-1UL, 1);
+	ignored = read(ends->r, (void *)-1UL, 1);
 }
 
 static void fill(struct ends *ends, enum kind kind __maybe_unused)
@@ -610,7 +617,7 @@ static void drain(struct ends *ends, enum kind kind __maybe_unused)
 		;
 }
 
-static void ask(struct ends *ends, enum kind kind)
+static void query(struct ends *ends, enum kind kind)
 {
 	bytes_in(ends->r);
 	capacity_of_kind(ends->r, kind);
@@ -628,18 +635,18 @@ static void open_and_close(struct ends *ends, enum kind kind __maybe_unused)
 	close(open_again(ends->r, O_RDWR | O_NONBLOCK));
 }
 
-static void change_the_mode(struct ends *ends, enum kind kind __maybe_unused)
+static void change_permissions(struct ends *ends, enum kind kind __maybe_unused)
 {
 	fchmod(ends->w, 0640);
 }
 
-static void move_through_a_new_file(struct ends *ends, enum kind kind __maybe_unused)
+static void transfer_through_new_file(struct ends *ends, enum kind kind __maybe_unused)
 {
 	int both = open_again(ends->r, O_RDWR | O_NONBLOCK);
 	char byte;
 
-	not_checked = write(both, "x", 1);
-	not_checked = read(both, &byte, 1);
+	ignored = write(both, "x", 1);
+	ignored = read(both, &byte, 1);
 	close(both);
 }
 
@@ -648,11 +655,11 @@ static void read_without_atime(struct ends *ends, enum kind kind __maybe_unused)
 	int reader = open_again(ends->r, O_RDONLY | O_NONBLOCK | O_NOATIME);
 	char byte;
 
-	not_checked = read(reader, &byte, 1);
+	ignored = read(reader, &byte, 1);
 	close(reader);
 }
 
-static void close_the_writer(struct ends *ends, enum kind kind __maybe_unused)
+static void close_writer(struct ends *ends, enum kind kind __maybe_unused)
 {
 	close(ends->w);
 }
@@ -665,32 +672,32 @@ struct step {
 #define STEP(name) { #name, name }
 
 static const struct step steps[] = {
-	STEP(read_a_byte), STEP(write_0_bytes), STEP(write_a_byte), STEP(read_0_bytes),
-	STEP(write_a_byte), STEP(ask), STEP(read_a_byte), STEP(read_without_atime),
-	STEP(read_a_byte), STEP(write_three_pages), STEP(write_bad_memory),
+	STEP(read_byte), STEP(write_0_bytes), STEP(write_byte), STEP(read_0_bytes),
+	STEP(write_byte), STEP(query), STEP(read_byte), STEP(read_without_atime),
+	STEP(read_byte), STEP(write_three_pages), STEP(write_bad_memory),
 	STEP(read_to_bad_memory), STEP(grow), STEP(read_three_pages), STEP(open_and_close),
-	STEP(move_through_a_new_file), STEP(change_the_mode), STEP(fill), STEP(write_a_byte),
-	STEP(drain), STEP(write_a_byte), STEP(close_the_writer), STEP(read_a_byte),
-	STEP(read_a_byte),
+	STEP(transfer_through_new_file), STEP(change_permissions), STEP(fill), STEP(write_byte),
+	STEP(drain), STEP(write_byte), STEP(close_writer), STEP(read_byte),
+	STEP(read_byte),
 };
 
-static int moved_by(struct __test_metadata *_metadata, const struct step *step, struct ends *ends,
-		    enum kind kind)
+static int times_changed_by(struct __test_metadata *_metadata, const struct step *step,
+			    struct ends *ends, enum kind kind)
 {
 	struct stat before, after;
 
 	ASSERT_EQ(0, fstat(ends->r, &before));
-	let_the_clock_move();
+	wait_for_clock_tick();
 	step->step(ends, kind);
 	ASSERT_EQ(0, fstat(ends->r, &after));
-	return moved(&before, &after);
+	return changed_times(&before, &after);
 }
 
-TEST_F(both, have_times_that_move_with_the_same_calls)
+TEST_F(private_pipe, timestamps_change_with_same_calls_as_on_pipe_2)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
-		int seen = moved_by(_metadata, &steps[i], &self->ends[0], kinds[0]);
-		int expected = moved_by(_metadata, &steps[i], &self->ends[1], kinds[1]);
+		int seen = times_changed_by(_metadata, &steps[i], &self->ends[0], kinds[0]);
+		int expected = times_changed_by(_metadata, &steps[i], &self->ends[1], kinds[1]);
 
 		EXPECT_EQ(expected, seen)
 		{
@@ -699,20 +706,20 @@ TEST_F(both, have_times_that_move_with_the_same_calls)
 	}
 }
 
-/* What that is for the calls that matter: a pipe without a name, unlike a FIFO, keeps no times. */
-TEST_F(both, keep_their_times_while_they_are_written_and_read)
+/* Reads and writes change no timestamps of an anonymous pipe, unlike those of a FIFO. */
+TEST_F(private_pipe, read_and_write_change_no_timestamps)
 {
-	static const struct step write = STEP(write_a_byte), read = STEP(read_a_byte);
-	static const struct step change = STEP(change_the_mode);
+	static const struct step write = STEP(write_byte), read = STEP(read_byte);
+	static const struct step change = STEP(change_permissions);
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		EXPECT_EQ(0, moved_by(_metadata, &write, &self->ends[i], kinds[i]));
-		EXPECT_EQ(0, moved_by(_metadata, &read, &self->ends[i], kinds[i]));
-		EXPECT_EQ(CHANGED, moved_by(_metadata, &change, &self->ends[i], kinds[i]));
+		EXPECT_EQ(0, times_changed_by(_metadata, &write, &self->ends[i], kinds[i]));
+		EXPECT_EQ(0, times_changed_by(_metadata, &read, &self->ends[i], kinds[i]));
+		EXPECT_EQ(CHANGED, times_changed_by(_metadata, &change, &self->ends[i], kinds[i]));
 	}
 }
 
-TEST_F(both, begin_with_all_times_alike)
+TEST_F(private_pipe, new_pipe_has_three_equal_timestamps)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		struct stat stat;

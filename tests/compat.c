@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * 32-bit programs: their ioctls are the same. This is a 64-bit program that enters the kernel as
- * they do, with int $0x80, and has its arguments where they have theirs: below 4 GiB. Needs a
- * kernel that runs such programs.
+ * The ioctls work alike for 32-bit programs. This 64-bit program enters the kernel as they do, with
+ * int $0x80, and its arguments are at addresses that they can have: below 4 GiB. Needs a kernel
+ * that runs 32-bit programs.
  */
 #include <setjmp.h>
 #include "pipes_fixture.h"
@@ -10,7 +10,7 @@
 #define NR_GETPID_32 20
 #define NR_IOCTL_32 54
 
-/* As syscall(2), but as a 32-bit program. */
+/* As syscall(2), but enters the kernel as a 32-bit program. */
 static long syscall_32(unsigned int nr, unsigned int a, unsigned int b, unsigned int c)
 {
 	int ret;
@@ -30,34 +30,34 @@ static long ioctl_32(int fd, unsigned int request, unsigned int arg)
 	return syscall_32(NR_IOCTL_32, fd, request, arg);
 }
 
-static sigjmp_buf no_such_entry;
+static sigjmp_buf not_supported;
 
-static void leave(int sig __maybe_unused)
+static void jump_back(int sig __maybe_unused)
 {
-	siglongjmp(no_such_entry, 1);
+	siglongjmp(not_supported, 1);
 }
 
-static bool enters(void)
+static bool enters_as_32_bit(void)
 {
-	if (sigsetjmp(no_such_entry, 1))
+	if (sigsetjmp(not_supported, 1))
 		return false;
 	return syscall_32(NR_GETPID_32, 0, 0, 0) == getpid();
 }
 
-/* Skips where there are no 32-bit programs. */
-static bool can_be_32_bit(struct __test_metadata *_metadata)
+/* Skips the test if the kernel runs no 32-bit programs. */
+static bool supports_32_bit(struct __test_metadata *_metadata)
 {
-	bool can;
+	bool supported;
 
-	handle(SIGSEGV, leave, 0);
-	can = enters();
+	handle(SIGSEGV, jump_back, 0);
+	supported = enters_as_32_bit();
 	signal(SIGSEGV, SIG_DFL);
-	if (!can)
+	if (!supported)
 		SKIP(return false, "needs a kernel that runs 32-bit programs");
 	return true;
 }
 
-/* A page that a 32-bit program could have. */
+/* A page at an address that a 32-bit program can have. */
 static void *map_low(struct __test_metadata *_metadata, int prot)
 {
 	void *map = mmap(NULL, page_size(), prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
@@ -71,11 +71,11 @@ static unsigned int low(const void *pointer)
 	return (uintptr_t)pointer;
 }
 
-TEST_F(pipe, tells_a_32_bit_program_how_many_bytes_wait)
+TEST_F(pipe, fionread_works_for_32_bit_program)
 {
 	int *bytes = map_low(_metadata, PROT_READ | PROT_WRITE);
 
-	if (!can_be_32_bit(_metadata))
+	if (!supports_32_bit(_metadata))
 		return;
 	put_in(_metadata, self->ends.w, 300);
 	bytes[1] = -1;
@@ -86,9 +86,9 @@ TEST_F(pipe, tells_a_32_bit_program_how_many_bytes_wait)
 	EXPECT_EQ(EFAULT, errno);
 }
 
-TEST_F(pipe, has_the_capacity_that_a_32_bit_program_asks_for)
+TEST_F(pipe, capacity_ioctls_work_for_32_bit_program)
 {
-	if (!can_be_32_bit(_metadata))
+	if (!supports_32_bit(_metadata))
 		return;
 	EXPECT_EQ(self->capacity, ioctl_32(self->ends.r, MINI_PIPE_IOC_GET_CAPACITY, 0));
 	EXPECT_EQ(5000, ioctl_32(self->ends.w, MINI_PIPE_IOC_SET_CAPACITY, 5000));
@@ -98,15 +98,15 @@ TEST_F(pipe, has_the_capacity_that_a_32_bit_program_asks_for)
 	EXPECT_EQ(EBUSY, errno);
 	EXPECT_EQ(-1, ioctl_32(self->ends.w, MINI_PIPE_IOC_SET_CAPACITY, 0));
 	EXPECT_EQ(EINVAL, errno);
-	/* Minus one: no sign makes more of it, or less. */
+	/* UINT_MAX is -1 in a 32-bit program, and must not be extended to another valid number. */
 	EXPECT_EQ(-1, ioctl_32(self->ends.w, MINI_PIPE_IOC_SET_CAPACITY, UINT_MAX));
 	EXPECT_EQ(EINVAL, errno);
 	EXPECT_EQ(5000, drain_pipe(_metadata, self->ends.r));
 }
 
-TEST_F(pipe, has_the_policy_that_a_32_bit_program_asks_for)
+TEST_F(pipe, policy_ioctls_work_for_32_bit_program)
 {
-	if (!can_be_32_bit(_metadata))
+	if (!supports_32_bit(_metadata))
 		return;
 	EXPECT_EQ(MINI_PIPE_BUFFERED, ioctl_32(self->ends.r, MINI_PIPE_IOC_GET_POLICY, 0));
 	EXPECT_EQ(0, ioctl_32(self->ends.w, MINI_PIPE_IOC_SET_POLICY, MINI_PIPE_RENDEZVOUS));
@@ -117,9 +117,9 @@ TEST_F(pipe, has_the_policy_that_a_32_bit_program_asks_for)
 	EXPECT_EQ(0, ioctl_32(self->ends.w, MINI_PIPE_IOC_SET_POLICY, MINI_PIPE_BUFFERED));
 }
 
-TEST_F(pipe, has_no_other_ioctls_for_a_32_bit_program)
+TEST_F(pipe, unknown_ioctl_of_32_bit_program_gives_enotty)
 {
-	if (!can_be_32_bit(_metadata))
+	if (!supports_32_bit(_metadata))
 		return;
 	EXPECT_EQ(-1, ioctl_32(self->ends.r, _IO(MINI_PIPE_IOC_MAGIC, 77), 0));
 	EXPECT_EQ(ENOTTY, errno);
@@ -127,11 +127,11 @@ TEST_F(pipe, has_no_other_ioctls_for_a_32_bit_program)
 	EXPECT_EQ(ENOTTY, errno);
 }
 
-TEST_F(pipe, is_made_for_a_32_bit_program)
+TEST_F(pipe, pair_ioctl_works_for_32_bit_program)
 {
 	struct mini_pipe_pair *pair = map_low(_metadata, PROT_READ | PROT_WRITE);
 
-	if (!can_be_32_bit(_metadata))
+	if (!supports_32_bit(_metadata))
 		return;
 	*pair = (struct mini_pipe_pair){ .flags = O_NONBLOCK | O_CLOEXEC, .capacity = 5000 };
 	ASSERT_EQ(0, ioctl_32(self->device, MINI_PIPE_IOC_PAIR, low(pair)));
@@ -141,12 +141,12 @@ TEST_F(pipe, is_made_for_a_32_bit_program)
 	EXPECT_EQ(5000, drain_pipe(_metadata, pair->read_fd));
 }
 
-TEST_F(pipe, is_not_made_for_a_32_bit_program_that_cannot_be_told)
+TEST_F(pipe, pair_ioctl_of_32_bit_program_with_bad_argument_gives_efault)
 {
 	struct mini_pipe_pair *pair = map_low(_metadata, PROT_READ);
 	int next = dup(self->device);
 
-	if (!can_be_32_bit(_metadata))
+	if (!supports_32_bit(_metadata))
 		return;
 	close(next);
 	EXPECT_EQ(-1, ioctl_32(self->device, MINI_PIPE_IOC_PAIR, low(pair)));

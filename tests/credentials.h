@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Ordinary users, which a test that is root can become. */
+/* Credentials of unprivileged users, for children of a test that runs as root. */
 #ifndef CREDENTIALS_H
 #define CREDENTIALS_H
 
 #include <grp.h>
 #include "mini_pipe_test.h"
 
-/* Ids without a name will do. */
+/* These ids need no names in /etc/passwd and /etc/group. */
 #define STRANGER 65534
 #define GROUP 65533
 
@@ -23,7 +23,7 @@ static inline void become(const struct person *person)
 	    setresgid(person->gid, person->gid, person->gid) ||
 	    setresuid(STRANGER, STRANGER, STRANGER))
 		_exit(KSFT_FAIL);
-	/* Forgotten with the old identity. */
+	/* A change of credentials clears this. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 

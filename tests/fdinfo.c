@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What /proc/PID/fdinfo tells of a pipe: how it is, and what has happened since it was made. */
+/* /proc/PID/fdinfo of a pipe: its state, and counters of what has happened since it was made. */
 #include "pipes_fixture.h"
 
 static const char *const names[] = {
@@ -15,7 +15,7 @@ static void read_fdinfo(struct __test_metadata *_metadata, int fd, char *text, s
 	ASSERT_TRUE(read_proc(getpid(), file, text, size));
 }
 
-/* What stands behind that name, in its line. */
+/* Returns the value on the line of that name. */
 static const char *value_of(struct __test_metadata *_metadata, int fd, const char *name)
 {
 	static char text[4096];
@@ -53,7 +53,7 @@ static long number_of(struct __test_metadata *_metadata, int fd, const char *nam
 #define EXPECT_WORD(word, name)							\
 	EXPECT_STREQ(word, value_of(_metadata, self->ends.r, name))
 
-TEST_F(pipe, has_each_line_once_after_the_kernels_own)
+TEST_F(pipe, fdinfo_has_each_line_once_after_kernel_lines)
 {
 	char text[4096], start[32];
 	char *last, *line;
@@ -73,14 +73,14 @@ TEST_F(pipe, has_each_line_once_after_the_kernels_own)
 	}
 }
 
-TEST_F(pipe, tells_its_capacity)
+TEST_F(pipe, fdinfo_shows_capacity)
 {
 	EXPECT_NUMBER(self->capacity, "capacity");
 	ASSERT_EQ(5000, set_capacity(self->ends.w, 5000));
 	EXPECT_NUMBER(5000, "capacity");
 }
 
-TEST_F(pipe, tells_how_many_bytes_are_in_it)
+TEST_F(pipe, fdinfo_shows_bytes_in_pipe)
 {
 	EXPECT_NUMBER(0, "bytes");
 	put_in(_metadata, self->ends.w, 300);
@@ -91,7 +91,7 @@ TEST_F(pipe, tells_how_many_bytes_are_in_it)
 	EXPECT_NUMBER(self->capacity, "bytes");
 }
 
-TEST_F(pipe, tells_the_same_at_each_end)
+TEST_F(pipe, fdinfo_is_the_same_at_both_ends)
 {
 	put_in(_metadata, self->ends.w, 300);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
@@ -103,18 +103,18 @@ TEST_F(pipe, tells_the_same_at_each_end)
 	}
 }
 
-static void just_be_there(int report_to, const void *arg __maybe_unused)
+static void report_start(int report_to, const void *arg __maybe_unused)
 {
 	report(report_to, 0);
 }
 
-/* Open files, not descriptors: what is duplicated or inherited is the same file. */
-TEST_F(pipe, tells_how_many_readers_and_writers_have_it_open)
+/* Open files, not descriptors: a duplicated or inherited descriptor is the same open file. */
+TEST_F(pipe, fdinfo_counts_readers_and_writers)
 {
-	struct child heir = start_heir(_metadata, just_be_there, NULL);
+	struct child child = start_heir(_metadata, report_start, NULL);
 	int reader, both;
 
-	ASSERT_EQ(0, result_of(_metadata, &heir).ret);
+	ASSERT_EQ(0, result_of(_metadata, &child).ret);
 	EXPECT_NUMBER(1, "readers");
 	EXPECT_NUMBER(1, "writers");
 	dup(self->ends.w);
@@ -125,31 +125,31 @@ TEST_F(pipe, tells_how_many_readers_and_writers_have_it_open)
 	EXPECT_NUMBER(2, "writers");
 	close(reader);
 	close(both);
-	dismiss(_metadata, &heir);
+	dismiss(_metadata, &child);
 	EXPECT_NUMBER(1, "readers");
 	EXPECT_NUMBER(1, "writers");
 }
 
-TEST_F(pipe, tells_that_there_is_no_writer)
+TEST_F(pipe, fdinfo_shows_0_writers_after_last_close)
 {
-	struct child heir = start_heir(_metadata, just_be_there, NULL);
+	struct child child = start_heir(_metadata, report_start, NULL);
 
-	ASSERT_EQ(0, result_of(_metadata, &heir).ret);
+	ASSERT_EQ(0, result_of(_metadata, &child).ret);
 	close(self->ends.w);
 	EXPECT_NUMBER(1, "writers");
-	dismiss(_metadata, &heir);
+	dismiss(_metadata, &child);
 	EXPECT_NUMBER(0, "writers");
 	EXPECT_NUMBER(1, "readers");
 }
 
-TEST_F(pipe, tells_its_policy)
+TEST_F(pipe, fdinfo_shows_policy)
 {
 	EXPECT_WORD("buffered", "policy");
 	ASSERT_EQ(0, set_policy(self->ends.w, MINI_PIPE_RENDEZVOUS));
 	EXPECT_WORD("rendezvous", "policy");
 }
 
-TEST_F(pipe, counts_the_bytes_that_came_and_went)
+TEST_F(pipe, fdinfo_counts_bytes_written_and_read)
 {
 	long in = number_of(_metadata, self->ends.r, "bytes-in");
 	long out = number_of(_metadata, self->ends.r, "bytes-out");
@@ -173,8 +173,8 @@ TEST_F(pipe, counts_the_bytes_that_came_and_went)
 	EXPECT_NUMBER(out + 5300 + 100 * self->capacity, "bytes-out");
 }
 
-/* What fails, or moves nothing, counts for nothing. */
-TEST_F(pipe, counts_no_bytes_that_did_not_come)
+/* Calls that fail or transfer nothing count no bytes. */
+TEST_F(pipe, fdinfo_counts_no_bytes_of_failed_calls)
 {
 	long in = number_of(_metadata, self->ends.r, "bytes-in");
 	long out = number_of(_metadata, self->ends.r, "bytes-out");
@@ -192,8 +192,8 @@ TEST_F(pipe, counts_no_bytes_that_did_not_come)
 	EXPECT_NUMBER(out, "bytes-out");
 }
 
-/* What an interrupted write takes back has not come in. */
-TEST_F(pipe, counts_no_bytes_that_were_taken_back)
+/* A write that is interrupted removes its unread bytes, which do not count as written. */
+TEST_F(pipe, fdinfo_counts_no_bytes_that_rendezvous_removes)
 {
 	long in = number_of(_metadata, self->ends.r, "bytes-in");
 	long out = number_of(_metadata, self->ends.r, "bytes-out");
@@ -207,7 +207,7 @@ TEST_F(pipe, counts_no_bytes_that_were_taken_back)
 	EXPECT_NUMBER(out + 4, "bytes-out");
 }
 
-TEST_F(pipe, counts_the_sleeps_of_readers_and_what_woke_them)
+TEST_F(pipe, fdinfo_counts_sleeps_and_wake_ups_of_readers)
 {
 	long sleeps = number_of(_metadata, self->ends.r, "reader-sleeps");
 	long wakeups = number_of(_metadata, self->ends.r, "reader-wakeups");
@@ -226,7 +226,7 @@ TEST_F(pipe, counts_the_sleeps_of_readers_and_what_woke_them)
 	EXPECT_NUMBER(sleeps + 3, "reader-sleeps");
 }
 
-TEST_F(pipe, counts_the_sleeps_of_writers_and_what_woke_them)
+TEST_F(pipe, fdinfo_counts_sleeps_and_wake_ups_of_writers)
 {
 	long sleeps = number_of(_metadata, self->ends.r, "writer-sleeps");
 	long wakeups = number_of(_metadata, self->ends.r, "writer-wakeups");
@@ -246,8 +246,8 @@ TEST_F(pipe, counts_the_sleeps_of_writers_and_what_woke_them)
 	EXPECT_NUMBER(sleeps + 3, "writer-sleeps");
 }
 
-/* For its last byte to be taken, and for its turn. */
-TEST_F(pipe, counts_the_sleeps_of_writers_that_wait_for_their_reader)
+/* The first writer sleeps until its last byte is read, the second until that rendezvous ends. */
+TEST_F(pipe, fdinfo_counts_sleeps_of_writers_in_rendezvous)
 {
 	long sleeps = number_of(_metadata, self->ends.r, "writer-sleeps");
 	struct child writers[2];
@@ -263,7 +263,7 @@ TEST_F(pipe, counts_the_sleeps_of_writers_that_wait_for_their_reader)
 	EXPECT_NUMBER(sleeps + 3, "writer-sleeps");
 }
 
-TEST_F(pipe, counts_no_sleeps_of_those_that_do_not_wait)
+TEST_F(pipe, fdinfo_counts_no_sleeps_of_calls_that_do_not_block)
 {
 	long readers = number_of(_metadata, self->ends.r, "reader-sleeps");
 	long writers = number_of(_metadata, self->ends.r, "writer-sleeps");
@@ -277,7 +277,7 @@ TEST_F(pipe, counts_no_sleeps_of_those_that_do_not_wait)
 	EXPECT_NUMBER(writers, "writer-sleeps");
 }
 
-TEST_F(pipe, counts_from_nothing_if_it_is_private)
+TEST_F(pipe, counters_of_private_pipe_start_at_0)
 {
 	struct ends ends = private_pipe(_metadata, O_NONBLOCK, 0);
 
