@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory that fails: each call meets a fault at its first allocation or copy, then at its second,
- * and so on until it has no more of them. It fails cleanly each time, and the next try works. What
- * it did not give back is found later, when the module is unloaded: by kmemleak.
+ * Fault injection: each call gets a fault at its first allocation or copy, then at its second, and
+ * so on until it has no more of them. Each time it fails cleanly, and the next try works. Memory
+ * that it leaked is found by kmemleak, later, after the module is unloaded.
  *
- * Some can do without what failed: who gets no block of pages takes smaller ones, who cannot copy
- * at once does so with more care, and the kernel allocates for its own books, now and then. So how
- * often a call fails is not always the same; and pages that fail are followed by others, a little
- * later, until there are no smaller blocks.
+ * Some calls succeed despite a fault: a ring whose large blocks of pages fail takes smaller ones, a
+ * copy that fails with page faults disabled is made again with page faults enabled, and the kernel
+ * also allocates for its own purposes. So the number of failures varies. After a page allocation
+ * that fails, later ones fail as well, until there are no smaller blocks to fall back to.
  *
- * Needs a kernel with fault injection; see .config.debug. A task's fail-nth counts whatever can
- * fail; which kind it was is told by how many times that may fail still.
+ * Needs a kernel with fault injection; see .config.debug. A task's fail-nth counts faults of all
+ * kinds. The kind of a fault shows in how often that kind may still fail.
  */
 #include <dirent.h>
 #include <sys/epoll.h>
@@ -28,28 +28,31 @@ enum kind {
 	PAGE,
 	COPY,
 	KINDS,
-	NONE = KINDS,	/* the call had no more of them */
+	NONE = KINDS,	/* the call met no fault */
 };
 
 static const char *const names[KINDS] = { "failslab", "fail_page_alloc", "fail_usercopy" };
 
 /*
- * How many of a kind may fail in a call: the nth, and of the pages some more, so that a ring of the
- * largest blocks comes down to single pages, and is refused one of those.
+ * How often each kind may fail in a call: once; pages more often, so that a ring of the largest
+ * blocks falls back to single pages, and fails to get one of these, too.
  */
 static const char *const times[KINDS] = { "1", "5", "1" };
 
-/* So many pages come after the first that failed, alone or in blocks, until all others fail. */
+/*
+ * After the first failure, so many pages are still allocated, alone or in blocks. Then all others
+ * fail.
+ */
 #define PAGES_BETWEEN "8"
 
-/* How a call ended, and at what. */
+/* The result of a call, and its fault. */
 struct outcome {
 	ssize_t ret;
 	int err;
 	enum kind fault;
 };
 
-/* A whole story may be one call, if it leaves nothing behind when it fails. */
+/* One system call, or several, if they leave nothing behind when one of them fails. */
 typedef ssize_t (*call_fn)(const void *arg);
 
 static long read_number(const char *path)
@@ -71,8 +74,8 @@ static const char *knob(enum kind kind, const char *name)
 	return path;
 }
 
-static void turn(struct __test_metadata *_metadata, enum kind kind, const char *name,
-		 const char *value)
+static void set_knob(struct __test_metadata *_metadata, enum kind kind, const char *name,
+		     const char *value)
 {
 	ASSERT_TRUE(write_file(knob(kind, name), value))
 	{
@@ -81,8 +84,8 @@ static void turn(struct __test_metadata *_metadata, enum kind kind, const char *
 	}
 }
 
-/* All but kmemleak's own, which fail for no call, and are as many as all others. */
-static void let_all_caches_fail(struct __test_metadata *_metadata)
+/* All caches but kmemleak's own, whose allocations are as many as all others, and fail no call. */
+static void enable_all_caches(struct __test_metadata *_metadata)
 {
 	DIR *slabs = opendir(SLABS);
 	char path[PATH_MAX];
@@ -95,11 +98,11 @@ static void let_all_caches_fail(struct __test_metadata *_metadata)
 			EXPECT_TRUE(write_file(path, "1"));
 	}
 	closedir(slabs);
-	turn(_metadata, SLAB, "cache-filter", "Y");
+	set_knob(_metadata, SLAB, "cache-filter", "Y");
 }
 
-/* Nothing fails until a task asks for it with its fail-nth; returns that of this one. */
-static int prepare_faults(struct __test_metadata *_metadata)
+/* Nothing fails until a task sets its fail-nth. Returns a descriptor of this task's. */
+static int enable_faults(struct __test_metadata *_metadata)
 {
 	int fail_nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
 
@@ -110,28 +113,28 @@ static int prepare_faults(struct __test_metadata *_metadata)
 	if (access(knob(SLAB, "times"), F_OK))
 		ASSERT_EQ(0, mount("debugfs", DEBUGFS, "debugfs", 0, NULL));
 	for (enum kind kind = 0; kind < KINDS; kind++)
-		turn(_metadata, kind, "verbose", "0");
-	turn(_metadata, SLAB, "ignore-gfp-wait", "N");
-	turn(_metadata, PAGE, "ignore-gfp-wait", "N");
-	turn(_metadata, PAGE, "min-order", "0");
-	turn(_metadata, PAGE, "task-filter", "Y");
-	turn(_metadata, PAGE, "probability", "100");
-	let_all_caches_fail(_metadata);
-	/* No page fault of this process may meet what is meant for its calls. */
+		set_knob(_metadata, kind, "verbose", "0");
+	set_knob(_metadata, SLAB, "ignore-gfp-wait", "N");
+	set_knob(_metadata, PAGE, "ignore-gfp-wait", "N");
+	set_knob(_metadata, PAGE, "min-order", "0");
+	set_knob(_metadata, PAGE, "task-filter", "Y");
+	set_knob(_metadata, PAGE, "probability", "100");
+	enable_all_caches(_metadata);
+	/* Page faults of this process must not take the faults that are meant for its calls. */
 	ASSERT_EQ(0, mlockall(MCL_CURRENT | MCL_FUTURE));
 	return fail_nth;
 }
 
-/* Writes to a file of this task, which may be what fails. */
-static void set_own(int fd, const char *text)
+/* Writes to a file of this task in /proc; again, if this write itself gets the fault. */
+static void write_task_file(int fd, const char *text)
 {
 	while (pwrite(fd, text, strlen(text), 0) < 0)
 		;
 }
 
-/* Makes the call with its nth fault. */
-static struct outcome meet_fault(struct __test_metadata *_metadata, int fail_nth, int nth,
-				 call_fn call, const void *arg)
+/* Makes the call, with a fault at its nth allocation or copy. */
+static struct outcome inject_fault(struct __test_metadata *_metadata, int fail_nth, int nth,
+				   call_fn call, const void *arg)
 {
 	int fail_more = open("/proc/thread-self/make-it-fail", O_WRONLY | O_CLOEXEC);
 	struct outcome outcome = { .fault = NONE };
@@ -140,17 +143,17 @@ static struct outcome meet_fault(struct __test_metadata *_metadata, int fail_nth
 
 	ASSERT_LE(0, fail_more);
 	for (enum kind kind = 0; kind < KINDS; kind++)
-		turn(_metadata, kind, "times", times[kind]);
-	turn(_metadata, PAGE, "space", PAGES_BETWEEN);
+		set_knob(_metadata, kind, "times", times[kind]);
+	set_knob(_metadata, PAGE, "space", PAGES_BETWEEN);
 	snprintf(text, sizeof(text), "%d", nth);
-	set_own(fail_more, "1");
-	set_own(fail_nth, text);
+	write_task_file(fail_more, "1");
+	write_task_file(fail_nth, text);
 	outcome.ret = call(arg);
 	outcome.err = outcome.ret < 0 ? errno : 0;
-	/* This is a copy, too; if it is the one that fails, the call had no fault. */
+	/* This read copies as well. If it gets the fault, the call met none. */
 	failed = pread(fail_nth, text, sizeof(text), 0) > 0 && text[0] == '0';
-	set_own(fail_nth, "0");
-	set_own(fail_more, "0");
+	write_task_file(fail_nth, "0");
+	write_task_file(fail_more, "0");
 	for (enum kind kind = 0; failed && kind < KINDS; kind++)
 		if (read_number(knob(kind, "times")) < atoi(times[kind]))
 			outcome.fault = kind;
@@ -159,7 +162,7 @@ static struct outcome meet_fault(struct __test_metadata *_metadata, int fail_nth
 	return outcome;
 }
 
-/* A call that failed has met a fault, and says of which kind. Some can do without what failed. */
+/* If the call failed, it met a fault, and its error is that of the kind. It may also succeed. */
 static void expect_clean(struct __test_metadata *_metadata, int nth, const struct outcome *outcome)
 {
 	if (outcome->ret >= 0)
@@ -175,15 +178,15 @@ static void expect_clean(struct __test_metadata *_metadata, int nth, const struc
 struct transfer {
 	int fd;
 	bool writes;
-	int buffers;	/* 0: a plain call */
+	int buffers;	/* 0: read or write, else readv or writev */
 	unsigned char *buf;
 	ssize_t len;
 };
 
-/* More than the kernel has room for on its stack. */
+/* So many that the kernel allocates its copy of the iovec: UIO_FASTIOV are on its stack. */
 #define MANY_BUFFERS 9
 
-static ssize_t move_bytes(const void *arg)
+static ssize_t transfer_bytes(const void *arg)
 {
 	const struct transfer *transfer = arg;
 	struct iovec iov[MANY_BUFFERS];
@@ -209,7 +212,7 @@ FIXTURE(loading)
 	int fail_nth;
 };
 
-/* What a larger ring adds is its blocks, so without them not each is tried. */
+/* Rings differ in their blocks only. So for the smallest, not every allocation is tried. */
 FIXTURE_VARIANT(loading)
 {
 	const char *capacity;
@@ -217,14 +220,14 @@ FIXTURE_VARIANT(loading)
 	int step;
 };
 
-FIXTURE_VARIANT_ADD(loading, a_byte) { .capacity = "1", .bytes = 1, .step = 8, };
-FIXTURE_VARIANT_ADD(loading, the_default) { .capacity = "65536", .bytes = 65536, .step = 1, };
-FIXTURE_VARIANT_ADD(loading, the_largest) { .capacity = "1048576", .bytes = 1048576, .step = 1, };
+FIXTURE_VARIANT_ADD(loading, capacity_1) { .capacity = "1", .bytes = 1, .step = 8, };
+FIXTURE_VARIANT_ADD(loading, default_capacity) { .capacity = "65536", .bytes = 65536, .step = 1, };
+FIXTURE_VARIANT_ADD(loading, maximum) { .capacity = "1048576", .bytes = 1048576, .step = 1, };
 
 FIXTURE_SETUP(loading)
 {
 	start_unloaded(_metadata);
-	self->fail_nth = prepare_faults(_metadata);
+	self->fail_nth = enable_faults(_metadata);
 }
 
 FIXTURE_TEARDOWN(loading)
@@ -232,7 +235,10 @@ FIXTURE_TEARDOWN(loading)
 	end_loaded(_metadata);
 }
 
-/* Not finit_module(2), which warns in the kernel log when there is no memory to read the file. */
+/*
+ * For init_module(2), because finit_module(2) warns in the kernel log if it has no memory to read
+ * the file.
+ */
 struct image {
 	void *start;
 	size_t size;
@@ -261,7 +267,7 @@ static ssize_t load_image(const void *arg)
 	return syscall(__NR_init_module, image->start, image->size, image->parameters);
 }
 
-TEST_F_TIMEOUT(loading, fails_cleanly_at_each_allocation_in_turn, 300)
+TEST_F_TIMEOUT(loading, fails_cleanly_at_each_allocation, 300)
 {
 	struct image image = map_module(_metadata, variant->capacity);
 	ssize_t before = free_memory();
@@ -272,26 +278,26 @@ TEST_F_TIMEOUT(loading, fails_cleanly_at_each_allocation_in_turn, 300)
 	do {
 		bool loaded;
 
-		outcome = meet_fault(_metadata, self->fail_nth, nth, load_image, &image);
+		outcome = inject_fault(_metadata, self->fail_nth, nth, load_image, &image);
 		expect_clean(_metadata, nth, &outcome);
 		loaded = outcome.ret == 0;
 		EXPECT_TRUE(node_becomes(loaded));
 		EXPECT_EQ(loaded, !access("/sys/module/mini_pipe", F_OK));
 		EXPECT_EQ(loaded, !access("/sys/class/misc/mini_pipe", F_OK));
-		/* What was not loaded cannot be unloaded. */
+		/* A module that is not loaded cannot be unloaded. */
 		EXPECT_EQ(loaded ? 0 : -1, unload());
 		failures += !loaded;
 		nth += variant->step;
 	} while (outcome.fault != NONE);
 	EXPECT_LT(0, failures);
-	/* Rings of the largest that were not given back would be twice as much. */
+	/* Had the largest rings leaked, it would be twice as much. */
 	EXPECT_GT(MEMORY_SLACK, before - free_memory());
 
 	load_capacity(_metadata, variant->capacity);
 	EXPECT_EQ(variant->bytes, measure_capacity(_metadata));
 }
 
-/* Everything else: the module is loaded, and its pipe empty. */
+/* All other tests: the module is loaded, and its pipe is empty. */
 
 FIXTURE(faults)
 {
@@ -301,7 +307,7 @@ FIXTURE(faults)
 FIXTURE_SETUP(faults)
 {
 	set_the_stage(_metadata);
-	self->fail_nth = prepare_faults(_metadata);
+	self->fail_nth = enable_faults(_metadata);
 }
 
 FIXTURE_TEARDOWN(faults)
@@ -314,9 +320,9 @@ static ssize_t open_end(const void *flags)
 	return open(MINI_PIPE, *(const int *)flags | O_CLOEXEC);
 }
 
-/* A peer that has come and left is an end, which poll tells. One that could not come is not. */
-static void fails_to_come(struct __test_metadata *_metadata, int fail_nth, int end, int peer_end,
-			  short gone)
+/* poll reports a hang-up after a peer has opened and closed, but not after an open that failed. */
+static void expect_failed_open_is_no_peer(struct __test_metadata *_metadata, int fail_nth, int end,
+					  int peer_end, short hangup)
 {
 	struct outcome outcome;
 	int failures = 0;
@@ -325,11 +331,11 @@ static void fails_to_come(struct __test_metadata *_metadata, int fail_nth, int e
 	do {
 		int peer = open_pipe(_metadata, peer_end | O_NONBLOCK);
 
-		outcome = meet_fault(_metadata, fail_nth, nth, open_end, &end);
+		outcome = inject_fault(_metadata, fail_nth, nth, open_end, &end);
 		expect_clean(_metadata, nth, &outcome);
 		if (outcome.ret >= 0)
 			close(outcome.ret);
-		EXPECT_EQ(outcome.ret >= 0 ? gone : 0, poll_now(peer, 0));
+		EXPECT_EQ(outcome.ret >= 0 ? hangup : 0, poll_now(peer, 0));
 		failures += outcome.ret < 0;
 		close(peer);
 		nth++;
@@ -337,17 +343,17 @@ static void fails_to_come(struct __test_metadata *_metadata, int fail_nth, int e
 	EXPECT_LT(0, failures);
 }
 
-TEST_F(faults, a_writer_that_cannot_open_has_not_come_and_left)
+TEST_F(faults, failed_open_for_writing_gives_no_pollhup)
 {
-	fails_to_come(_metadata, self->fail_nth, O_WRONLY, O_RDONLY, POLLHUP);
+	expect_failed_open_is_no_peer(_metadata, self->fail_nth, O_WRONLY, O_RDONLY, POLLHUP);
 }
 
-TEST_F(faults, a_reader_that_cannot_open_has_not_come_and_left)
+TEST_F(faults, failed_open_for_reading_gives_no_pollerr)
 {
-	fails_to_come(_metadata, self->fail_nth, O_RDONLY, O_WRONLY, POLLERR);
+	expect_failed_open_is_no_peer(_metadata, self->fail_nth, O_RDONLY, O_WRONLY, POLLERR);
 }
 
-/* Both descriptors, or neither, and nothing behind them. */
+/* Makes both descriptors, or neither; a failure leaves no file behind. */
 static ssize_t make_both_ends(const void *arg)
 {
 	struct mini_pipe_pair *pair = (void *)arg;
@@ -355,7 +361,7 @@ static ssize_t make_both_ends(const void *arg)
 	return ioctl(pair->read_fd, MINI_PIPE_IOC_PAIR, pair);
 }
 
-TEST_F(faults, a_private_pipe_that_cannot_be_made_is_not_there)
+TEST_F(faults, failed_pair_ioctl_leaves_no_files_behind)
 {
 	int device = open_neither(_metadata);
 	int next = next_descriptor();
@@ -367,7 +373,7 @@ TEST_F(faults, a_private_pipe_that_cannot_be_made_is_not_there)
 	do {
 		struct mini_pipe_pair pair = { .flags = O_NONBLOCK, .read_fd = device };
 
-		outcome = meet_fault(_metadata, self->fail_nth, nth, make_both_ends, &pair);
+		outcome = inject_fault(_metadata, self->fail_nth, nth, make_both_ends, &pair);
 		expect_clean(_metadata, nth, &outcome);
 		if (outcome.ret == 0) {
 			put_in(_metadata, pair.write_fd, 10);
@@ -383,7 +389,7 @@ TEST_F(faults, a_private_pipe_that_cannot_be_made_is_not_there)
 	EXPECT_LT(0, failures);
 }
 
-/* A pipe is resized as a whole, or stays as it is. */
+/* A resize that fails changes nothing. */
 
 #define LARGER 131072
 
@@ -392,7 +398,7 @@ static ssize_t make_larger(const void *fd)
 	return set_capacity(*(const int *)fd, LARGER);
 }
 
-TEST_F(faults, a_pipe_that_cannot_be_resized_stays_as_it_is)
+TEST_F(faults, failed_resize_leaves_pipe_unchanged)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	int capacity = capacity_of(fd);
@@ -402,7 +408,7 @@ TEST_F(faults, a_pipe_that_cannot_be_resized_stays_as_it_is)
 
 	do {
 		put_in(_metadata, fd, 5000);
-		outcome = meet_fault(_metadata, self->fail_nth, nth, make_larger, &fd);
+		outcome = inject_fault(_metadata, self->fail_nth, nth, make_larger, &fd);
 		expect_clean(_metadata, nth, &outcome);
 		EXPECT_EQ(outcome.ret < 0 ? capacity : LARGER, capacity_of(fd));
 		EXPECT_EQ(5000, drain_pipe(_metadata, fd));
@@ -414,8 +420,8 @@ TEST_F(faults, a_pipe_that_cannot_be_resized_stays_as_it_is)
 	EXPECT_LT(0, failures);
 }
 
-/* A signal needs memory, but this one comes without as well. */
-TEST_F(faults, a_broken_pipe_is_told_whatever_fails)
+/* Sending a signal allocates memory, but SIGPIPE is sent even if that fails. */
+TEST_F(faults, broken_pipe_gives_epipe_and_sigpipe_despite_faults)
 {
 	struct timespec at_once = { .tv_sec = 0 };
 	struct transfer transfer;
@@ -431,7 +437,7 @@ TEST_F(faults, a_broken_pipe_is_told_whatever_fails)
 	};
 	touch(_metadata, O_RDONLY);
 	do {
-		outcome = meet_fault(_metadata, self->fail_nth, nth, move_bytes, &transfer);
+		outcome = inject_fault(_metadata, self->fail_nth, nth, transfer_bytes, &transfer);
 		EXPECT_EQ(-1, outcome.ret);
 		EXPECT_EQ(EPIPE, outcome.err);
 		EXPECT_EQ(SIGPIPE, sigtimedwait(&sigpipe, NULL, &at_once));
@@ -440,7 +446,7 @@ TEST_F(faults, a_broken_pipe_is_told_whatever_fails)
 	EXPECT_LT(2, nth);
 }
 
-/* From the first to the second. */
+/* From the first descriptor to the second. */
 static ssize_t splice_some(const void *arg)
 {
 	const int *fds = arg;
@@ -448,59 +454,59 @@ static ssize_t splice_some(const void *arg)
 	return splice(fds[0], NULL, fds[1], NULL, 5 * page_size(), 0);
 }
 
-/* Whole pages, which the ring wants others for, and parts of pages, which are copied. */
-TEST_F(faults, a_splice_that_finds_no_memory_leaves_what_it_does_not_take)
+/* Whole pages, for which the ring allocates new ones, and parts of pages, which are copied. */
+TEST_F(faults, splice_without_memory_leaves_remaining_bytes)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	ssize_t len = 3 * page_size() + 200;
 	struct outcome outcome;
 	int failures = 0;
 	int nth = 1;
-	int way[2];
+	int dest[2];
 
-	ASSERT_EQ(0, pipe2(way, O_NONBLOCK));
+	ASSERT_EQ(0, pipe2(dest, O_NONBLOCK));
 	do {
-		ssize_t taken;
+		ssize_t spliced;
 
 		put_in(_metadata, fd, 100 + len);
 		take(_metadata, fd, 100);
-		outcome = meet_fault(_metadata, self->fail_nth, nth, splice_some,
-				     (int[]){ fd, way[1] });
+		outcome = inject_fault(_metadata, self->fail_nth, nth, splice_some,
+				       (int[]){ fd, dest[1] });
 		expect_clean(_metadata, nth, &outcome);
-		taken = outcome.ret < 0 ? 0 : outcome.ret;
+		spliced = outcome.ret < 0 ? 0 : outcome.ret;
 		if (outcome.fault == NONE)
-			EXPECT_EQ(len, taken);
-		failures += taken < len;
-		EXPECT_EQ(taken, drain_pipe(_metadata, way[0]));
-		EXPECT_TRUE(is_pattern(big_buffer(), 100, taken));
-		EXPECT_EQ(len - taken, drain_pipe(_metadata, fd));
-		EXPECT_TRUE(is_pattern(big_buffer(), 100 + taken, len - taken));
+			EXPECT_EQ(len, spliced);
+		failures += spliced < len;
+		EXPECT_EQ(spliced, drain_pipe(_metadata, dest[0]));
+		EXPECT_TRUE(is_pattern(big_buffer(), 100, spliced));
+		EXPECT_EQ(len - spliced, drain_pipe(_metadata, fd));
+		EXPECT_TRUE(is_pattern(big_buffer(), 100 + spliced, len - spliced));
 		nth++;
 	} while (outcome.fault != NONE);
 	EXPECT_LT(0, failures);
 }
 
-/* Bytes: the faults are in the copies. */
+/* Reads and writes: the faults are in the copies. */
 
-FIXTURE(bytes)
+FIXTURE(copies)
 {
 	int fail_nth;
-	struct transfer transfer;	/* of a few pages and a little more */
+	struct transfer transfer;	/* of three pages and a little more */
 };
 
-FIXTURE_VARIANT(bytes)
+FIXTURE_VARIANT(copies)
 {
 	int buffers;
 };
 
-FIXTURE_VARIANT_ADD(bytes, in_one_buffer) { .buffers = 0, };
-FIXTURE_VARIANT_ADD(bytes, in_a_few_buffers) { .buffers = 3, };
-FIXTURE_VARIANT_ADD(bytes, in_many_buffers) { .buffers = MANY_BUFFERS, };
+FIXTURE_VARIANT_ADD(copies, one_buffer) { .buffers = 0, };
+FIXTURE_VARIANT_ADD(copies, few_buffers) { .buffers = 3, };
+FIXTURE_VARIANT_ADD(copies, many_buffers) { .buffers = MANY_BUFFERS, };
 
-FIXTURE_SETUP(bytes)
+FIXTURE_SETUP(copies)
 {
 	set_the_stage(_metadata);
-	self->fail_nth = prepare_faults(_metadata);
+	self->fail_nth = enable_faults(_metadata);
 	self->transfer = (struct transfer) {
 		.fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK),
 		.buffers = variant->buffers,
@@ -509,20 +515,20 @@ FIXTURE_SETUP(bytes)
 	};
 }
 
-FIXTURE_TEARDOWN(bytes)
+FIXTURE_TEARDOWN(copies)
 {
 	clear_the_stage(_metadata);
 }
 
 /*
- * What comes back in ret is how many bytes it moved. The only thing that may be allocated is the
- * kernel's own copy of a long list of buffers. A fault need not make it fall short: between two
- * buffers, the kernel tries once more.
+ * The outcome's ret is how many bytes were transferred, 0 after an error. The only allocation is
+ * the kernel's copy of a long iovec. A fault need not make the count short: between two buffers,
+ * the kernel tries again.
  */
-static struct outcome move_some(struct __test_metadata *_metadata, int fail_nth, int nth,
-				const struct transfer *transfer)
+static struct outcome transfer_with_fault(struct __test_metadata *_metadata, int fail_nth, int nth,
+					  const struct transfer *transfer)
 {
-	struct outcome outcome = meet_fault(_metadata, fail_nth, nth, move_bytes, transfer);
+	struct outcome outcome = inject_fault(_metadata, fail_nth, nth, transfer_bytes, transfer);
 
 	expect_clean(_metadata, nth, &outcome);
 	EXPECT_NE(0, outcome.ret);
@@ -535,27 +541,27 @@ static struct outcome move_some(struct __test_metadata *_metadata, int fail_nth,
 	return outcome;
 }
 
-TEST_F(bytes, of_a_read_that_fails_at_each_copy_in_turn_stay_or_come)
+TEST_F(copies, read_with_failing_copy_loses_no_bytes)
 {
 	struct transfer *read = &self->transfer;
 	struct outcome outcome;
-	ssize_t stayed;
+	ssize_t rest;
 	int nth = 1;
 
 	do {
 		put_in(_metadata, read->fd, read->len);
-		outcome = move_some(_metadata, self->fail_nth, nth, read);
+		outcome = transfer_with_fault(_metadata, self->fail_nth, nth, read);
 		EXPECT_TRUE(is_pattern(read->buf, 0, outcome.ret));
-		stayed = drain_pipe(_metadata, read->fd);
-		EXPECT_EQ(read->len, outcome.ret + stayed);
-		EXPECT_TRUE(is_pattern(big_buffer(), outcome.ret, stayed));
+		rest = drain_pipe(_metadata, read->fd);
+		EXPECT_EQ(read->len, outcome.ret + rest);
+		EXPECT_TRUE(is_pattern(big_buffer(), outcome.ret, rest));
 		nth++;
 	} while (outcome.fault != NONE);
-	/* At least one for each buffer. */
+	/* At least one copy for each buffer. */
 	EXPECT_LT(1 + read->buffers, nth);
 }
 
-TEST_F(bytes, of_a_large_write_that_fails_at_each_copy_in_turn_are_in_if_it_says_so)
+TEST_F(copies, large_write_with_failing_copy_returns_exact_count)
 {
 	struct transfer *write = &self->transfer;
 	struct outcome outcome;
@@ -564,7 +570,7 @@ TEST_F(bytes, of_a_large_write_that_fails_at_each_copy_in_turn_are_in_if_it_says
 	write->writes = true;
 	put_pattern(write->buf, 0, write->len);
 	do {
-		outcome = move_some(_metadata, self->fail_nth, nth, write);
+		outcome = transfer_with_fault(_metadata, self->fail_nth, nth, write);
 		EXPECT_EQ(outcome.ret, drain_pipe(_metadata, write->fd));
 		EXPECT_TRUE(is_pattern(big_buffer(), 0, outcome.ret));
 		nth++;
@@ -572,7 +578,7 @@ TEST_F(bytes, of_a_large_write_that_fails_at_each_copy_in_turn_are_in_if_it_says
 	EXPECT_LT(1 + write->buffers, nth);
 }
 
-TEST_F(bytes, of_an_atomic_write_that_fails_at_each_copy_in_turn_are_all_in_or_none)
+TEST_F(copies, atomic_write_with_failing_copy_writes_all_or_nothing)
 {
 	struct transfer *write = &self->transfer;
 	struct outcome outcome;
@@ -582,9 +588,9 @@ TEST_F(bytes, of_an_atomic_write_that_fails_at_each_copy_in_turn_are_all_in_or_n
 	write->len = PIPE_BUF;
 	put_pattern(write->buf, 100, write->len);
 	do {
-		/* So that its place in the pages of the ring is another one each time. */
+		/* Moves the next write to another offset in the pages of the ring. */
 		put_in(_metadata, write->fd, 100);
-		outcome = move_some(_metadata, self->fail_nth, nth, write);
+		outcome = transfer_with_fault(_metadata, self->fail_nth, nth, write);
 		EXPECT_TRUE(outcome.ret == 0 || outcome.ret == write->len);
 		EXPECT_EQ(100 + outcome.ret, drain_pipe(_metadata, write->fd));
 		EXPECT_TRUE(is_pattern(big_buffer(), 0, 100 + outcome.ret));
@@ -593,15 +599,18 @@ TEST_F(bytes, of_an_atomic_write_that_fails_at_each_copy_in_turn_are_all_in_or_n
 	EXPECT_LT(2, nth);
 }
 
-/* Calls that allocate, not in the module but on its account: all they leave must go with them. */
+/*
+ * Calls for which the kernel allocates, not the module. If they fail, they must leave nothing
+ * behind.
+ */
 
-/* Enough to wait for that the kernel allocates what it waits with. */
+/* So many that the kernel allocates memory to wait for them. */
 #define FILES 64
 
 struct files {
 	int fd;				/* both ends of an empty pipe */
-	int fdinfo;			/* open already: /proc says ENOENT if it finds no memory */
-	struct pollfd polled[FILES];	/* the same, often */
+	int fdinfo;			/* opened before: without memory, open gives ENOENT */
+	struct pollfd polled[FILES];	/* duplicates */
 };
 
 static ssize_t poll_many(const void *arg)
@@ -613,14 +622,14 @@ static ssize_t poll_many(const void *arg)
 
 static ssize_t select_many(const void *arg)
 {
-	struct timeval a_moment = { .tv_usec = 1000 };
+	struct timeval timeout = { .tv_usec = 1000 };
 	const struct files *files = arg;
 	fd_set set;
 
 	FD_ZERO(&set);
 	for (int i = 0; i < FILES; i++)
 		FD_SET(files->polled[i].fd, &set);
-	return select(FD_SETSIZE, &set, NULL, NULL, &a_moment);
+	return select(FD_SETSIZE, &set, NULL, NULL, &timeout);
 }
 
 static ssize_t close_after(int fd, ssize_t ret)
@@ -655,7 +664,7 @@ static ssize_t read_whole(const char *path)
 	return close_after(fd, read(fd, text, sizeof(text)));
 }
 
-static ssize_t read_parameter(const void *arg __maybe_unused)
+static ssize_t read_capacity(const void *arg __maybe_unused)
 {
 	return read_whole("/sys/module/mini_pipe/parameters/capacity");
 }
@@ -673,7 +682,7 @@ static ssize_t read_fdinfo(const void *arg)
 	return pread(files->fdinfo, text, sizeof(text), 0) > 0 ? 0 : -1;
 }
 
-static ssize_t ask_for_bytes(const void *arg)
+static ssize_t query_bytes(const void *arg)
 {
 	const struct files *files = arg;
 	int bytes;
@@ -681,33 +690,33 @@ static ssize_t ask_for_bytes(const void *arg)
 	return ioctl(files->fd, FIONREAD, &bytes);
 }
 
-FIXTURE(a_call)
+FIXTURE(system_call)
 {
 	int fail_nth;
 	struct files files;
 };
 
-FIXTURE_VARIANT(a_call)
+FIXTURE_VARIANT(system_call)
 {
 	call_fn call;
 	ssize_t ret;
 };
 
-FIXTURE_VARIANT_ADD(a_call, of_poll) { .call = poll_many, .ret = 0, };
-FIXTURE_VARIANT_ADD(a_call, of_select) { .call = select_many, .ret = 0, };
-FIXTURE_VARIANT_ADD(a_call, of_epoll) { .call = add_to_epoll, .ret = 1, };
-FIXTURE_VARIANT_ADD(a_call, of_the_parameter) { .call = read_parameter, .ret = 6, };
-FIXTURE_VARIANT_ADD(a_call, of_the_policy) { .call = read_policy, .ret = 9, };
-FIXTURE_VARIANT_ADD(a_call, of_fdinfo) { .call = read_fdinfo, .ret = 0, };
-FIXTURE_VARIANT_ADD(a_call, of_fionread) { .call = ask_for_bytes, .ret = 0, };
+FIXTURE_VARIANT_ADD(system_call, poll) { .call = poll_many, .ret = 0, };
+FIXTURE_VARIANT_ADD(system_call, select) { .call = select_many, .ret = 0, };
+FIXTURE_VARIANT_ADD(system_call, epoll) { .call = add_to_epoll, .ret = 1, };
+FIXTURE_VARIANT_ADD(system_call, read_of_parameter_capacity) { .call = read_capacity, .ret = 6, };
+FIXTURE_VARIANT_ADD(system_call, read_of_parameter_policy) { .call = read_policy, .ret = 9, };
+FIXTURE_VARIANT_ADD(system_call, read_of_fdinfo) { .call = read_fdinfo, .ret = 0, };
+FIXTURE_VARIANT_ADD(system_call, fionread) { .call = query_bytes, .ret = 0, };
 
-FIXTURE_SETUP(a_call)
+FIXTURE_SETUP(system_call)
 {
 	struct files *files = &self->files;
 	char path[32];
 
 	set_the_stage(_metadata);
-	self->fail_nth = prepare_faults(_metadata);
+	self->fail_nth = enable_faults(_metadata);
 	files->fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", files->fd);
 	files->fdinfo = open(path, O_RDONLY | O_CLOEXEC);
@@ -716,23 +725,23 @@ FIXTURE_SETUP(a_call)
 		files->polled[i] = (struct pollfd) { .fd = dup(files->fd), .events = POLLIN };
 }
 
-FIXTURE_TEARDOWN(a_call)
+FIXTURE_TEARDOWN(system_call)
 {
 	clear_the_stage(_metadata);
 }
 
-TEST_F(a_call, fails_cleanly_at_each_fault_in_turn)
+TEST_F(system_call, fails_cleanly_at_each_fault)
 {
 	struct outcome outcome;
 	int failures = 0;
 	int nth = 1;
 
 	do {
-		outcome = meet_fault(_metadata, self->fail_nth, nth, variant->call, &self->files);
+		outcome = inject_fault(_metadata, self->fail_nth, nth, variant->call, &self->files);
 		expect_clean(_metadata, nth, &outcome);
 		EXPECT_TRUE(outcome.ret == -1 || outcome.ret == variant->ret);
 		failures += outcome.ret < 0;
-		/* Who has not come to wait must not be woken. */
+		/* These calls would wake a poller that the failed call has left behind. */
 		put_in(_metadata, self->files.fd, 10);
 		EXPECT_EQ(10, drain_pipe(_metadata, self->files.fd));
 		nth++;
