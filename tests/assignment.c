@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The assignment's own test: a writer sends 200 bytes through a ring of 128, and a reader that
- * starts later takes 64 at a time. It prints the log of the assignment's worked answer, in its
- * wording.
+ * starts later reads 64 at a time. It prints the log of the assignment's C solution, word for word.
  *
  * Load the module with capacity=128 first.
  *
- * The worked answer's write() returned as soon as something was in. One that blocks goes on, as
- * that of pipe(7), until all of it is in; so the writer asks without blocking for what fits, and
- * then sends blocking pieces of the reader's size. Its reader slept for two seconds; this one waits
- * until the writer is asleep or has left.
+ * In the C solution, write() returns as soon as it has written some bytes. Here a blocking write
+ * returns when all of its bytes are written, as pipe(7) says. So the writer's first write is
+ * non-blocking and writes what fits; the others block, and are as long as the reader's reads. The C
+ * solution's reader sleeps for two seconds; this one waits until the writer sleeps or has exited.
  */
 
 #include <err.h>
@@ -21,7 +20,7 @@
 
 #define DEVICE "/dev/mini_pipe"
 #define TOTAL 200
-#define PIECE 64
+#define CHUNK 64
 
 static int open_device(int flags)
 {
@@ -32,8 +31,8 @@ static int open_device(int flags)
 	return fd;
 }
 
-/* After its first write, the writer prints only when the reader has printed: turn tells it. */
-static void writer(int turn)
+/* After its first write, the writer prints only when the reader has printed. */
+static void writer(int reader_printed)
 {
 	char data[TOTAL] = { 0 };
 	size_t sent = 0;
@@ -44,11 +43,11 @@ static void writer(int turn)
 	printf("[Writer] Ready to write %d bytes (Buffer size is 128)...\n", TOTAL);
 	while (sent < TOTAL) {
 		size_t rest = TOTAL - sent;
-		ssize_t n = write(fd, data + sent, sent && rest > PIECE ? PIECE : rest);
+		ssize_t n = write(fd, data + sent, sent && rest > CHUNK ? CHUNK : rest);
 
 		if (n < 0)
 			err(EXIT_FAILURE, "write");
-		if (sent && read(turn, &token, 1) != 1)
+		if (sent && read(reader_printed, &token, 1) != 1)
 			err(EXIT_FAILURE, "read");
 		sent += n;
 		printf("[Writer] Wrote %zd bytes (Total: %zu/%d). Buffer might be full now...\n",
@@ -60,8 +59,8 @@ static void writer(int turn)
 	exit(EXIT_SUCCESS);
 }
 
-/* Returns when the process sleeps or has ended. */
-static void wait_until_quiet(pid_t pid)
+/* Returns when the process sleeps or has exited. */
+static void wait_until_asleep_or_exited(pid_t pid)
 {
 	char path[32], state = 0;
 	FILE *stat;
@@ -79,28 +78,28 @@ static void wait_until_quiet(pid_t pid)
 
 int main(void)
 {
-	char data[PIECE];
-	int fd, status, turn[2];
+	char data[CHUNK];
+	int fd, status, reader_printed[2];
 	pid_t pid;
 	ssize_t n;
 
-	if (pipe(turn))
+	if (pipe(reader_printed))
 		err(EXIT_FAILURE, "pipe");
-	/* A line at a time, whoever prints it. */
+	/* Line buffering, because both processes print. */
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	pid = fork();
 	if (pid < 0)
 		err(EXIT_FAILURE, "fork");
 	if (!pid)
-		writer(turn[0]);
-	wait_until_quiet(pid);
+		writer(reader_printed[0]);
+	wait_until_asleep_or_exited(pid);
 	fd = open_device(O_RDONLY);
 	printf("[Reader] Starting to read (should unblock Writer)...\n");
 	while ((n = read(fd, data, sizeof(data))) > 0) {
 		printf("[Reader] Read %zd bytes\n", n);
-		if (write(turn[1], "", 1) != 1)
+		if (write(reader_printed[1], "", 1) != 1)
 			err(EXIT_FAILURE, "write");
-		wait_until_quiet(pid);
+		wait_until_asleep_or_exited(pid);
 	}
 	if (n < 0)
 		err(EXIT_FAILURE, "read");
