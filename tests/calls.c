@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What each system call means on a pipe; arguments.c has those that mean nothing on it. */
+/* What system calls do on a pipe. arguments.c has those that make no sense on one. */
 #include <sys/stat.h>
 #include "pipe_fixture.h"
 
-TEST_F(pipe, the_pipe_is_a_character_device)
+TEST_F(pipe, fstat_reports_character_device)
 {
 	struct stat stat;
 
@@ -12,7 +12,7 @@ TEST_F(pipe, the_pipe_is_a_character_device)
 }
 
 /* With the offset -1, preadv2 and pwritev2 are readv and writev. */
-TEST_F(pipe, the_offset_minus_one_is_no_offset)
+TEST_F(pipe, preadv2_and_pwritev2_accept_offset_minus_one)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	char byte = 'x';
@@ -23,14 +23,14 @@ TEST_F(pipe, the_offset_minus_one_is_no_offset)
 	EXPECT_EQ('x', byte);
 }
 
-TEST_F(pipe, reading_nothing_returns_at_once)
+TEST_F(pipe, empty_read_does_not_block)
 {
 	struct child reader = start_reader(_metadata, 0);
 
 	EXPECT_EQ(0, result_of(_metadata, &reader).ret);
 }
 
-TEST_F(pipe, writing_nothing_to_a_full_pipe_returns_at_once)
+TEST_F(pipe, empty_write_to_full_pipe_does_not_block)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct child writer;
@@ -41,7 +41,7 @@ TEST_F(pipe, writing_nothing_to_a_full_pipe_returns_at_once)
 	EXPECT_EQ(self->capacity, drain_pipe(_metadata, fd));
 }
 
-TEST_F(pipe, a_file_open_neither_way_can_do_neither)
+TEST_F(pipe, ioctl_only_file_cannot_read_or_write)
 {
 	int fd = open_pipe(_metadata, O_WRONLY | O_RDWR | O_NONBLOCK);
 	char byte;
@@ -52,7 +52,7 @@ TEST_F(pipe, a_file_open_neither_way_can_do_neither)
 	EXPECT_EQ(EBADF, errno);
 }
 
-TEST_F(pipe, readv_fills_its_buffers_in_turn)
+TEST_F(pipe, readv_fills_buffers_in_order)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	char a[3] = "", b[3] = "", c[9] = "";
@@ -65,7 +65,7 @@ TEST_F(pipe, readv_fills_its_buffers_in_turn)
 	EXPECT_STREQ("efg", c);
 }
 
-TEST_F(pipe, writev_joins_its_buffers)
+TEST_F(pipe, writev_joins_buffers)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct iovec iov[] = { { (char *)"ab", 2 }, { NULL, 0 }, { (char *)"cde", 3 } };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who pays for a private pipe: the memory cgroup of the process that makes it. Needs root and a
- * kernel with the memory controller of cgroup v2, in a hierarchy of its own.
+ * The pages of a private pipe are charged to the memory cgroup of the process that makes or resizes
+ * it. Needs root, and a kernel with the memory controller of cgroup v2, in a hierarchy of its own.
  */
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -9,20 +9,20 @@
 #include "module_fixture.h"
 
 #define ROOT "/tmp/mini_pipe.cgroup"
-#define GROUP ROOT "/payers"
+#define GROUP ROOT "/charged"
 
-#define MOST 1048576
+#define CAPACITY 1048576
 #define PIPES 8
 
-/* What the kernel charges ahead, for each processor, and what comes with a process. */
-#define ROUGHLY 2097152
+/* The kernel charges in batches, for each processor, and also for the process itself. */
+#define TOLERANCE 2097152
 
-FIXTURE(payers)
+FIXTURE(memory_cgroup)
 {
 	int device;
 };
 
-FIXTURE_SETUP(payers)
+FIXTURE_SETUP(memory_cgroup)
 {
 	if (geteuid())
 		SKIP(return, "needs root");
@@ -36,7 +36,7 @@ FIXTURE_SETUP(payers)
 	ASSERT_EQ(0, mkdir(GROUP, 0700));
 }
 
-FIXTURE_TEARDOWN(payers)
+FIXTURE_TEARDOWN(memory_cgroup)
 {
 	clear_the_stage(_metadata);
 	write_file(ROOT "/cgroup.procs", "0");
@@ -61,7 +61,7 @@ static void resize_all(struct __test_metadata *_metadata, const struct ends *end
 		ASSERT_EQ(capacity, set_capacity(ends[i].w, capacity));
 }
 
-TEST_F(payers, pay_for_the_pages_of_a_private_pipe_until_it_is_gone)
+TEST_F(memory_cgroup, is_charged_for_private_pipe_until_last_close)
 {
 	struct ends ends[PIPES];
 	long before;
@@ -69,23 +69,23 @@ TEST_F(payers, pay_for_the_pages_of_a_private_pipe_until_it_is_gone)
 	ASSERT_TRUE(write_file(GROUP "/cgroup.procs", "0"));
 	before = charged(_metadata);
 	for (int i = 0; i < PIPES; i++)
-		ASSERT_EQ(0, make_pair(self->device, &ends[i], O_CLOEXEC, MOST));
-	EXPECT_LT(PIPES * MOST - ROUGHLY, charged(_metadata) - before);
-	EXPECT_GT(PIPES * MOST + ROUGHLY, charged(_metadata) - before);
+		ASSERT_EQ(0, make_pair(self->device, &ends[i], O_CLOEXEC, CAPACITY));
+	EXPECT_LT(PIPES * CAPACITY - TOLERANCE, charged(_metadata) - before);
+	EXPECT_GT(PIPES * CAPACITY + TOLERANCE, charged(_metadata) - before);
 	resize_all(_metadata, ends, 1);
-	EXPECT_GT(ROUGHLY, charged(_metadata) - before);
-	resize_all(_metadata, ends, MOST);
-	EXPECT_LT(PIPES * MOST - ROUGHLY, charged(_metadata) - before);
+	EXPECT_GT(TOLERANCE, charged(_metadata) - before);
+	resize_all(_metadata, ends, CAPACITY);
+	EXPECT_LT(PIPES * CAPACITY - TOLERANCE, charged(_metadata) - before);
 	for (int i = 0; i < PIPES; i++) {
 		close(ends[i].r);
 		close(ends[i].w);
 	}
-	EXPECT_GT(ROUGHLY, charged(_metadata) - before);
+	EXPECT_GT(TOLERANCE, charged(_metadata) - before);
 }
 
 /*
- * A group that may have little memory, and a member of it that resizes a pipe which was made
- * outside: its pages are the member's to pay.
+ * A member of a cgroup with a memory limit resizes a pipe that was made outside of it. The pages
+ * are charged to the member's cgroup.
  */
 
 struct member {
@@ -93,7 +93,7 @@ struct member {
 	unsigned long capacity;
 };
 
-static void resize_as_a_member(int report_to, const void *arg)
+static void resize_as_member(int report_to, const void *arg)
 {
 	const struct member *member = arg;
 
@@ -120,7 +120,7 @@ static long group_count(const char *file, const char *name)
 	return count;
 }
 
-TEST_F(payers, cannot_resize_beyond_their_memory_and_nobody_is_killed_for_it)
+TEST_F(memory_cgroup, resize_beyond_limit_gives_enomem_without_oom_kill)
 {
 	struct ends ends = private_pipe(_metadata, O_NONBLOCK, 0);
 	struct member member = { .fd = ends.w, .capacity = 64 << 20 };
@@ -129,7 +129,7 @@ TEST_F(payers, cannot_resize_beyond_their_memory_and_nobody_is_killed_for_it)
 
 	ASSERT_TRUE(write_file(GROUP "/memory.max", "16777216"));
 	put_in(_metadata, ends.w, 5000);
-	child = start_heir(_metadata, resize_as_a_member, &member);
+	child = start_heir(_metadata, resize_as_member, &member);
 	result = result_of(_metadata, &child);
 	EXPECT_EQ(-1, result.ret);
 	EXPECT_EQ(ENOMEM, result.err);
@@ -137,12 +137,12 @@ TEST_F(payers, cannot_resize_beyond_their_memory_and_nobody_is_killed_for_it)
 	EXPECT_EQ(65536, capacity_of(ends.r));
 	take(_metadata, ends.r, 5000);
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, 5000));
-	/* Nothing of it is charged any more. */
-	EXPECT_GT(ROUGHLY, charged(_metadata));
+	/* Nothing of it is charged any longer. */
+	EXPECT_GT(TOLERANCE, charged(_metadata));
 }
 
-/* There is not memory for two such pipes. */
-TEST_F(payers, need_no_memory_for_the_size_that_a_pipe_has)
+/* The limit is too low for two such pipes. */
+TEST_F(memory_cgroup, setting_same_capacity_needs_no_memory)
 {
 	struct ends ends = private_pipe(_metadata, O_NONBLOCK, 0);
 	struct member member = { .fd = ends.w, .capacity = 8 << 20 };
@@ -150,7 +150,7 @@ TEST_F(payers, need_no_memory_for_the_size_that_a_pipe_has)
 
 	ASSERT_TRUE(write_file(GROUP "/memory.max", "12582912"));
 	for (int i = 0; i < 2; i++) {
-		child = start_heir(_metadata, resize_as_a_member, &member);
+		child = start_heir(_metadata, resize_as_member, &member);
 		EXPECT_EQ(member.capacity, (size_t)result_of(_metadata, &child).ret);
 		dismiss(_metadata, &child);
 	}
@@ -158,11 +158,11 @@ TEST_F(payers, need_no_memory_for_the_size_that_a_pipe_has)
 }
 
 /*
- * Above memory.high, the kernel lets an allocation sleep for a while each time: so it is known that
- * a resize is in the midst of it.
+ * Above memory.high, the kernel throttles each allocation: the task sleeps for a while. So the test
+ * can tell that a resize is in progress.
  */
 
-/* Asleep for memory, which is killable. */
+/* Whether the child is throttled. SIGKILL ends that sleep. */
 static bool is_throttled(const struct child *child)
 {
 	char stack[4096];
@@ -171,7 +171,7 @@ static bool is_throttled(const struct child *child)
 	       read_proc(child->pid, "stack", stack, sizeof(stack)) && strstr(stack, "mem_cgroup");
 }
 
-TEST_F(payers, that_are_killed_while_they_resize_end_and_leave_the_pipe_as_it_was)
+TEST_F(memory_cgroup, killed_resize_leaves_pipe_unchanged)
 {
 	struct ends ends = private_pipe(_metadata, O_NONBLOCK, 0);
 	struct member member = { .fd = ends.w, .capacity = 64 << 20 };
@@ -180,7 +180,7 @@ TEST_F(payers, that_are_killed_while_they_resize_end_and_leave_the_pipe_as_it_wa
 
 	ASSERT_TRUE(write_file(GROUP "/memory.high", "4194304"));
 	put_in(_metadata, ends.w, 5000);
-	child = start_heir(_metadata, resize_as_a_member, &member);
+	child = start_heir(_metadata, resize_as_member, &member);
 	for (int ms = 0; ms < PATIENCE_MS && !is_throttled(&child); ms++)
 		a_moment();
 	ASSERT_TRUE(is_throttled(&child));
@@ -189,7 +189,7 @@ TEST_F(payers, that_are_killed_while_they_resize_end_and_leave_the_pipe_as_it_wa
 	status = end_of(_metadata, &child);
 	EXPECT_TRUE(WIFSIGNALED(status));
 	EXPECT_EQ(65536, capacity_of(ends.r));
-	EXPECT_GT(ROUGHLY, charged(_metadata));
+	EXPECT_GT(TOLERANCE, charged(_metadata));
 	take(_metadata, ends.r, 5000);
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, 5000));
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Bad user memory: EFAULT or a short count, and no byte lost, doubled or invented.
+ * Bad user memory: a call fails with EFAULT, or returns a short count. No byte is lost, duplicated
+ * or invented.
  */
 #include "ioctls.h"
 #include "pipe_fixture.h"
 
-/* Good pages, followed by one that is not there. */
-static unsigned char *map_before_a_hole(struct __test_metadata *_metadata, int good_pages)
+/* Good pages, followed by an unmapped one. */
+static unsigned char *map_before_unmapped(struct __test_metadata *_metadata, int good_pages)
 {
 	unsigned char *map = map_pages(_metadata, good_pages + 1, PROT_READ | PROT_WRITE);
 
@@ -14,9 +15,9 @@ static unsigned char *map_before_a_hole(struct __test_metadata *_metadata, int g
 	return map;
 }
 
-TEST_F(pipe, an_atomic_write_that_faults_midway_puts_nothing_in)
+TEST_F(pipe, faulting_atomic_write_writes_nothing)
 {
-	unsigned char *map = map_before_a_hole(_metadata, 1);
+	unsigned char *map = map_before_unmapped(_metadata, 1);
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 
 	if (!holds(_metadata, self->capacity, PIPE_BUF + 3))
@@ -28,9 +29,9 @@ TEST_F(pipe, an_atomic_write_that_faults_midway_puts_nothing_in)
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, 3));
 }
 
-TEST_F(pipe, a_faulting_atomic_write_takes_no_room)
+TEST_F(pipe, faulting_atomic_write_takes_no_room)
 {
-	unsigned char *map = map_before_a_hole(_metadata, 1);
+	unsigned char *map = map_before_unmapped(_metadata, 1);
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 
 	for (int i = 0; i < 100; i++)
@@ -38,11 +39,11 @@ TEST_F(pipe, a_faulting_atomic_write_takes_no_room)
 	EXPECT_EQ(self->capacity, fill_pipe(_metadata, fd));
 }
 
-TEST_F(pipe, a_large_write_that_faults_midway_puts_in_what_was_good)
+TEST_F(pipe, faulting_large_write_writes_bytes_before_fault)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	ssize_t good = 3 * page_size();
-	unsigned char *map = map_before_a_hole(_metadata, 3);
+	unsigned char *map = map_before_unmapped(_metadata, 3);
 	ssize_t n;
 
 	if (!holds(_metadata, self->capacity, 4 * page_size()))
@@ -54,10 +55,10 @@ TEST_F(pipe, a_large_write_that_faults_midway_puts_in_what_was_good)
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, n));
 }
 
-TEST_F(pipe, a_read_that_faults_midway_leaves_the_rest)
+TEST_F(pipe, faulting_read_leaves_remaining_bytes)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
-	unsigned char *map = map_before_a_hole(_metadata, 1);
+	unsigned char *map = map_before_unmapped(_metadata, 1);
 	unsigned char *buf = map + page_size() - 100;
 	ssize_t n;
 
@@ -71,10 +72,10 @@ TEST_F(pipe, a_read_that_faults_midway_leaves_the_rest)
 	EXPECT_TRUE(is_pattern(big_buffer(), n, 300 - n));
 }
 
-TEST_F(pipe, a_large_read_that_faults_midway_leaves_the_rest)
+TEST_F(pipe, faulting_large_read_leaves_remaining_bytes)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
-	unsigned char *map = map_before_a_hole(_metadata, 2);
+	unsigned char *map = map_before_unmapped(_metadata, 2);
 	ssize_t good = 2 * page_size();
 	ssize_t n;
 
@@ -88,7 +89,7 @@ TEST_F(pipe, a_large_read_that_faults_midway_leaves_the_rest)
 	EXPECT_TRUE(is_pattern(big_buffer(), n, self->capacity - n));
 }
 
-TEST_F(pipe, a_readv_stops_at_a_bad_buffer)
+TEST_F(pipe, readv_stops_at_bad_buffer)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	unsigned char good[10], after[10];
@@ -105,7 +106,7 @@ TEST_F(pipe, a_readv_stops_at_a_bad_buffer)
 	EXPECT_TRUE(is_pattern(big_buffer(), 10, 20));
 }
 
-TEST_F(pipe, an_atomic_writev_with_a_bad_buffer_puts_nothing_in)
+TEST_F(pipe, atomic_writev_with_bad_buffer_writes_nothing)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct iovec iov[] = {
@@ -120,7 +121,7 @@ TEST_F(pipe, an_atomic_writev_with_a_bad_buffer_puts_nothing_in)
 	EXPECT_EQ(0, drain_pipe(_metadata, fd));
 }
 
-TEST_F(pipe, a_large_writev_stops_at_a_bad_buffer)
+TEST_F(pipe, large_writev_stops_at_bad_buffer)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct iovec iov[] = {
@@ -137,31 +138,32 @@ TEST_F(pipe, a_large_writev_stops_at_a_bad_buffer)
 }
 
 /*
- * Short calls, for which a copy is tried that must not wait for a page: one that is not there comes
- * all the same, and one that is bad is so only in the end.
+ * Short calls. The first copy is tried with page faults disabled. If it fails, the copy is made
+ * again with page faults enabled: a page that is not present is faulted in, and only bad memory
+ * gives EFAULT.
  */
 
 static const ssize_t short_lens[] = { 1, 100, PIPE_BUF };
 
-FIXTURE(absent)
+FIXTURE(page_not_present)
 {
 	int fd;			/* both ends */
-	unsigned char *buf;	/* three pages, which have their bytes in a file */
+	unsigned char *buf;	/* three pages of a mapped file */
 	ssize_t capacity;
 };
 
-/* A private page has to be copied, too, before it can be written to. */
-FIXTURE_VARIANT(absent)
+/* A page of a private mapping is also copied before its first write. */
+FIXTURE_VARIANT(page_not_present)
 {
 	int flags;
 };
 
-FIXTURE_VARIANT_ADD(absent, of_shared_memory) { .flags = MAP_SHARED, };
-FIXTURE_VARIANT_ADD(absent, of_private_memory) { .flags = MAP_PRIVATE, };
+FIXTURE_VARIANT_ADD(page_not_present, shared_mapping) { .flags = MAP_SHARED, };
+FIXTURE_VARIANT_ADD(page_not_present, private_mapping) { .flags = MAP_PRIVATE, };
 
-FIXTURE_SETUP(absent)
+FIXTURE_SETUP(page_not_present)
 {
-	int file = memfd_create("absent", MFD_CLOEXEC);
+	int file = memfd_create("pages", MFD_CLOEXEC);
 
 	self->capacity = set_the_stage(_metadata);
 	self->fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
@@ -172,18 +174,18 @@ FIXTURE_SETUP(absent)
 	close(file);
 }
 
-FIXTURE_TEARDOWN(absent)
+FIXTURE_TEARDOWN(page_not_present)
 {
 	clear_the_stage(_metadata);
 }
 
-/* From here on the pages are not there; what they hold is what the file holds. */
+/* Drops the pages from the mapping. The next access reads them from the file again. */
 static void drop_pages(struct __test_metadata *_metadata, unsigned char *buf)
 {
 	ASSERT_EQ(0, madvise(buf, 3 * page_size(), MADV_DONTNEED));
 }
 
-TEST_F(absent, pages_are_brought_in_for_a_short_write)
+TEST_F(page_not_present, short_write_faults_pages_in)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(short_lens); i++) {
 		ssize_t len = smaller(short_lens[i], self->capacity);
@@ -197,7 +199,7 @@ TEST_F(absent, pages_are_brought_in_for_a_short_write)
 	}
 }
 
-TEST_F(absent, pages_are_brought_in_for_a_short_read)
+TEST_F(page_not_present, short_read_faults_pages_in)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(short_lens); i++) {
 		ssize_t len = smaller(short_lens[i], self->capacity);
@@ -207,7 +209,7 @@ TEST_F(absent, pages_are_brought_in_for_a_short_read)
 			drop_pages(_metadata, self->buf);
 			ASSERT_EQ(len, read(self->fd, self->buf + at, len));
 			EXPECT_TRUE(is_pattern(self->buf + at, 0, len));
-			/* Nor has it written beside its place. */
+			/* Nothing was written outside of the buffer. */
 			memcpy(big_buffer(), self->buf, 3 * page_size());
 			put_pattern(big_buffer() + at, at, len);
 			EXPECT_TRUE(is_pattern(big_buffer(), 0, 3 * page_size()));
@@ -217,7 +219,7 @@ TEST_F(absent, pages_are_brought_in_for_a_short_read)
 	}
 }
 
-TEST_F(pipe, a_short_read_into_bad_memory_loses_nothing)
+TEST_F(pipe, short_read_into_bad_memory_loses_no_bytes)
 {
 	unsigned char *bad = map_pages(_metadata, 1, PROT_READ);
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
@@ -233,7 +235,7 @@ TEST_F(pipe, a_short_read_into_bad_memory_loses_nothing)
 	}
 }
 
-TEST_F(pipe, a_short_write_from_bad_memory_puts_nothing_in)
+TEST_F(pipe, short_write_from_bad_memory_writes_nothing)
 {
 	unsigned char *bad = map_pages(_metadata, 1, PROT_NONE);
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
@@ -246,37 +248,37 @@ TEST_F(pipe, a_short_write_from_bad_memory_puts_nothing_in)
 }
 
 /*
- * Buffers that turn bad after any number of bytes, up to a page of them. Each of them begins a
- * little further on in a page of the ring than the one before, so that the two page boundaries
- * meet, or miss each other by any number of bytes.
+ * Buffers that end at an unmapped page after any number of bytes, up to a page of them. Each call
+ * starts a little further on in a page of the ring than the one before, so that the two page
+ * boundaries coincide, or are any number of bytes apart.
  */
 
 FIXTURE(page_boundary)
 {
 	int fd;
-	unsigned char *hole;	/* behind a page that is good */
+	unsigned char *end;	/* of a page that an unmapped one follows */
 	unsigned char *pattern;
-	ssize_t round;		/* bytes of it that go through the ring each time */
+	ssize_t len;		/* bytes of the pattern in each iteration */
 };
 
 FIXTURE_VARIANT(page_boundary)
 {
-	int further;
+	int step;
 };
 
-FIXTURE_VARIANT_ADD(page_boundary, each_a_byte_further) { .further = 1, };
-FIXTURE_VARIANT_ADD(page_boundary, each_two_bytes_further) { .further = 2, };
+FIXTURE_VARIANT_ADD(page_boundary, step_of_1_byte) { .step = 1, };
+FIXTURE_VARIANT_ADD(page_boundary, step_of_2_bytes) { .step = 2, };
 
 FIXTURE_SETUP(page_boundary)
 {
 	ssize_t capacity = set_the_stage(_metadata);
 
 	self->fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
-	self->hole = map_before_a_hole(_metadata, 1) + page_size();
-	self->round = 2 * page_size() + variant->further;
+	self->end = map_before_unmapped(_metadata, 1) + page_size();
+	self->len = 2 * page_size() + variant->step;
 	self->pattern = map_pages(_metadata, 3, PROT_READ | PROT_WRITE);
-	put_pattern(self->pattern, 0, self->round);
-	if (!holds(_metadata, capacity, self->round))
+	put_pattern(self->pattern, 0, self->len);
+	if (!holds(_metadata, capacity, self->len))
 		return;
 }
 
@@ -285,84 +287,85 @@ FIXTURE_TEARDOWN(page_boundary)
 	clear_the_stage(_metadata);
 }
 
-TEST_F(page_boundary, a_read_that_faults_at_any_byte_leaves_the_rest)
+TEST_F(page_boundary, read_faulting_at_any_byte_leaves_remaining_bytes)
 {
 	for (ssize_t good = 1; good <= (ssize_t)page_size(); good++) {
-		unsigned char *buf = self->hole - good;
-		ssize_t rest = self->round - good;
+		unsigned char *buf = self->end - good;
+		ssize_t rest = self->len - good;
 
-		ASSERT_EQ(self->round, write(self->fd, self->pattern, self->round));
-		ASSERT_EQ(good, read(self->fd, buf, self->round));
+		ASSERT_EQ(self->len, write(self->fd, self->pattern, self->len));
+		ASSERT_EQ(good, read(self->fd, buf, self->len));
 		ASSERT_EQ(0, memcmp(buf, self->pattern, good));
 		ASSERT_EQ(rest, drain_pipe(_metadata, self->fd));
 		ASSERT_EQ(0, memcmp(big_buffer(), self->pattern + good, rest));
 	}
 }
 
-TEST_F(page_boundary, a_large_write_that_faults_at_any_byte_puts_in_what_was_good)
+TEST_F(page_boundary, large_write_faulting_at_any_byte_writes_bytes_before_fault)
 {
 	for (ssize_t good = 1; good <= (ssize_t)page_size(); good++) {
-		unsigned char *buf = self->hole - good;
-		ssize_t rest = self->round - good;
+		unsigned char *buf = self->end - good;
+		ssize_t rest = self->len - good;
 
 		memcpy(buf, self->pattern, good);
-		ASSERT_EQ(good, write(self->fd, buf, self->round));
+		ASSERT_EQ(good, write(self->fd, buf, self->len));
 		ASSERT_EQ(rest, write(self->fd, self->pattern + good, rest));
-		ASSERT_EQ(self->round, drain_pipe(_metadata, self->fd));
-		ASSERT_EQ(0, memcmp(big_buffer(), self->pattern, self->round));
+		ASSERT_EQ(self->len, drain_pipe(_metadata, self->fd));
+		ASSERT_EQ(0, memcmp(big_buffer(), self->pattern, self->len));
 	}
 }
 
-TEST_F(page_boundary, an_atomic_write_that_faults_at_any_byte_puts_nothing_in)
+TEST_F(page_boundary, atomic_write_faulting_at_any_byte_writes_nothing)
 {
 	for (ssize_t good = 1; good < PIPE_BUF; good++) {
-		unsigned char *buf = self->hole - good;
+		unsigned char *buf = self->end - good;
 
-		ASSERT_EQ(variant->further, write(self->fd, self->pattern, variant->further));
+		ASSERT_EQ(variant->step, write(self->fd, self->pattern, variant->step));
 		ASSERT_EQ(-1, write(self->fd, buf, PIPE_BUF));
 		ASSERT_EQ(EFAULT, errno);
 		ASSERT_EQ(-1, write(self->fd, buf, good + 1));
 		ASSERT_EQ(EFAULT, errno);
-		ASSERT_EQ(variant->further, drain_pipe(_metadata, self->fd));
-		ASSERT_EQ(0, memcmp(big_buffer(), self->pattern, variant->further));
+		ASSERT_EQ(variant->step, drain_pipe(_metadata, self->fd));
+		ASSERT_EQ(0, memcmp(big_buffer(), self->pattern, variant->step));
 	}
 }
 
 /*
- * Memory that turns bad while its owner sleeps in the pipe: a mapping of a file that the test
- * cuts off. The owner is woken, faults and leaves; the wake-up must go on to the next in line.
+ * Memory that becomes bad while its owner sleeps in the pipe: a mapping of a file that the test
+ * truncates. When the owner is woken, its call fails with EFAULT, and the wake-up must be handed on
+ * to the next waiter.
  */
 
-struct rotten {
-	int fd;			/* the file behind the buffer */
+struct mapping {
+	int fd;			/* the mapped file */
 	unsigned char *buf;
 	ssize_t len;
 };
 
-static struct rotten map_rotten(struct __test_metadata *_metadata, ssize_t len)
+static struct mapping map_file(struct __test_metadata *_metadata, ssize_t len)
 {
-	struct rotten rotten = { .fd = memfd_create("rotten", MFD_CLOEXEC), .len = len };
+	struct mapping mapping = { .fd = memfd_create("mapping", MFD_CLOEXEC), .len = len };
 
-	ASSERT_LE(0, rotten.fd);
-	ASSERT_EQ(0, ftruncate(rotten.fd, BIG));
-	rotten.buf = mmap(NULL, BIG, PROT_READ | PROT_WRITE, MAP_SHARED, rotten.fd, 0);
-	ASSERT_NE(MAP_FAILED, rotten.buf);
-	memset(rotten.buf, 'r', len);
-	return rotten;
+	ASSERT_LE(0, mapping.fd);
+	ASSERT_EQ(0, ftruncate(mapping.fd, BIG));
+	mapping.buf = mmap(NULL, BIG, PROT_READ | PROT_WRITE, MAP_SHARED, mapping.fd, 0);
+	ASSERT_NE(MAP_FAILED, mapping.buf);
+	memset(mapping.buf, 'r', len);
+	return mapping;
 }
 
-static void read_into_rotten(int report_to, const void *arg)
+static void read_into_mapping(int report_to, const void *arg)
 {
-	const struct rotten *rotten = arg;
+	const struct mapping *mapping = arg;
 
-	report(report_to, read(open(MINI_PIPE, O_RDONLY), rotten->buf, rotten->len));
+	report(report_to, read(open(MINI_PIPE, O_RDONLY), mapping->buf, mapping->len));
 }
 
-static void write_from_rotten(int report_to, const void *arg)
+static void write_from_mapping(int report_to, const void *arg)
 {
-	const struct rotten *rotten = arg;
+	const struct mapping *mapping = arg;
 
-	report(report_to, write(open(MINI_PIPE, O_WRONLY), rotten->buf, rotten->len));
+	report(report_to, write(open(MINI_PIPE, O_WRONLY), mapping->buf, mapping->len));
 }
 
 static void expect_efault(struct __test_metadata *_metadata, const struct child *child)
@@ -373,33 +376,33 @@ static void expect_efault(struct __test_metadata *_metadata, const struct child 
 	EXPECT_EQ(EFAULT, result.err);
 }
 
-TEST_F(pipe, a_reader_that_faults_hands_its_byte_to_the_next)
+TEST_F(pipe, faulting_reader_hands_wake_up_to_next_reader)
 {
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
-	struct rotten rotten = map_rotten(_metadata, 1);
-	struct child first = start_child(_metadata, read_into_rotten, &rotten);
+	struct mapping mapping = map_file(_metadata, 1);
+	struct child first = start_child(_metadata, read_into_mapping, &mapping);
 	struct child second;
 
 	ASSERT_ASLEEP_IN(read, &first);
 	queue_readers(_metadata, &second, 1);
-	ASSERT_EQ(0, ftruncate(rotten.fd, 0));
+	ASSERT_EQ(0, ftruncate(mapping.fd, 0));
 	ASSERT_EQ(1, write(writer, "x", 1));
 	expect_efault(_metadata, &first);
 	EXPECT_EQ(1, result_of(_metadata, &second).ret);
 }
 
-TEST_F(pipe, a_writer_that_faults_hands_its_room_to_the_next)
+TEST_F(pipe, faulting_writer_hands_wake_up_to_next_writer)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	ssize_t len = atomic_len(self->capacity);
-	struct rotten rotten = map_rotten(_metadata, len);
+	struct mapping mapping = map_file(_metadata, len);
 	struct child first, second;
 
 	fill_pipe(_metadata, fd);
-	first = start_child(_metadata, write_from_rotten, &rotten);
+	first = start_child(_metadata, write_from_mapping, &mapping);
 	ASSERT_ASLEEP_IN(write, &first);
 	queue_writers(_metadata, &second, 1, len);
-	ASSERT_EQ(0, ftruncate(rotten.fd, 0));
+	ASSERT_EQ(0, ftruncate(mapping.fd, 0));
 	take(_metadata, fd, len);
 	expect_efault(_metadata, &first);
 	EXPECT_EQ(len, result_of(_metadata, &second).ret);
@@ -407,14 +410,14 @@ TEST_F(pipe, a_writer_that_faults_hands_its_room_to_the_next)
 	EXPECT_EQ('a', big_buffer()[self->capacity - 1]);
 }
 
-TEST_F(pipe, a_large_write_whose_memory_goes_bad_tells_how_far_it_came)
+TEST_F(pipe, large_write_whose_memory_becomes_bad_returns_count)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
-	struct rotten rotten = map_rotten(_metadata, self->capacity + PIPE_BUF);
-	struct child writer = start_child(_metadata, write_from_rotten, &rotten);
+	struct mapping mapping = map_file(_metadata, self->capacity + PIPE_BUF);
+	struct child writer = start_child(_metadata, write_from_mapping, &mapping);
 
 	ASSERT_ASLEEP_IN(write, &writer);
-	ASSERT_EQ(0, ftruncate(rotten.fd, 0));
+	ASSERT_EQ(0, ftruncate(mapping.fd, 0));
 	take(_metadata, reader, self->capacity);
 	EXPECT_EQ(self->capacity, result_of(_metadata, &writer).ret);
 	EXPECT_EQ(0, drain_pipe(_metadata, reader));
