@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Several writers and readers at once. Each byte tells its writer and its position in that writer's
+ * Several writers and readers at once. Each byte shows its writer and its position in that writer's
  * stream, so that lost, duplicated and misplaced bytes are found.
  */
 #include "pipe_fixture.h"
