@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* IOCB_CMD_POLL of Linux's asynchronous I/O, io_submit(2): the same as on a pipe(2). */
 #include <linux/aio_abi.h>
-#include "same_fixture.h"
+#include "any_pipe_fixture.h"
 
 #define READABLE (POLLIN | POLLRDNORM)
 #define WRITABLE (POLLOUT | POLLWRNORM)
@@ -38,10 +38,10 @@ static long completed_within(aio_context_t context, int seconds)
 
 static long completed(aio_context_t context)
 {
-	return completed_within(context, PATIENCE_MS / 1000);
+	return completed_within(context, TIMEOUT_MS / 1000);
 }
 
-TEST_F(same, write_completes_waiting_poll_with_pollin_and_pollrdnorm)
+TEST_F(any_pipe, write_completes_waiting_poll_with_pollin_and_pollrdnorm)
 {
 	aio_context_t context = open_context(_metadata);
 
@@ -54,7 +54,7 @@ TEST_F(same, write_completes_waiting_poll_with_pollin_and_pollrdnorm)
 	syscall(__NR_io_destroy, context);
 }
 
-TEST_F(same, poll_of_readable_end_completes_with_requested_events)
+TEST_F(any_pipe, poll_of_readable_end_completes_with_requested_events)
 {
 	aio_context_t context = open_context(_metadata);
 
@@ -68,7 +68,7 @@ TEST_F(same, poll_of_readable_end_completes_with_requested_events)
 	syscall(__NR_io_destroy, context);
 }
 
-TEST_F(same, read_completes_waiting_poll_with_pollout_and_pollwrnorm)
+TEST_F(any_pipe, read_completes_waiting_poll_with_pollout_and_pollwrnorm)
 {
 	aio_context_t context = open_context(_metadata);
 
@@ -82,7 +82,7 @@ TEST_F(same, read_completes_waiting_poll_with_pollout_and_pollwrnorm)
 	syscall(__NR_io_destroy, context);
 }
 
-TEST_F(same, last_close_of_peer_completes_poll_with_pollhup_or_pollerr)
+TEST_F(any_pipe, last_close_of_peer_completes_poll_with_pollhup_or_pollerr)
 {
 	aio_context_t context = open_context(_metadata);
 	int r, w;
@@ -103,7 +103,7 @@ TEST_F(same, last_close_of_peer_completes_poll_with_pollhup_or_pollerr)
 }
 
 /* The poll holds a reference to the file. */
-TEST_F(same, poll_completes_after_its_descriptor_is_closed)
+TEST_F(any_pipe, poll_completes_after_its_descriptor_is_closed)
 {
 	aio_context_t context = open_context(_metadata);
 

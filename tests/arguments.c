@@ -108,8 +108,8 @@ FIXTURE_SETUP(call)
 	static char path[32];
 	int fds[2];
 
-	self->capacity = set_the_stage(_metadata);
-	if (!holds(_metadata, self->capacity, HELD + room_needed(&variant->row)))
+	self->capacity = set_up_pipe(_metadata);
+	if (!has_capacity(_metadata, self->capacity, HELD + room_needed(&variant->row)))
 		return;
 	put_pattern(more, HELD, sizeof(more));
 	ASSERT_EQ(0, pipe2(fds, O_NONBLOCK | O_CLOEXEC));
@@ -126,7 +126,7 @@ FIXTURE_SETUP(call)
 
 FIXTURE_TEARDOWN(call)
 {
-	clear_the_stage(_metadata);
+	kill_children(_metadata);
 }
 
 static void expect(struct __test_metadata *_metadata, const struct row *row,
@@ -345,11 +345,11 @@ static long make_uring(int op, int fd, void *buf, unsigned int len, long offset,
 		errno = EPERM;
 		return -1;
 	}
-	uring_put(&ring, (struct io_uring_sqe){
+	uring_queue(&ring, (struct io_uring_sqe){
 		.opcode = op, .fd = fd, .addr = (unsigned long)buf, .len = len, .off = offset,
 		.rw_flags = flags,
 	});
-	if (uring_enter(&ring, 1) != 1 || !uring_take(&ring, &completion))
+	if (uring_enter(&ring, 1) != 1 || !uring_reap(&ring, &completion))
 		return -1;
 	errno = -completion.res;
 	return completion.res < 0 ? -1 : completion.res;

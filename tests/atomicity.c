@@ -3,7 +3,7 @@
  * Several writers and readers at once. Each byte shows its writer and its position in that writer's
  * stream, so that lost, duplicated and misplaced bytes are found.
  */
-#include "pipe_fixture.h"
+#include "device_fixture.h"
 
 #define WRITERS 4
 #define READERS 3
@@ -12,7 +12,7 @@
 static void kill_writers(struct __test_metadata *_metadata, struct child *writers, int count)
 {
 	for (int i = 0; i < count; i++)
-		dismiss(_metadata, &writers[i]);
+		kill_child(_metadata, &writers[i]);
 }
 
 /* Reads until end of file into big_buffer(); returns how many bytes, or -1. */
@@ -158,14 +158,14 @@ static void expect_whole_records(struct __test_metadata *_metadata, bool use_wri
 
 TEST_F(pipe, writes_up_to_pipe_buf_are_atomic)
 {
-	if (!holds(_metadata, self->capacity, PIPE_BUF))
+	if (!has_capacity(_metadata, self->capacity, PIPE_BUF))
 		return;
 	expect_whole_records(_metadata, false);
 }
 
 TEST_F(pipe, writev_up_to_pipe_buf_is_atomic)
 {
-	if (!holds(_metadata, self->capacity, PIPE_BUF))
+	if (!has_capacity(_metadata, self->capacity, PIPE_BUF))
 		return;
 	expect_whole_records(_metadata, true);
 }
@@ -176,7 +176,7 @@ TEST_F(pipe, killed_writers_leave_whole_records)
 	struct child writers[WRITERS];
 	ssize_t len;
 
-	if (!holds(_metadata, self->capacity, PIPE_BUF))
+	if (!has_capacity(_metadata, self->capacity, PIPE_BUF))
 		return;
 	for (int i = 0; i < WRITERS; i++) {
 		struct record_writer job = { i, 60000, false };
@@ -196,16 +196,16 @@ TEST_F(pipe, blocked_atomic_write_writes_nothing_until_all_fits)
 	ssize_t len = atomic_len(self->capacity);
 	struct child writer;
 
-	if (!holds(_metadata, self->capacity, 2))
+	if (!has_capacity(_metadata, self->capacity, 2))
 		return;
 	fill_pipe(_metadata, fd);
-	take(_metadata, fd, len - 1);
+	read_exactly(_metadata, fd, len - 1);
 	writer = start_writer(_metadata, len, 'w');
 	ASSERT_ASLEEP_IN(write, &writer);
 	/* All of the room is still free. */
 	EXPECT_EQ(len - 1, write(fd, big_buffer(), len - 1));
 	ASSERT_ASLEEP_IN(write, &writer);
-	take(_metadata, fd, self->capacity);
+	read_exactly(_metadata, fd, self->capacity);
 	EXPECT_EQ(len, result_of(_metadata, &writer).ret);
 	EXPECT_EQ(len, drain_pipe(_metadata, fd));
 }
@@ -216,14 +216,14 @@ TEST_F(pipe, atomic_write_stays_blocked_while_room_is_too_small)
 	ssize_t len = atomic_len(self->capacity);
 	struct child writer;
 
-	if (!holds(_metadata, self->capacity, 2))
+	if (!has_capacity(_metadata, self->capacity, 2))
 		return;
 	fill_pipe(_metadata, fd);
 	writer = start_writer(_metadata, len, 'w');
 	ASSERT_ASLEEP_IN(write, &writer);
-	take(_metadata, fd, len - 1);
+	read_exactly(_metadata, fd, len - 1);
 	ASSERT_ASLEEP_IN(write, &writer);
-	take(_metadata, fd, self->capacity - len + 1);
+	read_exactly(_metadata, fd, self->capacity - len + 1);
 	EXPECT_EQ(len, result_of(_metadata, &writer).ret);
 	/* A part that was written early would be among the old bytes. */
 	EXPECT_EQ(len, drain_pipe(_metadata, fd));
@@ -425,7 +425,7 @@ TEST_F(pipe, several_readers_get_every_stamp_exactly_once)
 	struct ledger *ledger = map_shared(_metadata, sizeof(*ledger));
 	struct child readers[READERS], writers[WRITERS];
 
-	if (!holds(_metadata, self->capacity, PIPE_BUF))
+	if (!has_capacity(_metadata, self->capacity, PIPE_BUF))
 		return;
 	/* Unless the capacity is a multiple of its size, a stamp may be split between two reads. */
 	if (self->capacity % sizeof(struct stamp))

@@ -24,14 +24,14 @@ FIXTURE(private_pipe)
 
 FIXTURE_SETUP(private_pipe)
 {
-	set_the_stage(_metadata);
+	set_up_pipe(_metadata);
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		make_pipe(_metadata, kinds[i], O_NONBLOCK, &self->ends[i].r, &self->ends[i].w);
 }
 
 FIXTURE_TEARDOWN(private_pipe)
 {
-	clear_the_stage(_metadata);
+	kill_children(_metadata);
 }
 
 /* A field of struct stat, statfs or statx. */
@@ -503,13 +503,13 @@ static void call_as_user(int report_to, const void *arg)
 
 TEST_F(private_pipe, calls_of_unprivileged_user_return_same_as_on_pipe_2)
 {
-	struct user user = { .device = open_neither(_metadata) };
+	struct user user = { .device = open_for_ioctl(_metadata) };
 	struct child child;
 
 	if (geteuid())
 		SKIP(return, "needs root");
 	memcpy(user.ends, self->ends, sizeof(user.ends));
-	child = start_heir(_metadata, call_as_user, &user);
+	child = start_forked(_metadata, call_as_user, &user);
 	for (size_t i = 0; i < 3 + 2 * ARRAY_SIZE(calls); i++) {
 		long seen = result_of(_metadata, &child).ret;
 
@@ -552,7 +552,7 @@ static void wait_for_clock_tick(void)
 
 	clock_gettime(CLOCK_REALTIME_COARSE, &start);
 	do {
-		a_moment();
+		sleep_1ms();
 		clock_gettime(CLOCK_REALTIME_COARSE, &now);
 	} while (!is_later(&now, &start));
 }
@@ -607,7 +607,7 @@ static void read_to_bad_memory(struct ends *ends, enum kind kind __maybe_unused)
 
 static void fill(struct ends *ends, enum kind kind __maybe_unused)
 {
-	while (write(ends->w, big_buffer(), PIECE) > 0)
+	while (write(ends->w, big_buffer(), ABOVE_PIPE_BUF) > 0)
 		;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Blocking reads and writes: when they sleep, and what wakes them. */
-#include "pipe_fixture.h"
+#include "device_fixture.h"
 
 #define TRANSFERS 200
 
@@ -56,10 +56,10 @@ TEST_F(pipe, write_to_full_pipe_blocks_until_read)
 	ASSERT_EQ(self->capacity, fill_pipe(_metadata, fd));
 	writer = start_writer(_metadata, 1, 'w');
 	ASSERT_ASLEEP_IN(write, &writer);
-	take(_metadata, fd, self->capacity);
+	read_exactly(_metadata, fd, self->capacity);
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, self->capacity));
 	EXPECT_EQ(1, result_of(_metadata, &writer).ret);
-	take(_metadata, fd, 1);
+	read_exactly(_metadata, fd, 1);
 	EXPECT_EQ('w', big_buffer()[0]);
 }
 
@@ -68,14 +68,14 @@ TEST_F(pipe, sleeping_writer_is_woken_when_pipe_buf_bytes_are_free)
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct child writer;
 
-	if (!holds(_metadata, self->capacity, PIPE_BUF))
+	if (!has_capacity(_metadata, self->capacity, PIPE_BUF))
 		return;
 	fill_pipe(_metadata, fd);
 	writer = start_writer(_metadata, 64, 'w');
 	ASSERT_ASLEEP_IN(write, &writer);
-	take(_metadata, fd, PIPE_BUF - 1);
+	read_exactly(_metadata, fd, PIPE_BUF - 1);
 	ASSERT_ASLEEP_IN(write, &writer);
-	take(_metadata, fd, 1);
+	read_exactly(_metadata, fd, 1);
 	EXPECT_EQ(64, result_of(_metadata, &writer).ret);
 }
 
@@ -88,7 +88,7 @@ TEST_F(pipe, write_larger_than_pipe_continues_as_bytes_are_read)
 	ssize_t half = smaller(len, self->capacity);
 
 	ASSERT_ASLEEP_IN(write, &writer);
-	take(_metadata, reader, half);
+	read_exactly(_metadata, reader, half);
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, half));
 	EXPECT_EQ(len, result_of(_metadata, &writer).ret);
 	EXPECT_EQ(len - half, drain_pipe(_metadata, reader));
@@ -102,7 +102,7 @@ TEST_F(pipe, large_write_writes_what_fits_and_blocks)
 	struct child writer = start_child(_metadata, write_once, &job);
 
 	ASSERT_ASLEEP_IN(write, &writer);
-	take(_metadata, reader, self->capacity);
+	read_exactly(_metadata, reader, self->capacity);
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, self->capacity));
 }
 
@@ -149,11 +149,11 @@ TEST_F(pipe, large_read_lets_4_writers_complete)
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct child writers[4];
 
-	if (!holds(_metadata, self->capacity, 4 * PIPE_BUF))
+	if (!has_capacity(_metadata, self->capacity, 4 * PIPE_BUF))
 		return;
 	fill_pipe(_metadata, fd);
 	queue_writers(_metadata, writers, 4, PIPE_BUF);
-	take(_metadata, fd, 4 * PIPE_BUF);
+	read_exactly(_metadata, fd, 4 * PIPE_BUF);
 	for (int i = 0; i < 4; i++)
 		EXPECT_EQ(PIPE_BUF, result_of(_metadata, &writers[i]).ret);
 }
@@ -166,10 +166,10 @@ TEST_F(pipe, room_for_one_write_leaves_second_writer_asleep)
 
 	fill_pipe(_metadata, fd);
 	queue_writers(_metadata, writers, 2, len);
-	take(_metadata, fd, len);
+	read_exactly(_metadata, fd, len);
 	EXPECT_EQ(len, result_of(_metadata, &writers[0]).ret);
 	ASSERT_ASLEEP_IN(write, &writers[1]);
-	take(_metadata, fd, len);
+	read_exactly(_metadata, fd, len);
 	EXPECT_EQ(len, result_of(_metadata, &writers[1]).ret);
 }
 
@@ -182,11 +182,11 @@ TEST_F(pipe, write_that_leaves_room_wakes_sleeping_writer)
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct child writer;
 
-	if (!holds(_metadata, self->capacity, PIPE_BUF))
+	if (!has_capacity(_metadata, self->capacity, PIPE_BUF))
 		return;
 	fill_pipe(_metadata, fd);
 	queue_writers(_metadata, &writer, 1, 1);
-	take(_metadata, fd, PIPE_BUF - 1);
+	read_exactly(_metadata, fd, PIPE_BUF - 1);
 	ASSERT_ASLEEP_IN(write, &writer);
 	ASSERT_EQ(1, write(fd, "x", 1));
 	EXPECT_EQ(1, result_of(_metadata, &writer).ret);
@@ -198,12 +198,12 @@ TEST_F(pipe, small_write_queued_behind_large_one_completes)
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct child writers[2];
 
-	if (!holds(_metadata, self->capacity, 2 * PIPE_BUF))
+	if (!has_capacity(_metadata, self->capacity, 2 * PIPE_BUF))
 		return;
 	fill_pipe(_metadata, fd);
 	queue_writers(_metadata, &writers[0], 1, PIPE_BUF);
 	queue_writers(_metadata, &writers[1], 1, 64);
-	take(_metadata, fd, 2 * PIPE_BUF);
+	read_exactly(_metadata, fd, 2 * PIPE_BUF);
 	EXPECT_EQ(PIPE_BUF, result_of(_metadata, &writers[0]).ret);
 	EXPECT_EQ(64, result_of(_metadata, &writers[1]).ret);
 }
@@ -247,8 +247,8 @@ TEST_F(pipe, each_of_200_writes_wakes_its_reader)
 	ASSERT_EQ(0, pipe(fds));
 	for_writer.requests = fds[0];
 	for_reader.requests = fds[1];
-	writer = start_heir(_metadata, write_on_request, &for_writer);
-	reader = start_heir(_metadata, request_and_read, &for_reader);
+	writer = start_forked(_metadata, write_on_request, &for_writer);
+	reader = start_forked(_metadata, request_and_read, &for_reader);
 	EXPECT_EQ(TRANSFERS, result_of(_metadata, &writer).ret);
 	EXPECT_EQ(TRANSFERS, result_of(_metadata, &reader).ret);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What system calls do on a pipe. arguments.c has those that make no sense on one. */
 #include <sys/stat.h>
-#include "pipe_fixture.h"
+#include "device_fixture.h"
 
 TEST_F(pipe, fstat_reports_character_device)
 {
@@ -71,7 +71,7 @@ TEST_F(pipe, writev_joins_buffers)
 	struct iovec iov[] = { { (char *)"ab", 2 }, { NULL, 0 }, { (char *)"cde", 3 } };
 
 	EXPECT_EQ(5, writev(fd, iov, 3));
-	take(_metadata, fd, 5);
+	read_exactly(_metadata, fd, 5);
 	EXPECT_EQ(0, memcmp(big_buffer(), "abcde", 5));
 }
 

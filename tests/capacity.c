@@ -4,7 +4,7 @@
  * find room are woken. limits.c tests who may change it, userfault.c what happens to copies in
  * progress.
  */
-#include "pipes_fixture.h"
+#include "mini_pipe_fixture.h"
 #include "stream.h"
 
 /* Below, at and above a page, and no multiple of one; a pipe of 1 holds one byte at a time. */
@@ -15,10 +15,10 @@ static const size_t sizes[] = { 1, 3, 4095, 4096, 4097, 5000, 65536, MOST };
 TEST_F(pipe, fionread_counts_bytes_in_pipe)
 {
 	EXPECT_EQ(0, bytes_in(self->ends.r));
-	put_in(_metadata, self->ends.w, 300);
+	write_pattern(_metadata, self->ends.w, 300);
 	EXPECT_EQ(300, bytes_in(self->ends.r));
 	EXPECT_EQ(300, bytes_in(self->ends.w));
-	take(_metadata, self->ends.r, 299);
+	read_exactly(_metadata, self->ends.r, 299);
 	EXPECT_EQ(1, bytes_in(self->ends.r));
 	fill_pipe(_metadata, self->ends.w);
 	EXPECT_EQ(self->capacity, bytes_in(self->ends.r));
@@ -46,7 +46,7 @@ TEST_F(pipe, ioctls_work_on_read_write_file)
 {
 	int both = open_again(self->ends.r, O_RDWR);
 
-	put_in(_metadata, self->ends.w, 3);
+	write_pattern(_metadata, self->ends.w, 3);
 	EXPECT_EQ(3, bytes_in(both));
 	EXPECT_EQ(self->capacity, capacity_of(both));
 	EXPECT_EQ(77, set_capacity(both, 77));
@@ -88,7 +88,7 @@ static const unsigned long invalid[] = {
 
 TEST_F(pipe, capacity_0_or_above_1_gib_gives_einval)
 {
-	put_in(_metadata, self->ends.w, 10);
+	write_pattern(_metadata, self->ends.w, 10);
 	for (size_t i = 0; i < ARRAY_SIZE(invalid); i++) {
 		EXPECT_EQ(-1, set_capacity(self->ends.w, invalid[i]))
 		{
@@ -102,7 +102,7 @@ TEST_F(pipe, capacity_0_or_above_1_gib_gives_einval)
 
 TEST_F(pipe, capacity_below_bytes_held_gives_ebusy)
 {
-	put_in(_metadata, self->ends.w, 300);
+	write_pattern(_metadata, self->ends.w, 300);
 	EXPECT_EQ(-1, set_capacity(self->ends.w, 299));
 	EXPECT_EQ(EBUSY, errno);
 	EXPECT_EQ(-1, set_capacity(self->ends.w, 1));
@@ -253,7 +253,7 @@ TEST_F(pipe, write_larger_than_shrunk_pipe_is_written_in_parts)
 	struct child writer;
 
 	ASSERT_EQ(PIPE_BUF, set_capacity(self->ends.w, PIPE_BUF));
-	put_in(_metadata, self->ends.w, 1);
+	write_pattern(_metadata, self->ends.w, 1);
 	writer = start_writing(_metadata, self->ends.w, 0, 'w', PIPE_BUF);
 	ASSERT_EQ(100, set_capacity(self->ends.r, 100));
 	for (ssize_t left = PIPE_BUF + 1; left > 0;) {
@@ -273,10 +273,10 @@ TEST_F(pipe, shrunk_pipe_wakes_writer_for_1_byte_of_room)
 {
 	struct child writer;
 
-	put_in(_metadata, self->ends.w, 100);
+	write_pattern(_metadata, self->ends.w, 100);
 	ASSERT_EQ(100, set_capacity(self->ends.w, 100));
 	writer = start_writing(_metadata, self->ends.w, 0, 'w', 1);
-	take(_metadata, self->ends.r, 1);
+	read_exactly(_metadata, self->ends.r, 1);
 	EXPECT_EQ(1, result_of(_metadata, &writer).ret);
 }
 
@@ -285,11 +285,11 @@ TEST_F(pipe, shrunk_pipe_wakes_earlier_writer_for_1_byte_of_room)
 	struct child writer;
 
 	ASSERT_EQ(PIPE_BUF, set_capacity(self->ends.w, PIPE_BUF));
-	put_in(_metadata, self->ends.w, 100);
+	write_pattern(_metadata, self->ends.w, 100);
 	writer = start_writing(_metadata, self->ends.w, 0, 'w', PIPE_BUF);
 	ASSERT_EQ(100, set_capacity(self->ends.w, 100));
 	ASSERT_ASLEEP_IN(write, &writer);
-	take(_metadata, self->ends.r, 1);
+	read_exactly(_metadata, self->ends.r, 1);
 	ASSERT_ASLEEP_IN(write, &writer);
 	EXPECT_EQ(100, bytes_in(self->ends.r));
 }
@@ -303,10 +303,10 @@ TEST_F(pipe, grown_pipe_wakes_writer_for_pipe_buf_bytes_of_room)
 	fill_pipe(_metadata, self->ends.w);
 	writer = start_writing(_metadata, self->ends.w, 0, 'w', PIPE_BUF);
 	EXPECT_EQ(0, poll_now(self->ends.w, POLLOUT));
-	take(_metadata, self->ends.r, PIPE_BUF - 1);
+	read_exactly(_metadata, self->ends.r, PIPE_BUF - 1);
 	EXPECT_EQ(0, poll_now(self->ends.w, POLLOUT));
 	ASSERT_ASLEEP_IN(write, &writer);
-	take(_metadata, self->ends.r, 1);
+	read_exactly(_metadata, self->ends.r, 1);
 	EXPECT_EQ(PIPE_BUF, result_of(_metadata, &writer).ret);
 }
 
@@ -411,7 +411,7 @@ static atomic_int *start_resizing(struct __test_metadata *_metadata, const struc
 			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, job.resized);
 	for (job.id = 0; job.id < 2; job.id++)
-		children[job.id] = start_heir(_metadata, resize_endlessly, &job);
+		children[job.id] = start_forked(_metadata, resize_endlessly, &job);
 	return job.resized;
 }
 
@@ -420,7 +420,7 @@ static void end_resizing(struct __test_metadata *_metadata, const struct child *
 {
 	for (int i = 0; i < 2; i++) {
 		EXPECT_EQ(0, waitpid(children[i].pid, NULL, WNOHANG));
-		dismiss(_metadata, &children[i]);
+		kill_child(_metadata, &children[i]);
 	}
 	EXPECT_LT(0, resized[0]);
 	EXPECT_LT(0, resized[1]);
@@ -434,8 +434,8 @@ TEST_F(pipe, stream_stays_in_order_during_resizes)
 
 	pattern(0);
 	resized = start_resizing(_metadata, &self->ends, resizers);
-	reader = start_heir(_metadata, read_stream, &job);
-	writer = start_heir(_metadata, write_stream, &job);
+	reader = start_forked(_metadata, read_stream, &job);
+	writer = start_forked(_metadata, write_stream, &job);
 	EXPECT_EQ(TRAFFIC, result_of(_metadata, &writer).ret);
 	EXPECT_EQ(TRAFFIC, result_of(_metadata, &reader).ret);
 	end_resizing(_metadata, resizers, resized);
@@ -454,8 +454,8 @@ TEST_F(pipe, large_reads_and_writes_stay_in_order_during_resizes)
 	int resized = 0;
 
 	pattern(0);
-	reader = start_heir(_metadata, read_stream, &job);
-	writer = start_heir(_metadata, write_stream, &job);
+	reader = start_forked(_metadata, read_stream, &job);
+	writer = start_forked(_metadata, write_stream, &job);
 	for (int i = 0; !has_reported_within(&writer, 2); i++) {
 		int capacity = capacities[i % ARRAY_SIZE(capacities)];
 
@@ -510,8 +510,8 @@ TEST_F(pipe, several_readers_get_every_byte_exactly_once_during_resizes)
 
 	resized = start_resizing(_metadata, &self->ends, resizers);
 	for (job.id = 0; job.id < PEERS; job.id++) {
-		readers[job.id] = start_heir(_metadata, count_letters, &job);
-		writers[job.id] = start_heir(_metadata, write_letter, &job);
+		readers[job.id] = start_forked(_metadata, count_letters, &job);
+		writers[job.id] = start_forked(_metadata, write_letter, &job);
 	}
 	for (int i = 0; i < PEERS; i++)
 		EXPECT_EQ(TRAFFIC / PEERS, result_of(_metadata, &writers[i]).ret);
@@ -532,20 +532,20 @@ FIXTURE(device)
 
 FIXTURE_SETUP(device)
 {
-	self->capacity = set_the_stage(_metadata);
-	self->fd = open_neither(_metadata);
+	self->capacity = set_up_pipe(_metadata);
+	self->fd = open_for_ioctl(_metadata);
 }
 
 FIXTURE_TEARDOWN(device)
 {
-	restore_the_stage(_metadata, self->fd, self->capacity);
+	restore_device(_metadata, self->fd, self->capacity);
 }
 
 TEST_F(device, capacity_survives_last_close)
 {
 	ASSERT_EQ(128, set_capacity(self->fd, 128));
 	close(self->fd);
-	self->fd = open_neither(_metadata);
+	self->fd = open_for_ioctl(_metadata);
 	EXPECT_EQ(128, capacity_of(self->fd));
 	EXPECT_EQ(128, measure_capacity(_metadata));
 }
@@ -555,7 +555,7 @@ TEST_F(device, resize_keeps_bytes_when_both_ends_are_closed)
 	int writer = open_pipe(_metadata, O_WRONLY);
 	int reader;
 
-	put_in(_metadata, writer, 300);
+	write_pattern(_metadata, writer, 300);
 	close(writer);
 	EXPECT_EQ(300, bytes_in(self->fd));
 	ASSERT_EQ(MOST, set_capacity(self->fd, MOST));
@@ -604,7 +604,7 @@ TEST_F(device, resize_between_any_two_capacities_keeps_bytes_in_order)
 TEST_F(device, ioctl_only_file_opens_no_end)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
-	int fd = open_neither(_metadata);
+	int fd = open_for_ioctl(_metadata);
 
 	EXPECT_EQ(0, bytes_in(fd));
 	EXPECT_EQ(self->capacity, set_capacity(fd, self->capacity));

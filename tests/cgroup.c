@@ -26,8 +26,8 @@ FIXTURE_SETUP(memory_cgroup)
 {
 	if (geteuid())
 		SKIP(return, "needs root");
-	set_the_stage(_metadata);
-	self->device = open_neither(_metadata);
+	set_up_pipe(_metadata);
+	self->device = open_for_ioctl(_metadata);
 	mkdir(ROOT, 0700);
 	if (mount("none", ROOT, "cgroup2", 0, NULL))
 		SKIP(return, "needs cgroup v2: %s", strerror(errno));
@@ -38,7 +38,7 @@ FIXTURE_SETUP(memory_cgroup)
 
 FIXTURE_TEARDOWN(memory_cgroup)
 {
-	clear_the_stage(_metadata);
+	kill_children(_metadata);
 	write_file(ROOT "/cgroup.procs", "0");
 	rmdir(GROUP);
 	umount(ROOT);
@@ -128,14 +128,14 @@ TEST_F(memory_cgroup, resize_beyond_limit_gives_enomem_without_oom_kill)
 	struct child child;
 
 	ASSERT_TRUE(write_file(GROUP "/memory.max", "16777216"));
-	put_in(_metadata, ends.w, 5000);
-	child = start_heir(_metadata, resize_as_member, &member);
+	write_pattern(_metadata, ends.w, 5000);
+	child = start_forked(_metadata, resize_as_member, &member);
 	result = result_of(_metadata, &child);
 	EXPECT_EQ(-1, result.ret);
 	EXPECT_EQ(ENOMEM, result.err);
 	EXPECT_EQ(0, group_count("memory.events", "oom_kill"));
 	EXPECT_EQ(65536, capacity_of(ends.r));
-	take(_metadata, ends.r, 5000);
+	read_exactly(_metadata, ends.r, 5000);
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, 5000));
 	/* Nothing of it is charged any longer. */
 	EXPECT_GT(TOLERANCE, charged(_metadata));
@@ -150,9 +150,9 @@ TEST_F(memory_cgroup, setting_same_capacity_needs_no_memory)
 
 	ASSERT_TRUE(write_file(GROUP "/memory.max", "12582912"));
 	for (int i = 0; i < 2; i++) {
-		child = start_heir(_metadata, resize_as_member, &member);
+		child = start_forked(_metadata, resize_as_member, &member);
 		EXPECT_EQ(member.capacity, (size_t)result_of(_metadata, &child).ret);
-		dismiss(_metadata, &child);
+		kill_child(_metadata, &child);
 	}
 	EXPECT_EQ(0, group_count("memory.events", "oom_kill"));
 }
@@ -179,18 +179,18 @@ TEST_F(memory_cgroup, killed_resize_leaves_pipe_unchanged)
 	int status;
 
 	ASSERT_TRUE(write_file(GROUP "/memory.high", "4194304"));
-	put_in(_metadata, ends.w, 5000);
-	child = start_heir(_metadata, resize_as_member, &member);
-	for (int ms = 0; ms < PATIENCE_MS && !is_throttled(&child); ms++)
-		a_moment();
+	write_pattern(_metadata, ends.w, 5000);
+	child = start_forked(_metadata, resize_as_member, &member);
+	for (int ms = 0; ms < TIMEOUT_MS && !is_throttled(&child); ms++)
+		sleep_1ms();
 	ASSERT_TRUE(is_throttled(&child));
 	EXPECT_FALSE(has_reported(&child));
 	kill(child.pid, SIGKILL);
-	status = end_of(_metadata, &child);
+	status = wait_for_exit(_metadata, &child);
 	EXPECT_TRUE(WIFSIGNALED(status));
 	EXPECT_EQ(65536, capacity_of(ends.r));
 	EXPECT_GT(TOLERANCE, charged(_metadata));
-	take(_metadata, ends.r, 5000);
+	read_exactly(_metadata, ends.r, 5000);
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, 5000));
 }
 

@@ -5,7 +5,7 @@
  * that runs 32-bit programs.
  */
 #include <setjmp.h>
-#include "pipes_fixture.h"
+#include "mini_pipe_fixture.h"
 
 #define NR_GETPID_32 20
 #define NR_IOCTL_32 54
@@ -49,7 +49,7 @@ static bool supports_32_bit(struct __test_metadata *_metadata)
 {
 	bool supported;
 
-	handle(SIGSEGV, jump_back, 0);
+	set_handler(SIGSEGV, jump_back, 0);
 	supported = enters_as_32_bit();
 	signal(SIGSEGV, SIG_DFL);
 	if (!supported)
@@ -77,7 +77,7 @@ TEST_F(pipe, fionread_works_for_32_bit_program)
 
 	if (!supports_32_bit(_metadata))
 		return;
-	put_in(_metadata, self->ends.w, 300);
+	write_pattern(_metadata, self->ends.w, 300);
 	bytes[1] = -1;
 	EXPECT_EQ(0, ioctl_32(self->ends.r, FIONREAD, low(bytes)));
 	EXPECT_EQ(300, bytes[0]);

@@ -79,12 +79,12 @@ static inline char worker_state(const struct worker *worker)
 /* Returns whether the call has ended, once it has ended or /proc shows the worker asleep. */
 static inline bool has_ended(struct worker *worker)
 {
-	for (int ms = 0; ms < PATIENCE_MS; ms++) {
+	for (int ms = 0; ms < TIMEOUT_MS; ms++) {
 		bool asleep = worker->state == POSTED && worker_state(worker) == 'S';
 
 		if (worker->state == ENDED || asleep)
 			return worker->state == ENDED;
-		a_moment();
+		sleep_1ms();
 	}
 	printf("# worker %d neither sleeps nor returns: state %c\n", worker->pid,
 	       worker_state(worker));
@@ -147,11 +147,11 @@ static inline void start_runner(const struct side *first, const struct side *sec
 	if (sched_setaffinity(0, sizeof(set), &set))
 		give_up("cannot bind to a processor");
 	set_priority(0, 1);
-	handle(SIGPIPE, catch_sigpipe, SA_RESTART);
-	handle(SIGUSR1, do_nothing, 0);
-	handle(SIGUSR2, do_nothing, SA_RESTART);
+	set_handler(SIGPIPE, catch_sigpipe, SA_RESTART);
+	set_handler(SIGUSR1, do_nothing, 0);
+	set_handler(SIGUSR2, do_nothing, SA_RESTART);
 	/* Interrupts the runner if it sleeps in a call, which it should not. */
-	handle(SIGALRM, do_nothing, 0);
+	set_handler(SIGALRM, do_nothing, 0);
 	setitimer(ITIMER_REAL, &interval, NULL);
 	for (int i = 0; i <= WORKERS; i++) {
 		workers[0][i].side = first;

@@ -4,7 +4,7 @@
  * or invented.
  */
 #include "ioctls.h"
-#include "pipe_fixture.h"
+#include "device_fixture.h"
 
 /* Good pages, followed by an unmapped one. */
 static unsigned char *map_before_unmapped(struct __test_metadata *_metadata, int good_pages)
@@ -20,9 +20,9 @@ TEST_F(pipe, faulting_atomic_write_writes_nothing)
 	unsigned char *map = map_before_unmapped(_metadata, 1);
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 
-	if (!holds(_metadata, self->capacity, PIPE_BUF + 3))
+	if (!has_capacity(_metadata, self->capacity, PIPE_BUF + 3))
 		return;
-	put_in(_metadata, fd, 3);
+	write_pattern(_metadata, fd, 3);
 	EXPECT_EQ(-1, write(fd, map + page_size() - 100, 200));
 	EXPECT_EQ(EFAULT, errno);
 	EXPECT_EQ(3, drain_pipe(_metadata, fd));
@@ -46,7 +46,7 @@ TEST_F(pipe, faulting_large_write_writes_bytes_before_fault)
 	unsigned char *map = map_before_unmapped(_metadata, 3);
 	ssize_t n;
 
-	if (!holds(_metadata, self->capacity, 4 * page_size()))
+	if (!has_capacity(_metadata, self->capacity, 4 * page_size()))
 		return;
 	put_pattern(map, 0, good);
 	n = write(fd, map, 4 * page_size());
@@ -62,9 +62,9 @@ TEST_F(pipe, faulting_read_leaves_remaining_bytes)
 	unsigned char *buf = map + page_size() - 100;
 	ssize_t n;
 
-	if (!holds(_metadata, self->capacity, 300))
+	if (!has_capacity(_metadata, self->capacity, 300))
 		return;
-	put_in(_metadata, fd, 300);
+	write_pattern(_metadata, fd, 300);
 	n = read(fd, buf, 300);
 	ASSERT_EQ(100, n);
 	EXPECT_TRUE(is_pattern(buf, 0, n));
@@ -79,7 +79,7 @@ TEST_F(pipe, faulting_large_read_leaves_remaining_bytes)
 	ssize_t good = 2 * page_size();
 	ssize_t n;
 
-	if (!holds(_metadata, self->capacity, good + 1))
+	if (!has_capacity(_metadata, self->capacity, good + 1))
 		return;
 	fill_pipe(_metadata, fd);
 	n = read(fd, map, self->capacity);
@@ -97,9 +97,9 @@ TEST_F(pipe, readv_stops_at_bad_buffer)
 		{ good, 10 }, { map_pages(_metadata, 1, PROT_NONE), 10 }, { after, 10 },
 	};
 
-	if (!holds(_metadata, self->capacity, 30))
+	if (!has_capacity(_metadata, self->capacity, 30))
 		return;
-	put_in(_metadata, fd, 30);
+	write_pattern(_metadata, fd, 30);
 	ASSERT_EQ(10, readv(fd, iov, 3));
 	EXPECT_TRUE(is_pattern(good, 0, 10));
 	EXPECT_EQ(20, drain_pipe(_metadata, fd));
@@ -114,7 +114,7 @@ TEST_F(pipe, atomic_writev_with_bad_buffer_writes_nothing)
 		{ big_buffer(), 10 },
 	};
 
-	if (!holds(_metadata, self->capacity, 30))
+	if (!has_capacity(_metadata, self->capacity, 30))
 		return;
 	EXPECT_EQ(-1, writev(fd, iov, 3));
 	EXPECT_EQ(EFAULT, errno);
@@ -129,7 +129,7 @@ TEST_F(pipe, large_writev_stops_at_bad_buffer)
 		{ big_buffer(), 10 },
 	};
 
-	if (!holds(_metadata, self->capacity, PIPE_BUF + 70))
+	if (!has_capacity(_metadata, self->capacity, PIPE_BUF + 70))
 		return;
 	put_pattern(big_buffer(), 0, PIPE_BUF + 50);
 	ASSERT_EQ(PIPE_BUF + 50, writev(fd, iov, 3));
@@ -165,7 +165,7 @@ FIXTURE_SETUP(page_not_present)
 {
 	int file = memfd_create("pages", MFD_CLOEXEC);
 
-	self->capacity = set_the_stage(_metadata);
+	self->capacity = set_up_pipe(_metadata);
 	self->fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	put_pattern(big_buffer(), 0, 3 * page_size());
 	ASSERT_EQ((ssize_t)(3 * page_size()), write(file, big_buffer(), 3 * page_size()));
@@ -176,7 +176,7 @@ FIXTURE_SETUP(page_not_present)
 
 FIXTURE_TEARDOWN(page_not_present)
 {
-	clear_the_stage(_metadata);
+	kill_children(_metadata);
 }
 
 /* Drops the pages from the mapping. The next access reads them from the file again. */
@@ -205,7 +205,7 @@ TEST_F(page_not_present, short_read_faults_pages_in)
 		ssize_t len = smaller(short_lens[i], self->capacity);
 
 		for (ssize_t at = 0; at <= (ssize_t)page_size(); at += page_size() / 2) {
-			put_in(_metadata, self->fd, len);
+			write_pattern(_metadata, self->fd, len);
 			drop_pages(_metadata, self->buf);
 			ASSERT_EQ(len, read(self->fd, self->buf + at, len));
 			EXPECT_TRUE(is_pattern(self->buf + at, 0, len));
@@ -227,7 +227,7 @@ TEST_F(pipe, short_read_into_bad_memory_loses_no_bytes)
 	for (size_t i = 0; i < ARRAY_SIZE(short_lens); i++) {
 		ssize_t len = smaller(short_lens[i], self->capacity);
 
-		put_in(_metadata, fd, len);
+		write_pattern(_metadata, fd, len);
 		EXPECT_EQ(-1, read(fd, bad, len));
 		EXPECT_EQ(EFAULT, errno);
 		EXPECT_EQ(len, drain_pipe(_metadata, fd));
@@ -271,20 +271,20 @@ FIXTURE_VARIANT_ADD(page_boundary, step_of_2_bytes) { .step = 2, };
 
 FIXTURE_SETUP(page_boundary)
 {
-	ssize_t capacity = set_the_stage(_metadata);
+	ssize_t capacity = set_up_pipe(_metadata);
 
 	self->fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	self->end = map_before_unmapped(_metadata, 1) + page_size();
 	self->len = 2 * page_size() + variant->step;
 	self->pattern = map_pages(_metadata, 3, PROT_READ | PROT_WRITE);
 	put_pattern(self->pattern, 0, self->len);
-	if (!holds(_metadata, capacity, self->len))
+	if (!has_capacity(_metadata, capacity, self->len))
 		return;
 }
 
 FIXTURE_TEARDOWN(page_boundary)
 {
-	clear_the_stage(_metadata);
+	kill_children(_metadata);
 }
 
 TEST_F(page_boundary, read_faulting_at_any_byte_leaves_remaining_bytes)
@@ -403,7 +403,7 @@ TEST_F(pipe, faulting_writer_hands_wake_up_to_next_writer)
 	ASSERT_ASLEEP_IN(write, &first);
 	queue_writers(_metadata, &second, 1, len);
 	ASSERT_EQ(0, ftruncate(mapping.fd, 0));
-	take(_metadata, fd, len);
+	read_exactly(_metadata, fd, len);
 	expect_efault(_metadata, &first);
 	EXPECT_EQ(len, result_of(_metadata, &second).ret);
 	EXPECT_EQ(self->capacity, drain_pipe(_metadata, fd));
@@ -418,7 +418,7 @@ TEST_F(pipe, large_write_whose_memory_becomes_bad_returns_count)
 
 	ASSERT_ASLEEP_IN(write, &writer);
 	ASSERT_EQ(0, ftruncate(mapping.fd, 0));
-	take(_metadata, reader, self->capacity);
+	read_exactly(_metadata, reader, self->capacity);
 	EXPECT_EQ(self->capacity, result_of(_metadata, &writer).ret);
 	EXPECT_EQ(0, drain_pipe(_metadata, reader));
 }

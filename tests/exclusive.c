@@ -5,7 +5,7 @@
  * behind an exclusive poller is woken as well.
  */
 #include <sys/epoll.h>
-#include "same_fixture.h"
+#include "any_pipe_fixture.h"
 #include "uring.h"
 
 #define POLLERS 8
@@ -70,28 +70,28 @@ static void expect_write_wakes(struct __test_metadata *_metadata, int w, unsigne
 	EXPECT_EQ(count, count_woken(_metadata, pollers, POLLERS, EPOLLIN));
 }
 
-TEST_F(same, write_wakes_one_of_8_exclusive_pollers)
+TEST_F(any_pipe, write_wakes_one_of_8_exclusive_pollers)
 {
 	expect_write_wakes(_metadata, self->w, EPOLLEXCLUSIVE, 1);
 }
 
-TEST_F(same, write_wakes_one_of_8_exclusive_edge_triggered_pollers)
+TEST_F(any_pipe, write_wakes_one_of_8_exclusive_edge_triggered_pollers)
 {
 	expect_write_wakes(_metadata, self->w, EPOLLEXCLUSIVE | EPOLLET, 1);
 }
 
-TEST_F(same, write_wakes_all_edge_triggered_pollers)
+TEST_F(any_pipe, write_wakes_all_edge_triggered_pollers)
 {
 	expect_write_wakes(_metadata, self->w, EPOLLET, POLLERS);
 }
 
-TEST_F(same, write_wakes_all_level_triggered_pollers)
+TEST_F(any_pipe, write_wakes_all_level_triggered_pollers)
 {
 	expect_write_wakes(_metadata, self->w, 0, POLLERS);
 }
 
 /* The kernel queues exclusive pollers behind all others. */
-TEST_F(same, write_wakes_one_exclusive_poller_and_all_others)
+TEST_F(any_pipe, write_wakes_one_exclusive_poller_and_all_others)
 {
 	struct poller exclusive = { O_RDONLY, EPOLLIN | EPOLLEXCLUSIVE };
 	struct poller other = { O_RDONLY, EPOLLIN };
@@ -104,18 +104,18 @@ TEST_F(same, write_wakes_one_exclusive_poller_and_all_others)
 	EXPECT_EQ(1, count_woken(_metadata, some, 4, EPOLLIN));
 }
 
-TEST_F(same, freed_room_wakes_one_of_8_exclusive_pollers)
+TEST_F(any_pipe, freed_room_wakes_one_of_8_exclusive_pollers)
 {
 	struct poller poller = { O_WRONLY, EPOLLOUT | EPOLLEXCLUSIVE };
 	struct child pollers[POLLERS];
 
 	fill_pipe(_metadata, self->w);
 	start_pollers(_metadata, pollers, POLLERS, &poller);
-	take(_metadata, self->r, PIPE_BUF);
+	read_exactly(_metadata, self->r, PIPE_BUF);
 	EXPECT_EQ(1, count_woken(_metadata, pollers, POLLERS, EPOLLOUT));
 }
 
-TEST_F(same, last_writer_close_wakes_all_exclusive_pollers)
+TEST_F(any_pipe, last_writer_close_wakes_all_exclusive_pollers)
 {
 	struct poller poller = { O_RDONLY, EPOLLIN | EPOLLEXCLUSIVE };
 	struct child pollers[POLLERS];
@@ -129,7 +129,7 @@ TEST_F(same, last_writer_close_wakes_all_exclusive_pollers)
  * Each write wakes one of the pollers that are still asleep. A poller that was woken does not wait
  * again, so it is no longer in the queue.
  */
-TEST_F(same, each_write_wakes_one_more_exclusive_poller)
+TEST_F(any_pipe, each_write_wakes_one_more_exclusive_poller)
 {
 	struct poller poller = { O_RDONLY, EPOLLIN | EPOLLEXCLUSIVE };
 	struct child pollers[4];
@@ -144,10 +144,10 @@ TEST_F(same, each_write_wakes_one_more_exclusive_poller)
 			if (falls_asleep_in(&pollers[i], __NR_epoll_pwait))
 				asleep[count++] = pollers[i];
 			else
-				dismiss(_metadata, &pollers[i]);
+				kill_child(_metadata, &pollers[i]);
 		ASSERT_EQ(left - 1, count);
 		memcpy(pollers, asleep, sizeof(pollers));
-		take(_metadata, self->r, 1);
+		read_exactly(_metadata, self->r, 1);
 	}
 }
 
@@ -179,12 +179,12 @@ static void expect_one_reader_woken(struct __test_metadata *_metadata, int w)
 		ASSERT_ASLEEP_IN(read, &readers[i]);
 }
 
-TEST_F(same, write_wakes_one_reader)
+TEST_F(any_pipe, write_wakes_one_reader)
 {
 	expect_one_reader_woken(_metadata, self->w);
 }
 
-TEST_F(same, write_wakes_one_reader_after_exclusive_poller_exited)
+TEST_F(any_pipe, write_wakes_one_reader_after_exclusive_poller_exited)
 {
 	struct poller poller = { O_RDONLY, EPOLLIN | EPOLLEXCLUSIVE };
 	struct child pollers[2];
@@ -193,23 +193,23 @@ TEST_F(same, write_wakes_one_reader_after_exclusive_poller_exited)
 	ASSERT_EQ(1, write(self->w, "x", 1));
 	EXPECT_EQ(1, count_woken(_metadata, pollers, 2, EPOLLIN));
 	for (int i = 0; i < 2; i++)
-		dismiss(_metadata, &pollers[i]);
-	take(_metadata, self->r, 1);
+		kill_child(_metadata, &pollers[i]);
+	read_exactly(_metadata, self->r, 1);
 	expect_one_reader_woken(_metadata, self->w);
 }
 
-TEST_F(same, write_wakes_one_reader_after_exclusive_io_uring_poll_was_cancelled)
+TEST_F(any_pipe, write_wakes_one_reader_after_exclusive_io_uring_poll_was_cancelled)
 {
 	struct uring ring;
 
 	if (!uring_open(&ring))
 		SKIP(return, "needs io_uring: %s", strerror(errno));
-	uring_put(&ring, (struct io_uring_sqe){
+	uring_queue(&ring, (struct io_uring_sqe){
 		.opcode = IORING_OP_POLL_ADD, .fd = self->r,
 		.poll32_events = POLLIN | EPOLLEXCLUSIVE,
 	});
 	ASSERT_EQ(1, uring_enter(&ring, 0));
-	uring_put(&ring, (struct io_uring_sqe){
+	uring_queue(&ring, (struct io_uring_sqe){
 		.opcode = IORING_OP_ASYNC_CANCEL, .addr = IORING_OP_POLL_ADD,
 	});
 	ASSERT_EQ(1, uring_enter(&ring, 2));
@@ -237,14 +237,14 @@ FIXTURE_VARIANT_ADD(mini_pipe, private_pipe) { .kind = PRIVATE, };
 
 FIXTURE_SETUP(mini_pipe)
 {
-	set_the_stage(_metadata);
+	set_up_pipe(_metadata);
 	make_pipe(_metadata, variant->kind, O_NONBLOCK, &self->ends.r, &self->ends.w);
 	sprintf(pipe_path(), "/proc/%d/fd/%d", getpid(), self->ends.r);
 }
 
 FIXTURE_TEARDOWN(mini_pipe)
 {
-	clear_the_stage(_metadata);
+	kill_children(_metadata);
 }
 
 #define ROUNDS 20
@@ -263,8 +263,8 @@ TEST_F(mini_pipe, reader_behind_exclusive_poller_is_woken)
 		{
 			TH_LOG("round %d", i);
 		}
-		dismiss(_metadata, &first);
-		dismiss(_metadata, &reader);
+		kill_child(_metadata, &first);
+		kill_child(_metadata, &reader);
 	}
 }
 
@@ -278,13 +278,13 @@ TEST_F(mini_pipe, writer_behind_exclusive_poller_is_woken)
 		fill_pipe(_metadata, self->ends.w);
 		start_pollers(_metadata, &first, 1, &poller);
 		queue_writers(_metadata, &writer, 1, PIPE_BUF);
-		take(_metadata, self->ends.r, PIPE_BUF);
+		read_exactly(_metadata, self->ends.r, PIPE_BUF);
 		ASSERT_EQ(PIPE_BUF, result_of(_metadata, &writer).ret)
 		{
 			TH_LOG("round %d", i);
 		}
-		dismiss(_metadata, &first);
-		dismiss(_metadata, &writer);
+		kill_child(_metadata, &first);
+		kill_child(_metadata, &writer);
 	}
 }
 
@@ -298,7 +298,7 @@ TEST_F(mini_pipe, reader_behind_exclusive_io_uring_poll_is_woken)
 		struct completion completion;
 		struct child reader;
 
-		uring_put(&ring, (struct io_uring_sqe){
+		uring_queue(&ring, (struct io_uring_sqe){
 			.opcode = IORING_OP_POLL_ADD, .fd = self->ends.r,
 			.poll32_events = POLLIN | EPOLLEXCLUSIVE,
 		});
@@ -311,10 +311,10 @@ TEST_F(mini_pipe, reader_behind_exclusive_io_uring_poll_is_woken)
 			TH_LOG("round %d", i);
 		}
 		uring_enter(&ring, 1);
-		ASSERT_TRUE(uring_take(&ring, &completion));
+		ASSERT_TRUE(uring_reap(&ring, &completion));
 		EXPECT_EQ(POLLIN, completion.res);
-		take(_metadata, self->ends.r, 1);
-		dismiss(_metadata, &reader);
+		read_exactly(_metadata, self->ends.r, 1);
+		kill_child(_metadata, &reader);
 	}
 }
 
@@ -331,20 +331,20 @@ static unsigned int events_now(int epoll)
 	return epoll_pwait(epoll, &event, 1, 0, NULL) == 1 ? event.events : 0;
 }
 
-TEST_F(same, room_in_read_write_file_is_no_epollin_edge)
+TEST_F(any_pipe, room_in_read_write_file_is_no_epollin_edge)
 {
 	int both = open_pipe(_metadata, O_RDWR | O_NONBLOCK), epoll;
 
 	fill_pipe(_metadata, self->w);
 	epoll = make_epoll(both, EPOLLIN | EPOLLET);
 	EXPECT_EQ(EPOLLIN, events_now(epoll));
-	take(_metadata, self->r, 2 * PIPE_BUF);
+	read_exactly(_metadata, self->r, 2 * PIPE_BUF);
 	EXPECT_EQ(0, events_now(epoll));
 	ASSERT_EQ(1, write(self->w, "x", 1));
 	EXPECT_EQ(EPOLLIN, events_now(epoll));
 }
 
-TEST_F(same, bytes_in_read_write_file_are_no_epollout_edge)
+TEST_F(any_pipe, bytes_in_read_write_file_are_no_epollout_edge)
 {
 	int both = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	int epoll = make_epoll(both, EPOLLOUT | EPOLLET);
@@ -369,7 +369,7 @@ static void epoll_twice(int report_to, const void *arg)
 		report(report_to, epoll_pwait(epoll, &event, 1, -1, NULL) == 1 ? event.events : 0);
 }
 
-TEST_F(same, exclusive_epollout_poller_takes_no_wake_up_from_epollin_poller)
+TEST_F(any_pipe, exclusive_epollout_poller_takes_no_wake_up_from_epollin_poller)
 {
 	struct poller room = { O_RDWR, EPOLLOUT | EPOLLET | EPOLLEXCLUSIVE };
 	struct poller bytes = { O_RDONLY, EPOLLIN | EPOLLEXCLUSIVE };

@@ -281,7 +281,7 @@ TEST_F_TIMEOUT(loading, fails_cleanly_at_each_allocation, 300)
 		outcome = inject_fault(_metadata, self->fail_nth, nth, load_image, &image);
 		expect_clean(_metadata, nth, &outcome);
 		loaded = outcome.ret == 0;
-		EXPECT_TRUE(node_becomes(loaded));
+		EXPECT_TRUE(wait_for_node(loaded));
 		EXPECT_EQ(loaded, !access("/sys/module/mini_pipe", F_OK));
 		EXPECT_EQ(loaded, !access("/sys/class/misc/mini_pipe", F_OK));
 		/* A module that is not loaded cannot be unloaded. */
@@ -306,13 +306,13 @@ FIXTURE(faults)
 
 FIXTURE_SETUP(faults)
 {
-	set_the_stage(_metadata);
+	set_up_pipe(_metadata);
 	self->fail_nth = enable_faults(_metadata);
 }
 
 FIXTURE_TEARDOWN(faults)
 {
-	clear_the_stage(_metadata);
+	kill_children(_metadata);
 }
 
 static ssize_t open_end(const void *flags)
@@ -363,7 +363,7 @@ static ssize_t make_both_ends(const void *arg)
 
 TEST_F(faults, failed_pair_ioctl_leaves_no_files_behind)
 {
-	int device = open_neither(_metadata);
+	int device = open_for_ioctl(_metadata);
 	int next = next_descriptor();
 	int files = open_files();
 	struct outcome outcome;
@@ -376,7 +376,7 @@ TEST_F(faults, failed_pair_ioctl_leaves_no_files_behind)
 		outcome = inject_fault(_metadata, self->fail_nth, nth, make_both_ends, &pair);
 		expect_clean(_metadata, nth, &outcome);
 		if (outcome.ret == 0) {
-			put_in(_metadata, pair.write_fd, 10);
+			write_pattern(_metadata, pair.write_fd, 10);
 			EXPECT_EQ(10, drain_pipe(_metadata, pair.read_fd));
 			close(pair.read_fd);
 			close(pair.write_fd);
@@ -407,7 +407,7 @@ TEST_F(faults, failed_resize_leaves_pipe_unchanged)
 	int nth = 1;
 
 	do {
-		put_in(_metadata, fd, 5000);
+		write_pattern(_metadata, fd, 5000);
 		outcome = inject_fault(_metadata, self->fail_nth, nth, make_larger, &fd);
 		expect_clean(_metadata, nth, &outcome);
 		EXPECT_EQ(outcome.ret < 0 ? capacity : LARGER, capacity_of(fd));
@@ -435,7 +435,7 @@ TEST_F(faults, broken_pipe_gives_epipe_and_sigpipe_despite_faults)
 	transfer = (struct transfer) {
 		.fd = open_pipe(_metadata, O_WRONLY), .writes = true, .buf = big_buffer(), .len = 1,
 	};
-	touch(_metadata, O_RDONLY);
+	open_once(_metadata, O_RDONLY);
 	do {
 		outcome = inject_fault(_metadata, self->fail_nth, nth, transfer_bytes, &transfer);
 		EXPECT_EQ(-1, outcome.ret);
@@ -468,8 +468,8 @@ TEST_F(faults, splice_without_memory_leaves_remaining_bytes)
 	do {
 		ssize_t spliced;
 
-		put_in(_metadata, fd, 100 + len);
-		take(_metadata, fd, 100);
+		write_pattern(_metadata, fd, 100 + len);
+		read_exactly(_metadata, fd, 100);
 		outcome = inject_fault(_metadata, self->fail_nth, nth, splice_some,
 				       (int[]){ fd, dest[1] });
 		expect_clean(_metadata, nth, &outcome);
@@ -505,7 +505,7 @@ FIXTURE_VARIANT_ADD(copies, many_buffers) { .buffers = MANY_BUFFERS, };
 
 FIXTURE_SETUP(copies)
 {
-	set_the_stage(_metadata);
+	set_up_pipe(_metadata);
 	self->fail_nth = enable_faults(_metadata);
 	self->transfer = (struct transfer) {
 		.fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK),
@@ -517,7 +517,7 @@ FIXTURE_SETUP(copies)
 
 FIXTURE_TEARDOWN(copies)
 {
-	clear_the_stage(_metadata);
+	kill_children(_metadata);
 }
 
 /*
@@ -549,7 +549,7 @@ TEST_F(copies, read_with_failing_copy_loses_no_bytes)
 	int nth = 1;
 
 	do {
-		put_in(_metadata, read->fd, read->len);
+		write_pattern(_metadata, read->fd, read->len);
 		outcome = transfer_with_fault(_metadata, self->fail_nth, nth, read);
 		EXPECT_TRUE(is_pattern(read->buf, 0, outcome.ret));
 		rest = drain_pipe(_metadata, read->fd);
@@ -589,7 +589,7 @@ TEST_F(copies, atomic_write_with_failing_copy_writes_all_or_nothing)
 	put_pattern(write->buf, 100, write->len);
 	do {
 		/* Moves the next write to another offset in the pages of the ring. */
-		put_in(_metadata, write->fd, 100);
+		write_pattern(_metadata, write->fd, 100);
 		outcome = transfer_with_fault(_metadata, self->fail_nth, nth, write);
 		EXPECT_TRUE(outcome.ret == 0 || outcome.ret == write->len);
 		EXPECT_EQ(100 + outcome.ret, drain_pipe(_metadata, write->fd));
@@ -715,7 +715,7 @@ FIXTURE_SETUP(system_call)
 	struct files *files = &self->files;
 	char path[32];
 
-	set_the_stage(_metadata);
+	set_up_pipe(_metadata);
 	self->fail_nth = enable_faults(_metadata);
 	files->fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", files->fd);
@@ -727,7 +727,7 @@ FIXTURE_SETUP(system_call)
 
 FIXTURE_TEARDOWN(system_call)
 {
-	clear_the_stage(_metadata);
+	kill_children(_metadata);
 }
 
 TEST_F(system_call, fails_cleanly_at_each_fault)
@@ -742,7 +742,7 @@ TEST_F(system_call, fails_cleanly_at_each_fault)
 		EXPECT_TRUE(outcome.ret == -1 || outcome.ret == variant->ret);
 		failures += outcome.ret < 0;
 		/* These calls would wake a poller that the failed call has left behind. */
-		put_in(_metadata, self->files.fd, 10);
+		write_pattern(_metadata, self->files.fd, 10);
 		EXPECT_EQ(10, drain_pipe(_metadata, self->files.fd));
 		nth++;
 	} while (outcome.fault != NONE);

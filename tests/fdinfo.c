@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* /proc/PID/fdinfo of a pipe: its state, and counters of what has happened since it was made. */
-#include "pipes_fixture.h"
+#include "mini_pipe_fixture.h"
 
 static const char *const names[] = {
 	"capacity", "bytes", "readers", "writers", "policy", "bytes-in", "bytes-out",
@@ -83,9 +83,9 @@ TEST_F(pipe, fdinfo_shows_capacity)
 TEST_F(pipe, fdinfo_shows_bytes_in_pipe)
 {
 	EXPECT_NUMBER(0, "bytes");
-	put_in(_metadata, self->ends.w, 300);
+	write_pattern(_metadata, self->ends.w, 300);
 	EXPECT_NUMBER(300, "bytes");
-	take(_metadata, self->ends.r, 299);
+	read_exactly(_metadata, self->ends.r, 299);
 	EXPECT_NUMBER(1, "bytes");
 	fill_pipe(_metadata, self->ends.w);
 	EXPECT_NUMBER(self->capacity, "bytes");
@@ -93,7 +93,7 @@ TEST_F(pipe, fdinfo_shows_bytes_in_pipe)
 
 TEST_F(pipe, fdinfo_is_the_same_at_both_ends)
 {
-	put_in(_metadata, self->ends.w, 300);
+	write_pattern(_metadata, self->ends.w, 300);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		char value[64];
 
@@ -111,7 +111,7 @@ static void report_start(int report_to, const void *arg __maybe_unused)
 /* Open files, not descriptors: a duplicated or inherited descriptor is the same open file. */
 TEST_F(pipe, fdinfo_counts_readers_and_writers)
 {
-	struct child child = start_heir(_metadata, report_start, NULL);
+	struct child child = start_forked(_metadata, report_start, NULL);
 	int reader, both;
 
 	ASSERT_EQ(0, result_of(_metadata, &child).ret);
@@ -125,19 +125,19 @@ TEST_F(pipe, fdinfo_counts_readers_and_writers)
 	EXPECT_NUMBER(2, "writers");
 	close(reader);
 	close(both);
-	dismiss(_metadata, &child);
+	kill_child(_metadata, &child);
 	EXPECT_NUMBER(1, "readers");
 	EXPECT_NUMBER(1, "writers");
 }
 
 TEST_F(pipe, fdinfo_shows_0_writers_after_last_close)
 {
-	struct child child = start_heir(_metadata, report_start, NULL);
+	struct child child = start_forked(_metadata, report_start, NULL);
 
 	ASSERT_EQ(0, result_of(_metadata, &child).ret);
 	close(self->ends.w);
 	EXPECT_NUMBER(1, "writers");
-	dismiss(_metadata, &child);
+	kill_child(_metadata, &child);
 	EXPECT_NUMBER(0, "writers");
 	EXPECT_NUMBER(1, "readers");
 }
@@ -155,12 +155,12 @@ TEST_F(pipe, fdinfo_counts_bytes_written_and_read)
 	long out = number_of(_metadata, self->ends.r, "bytes-out");
 
 	EXPECT_EQ(in, out);
-	put_in(_metadata, self->ends.w, 300);
-	put_in(_metadata, self->ends.w, 5000);
+	write_pattern(_metadata, self->ends.w, 300);
+	write_pattern(_metadata, self->ends.w, 5000);
 	EXPECT_NUMBER(in + 5300, "bytes-in");
 	EXPECT_NUMBER(out, "bytes-out");
-	take(_metadata, self->ends.r, 100);
-	take(_metadata, self->ends.r, 1);
+	read_exactly(_metadata, self->ends.r, 100);
+	read_exactly(_metadata, self->ends.r, 1);
 	EXPECT_NUMBER(in + 5300, "bytes-in");
 	EXPECT_NUMBER(out + 101, "bytes-out");
 	drain_pipe(_metadata, self->ends.r);
@@ -183,7 +183,7 @@ TEST_F(pipe, fdinfo_counts_no_bytes_of_failed_calls)
 	EXPECT_EQ(-1, read(self->ends.r, big_buffer(), 1));
 	EXPECT_EQ(-1, write(self->ends.w, bad, 10));
 	EXPECT_EQ(0, write(self->ends.w, "", 0));
-	put_in(_metadata, self->ends.w, 10);
+	write_pattern(_metadata, self->ends.w, 10);
 	EXPECT_EQ(-1, read(self->ends.r, bad, 10));
 	EXPECT_NUMBER(in + 10, "bytes-in");
 	EXPECT_NUMBER(out, "bytes-out");
@@ -201,8 +201,8 @@ TEST_F(pipe, fdinfo_counts_no_bytes_that_rendezvous_removes)
 
 	ASSERT_EQ(0, set_policy(self->ends.w, MINI_PIPE_RENDEZVOUS));
 	writer = start_writing(_metadata, self->ends.w, 0, 'w', 10);
-	take(_metadata, self->ends.r, 4);
-	dismiss(_metadata, &writer);
+	read_exactly(_metadata, self->ends.r, 4);
+	kill_child(_metadata, &writer);
 	EXPECT_NUMBER(in + 4, "bytes-in");
 	EXPECT_NUMBER(out + 4, "bytes-out");
 }
@@ -219,7 +219,7 @@ TEST_F(pipe, fdinfo_counts_sleeps_and_wake_ups_of_readers)
 	}
 	EXPECT_NUMBER(wakeups, "reader-wakeups");
 	for (int i = 0; i < 3; i++) {
-		put_in(_metadata, self->ends.w, 1);
+		write_pattern(_metadata, self->ends.w, 1);
 		EXPECT_EQ(1, result_of(_metadata, &readers[i]).ret);
 		EXPECT_NUMBER(wakeups + i + 1, "reader-wakeups");
 	}
@@ -239,7 +239,7 @@ TEST_F(pipe, fdinfo_counts_sleeps_and_wake_ups_of_writers)
 	}
 	EXPECT_NUMBER(wakeups, "writer-wakeups");
 	for (int i = 0; i < 3; i++) {
-		take(_metadata, self->ends.r, PIPE_BUF);
+		read_exactly(_metadata, self->ends.r, PIPE_BUF);
 		EXPECT_EQ(PIPE_BUF, result_of(_metadata, &writers[i]).ret);
 		EXPECT_NUMBER(wakeups + i + 1, "writer-wakeups");
 	}
@@ -257,7 +257,7 @@ TEST_F(pipe, fdinfo_counts_sleeps_of_writers_in_rendezvous)
 	EXPECT_NUMBER(sleeps + 1, "writer-sleeps");
 	writers[1] = start_writing(_metadata, self->ends.w, 0, 'b', 10);
 	EXPECT_NUMBER(sleeps + 2, "writer-sleeps");
-	take(_metadata, self->ends.r, 10);
+	read_exactly(_metadata, self->ends.r, 10);
 	EXPECT_EQ(10, result_of(_metadata, &writers[0]).ret);
 	ASSERT_ASLEEP_IN(write, &writers[1]);
 	EXPECT_NUMBER(sleeps + 3, "writer-sleeps");
@@ -283,7 +283,7 @@ TEST_F(pipe, counters_of_private_pipe_start_at_0)
 
 	for (size_t i = 5; i < ARRAY_SIZE(names); i++)
 		EXPECT_EQ(0, number_of(_metadata, ends.r, names[i]));
-	put_in(_metadata, self->ends.w, 300);
+	write_pattern(_metadata, self->ends.w, 300);
 	EXPECT_EQ(0, number_of(_metadata, ends.r, "bytes-in"));
 }
 

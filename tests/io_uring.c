@@ -4,7 +4,7 @@
  * and preadv2 and pwritev2 with RWF_NOWAIT. All of it is the same on a pipe(2).
  */
 #include <dirent.h>
-#include "same_fixture.h"
+#include "any_pipe_fixture.h"
 #include "uring.h"
 
 static struct uring open_ring(struct __test_metadata *_metadata)
@@ -71,7 +71,7 @@ static struct io_uring_sqe linked(struct io_uring_sqe sqe)
 /* Submits one operation, without waiting for it. */
 static void submit(struct __test_metadata *_metadata, struct uring *ring, struct io_uring_sqe sqe)
 {
-	uring_put(ring, sqe);
+	uring_queue(ring, sqe);
 	ASSERT_EQ(1, uring_enter(ring, 0));
 }
 
@@ -81,7 +81,7 @@ static bool is_complete(struct uring *ring)
 	struct completion completion;
 
 	uring_enter(ring, 0);
-	return uring_take(ring, &completion);
+	return uring_reap(ring, &completion);
 }
 
 static struct completion next_completion(struct __test_metadata *_metadata, struct uring *ring)
@@ -89,7 +89,7 @@ static struct completion next_completion(struct __test_metadata *_metadata, stru
 	struct completion completion = {};
 
 	uring_enter(ring, 1);
-	ASSERT_TRUE(uring_take(ring, &completion))
+	ASSERT_TRUE(uring_reap(ring, &completion))
 	{
 		TH_LOG("no operation completes");
 	}
@@ -130,7 +130,7 @@ static int count_threads(void)
 
 /* Reading and writing */
 
-TEST_F(same, read_and_write_complete_at_once_if_they_can)
+TEST_F(any_pipe, read_and_write_complete_at_once_if_they_can)
 {
 	struct uring ring = open_ring(_metadata);
 
@@ -143,7 +143,7 @@ TEST_F(same, read_and_write_complete_at_once_if_they_can)
 	EXPECT_EQ(0, memcmp(big_buffer(), "abc", 3));
 }
 
-TEST_F(same, registered_buffers_work)
+TEST_F(any_pipe, registered_buffers_work)
 {
 	struct iovec buffer = { map_pages(_metadata, 3, PROT_READ | PROT_WRITE), 3 * page_size() };
 	unsigned char *bytes = buffer.iov_base;
@@ -164,7 +164,7 @@ TEST_F(same, registered_buffers_work)
 	EXPECT_TRUE(is_pattern(bytes + page_size() - 50, 0, len));
 }
 
-TEST_F(same, waiting_read_needs_no_worker_thread)
+TEST_F(any_pipe, waiting_read_needs_no_worker_thread)
 {
 	struct uring ring = open_ring(_metadata);
 
@@ -177,7 +177,7 @@ TEST_F(same, waiting_read_needs_no_worker_thread)
 	EXPECT_EQ(1, count_threads());
 }
 
-TEST_F(same, waiting_write_needs_no_worker_thread)
+TEST_F(any_pipe, waiting_write_needs_no_worker_thread)
 {
 	struct uring ring = open_ring(_metadata);
 
@@ -185,49 +185,49 @@ TEST_F(same, waiting_write_needs_no_worker_thread)
 	set_blocking(_metadata, self->w);
 	submit(_metadata, &ring, writing(self->w, big_buffer(), PIPE_BUF));
 	EXPECT_FALSE(is_complete(&ring));
-	take(_metadata, self->r, PIPE_BUF);
+	read_exactly(_metadata, self->r, PIPE_BUF);
 	EXPECT_COMPLETION(&ring, WRITE, PIPE_BUF);
 	EXPECT_EQ(1, count_threads());
 }
 
-TEST_F(same, read_and_write_wait_despite_o_nonblock)
+TEST_F(any_pipe, read_and_write_wait_despite_o_nonblock)
 {
 	struct uring ring = open_ring(_metadata);
 
 	submit(_metadata, &ring, reading(self->r, big_buffer(), 10));
 	EXPECT_FALSE(is_complete(&ring));
-	put_in(_metadata, self->w, 5);
+	write_pattern(_metadata, self->w, 5);
 	EXPECT_COMPLETION(&ring, READ, 5);
 	fill_pipe(_metadata, self->w);
 	submit(_metadata, &ring, writing(self->w, big_buffer(), 5));
 	EXPECT_FALSE(is_complete(&ring));
-	take(_metadata, self->r, PIPE_BUF);
+	read_exactly(_metadata, self->r, PIPE_BUF);
 	EXPECT_COMPLETION(&ring, WRITE, 5);
 }
 
-TEST_F(same, read_and_write_wait_on_read_write_file)
+TEST_F(any_pipe, read_and_write_wait_on_read_write_file)
 {
 	int both = open_pipe(_metadata, O_RDWR);
 	struct uring ring = open_ring(_metadata);
 
 	submit(_metadata, &ring, reading(both, big_buffer(), 10));
 	EXPECT_FALSE(is_complete(&ring));
-	put_in(_metadata, self->w, 5);
+	write_pattern(_metadata, self->w, 5);
 	EXPECT_COMPLETION(&ring, READ, 5);
 	fill_pipe(_metadata, self->w);
 	submit(_metadata, &ring, writing(both, big_buffer(), PIPE_BUF));
 	EXPECT_FALSE(is_complete(&ring));
-	take(_metadata, self->r, PIPE_BUF);
+	read_exactly(_metadata, self->r, PIPE_BUF);
 	EXPECT_COMPLETION(&ring, WRITE, PIPE_BUF);
 	EXPECT_EQ(1, count_threads());
 }
 
-TEST_F(same, large_write_writes_what_fits)
+TEST_F(any_pipe, large_write_writes_what_fits)
 {
 	struct uring ring = open_ring(_metadata);
 	ssize_t capacity = fill_pipe(_metadata, self->w);
 
-	take(_metadata, self->r, capacity);
+	read_exactly(_metadata, self->r, capacity);
 	set_blocking(_metadata, self->w);
 	put_pattern(big_buffer(), 0, capacity + 1);
 	submit(_metadata, &ring, writing(self->w, big_buffer(), capacity + 1));
@@ -236,7 +236,7 @@ TEST_F(same, large_write_writes_what_fits)
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, capacity));
 }
 
-TEST_F(same, one_write_completes_all_waiting_reads)
+TEST_F(any_pipe, one_write_completes_all_waiting_reads)
 {
 	unsigned char bytes[3] = {};
 	struct uring ring = open_ring(_metadata);
@@ -250,7 +250,7 @@ TEST_F(same, one_write_completes_all_waiting_reads)
 	EXPECT_EQ(0, memcmp(bytes, "aaa", 3));
 }
 
-TEST_F(same, waiting_read_takes_no_wake_up_from_sleeping_reader)
+TEST_F(any_pipe, waiting_read_takes_no_wake_up_from_sleeping_reader)
 {
 	struct uring ring = open_ring(_metadata);
 	struct child reader;
@@ -263,7 +263,7 @@ TEST_F(same, waiting_read_takes_no_wake_up_from_sleeping_reader)
 	EXPECT_EQ(1, result_of(_metadata, &reader).ret);
 }
 
-TEST_F(same, last_writer_close_completes_waiting_read)
+TEST_F(any_pipe, last_writer_close_completes_waiting_read)
 {
 	struct uring ring = open_ring(_metadata);
 
@@ -275,7 +275,7 @@ TEST_F(same, last_writer_close_completes_waiting_read)
 	EXPECT_EQ(1, count_threads());
 }
 
-TEST_F(same, last_reader_close_fails_waiting_write)
+TEST_F(any_pipe, last_reader_close_fails_waiting_write)
 {
 	struct uring ring = open_ring(_metadata);
 
@@ -291,7 +291,7 @@ TEST_F(same, last_reader_close_fails_waiting_write)
 
 /* RWF_NOWAIT */
 
-TEST_F(same, rwf_nowait_gives_eagain_in_ring)
+TEST_F(any_pipe, rwf_nowait_gives_eagain_in_ring)
 {
 	struct uring ring = open_ring(_metadata);
 	struct io_uring_sqe read = reading(self->r, big_buffer(), 10);
@@ -326,36 +326,36 @@ static ssize_t write_nowait(int fd, ssize_t len)
 	return pwritev2(fd, &iov, 1, -1, RWF_NOWAIT);
 }
 
-TEST_F(same, preadv2_with_rwf_nowait_does_not_block)
+TEST_F(any_pipe, preadv2_with_rwf_nowait_does_not_block)
 {
 	set_blocking(_metadata, self->r);
 	EXPECT_EQ(-1, read_nowait(self->r, 10));
 	EXPECT_EQ(EAGAIN, errno);
-	put_in(_metadata, self->w, 5);
+	write_pattern(_metadata, self->w, 5);
 	EXPECT_EQ(5, read_nowait(self->r, 10));
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, 5));
 	close(self->w);
 	EXPECT_EQ(0, read_nowait(self->r, 10));
 }
 
-TEST_F(same, pwritev2_with_rwf_nowait_does_not_block)
+TEST_F(any_pipe, pwritev2_with_rwf_nowait_does_not_block)
 {
 	ssize_t capacity = fill_pipe(_metadata, self->w);
 
 	set_blocking(_metadata, self->w);
 	EXPECT_EQ(-1, write_nowait(self->w, 1));
 	EXPECT_EQ(EAGAIN, errno);
-	take(_metadata, self->r, PIPE_BUF);
+	read_exactly(_metadata, self->r, PIPE_BUF);
 	EXPECT_EQ(PIPE_BUF, write_nowait(self->w, PIPE_BUF));
 	EXPECT_EQ(capacity, drain_pipe(_metadata, self->r));
 	EXPECT_EQ(capacity, write_nowait(self->w, capacity + 1));
 }
 
-TEST_F(same, reopened_file_supports_rwf_nowait_unless_pipe_2)
+TEST_F(any_pipe, reopened_file_supports_rwf_nowait_unless_pipe_2)
 {
 	int reader = open_pipe(_metadata, O_RDONLY);
 
-	put_in(_metadata, self->w, 5);
+	write_pattern(_metadata, self->w, 5);
 	if (variant->kind == PIPE_2) {
 		EXPECT_EQ(-1, read_nowait(reader, 10));
 		EXPECT_EQ(EOPNOTSUPP, errno);
@@ -366,13 +366,13 @@ TEST_F(same, reopened_file_supports_rwf_nowait_unless_pipe_2)
 
 /* poll */
 
-TEST_F(same, poll_completes_when_end_becomes_ready)
+TEST_F(any_pipe, poll_completes_when_end_becomes_ready)
 {
 	struct uring ring = open_ring(_metadata);
 
 	submit(_metadata, &ring, polling(self->r, POLLIN | POLLRDNORM));
 	EXPECT_FALSE(is_complete(&ring));
-	put_in(_metadata, self->w, 1);
+	write_pattern(_metadata, self->w, 1);
 	EXPECT_COMPLETION(&ring, POLL_ADD, POLLIN | POLLRDNORM);
 	/* A poll of an end that is ready completes at once. */
 	submit(_metadata, &ring, polling(self->r, POLLIN));
@@ -384,7 +384,7 @@ TEST_F(same, poll_completes_when_end_becomes_ready)
 	EXPECT_COMPLETION(&ring, POLL_ADD, POLLOUT);
 }
 
-TEST_F(same, last_writer_close_completes_poll_with_pollhup)
+TEST_F(any_pipe, last_writer_close_completes_poll_with_pollhup)
 {
 	struct uring ring = open_ring(_metadata);
 
@@ -394,7 +394,7 @@ TEST_F(same, last_writer_close_completes_poll_with_pollhup)
 	EXPECT_COMPLETION(&ring, POLL_ADD, POLLHUP);
 }
 
-TEST_F(same, last_reader_close_completes_poll_with_pollerr)
+TEST_F(any_pipe, last_reader_close_completes_poll_with_pollerr)
 {
 	struct uring ring = open_ring(_metadata);
 
@@ -405,7 +405,7 @@ TEST_F(same, last_reader_close_completes_poll_with_pollerr)
 	EXPECT_COMPLETION(&ring, POLL_ADD, POLLERR);
 }
 
-TEST_F(same, multishot_poll_completes_once_per_write)
+TEST_F(any_pipe, multishot_poll_completes_once_per_write)
 {
 	struct io_uring_sqe poll = polling(self->r, POLLIN);
 	struct uring ring = open_ring(_metadata);
@@ -415,12 +415,12 @@ TEST_F(same, multishot_poll_completes_once_per_write)
 	submit(_metadata, &ring, poll);
 	for (int i = 0; i < 3; i++) {
 		EXPECT_FALSE(is_complete(&ring));
-		put_in(_metadata, self->w, 1);
+		write_pattern(_metadata, self->w, 1);
 		completion = next_completion(_metadata, &ring);
 		EXPECT_EQ(POLLIN, completion.res);
 		EXPECT_EQ(IORING_CQE_F_MORE, completion.flags);
 	}
-	take(_metadata, self->r, 3);
+	read_exactly(_metadata, self->r, 3);
 	EXPECT_FALSE(is_complete(&ring));
 	close(self->w);
 	EXPECT_COMPLETION(&ring, POLL_ADD, POLLHUP);
@@ -451,7 +451,7 @@ static unsigned char *provide_buffers(struct __test_metadata *_metadata, struct 
 	return bytes;
 }
 
-TEST_F(same, multishot_read_completes_per_write_until_end_of_file)
+TEST_F(any_pipe, multishot_read_completes_per_write_until_end_of_file)
 {
 	struct io_uring_sqe read = {
 		.opcode = IORING_OP_READ_MULTISHOT, .flags = IOSQE_BUFFER_SELECT,
@@ -466,7 +466,7 @@ TEST_F(same, multishot_read_completes_per_write_until_end_of_file)
 	submit(_metadata, &ring, read);
 	for (int len = 1; len < BUFFERS; len++) {
 		EXPECT_FALSE(is_complete(&ring));
-		put_in(_metadata, self->w, len);
+		write_pattern(_metadata, self->w, len);
 		completion = next_completion(_metadata, &ring);
 		EXPECT_EQ(len, completion.res);
 		EXPECT_TRUE(completion.flags & IORING_CQE_F_MORE);
@@ -482,32 +482,32 @@ TEST_F(same, multishot_read_completes_per_write_until_end_of_file)
 
 /* Links */
 
-TEST_F(same, linked_read_gets_bytes_of_write_before_it)
+TEST_F(any_pipe, linked_read_gets_bytes_of_write_before_it)
 {
 	struct uring ring = open_ring(_metadata);
 
-	uring_put(&ring, linked(writing(self->w, "abc", 3)));
-	uring_put(&ring, reading(self->r, big_buffer(), 10));
+	uring_queue(&ring, linked(writing(self->w, "abc", 3)));
+	uring_queue(&ring, reading(self->r, big_buffer(), 10));
 	EXPECT_EQ(2, uring_enter(&ring, 2));
 	EXPECT_COMPLETION(&ring, WRITE, 3);
 	EXPECT_COMPLETION(&ring, READ, 3);
 	EXPECT_EQ(0, memcmp(big_buffer(), "abc", 3));
 }
 
-TEST_F(same, linked_operation_runs_after_waiting_read)
+TEST_F(any_pipe, linked_operation_runs_after_waiting_read)
 {
 	struct uring ring = open_ring(_metadata);
 
-	uring_put(&ring, linked(reading(self->r, big_buffer(), 5)));
-	uring_put(&ring, nothing());
+	uring_queue(&ring, linked(reading(self->r, big_buffer(), 5)));
+	uring_queue(&ring, nothing());
 	EXPECT_EQ(2, uring_enter(&ring, 0));
 	EXPECT_FALSE(is_complete(&ring));
-	put_in(_metadata, self->w, 5);
+	write_pattern(_metadata, self->w, 5);
 	EXPECT_COMPLETION(&ring, READ, 5);
 	EXPECT_COMPLETION(&ring, NOP, 0);
 }
 
-TEST_F(same, timed_out_read_consumes_nothing)
+TEST_F(any_pipe, timed_out_read_consumes_nothing)
 {
 	struct __kernel_timespec one_millisecond = { .tv_nsec = 1000000 };
 	struct io_uring_sqe timeout = {
@@ -516,38 +516,38 @@ TEST_F(same, timed_out_read_consumes_nothing)
 	struct uring ring = open_ring(_metadata);
 
 	set_blocking(_metadata, self->r);
-	uring_put(&ring, linked(reading(self->r, big_buffer(), 10)));
-	uring_put(&ring, timeout);
+	uring_queue(&ring, linked(reading(self->r, big_buffer(), 10)));
+	uring_queue(&ring, timeout);
 	EXPECT_EQ(2, uring_enter(&ring, 2));
 	for (int i = 0; i < 2; i++) {
 		struct completion completion = next_completion(_metadata, &ring);
 
 		EXPECT_EQ(completion.op == IORING_OP_READ ? -ECANCELED : -ETIME, completion.res);
 	}
-	put_in(_metadata, self->w, 5);
+	write_pattern(_metadata, self->w, 5);
 	EXPECT_FALSE(is_complete(&ring));
-	take(_metadata, self->r, 5);
+	read_exactly(_metadata, self->r, 5);
 }
 
 /* Cancelling */
 
-TEST_F(same, cancelled_read_consumes_nothing)
+TEST_F(any_pipe, cancelled_read_consumes_nothing)
 {
 	struct uring ring = open_ring(_metadata);
 
 	set_blocking(_metadata, self->r);
-	uring_put(&ring, linked(reading(self->r, big_buffer(), 10)));
-	uring_put(&ring, nothing());
+	uring_queue(&ring, linked(reading(self->r, big_buffer(), 10)));
+	uring_queue(&ring, nothing());
 	EXPECT_EQ(2, uring_enter(&ring, 0));
 	submit(_metadata, &ring, cancelling(IORING_OP_READ));
 	expect_cancelled(_metadata, &ring, 2);
-	put_in(_metadata, self->w, 5);
+	write_pattern(_metadata, self->w, 5);
 	EXPECT_FALSE(is_complete(&ring));
-	take(_metadata, self->r, 5);
+	read_exactly(_metadata, self->r, 5);
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, 5));
 }
 
-TEST_F(same, cancelled_write_writes_nothing)
+TEST_F(any_pipe, cancelled_write_writes_nothing)
 {
 	ssize_t capacity = fill_pipe(_metadata, self->w);
 	struct uring ring = open_ring(_metadata);
@@ -572,7 +572,7 @@ static void write_byte_by_byte(int report_to, const void *arg)
 }
 
 /* Each read is cancelled while the writer writes: either the read or the cancellation wins. */
-TEST_F(same, cancelling_reads_during_writes_loses_no_bytes)
+TEST_F(any_pipe, cancelling_reads_during_writes_loses_no_bytes)
 {
 	const ssize_t len = 500;
 	struct uring ring = open_ring(_metadata);
@@ -606,22 +606,22 @@ static void submit_read_and_sleep(int report_to, const void *arg __maybe_unused)
 
 	if (!uring_open(&ring))
 		_exit(KSFT_FAIL);
-	uring_put(&ring, reading(open(pipe_path(), O_RDONLY), big_buffer(), 10));
+	uring_queue(&ring, reading(open(pipe_path(), O_RDONLY), big_buffer(), 10));
 	report(report_to, uring_enter(&ring, 0));
 }
 
-TEST_F(same, killed_process_leaves_no_read_waiting)
+TEST_F(any_pipe, killed_process_leaves_no_read_waiting)
 {
 	struct child child = start_child(_metadata, submit_read_and_sleep, NULL);
 	struct pollfd broken = { .fd = self->w };
 
 	EXPECT_EQ(1, result_of(_metadata, &child).ret);
-	dismiss(_metadata, &child);
-	put_in(_metadata, self->w, 5);
-	take(_metadata, self->r, 5);
+	kill_child(_metadata, &child);
+	write_pattern(_metadata, self->w, 5);
+	read_exactly(_metadata, self->r, 5);
 	close(self->r);
 	/* The ring keeps the file open, and the kernel frees the ring some time after the exit. */
-	EXPECT_EQ(1, poll(&broken, 1, PATIENCE_MS));
+	EXPECT_EQ(1, poll(&broken, 1, TIMEOUT_MS));
 	EXPECT_EQ(POLLERR, broken.revents);
 }
 

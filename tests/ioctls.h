@@ -35,10 +35,10 @@ static inline int set_policy(int fd, unsigned long policy)
 	return ioctl(fd, MINI_PIPE_IOC_SET_POLICY, policy);
 }
 
-/* As clear_the_stage(), for tests that change the device's pipe: restores its state. */
-static inline void restore_the_stage(struct __test_metadata *_metadata, int fd, int capacity)
+/* As kill_children(), for tests that change the device's pipe: restores its state. */
+static inline void restore_device(struct __test_metadata *_metadata, int fd, int capacity)
 {
-	clear_the_stage(_metadata);
+	kill_children(_metadata);
 	empty_pipe(_metadata);
 	EXPECT_EQ(0, set_policy(fd, MINI_PIPE_BUFFERED));
 	EXPECT_EQ(capacity, set_capacity(fd, capacity));
@@ -64,7 +64,7 @@ static inline int make_pair(int device, struct ends *ends, unsigned int flags,
 }
 
 /* Opens the device for ioctl alone: with access mode 3, which is neither end. */
-static inline int open_neither(struct __test_metadata *_metadata)
+static inline int open_for_ioctl(struct __test_metadata *_metadata)
 {
 	return open_pipe(_metadata, O_ACCMODE);
 }
@@ -72,7 +72,7 @@ static inline int open_neither(struct __test_metadata *_metadata)
 static inline struct ends private_pipe(struct __test_metadata *_metadata, unsigned int flags,
 				       unsigned int capacity)
 {
-	int device = open_neither(_metadata);
+	int device = open_for_ioctl(_metadata);
 	struct ends ends;
 
 	ASSERT_EQ(0, make_pair(device, &ends, flags | O_CLOEXEC, capacity))

@@ -404,8 +404,8 @@ static int unload_soon(void)
 {
 	int ret = unload();
 
-	for (int ms = 0; ms < PATIENCE_MS / 2 && ret && errno == EWOULDBLOCK; ms++) {
-		a_moment();
+	for (int ms = 0; ms < TIMEOUT_MS / 2 && ret && errno == EWOULDBLOCK; ms++) {
+		sleep_1ms();
 		ret = unload();
 	}
 	return ret;
@@ -420,7 +420,7 @@ static int load_for_all_users(void)
 {
 	int ret = load("");
 
-	return node_becomes(true) ? ret | chmod(MINI_PIPE, 0666) : -1;
+	return wait_for_node(true) ? ret | chmod(MINI_PIPE, 0666) : -1;
 }
 
 static int pass_byte(void)
@@ -456,7 +456,7 @@ static void sync_and_reload(int report_to, const void *arg __maybe_unused)
 static struct result result_at(struct __test_metadata *_metadata, const struct child *child,
 			       const char *what)
 {
-	ASSERT_TRUE(has_reported_within(child, PATIENCE_MS))
+	ASSERT_TRUE(has_reported_within(child, TIMEOUT_MS))
 	{
 		TH_LOG("%s does not return", what);
 	}
@@ -468,7 +468,7 @@ static struct result run_rmmod(struct __test_metadata *_metadata, job_fn job)
 	struct child child = start_child(_metadata, job, NULL);
 	struct result result = result_at(_metadata, &child, "rmmod");
 
-	dismiss(_metadata, &child);
+	kill_child(_metadata, &child);
 	return result;
 }
 
@@ -504,7 +504,7 @@ static void expect_all_freed(struct __test_metadata *_metadata)
 	}
 	EXPECT_EQ(0, result_at(_metadata, &child, "insmod").ret);
 	EXPECT_EQ(1, result_at(_metadata, &child, "a new pipe").ret);
-	dismiss(_metadata, &child);
+	kill_child(_metadata, &child);
 }
 
 FIXTURE_SETUP(holder)
@@ -524,7 +524,7 @@ FIXTURE_SETUP(holder)
 	ASSERT_EQ(0, is_loaded() ? chmod(MINI_PIPE, 0666) : load_for_all_users());
 }
 
-/* clear_the_stage() comes last: a child that hangs keeps it from returning. */
+/* kill_children() comes last: a child that hangs keeps it from returning. */
 FIXTURE_TEARDOWN(holder)
 {
 	write_file(CORE_PATTERN, self->core_pattern);
@@ -532,7 +532,7 @@ FIXTURE_TEARDOWN(holder)
 	if (!is_loaded())
 		load_for_all_users();
 	chmod(MINI_PIPE, 0600);
-	clear_the_stage(_metadata);
+	kill_children(_metadata);
 }
 
 static bool is_held(struct __test_metadata *_metadata, const struct lifetime *lifetime,
@@ -594,12 +594,12 @@ static void run_lifetime(struct __test_metadata *_metadata, const struct lifetim
 	}
 	/* In the other orders, everything must be freed while the process still runs. */
 	if (lifetime->order == AT_EXIT)
-		dismiss(_metadata, &child);
+		kill_child(_metadata, &child);
 	close(another.r);
 	close(another.w);
 	expect_all_freed(_metadata);
 	if (lifetime->order != AT_EXIT)
-		dismiss(_metadata, &child);
+		kill_child(_metadata, &child);
 }
 
 static void run_order(struct __test_metadata *_metadata,
@@ -616,7 +616,7 @@ static void run_order(struct __test_metadata *_metadata,
 	}
 }
 
-/* In a broken driver, several steps wait for PATIENCE_MS each. */
+/* In a broken driver, several steps wait for TIMEOUT_MS each. */
 #define TEST_SECONDS 60
 
 TEST_F_TIMEOUT(holder, on_device_released_before_close, TEST_SECONDS)

@@ -131,12 +131,12 @@ static inline int await_fault(struct held_pipe *held)
 	struct pollfd fault = { .events = POLLIN };
 	struct uffd_msg message;
 
-	for (int ms = 0; ms < PATIENCE_MS && !held->faults; ms++)
-		a_moment();
+	for (int ms = 0; ms < TIMEOUT_MS && !held->faults; ms++)
+		sleep_1ms();
 	if (held->faults <= 0)
 		return held->faults ? held->faults : -ETIMEDOUT;
 	fault.fd = held->faults;
-	if (poll(&fault, 1, PATIENCE_MS) != 1)
+	if (poll(&fault, 1, TIMEOUT_MS) != 1)
 		return -ETIMEDOUT;
 	return read(held->faults, &message, sizeof(message)) == sizeof(message) ? 0 : -errno;
 }
@@ -281,11 +281,11 @@ static inline int hold_core_in_a_handler(struct held_pipe *held)
 	}
 	held->pid = pid;
 	close(held->fd);
-	for (int ms = 0; ms < PATIENCE_MS; ms++) {
+	for (int ms = 0; ms < TIMEOUT_MS; ms++) {
 		if (read_proc(pid, "status", status, sizeof(status)) &&
 		    strstr(status, "CoreDumping:\t1"))
 			return 0;
-		a_moment();
+		sleep_1ms();
 	}
 	return -ETIMEDOUT;
 }
@@ -295,10 +295,10 @@ static inline int release_handler(struct held_pipe *held)
 	const char *path = core_of(held->pid);
 	int fd = -1, status = 0;
 
-	for (int ms = 0; ms < PATIENCE_MS && fd < 0; ms++) {
+	for (int ms = 0; ms < TIMEOUT_MS && fd < 0; ms++) {
 		fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 		if (fd < 0)
-			a_moment();
+			sleep_1ms();
 	}
 	close(fd);
 	unlink(path);

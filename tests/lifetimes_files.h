@@ -188,7 +188,7 @@ static inline int open_ring(struct held_pipe *held)
 static inline int close_ring(struct held_pipe *held)
 {
 	struct completion completion;
-	int ret = uring_take(&held->ring, &completion) ? completion.res : 0;
+	int ret = uring_reap(&held->ring, &completion) ? completion.res : 0;
 
 	uring_close(&held->ring);
 	return ret;
@@ -207,7 +207,7 @@ static inline int hold_registered(struct held_pipe *held)
 /* The ring reads from the registered file, which needs no descriptor. */
 static inline int release_registered(struct held_pipe *held)
 {
-	uring_put(&held->ring, (struct io_uring_sqe){
+	uring_queue(&held->ring, (struct io_uring_sqe){
 		.opcode = IORING_OP_READ, .fd = 0, .flags = IOSQE_FIXED_FILE,
 		.addr = (unsigned long)big_buffer(), .len = 100, .off = -1,
 	});
@@ -223,7 +223,7 @@ static inline int hold_request(struct held_pipe *held, struct io_uring_sqe reque
 	if (opened < 0)
 		return opened;
 	request.fd = open_both(held);
-	uring_put(&held->ring, request);
+	uring_queue(&held->ring, request);
 	ret = uring_enter(&held->ring, 0);
 	close(request.fd);
 	return ret_or_errno(ret);
@@ -293,7 +293,7 @@ static inline int count_mappings(void)
 		ssize_t len = readlinkat(dirfd(files), entry->d_name, name, sizeof(name) - 1);
 
 		name[len > 0 ? len : 0] = '\0';
-		count += names_a_pipe(name);
+		count += is_pipe_name(name);
 	}
 	closedir(files);
 	return count;

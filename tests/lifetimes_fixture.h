@@ -153,12 +153,12 @@ static inline int await_descriptor(pid_t pid)
 {
 	int status;
 
-	for (int ms = 0; ms < PATIENCE_MS; ms++) {
+	for (int ms = 0; ms < TIMEOUT_MS; ms++) {
 		if (fd_is_a_pipe(pid, 3))
 			return 0;
 		if (waitpid(pid, &status, WNOHANG) == pid)
 			return -WEXITSTATUS(status);
-		a_moment();
+		sleep_1ms();
 	}
 	return -ETIMEDOUT;
 }

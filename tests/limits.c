@@ -42,8 +42,8 @@ FIXTURE_SETUP(limits)
 {
 	if (geteuid())
 		SKIP(return, "needs root");
-	set_the_stage(_metadata);
-	self->device = open_neither(_metadata);
+	set_up_pipe(_metadata);
+	self->device = open_for_ioctl(_metadata);
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
 		ASSERT_TRUE(read_file(limits[i], self->before[i], sizeof(self->before[i])))
 		{
@@ -54,7 +54,7 @@ FIXTURE_SETUP(limits)
 
 FIXTURE_TEARDOWN(limits)
 {
-	clear_the_stage(_metadata);
+	kill_children(_metadata);
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
 		if (self->before[i][0])
 			EXPECT_TRUE(write_file(limits[i], self->before[i]));
@@ -205,7 +205,7 @@ static long shrink_a_little(struct sequence *sequence)
 static void expect_results(struct __test_metadata *_metadata, const struct sequence *sequence,
 			   const long *expected)
 {
-	struct child child = start_heir(_metadata, run_sequence, sequence);
+	struct child child = start_forked(_metadata, run_sequence, sequence);
 
 	for (int i = 0; sequence->steps[i]; i++) {
 		struct result result = result_of(_metadata, &child);
@@ -215,7 +215,7 @@ static void expect_results(struct __test_metadata *_metadata, const struct seque
 			TH_LOG("step %d", i);
 		}
 	}
-	dismiss(_metadata, &child);
+	kill_child(_metadata, &child);
 }
 
 #define EXPECT_RESULTS(sequence, ...) expect_results(_metadata, sequence, (long[]){ __VA_ARGS__ })
@@ -483,7 +483,7 @@ static void start_maker(struct __test_metadata *_metadata, struct maker *maker, 
 	ASSERT_EQ(0, pipe2(fds, O_CLOEXEC));
 	maker->device = device;
 	maker->command = fds[0];
-	maker->child = start_heir(_metadata, make_on_command, maker);
+	maker->child = start_forked(_metadata, make_on_command, maker);
 	close(fds[0]);
 	maker->command = fds[1];
 }
@@ -530,14 +530,14 @@ static void shrink_during_copy(struct __test_metadata *_metadata, int device, in
 	start_maker(_metadata, &maker, device);
 	ASSERT_EQ(0, command(_metadata, &maker, MEBIBYTE, &ends));
 	if (end == O_RDONLY)
-		put_in(_metadata, ends.w, DEFAULT);
+		write_pattern(_metadata, ends.w, DEFAULT);
 	if (!start_stuck_with(_metadata, &stuck, end == O_RDONLY ? ends.r : ends.w, end, 0,
 			      DEFAULT))
 		return;
 	ASSERT_EQ(DEFAULT, set_capacity(ends.w, DEFAULT));
 	EXPECT_EQ(ENFILE, command(_metadata, &maker, MEBIBYTE, &second));
 	if (killed) {
-		dismiss(_metadata, &stuck.child);
+		kill_child(_metadata, &stuck.child);
 	} else {
 		release_with_pattern(_metadata, &stuck);
 		EXPECT_EQ(DEFAULT, result_of(_metadata, &stuck.child).ret);
@@ -577,16 +577,16 @@ TEST_F(limits, closed_pipe_counts_pages_until_its_stuck_reader_is_killed)
 	set_limit(_metadata, "user_pages_hard", MEBIBYTE_AND_16_PAGES);
 	start_maker(_metadata, &maker, self->device);
 	ASSERT_EQ(0, command(_metadata, &maker, MEBIBYTE, &ends));
-	put_in(_metadata, ends.w, DEFAULT);
+	write_pattern(_metadata, ends.w, DEFAULT);
 	if (!start_stuck_with(_metadata, &stuck, ends.r, O_RDONLY, 0, DEFAULT))
 		return;
 	ASSERT_EQ(DEFAULT, set_capacity(ends.w, DEFAULT));
-	dismiss(_metadata, &maker.child);
+	kill_child(_metadata, &maker.child);
 	close(ends.r);
 	close(ends.w);
 	start_maker(_metadata, &other, self->device);
 	EXPECT_EQ(ENFILE, command(_metadata, &other, MEBIBYTE, &second));
-	dismiss(_metadata, &stuck.child);
+	kill_child(_metadata, &stuck.child);
 	EXPECT_EQ(0, command(_metadata, &other, MEBIBYTE, &second));
 }
 
@@ -641,11 +641,11 @@ static void race(int report_to, const void *arg)
 
 static void run_race(struct __test_metadata *_metadata, const struct race *one, int *results)
 {
-	struct child child = start_heir(_metadata, race, one);
+	struct child child = start_forked(_metadata, race, one);
 
 	for (int i = 0; i < 2; i++)
 		results[i] = result_of(_metadata, &child).ret;
-	dismiss(_metadata, &child);
+	kill_child(_metadata, &child);
 }
 
 /*

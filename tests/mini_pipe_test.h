@@ -38,13 +38,13 @@ static inline char *pipe_path(void)
 }
 
 /* How long to wait for what must happen. Even a slow emulator needs only a fraction of it. */
-#define PATIENCE_MS 10000
+#define TIMEOUT_MS 10000
 
 /* More than any capacity of the tests, so that a write of it always fills the pipe. */
 #define BIG (2 << 20)
 
 /* More than PIPE_BUF, so that a write of it is partial where the whole does not fit. */
-#define PIECE 65537
+#define ABOVE_PIPE_BUF 65537
 
 #define MAX_CHILDREN 64
 
@@ -107,7 +107,7 @@ static inline ssize_t atomic_len(ssize_t capacity)
 	return smaller(capacity, PIPE_BUF);
 }
 
-static inline void a_moment(void)
+static inline void sleep_1ms(void)
 {
 	usleep(1000);
 }
@@ -135,7 +135,7 @@ static inline void do_nothing(int sig __maybe_unused)
 {
 }
 
-static inline void handle(int sig, void (*handler)(int sig), int sa_flags)
+static inline void set_handler(int sig, void (*handler)(int sig), int sa_flags)
 {
 	struct sigaction action = { .sa_handler = handler, .sa_flags = sa_flags };
 
@@ -191,7 +191,7 @@ static inline void report(int report_to, ssize_t ret)
 	report_result(report_to, &result);
 }
 
-static inline void be_a_child(pid_t parent, int report_to, bool keeps_files)
+static inline void init_child(pid_t parent, int report_to, bool keeps_files)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
@@ -217,7 +217,7 @@ static inline struct child start(struct __test_metadata *_metadata, job_fn job, 
 	child.pid = fork();
 	ASSERT_LE(0, child.pid);
 	if (!child.pid) {
-		be_a_child(parent, pipe_fds[1], keeps_files);
+		init_child(parent, pipe_fds[1], keeps_files);
 		job(pipe_fds[1], arg);
 		for (;;)
 			pause();
@@ -234,7 +234,7 @@ static inline struct child start_child(struct __test_metadata *_metadata, job_fn
 }
 
 /* The child inherits the test's open descriptors, as after any fork(2). */
-static inline struct child start_heir(struct __test_metadata *_metadata, job_fn job,
+static inline struct child start_forked(struct __test_metadata *_metadata, job_fn job,
 				      const void *arg)
 {
 	return start(_metadata, job, arg, true);
@@ -256,7 +256,7 @@ static inline struct result result_of(struct __test_metadata *_metadata, const s
 {
 	struct result result = { .ret = -1 };
 
-	ASSERT_TRUE(has_reported_within(child, PATIENCE_MS))
+	ASSERT_TRUE(has_reported_within(child, TIMEOUT_MS))
 	{
 		TH_LOG("child %d does not report", child->pid);
 	}
@@ -268,15 +268,15 @@ static inline struct result result_of(struct __test_metadata *_metadata, const s
 }
 
 /* Waits until the child exits, and returns its status. */
-static inline int end_of(struct __test_metadata *_metadata, const struct child *child)
+static inline int wait_for_exit(struct __test_metadata *_metadata, const struct child *child)
 {
 	int status = 0;
 	pid_t ended = 0;
 
-	for (int ms = 0; ms < PATIENCE_MS && !ended; ms++) {
+	for (int ms = 0; ms < TIMEOUT_MS && !ended; ms++) {
 		ended = waitpid(child->pid, &status, WNOHANG);
 		if (!ended)
-			a_moment();
+			sleep_1ms();
 	}
 	ASSERT_EQ(child->pid, ended)
 	{
@@ -288,10 +288,10 @@ static inline int end_of(struct __test_metadata *_metadata, const struct child *
 }
 
 /* Kills the child. When this returns, its files are closed. */
-static inline void dismiss(struct __test_metadata *_metadata, const struct child *child)
+static inline void kill_child(struct __test_metadata *_metadata, const struct child *child)
 {
 	kill(child->pid, SIGKILL);
-	end_of(_metadata, child);
+	wait_for_exit(_metadata, child);
 }
 
 /* Children that sleep in a call on a pipe */
@@ -324,7 +324,7 @@ static inline char state_of(pid_t pid)
 }
 
 /* Whether a link in /proc/PID/fd names the device, a private pipe or a pipe(2). */
-static inline bool names_a_pipe(const char *target)
+static inline bool is_pipe_name(const char *target)
 {
 	return strcmp(target, MINI_PIPE) == 0 ||
 	       strncmp(target, PRIVATE_PIPE, strlen(PRIVATE_PIPE)) == 0 ||
@@ -347,7 +347,7 @@ static inline bool fd_is_a_pipe(pid_t pid, unsigned long fd)
 	char name[64];
 
 	name_of(pid, fd, name, sizeof(name));
-	return names_a_pipe(name);
+	return is_pipe_name(name);
 }
 
 /* These calls wait for a set of files, so their first argument is no descriptor. */
@@ -377,12 +377,12 @@ static inline bool is_asleep_in(pid_t pid, long syscall_nr)
  */
 static inline bool falls_asleep_in(const struct child *child, long syscall_nr)
 {
-	for (int ms = 0; ms < PATIENCE_MS; ms++) {
+	for (int ms = 0; ms < TIMEOUT_MS; ms++) {
 		if (has_reported(child))
 			return false;
 		if (is_asleep_in(child->pid, syscall_nr))
 			return true;
-		a_moment();
+		sleep_1ms();
 	}
 	return false;
 }
@@ -418,7 +418,7 @@ static inline bool outrank(const struct child *sleepers, int count)
 }
 
 /* Whether the child sleeps in fs/pipe.c in the state D, which is uninterruptible. */
-static inline bool is_in_deep_sleep(const struct child *child)
+static inline bool is_uninterruptible(const struct child *child)
 {
 	char stack[4096];
 
@@ -426,11 +426,11 @@ static inline bool is_in_deep_sleep(const struct child *child)
 	       read_proc(child->pid, "stack", stack, sizeof(stack)) && strstr(stack, "pipe_");
 }
 
-static inline bool falls_into_deep_sleep(const struct child *child)
+static inline bool sleeps_uninterruptibly(const struct child *child)
 {
-	for (int ms = 0; ms < PATIENCE_MS && !is_in_deep_sleep(child); ms++)
-		a_moment();
-	return is_in_deep_sleep(child);
+	for (int ms = 0; ms < TIMEOUT_MS && !is_uninterruptible(child); ms++)
+		sleep_1ms();
+	return is_uninterruptible(child);
 }
 
 /* Common jobs of children */
@@ -439,7 +439,7 @@ static inline int open_for(const struct job *job, int end)
 {
 	int fd;
 
-	handle(SIGUSR1, do_nothing, job->restart ? SA_RESTART : 0);
+	set_handler(SIGUSR1, do_nothing, job->restart ? SA_RESTART : 0);
 	if (job->sigpipe_kills)
 		signal(SIGPIPE, SIG_DFL);
 	fd = open(pipe_path(), end | job->flags);
@@ -484,7 +484,7 @@ static inline void do_poll_job(int report_to, const void *arg)
 }
 
 /* Returns when the poller sleeps. The poller reports the events. */
-static inline struct child start_watch(struct __test_metadata *_metadata, int end,
+static inline struct child start_poller(struct __test_metadata *_metadata, int end,
 				       short events)
 {
 	struct poll_job job = { end, events };
@@ -529,7 +529,7 @@ static inline void queue_writers(struct __test_metadata *_metadata, struct child
 }
 
 /* Each of the writers failed with EPIPE and got one SIGPIPE. */
-static inline void expect_broken(struct __test_metadata *_metadata, struct child *writers,
+static inline void expect_epipe(struct __test_metadata *_metadata, struct child *writers,
 				 int count)
 {
 	for (int i = 0; i < count; i++) {
@@ -542,7 +542,7 @@ static inline void expect_broken(struct __test_metadata *_metadata, struct child
 }
 
 /* Opens and closes one end. */
-static inline void touch(struct __test_metadata *_metadata, int end)
+static inline void open_once(struct __test_metadata *_metadata, int end)
 {
 	int fd = open(pipe_path(), end);
 
@@ -587,8 +587,8 @@ static inline ssize_t fill_pipe(struct __test_metadata *_metadata, int fd)
 	ssize_t n, total = 0;
 
 	do {
-		put_pattern(big_buffer(), total, PIECE);
-		n = write(fd, big_buffer(), PIECE);
+		put_pattern(big_buffer(), total, ABOVE_PIPE_BUF);
+		n = write(fd, big_buffer(), ABOVE_PIPE_BUF);
 		if (n > 0)
 			total += n;
 	} while (n > 0);
@@ -612,14 +612,14 @@ static inline ssize_t drain_pipe(struct __test_metadata *_metadata, int fd)
 }
 
 /* Writes exactly so many bytes of the pattern, for which there is room. */
-static inline void put_in(struct __test_metadata *_metadata, int fd, ssize_t len)
+static inline void write_pattern(struct __test_metadata *_metadata, int fd, ssize_t len)
 {
 	put_pattern(big_buffer(), 0, len);
 	ASSERT_EQ(len, write(fd, big_buffer(), len));
 }
 
 /* Reads exactly so many bytes, which are there. */
-static inline void take(struct __test_metadata *_metadata, int fd, ssize_t len)
+static inline void read_exactly(struct __test_metadata *_metadata, int fd, ssize_t len)
 {
 	ASSERT_EQ(len, read(fd, big_buffer(), len));
 }
@@ -644,17 +644,17 @@ static inline ssize_t measure_capacity(struct __test_metadata *_metadata)
 }
 
 /* Before each test: installs signal handlers, empties the pipe and returns its capacity. */
-static inline ssize_t set_the_stage(struct __test_metadata *_metadata)
+static inline ssize_t set_up_pipe(struct __test_metadata *_metadata)
 {
-	handle(SIGPIPE, count_sigpipe, SA_RESTART);
+	set_handler(SIGPIPE, count_sigpipe, SA_RESTART);
 	/* Children inherit the handler, so that no signal kills one before it sets its own. */
-	handle(SIGUSR1, do_nothing, 0);
+	set_handler(SIGUSR1, do_nothing, 0);
 	empty_pipe(_metadata);
 	return measure_capacity(_metadata);
 }
 
 /* After each test: kills all children. */
-static inline void clear_the_stage(struct __test_metadata *_metadata)
+static inline void kill_children(struct __test_metadata *_metadata)
 {
 	/* A failed assertion leaves this set, and then all assertions in here would fail, too. */
 	_metadata->trigger = 0;
@@ -666,12 +666,12 @@ static inline void clear_the_stage(struct __test_metadata *_metadata)
 		struct child child = { .pid = children()[i], .results = -1 };
 
 		if (child.pid)
-			dismiss(_metadata, &child);
+			kill_child(_metadata, &child);
 	}
 }
 
 /* For tests that need a pipe of at least that capacity: skips them if it is smaller. */
-static inline bool holds(struct __test_metadata *_metadata, ssize_t capacity, ssize_t needed)
+static inline bool has_capacity(struct __test_metadata *_metadata, ssize_t capacity, ssize_t needed)
 {
 	if (capacity < needed)
 		SKIP(return false, "needs a capacity of %zd bytes", needed);

@@ -82,7 +82,7 @@ static void expect_einval(struct __test_metadata *_metadata, const char *paramet
 	EXPECT_EQ(-1, load(parameters));
 	EXPECT_EQ(EINVAL, errno);
 	EXPECT_EQ(1, count_log_lines(log, words));
-	EXPECT_TRUE(node_becomes(false));
+	EXPECT_TRUE(wait_for_node(false));
 	/* The failed load leaves nothing behind that makes the next one fail. */
 	EXPECT_EQ(0, load(""));
 }
@@ -166,7 +166,7 @@ TEST_F(invalid_limit, fails_with_einval)
 {
 	EXPECT_EQ(-1, load(variant->parameters));
 	EXPECT_EQ(EINVAL, errno);
-	EXPECT_TRUE(node_becomes(false));
+	EXPECT_TRUE(wait_for_node(false));
 }
 
 /* Values that the parameter capacity accepts. */
@@ -272,7 +272,7 @@ TEST_F(valid_capacity, blocking_reader_and_writer_pass_300_bytes)
 	ASSERT_ASLEEP_IN(read, &reader);
 	writer = start_child(_metadata, write_once, &job);
 	EXPECT_EQ(PASSED, result_of(_metadata, &writer).ret);
-	dismiss(_metadata, &writer);
+	kill_child(_metadata, &writer);
 	EXPECT_EQ(PASSED, result_of(_metadata, &reader).ret);
 }
 
@@ -300,11 +300,11 @@ TEST_F(module, default_capacity_is_65536)
 
 TEST_F(module, node_exists_while_loaded)
 {
-	EXPECT_TRUE(node_becomes(false));
+	EXPECT_TRUE(wait_for_node(false));
 	load_with(_metadata, "");
 	EXPECT_TRUE(node_exists());
 	ASSERT_EQ(0, unload());
-	EXPECT_TRUE(node_becomes(false));
+	EXPECT_TRUE(wait_for_node(false));
 	EXPECT_EQ(-1, open(MINI_PIPE, O_RDONLY));
 }
 
@@ -340,7 +340,7 @@ TEST_F(module, cannot_unload_while_reader_sleeps)
 	ASSERT_ASLEEP_IN(read, &reader);
 	EXPECT_EQ(-1, unload());
 	EXPECT_EQ(EWOULDBLOCK, errno);
-	dismiss(_metadata, &reader);
+	kill_child(_metadata, &reader);
 	EXPECT_EQ(0, unload());
 }
 
@@ -370,7 +370,7 @@ TEST_F(module, spliced_bytes_survive_unload)
 	load_with(_metadata, "");
 	for (enum kind kind = DEVICE; kind <= PRIVATE; kind++) {
 		make_pipe(_metadata, kind, O_NONBLOCK, &r, &w);
-		put_in(_metadata, w, len);
+		write_pattern(_metadata, w, len);
 		EXPECT_EQ(len, splice(r, NULL, out_w, NULL, len, 0));
 		close(r);
 		close(w);
@@ -422,7 +422,7 @@ static void expect_policy(struct __test_metadata *_metadata, int policy, const c
 	ASSERT_LT(0, read(fd, text, sizeof(text) - 1));
 	close(fd);
 	EXPECT_STREQ(word, text);
-	fd = open_neither(_metadata);
+	fd = open_for_ioctl(_metadata);
 	EXPECT_EQ(policy, policy_of(fd));
 	close(fd);
 }
@@ -448,7 +448,7 @@ TEST_F(module, policy_rendezvous_makes_writer_wait_for_reader)
 	writer = start_writer(_metadata, 10, 'w');
 	ASSERT_ASLEEP_IN(write, &writer);
 	reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
-	take(_metadata, reader, 10);
+	read_exactly(_metadata, reader, 10);
 	EXPECT_EQ(10, result_of(_metadata, &writer).ret);
 }
 
@@ -479,15 +479,15 @@ TEST_F(module, capacity_128_passes_example_of_assignment)
 	writer = start_child(_metadata, write_once, &job);
 	ASSERT_ASLEEP_IN(write, &writer);
 	reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
-	take(_metadata, reader, 64);
+	read_exactly(_metadata, reader, 64);
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, 64));
 	ASSERT_ASLEEP_IN(write, &writer);
-	take(_metadata, reader, 64);
+	read_exactly(_metadata, reader, 64);
 	EXPECT_TRUE(is_pattern(big_buffer(), 64, 64));
 	EXPECT_EQ(200, result_of(_metadata, &writer).ret);
-	take(_metadata, reader, 64);
+	read_exactly(_metadata, reader, 64);
 	EXPECT_TRUE(is_pattern(big_buffer(), 128, 64));
-	take(_metadata, reader, 8);
+	read_exactly(_metadata, reader, 8);
 	EXPECT_TRUE(is_pattern(big_buffer(), 192, 8));
 }
 
@@ -499,7 +499,7 @@ TEST_F(module, capacity_128_splits_write_of_pipe_buf)
 	load_capacity(_metadata, "128");
 	fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	EXPECT_EQ(128, write(fd, big_buffer(), PIPE_BUF));
-	take(_metadata, fd, 64);
+	read_exactly(_metadata, fd, 64);
 	EXPECT_EQ(64, write(fd, big_buffer(), PIPE_BUF));
 }
 
@@ -513,7 +513,7 @@ TEST_F(module, capacity_128_keeps_write_of_128_atomic)
 	EXPECT_EQ(-1, write(fd, big_buffer(), 128));
 	EXPECT_EQ(EAGAIN, errno);
 	EXPECT_EQ(0, poll_now(fd, POLLOUT));
-	take(_metadata, fd, 1);
+	read_exactly(_metadata, fd, 1);
 	EXPECT_EQ(POLLOUT, poll_now(fd, POLLOUT));
 	EXPECT_EQ(128, write(fd, big_buffer(), 128));
 }
@@ -528,9 +528,9 @@ TEST_F(module, capacity_128_admits_small_write_once_it_fits)
 	ASSERT_EQ(128, fill_pipe(_metadata, fd));
 	writer = start_writer(_metadata, 64, 'w');
 	ASSERT_ASLEEP_IN(write, &writer);
-	take(_metadata, fd, 63);
+	read_exactly(_metadata, fd, 63);
 	ASSERT_ASLEEP_IN(write, &writer);
-	take(_metadata, fd, 1);
+	read_exactly(_metadata, fd, 1);
 	EXPECT_EQ(64, result_of(_metadata, &writer).ret);
 }
 

@@ -53,10 +53,10 @@ static inline bool node_exists(void)
 }
 
 /* Where udev makes the nodes, they appear and disappear a little later than the device. */
-static inline bool node_becomes(bool there)
+static inline bool wait_for_node(bool there)
 {
-	for (int ms = 0; ms < PATIENCE_MS && node_exists() != there; ms++)
-		a_moment();
+	for (int ms = 0; ms < TIMEOUT_MS && node_exists() != there; ms++)
+		sleep_1ms();
 	return node_exists() == there;
 }
 
@@ -66,7 +66,7 @@ static inline void load_with(struct __test_metadata *_metadata, const char *para
 	{
 		TH_LOG("loading with \"%s\": %s", parameters, strerror(errno));
 	}
-	ASSERT_TRUE(node_becomes(true));
+	ASSERT_TRUE(wait_for_node(true));
 }
 
 static inline void load_capacity(struct __test_metadata *_metadata, const char *capacity)
@@ -83,7 +83,7 @@ static inline void start_unloaded(struct __test_metadata *_metadata)
 	int fd = open_module_file();
 
 	close(fd);
-	handle(SIGPIPE, count_sigpipe, SA_RESTART);
+	set_handler(SIGPIPE, count_sigpipe, SA_RESTART);
 	if (geteuid())
 		SKIP(return, "needs root");
 	if (fd < 0)
@@ -96,7 +96,7 @@ static inline void start_unloaded(struct __test_metadata *_metadata)
 /* A test that failed may have left children, open files, and the module loaded or not. */
 static inline void end_loaded(struct __test_metadata *_metadata)
 {
-	clear_the_stage(_metadata);
+	kill_children(_metadata);
 	syscall(__NR_close_range, 3, ~0U, 0);
 	unload();
 	load_with(_metadata, "");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* O_NONBLOCK: a call moves at once what it can, or fails with EAGAIN. */
-#include "pipe_fixture.h"
+#include "device_fixture.h"
 
 TEST_F(pipe, read_from_empty_pipe_gives_eagain)
 {
@@ -52,7 +52,7 @@ TEST_F(pipe, pipe_holds_its_capacity_each_time_it_is_filled)
 		ASSERT_TRUE(is_pattern(big_buffer(), 0, self->capacity));
 		/* So that the next round starts one byte further in the ring. */
 		ASSERT_EQ(1, write(fd, "x", 1));
-		take(_metadata, fd, 1);
+		read_exactly(_metadata, fd, 1);
 	}
 }
 
@@ -60,14 +60,14 @@ TEST_F(pipe, large_write_writes_what_fits)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 
-	if (!holds(_metadata, self->capacity, PIPE_BUF + 100))
+	if (!has_capacity(_metadata, self->capacity, PIPE_BUF + 100))
 		return;
 	fill_pipe(_metadata, fd);
-	take(_metadata, fd, 100);
+	read_exactly(_metadata, fd, 100);
 	put_pattern(big_buffer(), 5, PIPE_BUF + 1);
 	ASSERT_EQ(100, write(fd, big_buffer(), PIPE_BUF + 1));
-	take(_metadata, fd, self->capacity - 100);
-	take(_metadata, fd, 100);
+	read_exactly(_metadata, fd, self->capacity - 100);
+	read_exactly(_metadata, fd, 100);
 	EXPECT_TRUE(is_pattern(big_buffer(), 5, 100));
 }
 
@@ -83,10 +83,10 @@ TEST_F(pipe, atomic_write_without_room_gives_eagain)
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	ssize_t len = atomic_len(self->capacity);
 
-	if (!holds(_metadata, self->capacity, 2))
+	if (!has_capacity(_metadata, self->capacity, 2))
 		return;
 	fill_pipe(_metadata, fd);
-	take(_metadata, fd, len - 1);
+	read_exactly(_metadata, fd, len - 1);
 	EXPECT_EQ(-1, write(fd, big_buffer(), len));
 	EXPECT_EQ(EAGAIN, errno);
 	EXPECT_EQ(self->capacity - len + 1, drain_pipe(_metadata, fd));
@@ -98,7 +98,7 @@ TEST_F(pipe, atomic_write_that_just_fits_succeeds)
 	ssize_t len = atomic_len(self->capacity);
 
 	fill_pipe(_metadata, fd);
-	take(_metadata, fd, len);
+	read_exactly(_metadata, fd, len);
 	EXPECT_EQ(len, write(fd, big_buffer(), len));
 	EXPECT_EQ(self->capacity, drain_pipe(_metadata, fd));
 }
@@ -107,10 +107,10 @@ TEST_F(pipe, smaller_write_fits_where_larger_did_not)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 
-	if (!holds(_metadata, self->capacity, 100))
+	if (!has_capacity(_metadata, self->capacity, 100))
 		return;
 	fill_pipe(_metadata, fd);
-	take(_metadata, fd, 50);
+	read_exactly(_metadata, fd, 50);
 	EXPECT_EQ(-1, write(fd, big_buffer(), 51));
 	EXPECT_EQ(EAGAIN, errno);
 	EXPECT_EQ(50, write(fd, big_buffer(), 50));
@@ -144,7 +144,7 @@ TEST_F(pipe, fcntl_clears_o_nonblock)
 	struct child reader;
 
 	set_flag(_metadata, fd, O_NONBLOCK, false);
-	reader = start_heir(_metadata, read_inherited, &fd);
+	reader = start_forked(_metadata, read_inherited, &fd);
 	ASSERT_ASLEEP_IN(read, &reader);
 	ASSERT_EQ(1, write(fd, "x", 1));
 	EXPECT_EQ(1, result_of(_metadata, &reader).ret);
@@ -189,7 +189,7 @@ TEST_F(pipe, nonblocking_read_wakes_writer)
 	fill_pipe(_metadata, fd);
 	writer = start_writer(_metadata, 1, 'w');
 	ASSERT_ASLEEP_IN(write, &writer);
-	take(_metadata, fd, self->capacity);
+	read_exactly(_metadata, fd, self->capacity);
 	EXPECT_EQ(1, result_of(_metadata, &writer).ret);
 }
 

@@ -129,7 +129,7 @@ static void move_nothing(struct ends *ends, enum kind kind __maybe_unused)
 	ignore(write(ends->w, (void *)-1UL, 1));
 	ignore(read(ends->w, &byte, 1));
 	ignore(write(ends->r, &byte, 1));
-	while (write(ends->w, big_buffer(), PIECE) > 0)
+	while (write(ends->w, big_buffer(), ABOVE_PIPE_BUF) > 0)
 		;
 	ignore(write(ends->w, &byte, 1));
 }
@@ -228,18 +228,18 @@ static void read_and_write_with_io_uring(struct ends *ends, enum kind kind __may
 
 	if (!uring_open(&ring))
 		return;
-	uring_put(&ring, (struct io_uring_sqe){
+	uring_queue(&ring, (struct io_uring_sqe){
 		.opcode = IORING_OP_WRITE, .fd = ends->w, .addr = (unsigned long)"abc", .len = 3,
 		.off = -1,
 	});
 	ignore(uring_enter(&ring, 1));
-	uring_take(&ring, &completion);
-	uring_put(&ring, (struct io_uring_sqe){
+	uring_reap(&ring, &completion);
+	uring_queue(&ring, (struct io_uring_sqe){
 		.opcode = IORING_OP_READ, .fd = ends->r, .addr = (unsigned long)big_buffer(),
 		.len = 3, .off = -1,
 	});
 	ignore(uring_enter(&ring, 1));
-	uring_take(&ring, &completion);
+	uring_reap(&ring, &completion);
 	close(ring.fd);
 }
 
@@ -288,7 +288,7 @@ static bool has_inotify_and_fanotify(struct __test_metadata *_metadata)
 
 FIXTURE_SETUP(events)
 {
-	set_the_stage(_metadata);
+	set_up_pipe(_metadata);
 	if (!has_inotify_and_fanotify(_metadata))
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
@@ -302,14 +302,14 @@ FIXTURE_SETUP(events)
 
 FIXTURE_TEARDOWN(events)
 {
-	clear_the_stage(_metadata);
+	kill_children(_metadata);
 }
 
 /* Calls on this pipe must cause no event. */
 static void use_other_pipe(struct __test_metadata *_metadata, const struct ends *other)
 {
 	ASSERT_EQ(1, write(other->w, "x", 1));
-	take(_metadata, other->r, 1);
+	read_exactly(_metadata, other->r, 1);
 }
 
 static void read_inotify_events(int in, struct event_log *log)
@@ -470,7 +470,7 @@ FIXTURE_VARIANT_ADD(pipe, pipe_2) { .kind = PIPE_2, };
 
 FIXTURE_SETUP(pipe)
 {
-	set_the_stage(_metadata);
+	set_up_pipe(_metadata);
 	if (!has_inotify_and_fanotify(_metadata))
 		return;
 	make_pipe(_metadata, variant->kind, O_NONBLOCK, &self->ends.r, &self->ends.w);
@@ -478,7 +478,7 @@ FIXTURE_SETUP(pipe)
 
 FIXTURE_TEARDOWN(pipe)
 {
-	clear_the_stage(_metadata);
+	kill_children(_metadata);
 }
 
 TEST_F(pipe, inotify_reports_modify_access_and_two_closes)
@@ -488,7 +488,7 @@ TEST_F(pipe, inotify_reports_modify_access_and_two_closes)
 	ASSERT_LE(0, in);
 	ASSERT_TRUE(add_inotify_watch(in, self->ends.r, &self->log));
 	ASSERT_EQ(1, write(self->ends.w, "x", 1));
-	take(_metadata, self->ends.r, 1);
+	read_exactly(_metadata, self->ends.r, 1);
 	close(self->ends.w);
 	close(self->ends.r);
 	read_inotify_events(in, &self->log);
@@ -545,7 +545,7 @@ static void answer_events(struct __test_metadata *_metadata, int fan, const stru
 			{ .fd = fan, .events = POLLIN }, { .fd = child->results, .events = POLLIN },
 		};
 
-		ASSERT_LT(0, poll(either, 2, PATIENCE_MS));
+		ASSERT_LT(0, poll(either, 2, TIMEOUT_MS));
 		if (!either[0].revents)
 			continue;
 		ASSERT_EQ((ssize_t)sizeof(event), read(fan, &event, sizeof(event)));
@@ -570,7 +570,7 @@ static void log_permission_calls(struct __test_metadata *_metadata, enum kind ki
 		close(fan);
 		return;
 	}
-	child = start_heir(_metadata, make_calls, &pipe);
+	child = start_forked(_metadata, make_calls, &pipe);
 	for (int i = 0; i < CALLS; i++) {
 		struct result result;
 
@@ -578,7 +578,7 @@ static void log_permission_calls(struct __test_metadata *_metadata, enum kind ki
 		result = result_of(_metadata, &child);
 		add_number(log, "call", result.ret < 0 ? -result.err : result.ret);
 	}
-	dismiss(_metadata, &child);
+	kill_child(_metadata, &child);
 	close(fan);
 	close(pipe.ends.r);
 	close(pipe.ends.w);
@@ -598,13 +598,13 @@ FIXTURE_VARIANT_ADD(permission, denied) { .response = FAN_DENY, };
 
 FIXTURE_SETUP(permission)
 {
-	set_the_stage(_metadata);
+	set_up_pipe(_metadata);
 	has_inotify_and_fanotify(_metadata);
 }
 
 FIXTURE_TEARDOWN(permission)
 {
-	clear_the_stage(_metadata);
+	kill_children(_metadata);
 }
 
 TEST_F(permission, fanotify_permission_matches_pipe_2)

@@ -39,12 +39,12 @@ static bool has_pages(struct __test_metadata *_metadata, int fd, enum kind kind)
 	ssize_t slots = count_slots(fd, kind);
 	ssize_t pages = slots < 8 ? 8 : slots;
 
-	return holds(_metadata, capacity_of_kind(fd, kind), pages * page_size());
+	return has_capacity(_metadata, capacity_of_kind(fd, kind), pages * page_size());
 }
 
 FIXTURE_SETUP(packets)
 {
-	set_the_stage(_metadata);
+	set_up_pipe(_metadata);
 	make_pipe(_metadata, variant->kind, O_NONBLOCK | O_DIRECT, &self->r, &self->w);
 	self->slots = count_slots(self->r, variant->kind);
 	if (!has_pages(_metadata, self->r, variant->kind))
@@ -53,7 +53,7 @@ FIXTURE_SETUP(packets)
 
 FIXTURE_TEARDOWN(packets)
 {
-	clear_the_stage(_metadata);
+	kill_children(_metadata);
 }
 
 static ssize_t write_filled(int fd, char fill, ssize_t len)
@@ -379,7 +379,7 @@ static ssize_t size_of_packet(int writer, int packet)
 
 static void write_packets(int report_to, const void *arg)
 {
-	const struct kind_job *job = arg;
+	const struct fd_job *job = arg;
 	int fd = open_own(job->fd, O_WRONLY, O_DIRECT);
 
 	for (int i = 0; i < EACH; i++) {
@@ -397,9 +397,9 @@ TEST_F(packets, packets_of_several_writers_stay_whole)
 	int seen[WRITERS] = {};
 
 	for (int i = 0; i < WRITERS; i++) {
-		struct kind_job job = { .fd = self->w, .fill = 'a' + i };
+		struct fd_job job = { .fd = self->w, .fill = 'a' + i };
 
-		writers[i] = start_heir(_metadata, write_packets, &job);
+		writers[i] = start_forked(_metadata, write_packets, &job);
 	}
 	for (int i = 0; i < WRITERS * EACH; i++) {
 		ssize_t n;
@@ -561,14 +561,14 @@ TEST_F(packets, splice_moves_whole_packet_into_last_slot)
 
 	make_pipe(_metadata, PIPE_2, O_NONBLOCK, &r, &w);
 	fill_pipe(_metadata, w);
-	take(_metadata, r, PIPE_BUF);
+	read_exactly(_metadata, r, PIPE_BUF);
 	ASSERT_EQ(PIPE_BUF - 100, write_filled(self->w, 'a', PIPE_BUF - 100));
 	put_pattern(big_buffer(), 0, 1000);
 	ASSERT_EQ(1000, write(self->w, big_buffer(), 1000));
 	expect_next(_metadata, self->r, 'a', PIPE_BUF - 100);
 	EXPECT_EQ(1000, splice(self->r, NULL, w, NULL, ENOUGH, 0));
 	expect_empty(_metadata, self->r);
-	take(_metadata, r, 15 * PIPE_BUF);
+	read_exactly(_metadata, r, 15 * PIPE_BUF);
 	EXPECT_EQ(1000, read(r, big_buffer(), ENOUGH));
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, 1000));
 }
@@ -657,7 +657,7 @@ FIXTURE_VARIANT_ADD(resized_packets, pipe_2) { .kind = PIPE_2, };
 
 FIXTURE_SETUP(resized_packets)
 {
-	set_the_stage(_metadata);
+	set_up_pipe(_metadata);
 	make_pipe(_metadata, variant->kind, O_NONBLOCK | O_DIRECT, &self->r, &self->w);
 	ASSERT_EQ(16 * PIPE_BUF, resize(self->r, variant->kind, 16 * PIPE_BUF));
 	/* Near the end of the ring, so that the packets behind it wrap, and so do their bytes. */
@@ -670,7 +670,7 @@ FIXTURE_SETUP(resized_packets)
 
 FIXTURE_TEARDOWN(resized_packets)
 {
-	clear_the_stage(_metadata);
+	kill_children(_metadata);
 }
 
 TEST_F(resized_packets, resize_keeps_packet_boundaries)
@@ -741,13 +741,13 @@ FIXTURE(packets_of_any_capacity)
 
 FIXTURE_SETUP(packets_of_any_capacity)
 {
-	set_the_stage(_metadata);
+	set_up_pipe(_metadata);
 	make_private(_metadata, O_NONBLOCK | O_DIRECT, 128, &self->r, &self->w);
 }
 
 FIXTURE_TEARDOWN(packets_of_any_capacity)
 {
-	clear_the_stage(_metadata);
+	kill_children(_metadata);
 }
 
 TEST_F(packets_of_any_capacity, pipe_smaller_than_page_holds_one_packet)

@@ -77,7 +77,7 @@ FIXTURE_SETUP(pages)
 {
 	struct pipes *pipes = &self->pipes;
 
-	set_the_stage(_metadata);
+	set_up_pipe(_metadata);
 	make_pipe(_metadata, PIPE_2, O_NONBLOCK, &pipes->out_r, &pipes->out_w);
 	rmdir(INSTANCE);
 	start_tracing(_metadata);
@@ -86,7 +86,7 @@ FIXTURE_SETUP(pages)
 
 FIXTURE_TEARDOWN(pages)
 {
-	clear_the_stage(_metadata);
+	kill_children(_metadata);
 	rmdir(INSTANCE);
 }
 
@@ -158,8 +158,8 @@ static int count_freed_while_reading(struct __test_metadata *_metadata)
 static int count_moved_pages(struct __test_metadata *_metadata, const struct pipes *pipes,
 			     ssize_t before, ssize_t len)
 {
-	put_in(_metadata, pipes->w, before + len);
-	take(_metadata, pipes->r, before);
+	write_pattern(_metadata, pipes->w, before + len);
+	read_exactly(_metadata, pipes->r, before);
 	write_tracefs(_metadata, "trace_marker", MARK);
 	for (ssize_t left = len, n; left; left -= n) {
 		n = splice(pipes->r, NULL, pipes->out_w, NULL, left, 0);
@@ -196,7 +196,7 @@ static int count_allocations_for_name(struct __test_metadata *_metadata, int fd)
 	name_of(getpid(), fd, name, sizeof(name));
 	trace = fopen(INSTANCE "/trace", "r");
 	ASSERT_NE(NULL, trace);
-	EXPECT_TRUE(names_a_pipe(name));
+	EXPECT_TRUE(is_pipe_name(name));
 	while (fgets(line, sizeof(line), trace))
 		count += number_in(line, "bytes_alloc=") > 0;
 	fclose(trace);

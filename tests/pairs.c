@@ -82,11 +82,11 @@ FIXTURE_SETUP(pairs)
 	size_t size = sizeof(*row->shared) + 2 * sizeof(*row->callers);
 
 	empty_pipe(_metadata);
-	handle(SIGUSR1, do_nothing, 0);
+	set_handler(SIGUSR1, do_nothing, 0);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGIO, SIG_IGN);
 	row->first = variant->first;
-	row->device = open_neither(_metadata);
+	row->device = open_for_ioctl(_metadata);
 	row->capacity = capacity_of(row->device);
 	ASSERT_EQ(0, kernel_reports());
 	row->shared = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -96,7 +96,7 @@ FIXTURE_SETUP(pairs)
 
 FIXTURE_TEARDOWN(pairs)
 {
-	restore_the_stage(_metadata, self->row.device, self->row.capacity);
+	restore_device(_metadata, self->row.device, self->row.capacity);
 }
 
 /* Start messages: a pair begins. A process also gets the open files of the pipe with it. */
@@ -212,13 +212,13 @@ static void wait_for_callers(struct __test_metadata *_metadata, struct shared *s
 	end = ns_now() + pair_ns();
 	shared->go = true;
 	while (shared->ended < 2 && ns_now() < end) {
-		a_moment();
+		sleep_1ms();
 		interrupt(callers);
 	}
 	shared->stop = true;
-	for (int ms = 0; shared->ended < 2 && ms < PATIENCE_MS; ms++) {
+	for (int ms = 0; shared->ended < 2 && ms < TIMEOUT_MS; ms++) {
 		interrupt(callers);
-		a_moment();
+		sleep_1ms();
 	}
 	ASSERT_EQ(2, shared->ended)
 	{
@@ -325,7 +325,7 @@ static void run_row(struct __test_metadata *_metadata, struct row *row, enum tar
 		caller->start_socket = sockets[i][1];
 		caller->shared = row->shared;
 		if (!by_threads)
-			children[i] = start_heir(_metadata, caller_process, &caller);
+			children[i] = start_forked(_metadata, caller_process, &caller);
 		else
 			ASSERT_EQ(0, pthread_create(&threads[i], NULL, caller_thread, caller));
 	}
@@ -335,7 +335,7 @@ static void run_row(struct __test_metadata *_metadata, struct row *row, enum tar
 		if (by_threads)
 			pthread_join(threads[i], NULL);
 		else
-			EXPECT_EQ(0, end_of(_metadata, &children[i]));
+			EXPECT_EQ(0, wait_for_exit(_metadata, &children[i]));
 	}
 }
 

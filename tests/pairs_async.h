@@ -56,7 +56,7 @@ FIXTURE_SETUP(o_async)
 	sigset_t set;
 
 	empty_pipe(_metadata);
-	self->device = open_neither(_metadata);
+	self->device = open_for_ioctl(_metadata);
 	self->capacity = capacity_of(self->device);
 	ASSERT_EQ(0, kernel_reports());
 	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
@@ -79,7 +79,7 @@ FIXTURE_TEARDOWN(o_async)
 	for (int i = TRIES; i--;)
 		close(self->files[i]);
 	close_files();
-	restore_the_stage(_metadata, self->device, self->capacity);
+	restore_device(_metadata, self->device, self->capacity);
 }
 
 struct toggle {
@@ -156,8 +156,8 @@ TEST_F_TIMEOUT(o_async, no_signal_after_o_async_is_cleared, 300)
 
 		clear_and_set(_metadata, fd, try);
 		ASSERT_EQ(0, fcntl(fd, F_SETOWN, getpid()));
-		put_in(_metadata, fd, 1);
-		take(_metadata, fd, 1);
+		write_pattern(_metadata, fd, 1);
+		read_exactly(_metadata, fd, 1);
 		if (!signal_is_pending())
 			continue;
 		signals++;
@@ -187,9 +187,9 @@ TEST_F_TIMEOUT(o_async, no_signal_after_close_when_o_async_is_cleared, 300)
 	}
 	freed = ns_now() + RCU_NS;
 	do {
-		a_moment();
-		put_in(_metadata, WRITE_FD, 1);
-		take(_metadata, READ_FD, 1);
+		sleep_1ms();
+		write_pattern(_metadata, WRITE_FD, 1);
+		read_exactly(_metadata, READ_FD, 1);
 	} while (ns_now() < freed && kernel_reports() == 0);
 	EXPECT_EQ(0, kernel_reports())
 	{

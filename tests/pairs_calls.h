@@ -314,12 +314,12 @@ static inline int make_request(struct caller *me, struct io_uring_sqe request)
 	bool ended = false, cancel_again = true;
 	int res = -EAGAIN;
 
-	uring_put(&me->ring, request);
-	uring_put(&me->ring, cancel);
+	uring_queue(&me->ring, request);
+	uring_queue(&me->ring, cancel);
 	while (!ended || cancel_again) {
 		struct completion completion;
 
-		if (!uring_take(&me->ring, &completion)) {
+		if (!uring_reap(&me->ring, &completion)) {
 			if (uring_enter(&me->ring, 1) >= 0 || errno == EINTR)
 				continue;
 			check_error(me, errno);
@@ -332,7 +332,7 @@ static inline int make_request(struct caller *me, struct io_uring_sqe request)
 		}
 		cancel_again = !ended && completion.res == -ENOENT;
 		if (cancel_again)
-			uring_put(&me->ring, cancel);
+			uring_queue(&me->ring, cancel);
 	}
 	errno = res < 0 ? -res : 0;
 	return res < 0 ? -1 : res;

@@ -56,7 +56,7 @@ static inline void move(struct __test_metadata *_metadata, int from, int to)
 static inline void open_files_of(struct __test_metadata *_metadata, enum target target)
 {
 	bool both = target == DEVICE_BOTH || target == PRIVATE_BOTH;
-	int device = open_neither(_metadata);
+	int device = open_for_ioctl(_metadata);
 	struct ends ends = { -1, -1 };
 
 	if (target == PRIVATE || target == PRIVATE_BOTH) {

@@ -4,7 +4,7 @@
  * opened once; after the last close of that end, reads return end of file and writes fail with
  * EPIPE.
  */
-#include "pipe_fixture.h"
+#include "device_fixture.h"
 
 TEST_F(pipe, read_blocks_until_writer_opens_and_writes)
 {
@@ -39,11 +39,11 @@ TEST_F(pipe, write_before_first_reader_fills_pipe_and_blocks)
 	ASSERT_ASLEEP_IN(write, &writer);
 	reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	ASSERT_ASLEEP_IN(write, &writer);
-	take(_metadata, reader, self->capacity);
+	read_exactly(_metadata, reader, self->capacity);
 	result = result_of(_metadata, &writer);
 	EXPECT_EQ(self->capacity + 1, result.ret);
 	EXPECT_EQ(0, result.sigpipes);
-	take(_metadata, reader, 1);
+	read_exactly(_metadata, reader, 1);
 }
 
 TEST_F(pipe, nonblocking_write_before_first_reader_fills_pipe)
@@ -59,7 +59,7 @@ TEST_F(pipe, last_writer_close_gives_end_of_file)
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	char byte;
 
-	touch(_metadata, O_WRONLY);
+	open_once(_metadata, O_WRONLY);
 	EXPECT_EQ(0, read(reader, &byte, 1));
 	EXPECT_EQ(0, read(reader, &byte, 1));
 }
@@ -83,7 +83,7 @@ TEST_F(pipe, no_end_of_file_while_one_writer_is_open)
 	int other = open_pipe(_metadata, O_WRONLY);
 	char byte;
 
-	touch(_metadata, O_WRONLY);
+	open_once(_metadata, O_WRONLY);
 	EXPECT_EQ(-1, read(reader, &byte, 1));
 	EXPECT_EQ(EAGAIN, errno);
 	close(other);
@@ -108,7 +108,7 @@ TEST_F(pipe, open_and_close_of_writer_wakes_reader_with_end_of_file)
 	struct child reader = start_reader(_metadata, 1);
 
 	ASSERT_ASLEEP_IN(read, &reader);
-	touch(_metadata, O_WRONLY);
+	open_once(_metadata, O_WRONLY);
 	EXPECT_EQ(0, result_of(_metadata, &reader).ret);
 }
 
@@ -132,7 +132,7 @@ TEST_F(pipe, killed_writer_gives_end_of_file)
 	empty_pipe(_metadata);
 	reader = start_reader(_metadata, 1);
 	ASSERT_ASLEEP_IN(read, &reader);
-	dismiss(_metadata, &writer);
+	kill_child(_metadata, &writer);
 	EXPECT_EQ(0, result_of(_metadata, &reader).ret);
 }
 
@@ -142,7 +142,7 @@ TEST_F(pipe, reopened_writer_clears_end_of_file)
 	int writer;
 	char byte;
 
-	touch(_metadata, O_WRONLY);
+	open_once(_metadata, O_WRONLY);
 	ASSERT_EQ(0, read(reader, &byte, 1));
 	writer = open_pipe(_metadata, O_WRONLY);
 	EXPECT_EQ(-1, read(reader, &byte, 1));
@@ -159,7 +159,7 @@ TEST_F(pipe, bytes_stay_after_both_ends_close)
 
 	ASSERT_EQ(2, write(writer, "hi", 2));
 	close(writer);
-	touch(_metadata, O_RDONLY);
+	open_once(_metadata, O_RDONLY);
 	reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	EXPECT_EQ(2, read(reader, buf, sizeof(buf)));
 	EXPECT_STREQ("hi", buf);
@@ -183,7 +183,7 @@ TEST_F(pipe, writer_closed_before_reader_opened_gives_no_end_of_file)
 {
 	struct child reader;
 
-	touch(_metadata, O_WRONLY);
+	open_once(_metadata, O_WRONLY);
 	reader = start_reader(_metadata, 1);
 	ASSERT_ASLEEP_IN(read, &reader);
 }
@@ -194,7 +194,7 @@ TEST_F(pipe, only_readers_open_before_writer_closed_get_end_of_file)
 	int later;
 	char byte;
 
-	touch(_metadata, O_WRONLY);
+	open_once(_metadata, O_WRONLY);
 	later = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	EXPECT_EQ(0, read(earlier, &byte, 1));
 	EXPECT_EQ(-1, read(later, &byte, 1));
@@ -205,7 +205,7 @@ TEST_F(pipe, last_reader_close_gives_epipe_and_sigpipe)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
 
-	touch(_metadata, O_RDONLY);
+	open_once(_metadata, O_RDONLY);
 	EXPECT_EQ(-1, write(writer, "x", 1));
 	EXPECT_EQ(EPIPE, errno);
 	EXPECT_EQ(1, sigpipes());
@@ -216,7 +216,7 @@ TEST_F(pipe, nonblocking_write_to_full_broken_pipe_gives_epipe)
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
 
 	fill_pipe(_metadata, writer);
-	touch(_metadata, O_RDONLY);
+	open_once(_metadata, O_RDONLY);
 	EXPECT_EQ(-1, write(writer, "x", 1));
 	EXPECT_EQ(EPIPE, errno);
 	EXPECT_EQ(1, sigpipes());
@@ -227,7 +227,7 @@ TEST_F(pipe, no_epipe_while_one_reader_is_open)
 	int writer = open_pipe(_metadata, O_WRONLY);
 	int other = open_pipe(_metadata, O_RDONLY);
 
-	touch(_metadata, O_RDONLY);
+	open_once(_metadata, O_RDONLY);
 	EXPECT_EQ(1, write(writer, "x", 1));
 	close(other);
 	EXPECT_EQ(-1, write(writer, "x", 1));
@@ -238,7 +238,7 @@ TEST_F(pipe, reader_closed_before_writer_opened_gives_no_epipe)
 {
 	int writer;
 
-	touch(_metadata, O_RDONLY);
+	open_once(_metadata, O_RDONLY);
 	writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
 	EXPECT_EQ(1, write(writer, "x", 1));
 	EXPECT_EQ(0, sigpipes());
@@ -249,11 +249,11 @@ TEST_F(pipe, reopened_reader_clears_epipe)
 	int writer = open_pipe(_metadata, O_WRONLY);
 	int reader;
 
-	touch(_metadata, O_RDONLY);
+	open_once(_metadata, O_RDONLY);
 	ASSERT_EQ(-1, write(writer, "x", 1));
 	reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	EXPECT_EQ(1, write(writer, "x", 1));
-	take(_metadata, reader, 1);
+	read_exactly(_metadata, reader, 1);
 }
 
 static void write_endlessly(int report_to __maybe_unused, const void *arg)
@@ -273,8 +273,8 @@ TEST_F(pipe, sigpipe_kills_endless_writer_when_reader_exits)
 	int status;
 
 	ASSERT_LT(0, result_of(_metadata, &reader).ret);
-	dismiss(_metadata, &reader);
-	status = end_of(_metadata, &writer);
+	kill_child(_metadata, &reader);
+	status = wait_for_exit(_metadata, &writer);
 	ASSERT_TRUE(WIFSIGNALED(status));
 	EXPECT_EQ(SIGPIPE, WTERMSIG(status));
 }
@@ -288,7 +288,7 @@ TEST_F(pipe, last_reader_close_wakes_all_writers)
 	fill_pipe(_metadata, filler);
 	queue_writers(_metadata, writers, 4, 1);
 	close(reader);
-	expect_broken(_metadata, writers, 4);
+	expect_epipe(_metadata, writers, 4);
 }
 
 TEST_F(pipe, open_and_close_of_reader_wakes_writer_with_epipe)
@@ -300,7 +300,7 @@ TEST_F(pipe, open_and_close_of_reader_wakes_writer_with_epipe)
 	fill_pipe(_metadata, filler);
 	writer = start_writer(_metadata, 1, 'w');
 	ASSERT_ASLEEP_IN(write, &writer);
-	touch(_metadata, O_RDONLY);
+	open_once(_metadata, O_RDONLY);
 	result = result_of(_metadata, &writer);
 	EXPECT_EQ(-1, result.ret);
 	EXPECT_EQ(EPIPE, result.err);
@@ -338,7 +338,7 @@ TEST_F(pipe, empty_write_to_broken_pipe_succeeds)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
 
-	touch(_metadata, O_RDONLY);
+	open_once(_metadata, O_RDONLY);
 	EXPECT_EQ(0, write(writer, "", 0));
 	EXPECT_EQ(0, sigpipes());
 }
@@ -348,10 +348,10 @@ TEST_F(pipe, read_write_file_is_its_own_peer)
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	char byte = 0;
 
-	touch(_metadata, O_WRONLY);
+	open_once(_metadata, O_WRONLY);
 	EXPECT_EQ(-1, read(fd, &byte, 1));
 	EXPECT_EQ(EAGAIN, errno);
-	touch(_metadata, O_RDONLY);
+	open_once(_metadata, O_RDONLY);
 	EXPECT_EQ(1, write(fd, "x", 1));
 	EXPECT_EQ(1, read(fd, &byte, 1));
 	EXPECT_EQ('x', byte);
@@ -404,14 +404,14 @@ TEST_F(pipe, forked_child_keeps_writing_end_open)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
-	struct child child = start_heir(_metadata, report_and_sleep, NULL);
+	struct child child = start_forked(_metadata, report_and_sleep, NULL);
 	char byte;
 
 	ASSERT_EQ(0, result_of(_metadata, &child).ret);
 	close(writer);
 	EXPECT_EQ(-1, read(reader, &byte, 1));
 	EXPECT_EQ(EAGAIN, errno);
-	dismiss(_metadata, &child);
+	kill_child(_metadata, &child);
 	EXPECT_EQ(0, read(reader, &byte, 1));
 }
 
@@ -419,12 +419,12 @@ TEST_F(pipe, forked_child_keeps_reading_end_open)
 {
 	int reader = open_pipe(_metadata, O_RDONLY);
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
-	struct child child = start_heir(_metadata, report_and_sleep, NULL);
+	struct child child = start_forked(_metadata, report_and_sleep, NULL);
 
 	ASSERT_EQ(0, result_of(_metadata, &child).ret);
 	close(reader);
 	EXPECT_EQ(1, write(writer, "x", 1));
-	dismiss(_metadata, &child);
+	kill_child(_metadata, &child);
 	EXPECT_EQ(-1, write(writer, "x", 1));
 	EXPECT_EQ(EPIPE, errno);
 }
@@ -453,7 +453,7 @@ TEST_F(pipe, closing_ioctl_only_file_gives_no_end_of_file)
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	char byte;
 
-	touch(_metadata, O_WRONLY | O_RDWR);
+	open_once(_metadata, O_WRONLY | O_RDWR);
 	EXPECT_EQ(-1, read(reader, &byte, 1));
 	EXPECT_EQ(EAGAIN, errno);
 }

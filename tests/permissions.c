@@ -40,7 +40,7 @@ FIXTURE_SETUP(node)
 {
 	if (geteuid())
 		SKIP(return, "needs root");
-	set_the_stage(_metadata);
+	set_up_pipe(_metadata);
 	unlink(FIFO);
 	ASSERT_EQ(0, mkfifo(FIFO, 0600));
 	ASSERT_EQ(0, stat(variant->path, &self->before));
@@ -51,7 +51,7 @@ FIXTURE_SETUP(node)
 
 FIXTURE_TEARDOWN(node)
 {
-	clear_the_stage(_metadata);
+	kill_children(_metadata);
 	set_group_and_mode(_metadata, variant->path, self->before.st_gid,
 			   self->before.st_mode & 07777);
 	unlink(FIFO);
@@ -78,10 +78,10 @@ static void make_attempt(int report_to, const void *arg)
 /* Returns 0, or the errno of the call. */
 static int error_of(struct __test_metadata *_metadata, const struct attempt *attempt)
 {
-	struct child child = start_heir(_metadata, make_attempt, attempt);
+	struct child child = start_forked(_metadata, make_attempt, attempt);
 	int err = result_of(_metadata, &child).err;
 
-	dismiss(_metadata, &child);
+	kill_child(_metadata, &child);
 	return err;
 }
 
@@ -243,7 +243,7 @@ FIXTURE_SETUP(module)
 
 FIXTURE_TEARDOWN(module)
 {
-	clear_the_stage(_metadata);
+	kill_children(_metadata);
 }
 
 TEST_F(module, node_is_for_root_only_by_default)

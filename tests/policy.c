@@ -16,13 +16,13 @@ FIXTURE(policy)
 
 FIXTURE_SETUP(policy)
 {
-	self->capacity = set_the_stage(_metadata);
-	self->fd = open_neither(_metadata);
+	self->capacity = set_up_pipe(_metadata);
+	self->fd = open_for_ioctl(_metadata);
 }
 
 FIXTURE_TEARDOWN(policy)
 {
-	restore_the_stage(_metadata, self->fd, self->capacity);
+	restore_device(_metadata, self->fd, self->capacity);
 }
 
 TEST_F(policy, default_is_buffered)
@@ -70,11 +70,11 @@ TEST_F(policy, change_gives_ebusy_while_pipe_holds_bytes)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 
-	put_in(_metadata, fd, 2);
+	write_pattern(_metadata, fd, 2);
 	expect_busy(_metadata, self->fd, true);
-	take(_metadata, fd, 1);
+	read_exactly(_metadata, fd, 1);
 	expect_busy(_metadata, self->fd, true);
-	take(_metadata, fd, 1);
+	read_exactly(_metadata, fd, 1);
 	expect_busy(_metadata, self->fd, false);
 }
 
@@ -97,7 +97,7 @@ TEST_F(policy, change_gives_ebusy_while_writer_sleeps)
 	writer = start_writer(_metadata, 1, 'w');
 	ASSERT_ASLEEP_IN(write, &writer);
 	expect_busy(_metadata, self->fd, true);
-	dismiss(_metadata, &writer);
+	kill_child(_metadata, &writer);
 	expect_busy(_metadata, self->fd, false);
 }
 
@@ -105,7 +105,7 @@ TEST_F(policy, change_gives_ebusy_while_writer_sleeps)
 TEST_F(policy, can_change_while_others_have_it_open_or_poll)
 {
 	int both = open_pipe(_metadata, O_RDWR);
-	struct child poller = start_watch(_metadata, O_RDONLY, POLLIN);
+	struct child poller = start_poller(_metadata, O_RDONLY, POLLIN);
 
 	expect_busy(_metadata, self->fd, false);
 	expect_busy(_metadata, both, false);
@@ -133,9 +133,9 @@ TEST_F(policy, private_pipe_can_use_rendezvous)
 
 	ASSERT_EQ(0, set_policy(ends.w, MINI_PIPE_RENDEZVOUS));
 	writer = start_writing(_metadata, ends.w, 0, 'w', 10);
-	take(_metadata, ends.r, 9);
+	read_exactly(_metadata, ends.r, 9);
 	ASSERT_ASLEEP_IN(write, &writer);
-	take(_metadata, ends.r, 1);
+	read_exactly(_metadata, ends.r, 1);
 	EXPECT_EQ(10, result_of(_metadata, &writer).ret);
 }
 
@@ -149,14 +149,14 @@ FIXTURE(rendezvous)
 
 FIXTURE_SETUP(rendezvous)
 {
-	self->capacity = set_the_stage(_metadata);
-	self->fd = open_neither(_metadata);
+	self->capacity = set_up_pipe(_metadata);
+	self->fd = open_for_ioctl(_metadata);
 	ASSERT_EQ(0, set_policy(self->fd, MINI_PIPE_RENDEZVOUS));
 }
 
 FIXTURE_TEARDOWN(rendezvous)
 {
-	restore_the_stage(_metadata, self->fd, self->capacity);
+	restore_device(_metadata, self->fd, self->capacity);
 }
 
 static struct child start_pattern_writer(struct __test_metadata *_metadata, ssize_t len,
@@ -171,14 +171,14 @@ static struct child start_pattern_writer(struct __test_metadata *_metadata, ssiz
 
 static void read_pattern(struct __test_metadata *_metadata, int reader, ssize_t from, ssize_t len)
 {
-	take(_metadata, reader, len);
+	read_exactly(_metadata, reader, len);
 	EXPECT_TRUE(is_pattern(big_buffer(), from, len));
 }
 
 static void read_letters(struct __test_metadata *_metadata, int reader, unsigned char letter,
 			 ssize_t len)
 {
-	take(_metadata, reader, len);
+	read_exactly(_metadata, reader, len);
 	for (ssize_t i = 0; i < len; i++)
 		ASSERT_EQ(letter, big_buffer()[i]);
 }
@@ -260,7 +260,7 @@ TEST_F(rendezvous, large_write_returns_when_last_byte_is_read)
 		if (n < 0) {
 			ASSERT_EQ(EAGAIN, errno);
 			ASSERT_FALSE(has_reported(&writer));
-			a_moment();
+			sleep_1ms();
 			continue;
 		}
 		ASSERT_TRUE(is_pattern(big_buffer(), out, n));
@@ -360,7 +360,7 @@ TEST_F(rendezvous, eight_writes_complete_one_at_a_time)
 		int which;
 
 		await(_metadata, reader, POLLIN);
-		take(_metadata, reader, 10);
+		read_exactly(_metadata, reader, 10);
 		which = big_buffer()[0] - 'a';
 		ASSERT_TRUE(which >= 0 && which < 8 && !seen[which]);
 		EXPECT_EQ(big_buffer()[0], big_buffer()[9]);
@@ -391,7 +391,7 @@ TEST_F(rendezvous, end_of_rendezvous_wakes_poller)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	struct child writer = start_pattern_writer(_metadata, 10, false);
-	struct child poller = start_watch(_metadata, O_WRONLY, POLLOUT);
+	struct child poller = start_poller(_metadata, O_WRONLY, POLLOUT);
 
 	read_pattern(_metadata, reader, 0, 9);
 	ASSERT_ASLEEP_IN(ppoll, &poller);
@@ -403,7 +403,7 @@ TEST_F(rendezvous, end_of_rendezvous_wakes_poller)
 TEST_F(rendezvous, interrupted_rendezvous_wakes_poller)
 {
 	struct child writer = start_pattern_writer(_metadata, 10, false);
-	struct child poller = start_watch(_metadata, O_WRONLY, POLLOUT);
+	struct child poller = start_poller(_metadata, O_WRONLY, POLLOUT);
 
 	interrupt(_metadata, &writer, 0);
 	EXPECT_EQ(POLLOUT, result_of(_metadata, &poller).ret);
@@ -412,7 +412,7 @@ TEST_F(rendezvous, interrupted_rendezvous_wakes_poller)
 TEST_F(rendezvous, poll_reports_bytes_of_waiting_write)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
-	struct child poller = start_watch(_metadata, O_RDONLY, POLLIN);
+	struct child poller = start_poller(_metadata, O_RDONLY, POLLIN);
 	struct child writer = start_pattern_writer(_metadata, 10, false);
 
 	EXPECT_EQ(POLLIN, result_of(_metadata, &poller).ret);
@@ -427,7 +427,7 @@ TEST_F(rendezvous, nonblocking_write_is_buffered)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 
-	put_in(_metadata, fd, 10);
+	write_pattern(_metadata, fd, 10);
 	EXPECT_EQ(POLLOUT, poll_now(fd, POLLOUT));
 	EXPECT_EQ(self->capacity - 10, fill_pipe(_metadata, fd));
 	EXPECT_EQ(self->capacity, drain_pipe(_metadata, fd));
@@ -444,7 +444,7 @@ TEST_F(rendezvous, write_waits_for_bytes_buffered_before_it)
 	writer = start_writer(_metadata, 10, 'w');
 	ASSERT_ASLEEP_IN(write, &writer);
 	EXPECT_EQ(13, bytes_in(self->fd));
-	take(_metadata, fd, 3);
+	read_exactly(_metadata, fd, 3);
 	EXPECT_EQ(0, memcmp(big_buffer(), "xyz", 3));
 	ASSERT_ASLEEP_IN(write, &writer);
 	read_letters(_metadata, fd, 'w', 10);
@@ -456,10 +456,10 @@ TEST_F(rendezvous, interrupted_write_leaves_bytes_buffered_before_it)
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct child writer;
 
-	put_in(_metadata, fd, 7);
+	write_pattern(_metadata, fd, 7);
 	writer = start_writer(_metadata, 10, 'w');
 	ASSERT_ASLEEP_IN(write, &writer);
-	take(_metadata, fd, 4);
+	read_exactly(_metadata, fd, 4);
 	interrupt(_metadata, &writer, 0);
 	EXPECT_EQ(3, drain_pipe(_metadata, fd));
 	EXPECT_TRUE(is_pattern(big_buffer(), 4, 3));
@@ -479,7 +479,7 @@ static void interrupt_after(struct __test_metadata *_metadata, ssize_t len, ssiz
 	EXPECT_EQ(0, bytes_in(reader));
 	EXPECT_EQ(-1, read(reader, big_buffer(), 1));
 	EXPECT_EQ(EAGAIN, errno);
-	dismiss(_metadata, &writer);
+	kill_child(_metadata, &writer);
 	close(reader);
 }
 
@@ -610,7 +610,7 @@ TEST_F(rendezvous, killed_writer_leaves_no_unread_bytes)
 
 	read_pattern(_metadata, reader, 0, 4);
 	ASSERT_ASLEEP_IN(write, &killed);
-	dismiss(_metadata, &killed);
+	kill_child(_metadata, &killed);
 	EXPECT_EQ(0, bytes_in(reader));
 	EXPECT_EQ(-1, read(reader, big_buffer(), 1));
 	EXPECT_EQ(EAGAIN, errno);
@@ -625,7 +625,7 @@ TEST_F(rendezvous, killed_large_write_leaves_no_bytes_and_lets_next_start)
 
 	queue_writers(_metadata, writers, 2, self->capacity + 1);
 	read_letters(_metadata, reader, 'a', 5000);
-	dismiss(_metadata, &writers[0]);
+	kill_child(_metadata, &writers[0]);
 	ASSERT_ASLEEP_IN(write, &writers[1]);
 	read_letters(_metadata, reader, 'b', self->capacity);
 	ASSERT_ASLEEP_IN(write, &writers[1]);
@@ -701,7 +701,7 @@ TEST_F(rendezvous, last_reader_close_wakes_all_writers_with_epipe)
 
 	queue_writers(_metadata, writers, 4, 10);
 	close(reader);
-	expect_broken(_metadata, writers, 4);
+	expect_epipe(_metadata, writers, 4);
 	EXPECT_EQ(0, bytes_in(self->fd));
 }
 
@@ -710,7 +710,7 @@ TEST_F(rendezvous, write_continues_while_one_reader_is_open)
 	int other = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	struct child writer = start_pattern_writer(_metadata, 10, false);
 
-	touch(_metadata, O_RDONLY);
+	open_once(_metadata, O_RDONLY);
 	ASSERT_ASLEEP_IN(write, &writer);
 	read_pattern(_metadata, other, 0, 10);
 	EXPECT_EQ(10, result_of(_metadata, &writer).ret);
@@ -722,7 +722,7 @@ TEST_F(rendezvous, killed_writer_gives_end_of_file_instead_of_unread_bytes)
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 
 	read_pattern(_metadata, reader, 0, 4);
-	dismiss(_metadata, &writer);
+	kill_child(_metadata, &writer);
 	EXPECT_EQ(POLLHUP, poll_now(reader, POLLIN));
 	EXPECT_EQ(0, read(reader, big_buffer(), 1));
 }
@@ -749,7 +749,7 @@ TEST_F(rendezvous, write_from_bad_buffer_fails_at_once)
 	struct child writer = start_child(_metadata, write_badly, &bad);
 
 	EXPECT_EQ(EFAULT, result_of(_metadata, &writer).err);
-	put_in(_metadata, fd, 3);
+	write_pattern(_metadata, fd, 3);
 	writer = start_child(_metadata, write_badly, &bad);
 	EXPECT_EQ(EFAULT, result_of(_metadata, &writer).err);
 	EXPECT_EQ(3, drain_pipe(_metadata, fd));
@@ -794,10 +794,10 @@ TEST_F(rendezvous, interrupted_write_removes_unread_bytes_after_resize)
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct child writer;
 
-	put_in(_metadata, fd, 5000);
-	take(_metadata, fd, 4999);
+	write_pattern(_metadata, fd, 5000);
+	read_exactly(_metadata, fd, 4999);
 	writer = start_pattern_writer(_metadata, 10, false);
-	take(_metadata, fd, 1);
+	read_exactly(_metadata, fd, 1);
 	read_pattern(_metadata, fd, 0, 4);
 	EXPECT_EQ(6, set_capacity(self->fd, 6));
 	interrupt(_metadata, &writer, 4);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* poll and select: the events they report, and what wakes a poller. epoll.c tests epoll. */
 #include <sys/select.h>
-#include "pipe_fixture.h"
+#include "device_fixture.h"
 
 #define READABLE (POLLIN | POLLRDNORM)
 #define WRITABLE (POLLOUT | POLLWRNORM)
@@ -23,7 +23,7 @@ TEST_F(pipe, pipe_with_bytes_is_readable)
 
 	ASSERT_EQ(1, write(open_pipe(_metadata, O_WRONLY), "x", 1));
 	EXPECT_EQ(READABLE, poll_now(reader, ALL));
-	take(_metadata, reader, 1);
+	read_exactly(_metadata, reader, 1);
 	EXPECT_EQ(0, poll_now(reader, ALL));
 }
 
@@ -36,7 +36,7 @@ TEST_F(pipe, last_writer_close_gives_pollhup)
 {
 	int reader = open_pipe(_metadata, O_RDONLY);
 
-	touch(_metadata, O_WRONLY);
+	open_once(_metadata, O_WRONLY);
 	EXPECT_EQ(POLLHUP, poll_now(reader, ALL));
 	EXPECT_EQ(POLLHUP, poll_now(reader, 0));
 }
@@ -49,7 +49,7 @@ TEST_F(pipe, remaining_bytes_give_pollin_with_pollhup)
 	ASSERT_EQ(1, write(writer, "x", 1));
 	close(writer);
 	EXPECT_EQ(READABLE | POLLHUP, poll_now(reader, ALL));
-	take(_metadata, reader, 1);
+	read_exactly(_metadata, reader, 1);
 	EXPECT_EQ(POLLHUP, poll_now(reader, ALL));
 }
 
@@ -57,7 +57,7 @@ TEST_F(pipe, reopened_writer_clears_pollhup)
 {
 	int reader = open_pipe(_metadata, O_RDONLY);
 
-	touch(_metadata, O_WRONLY);
+	open_once(_metadata, O_WRONLY);
 	open_pipe(_metadata, O_WRONLY);
 	EXPECT_EQ(0, poll_now(reader, ALL));
 }
@@ -79,7 +79,7 @@ TEST_F(pipe, last_reader_close_gives_pollerr)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
 
-	touch(_metadata, O_RDONLY);
+	open_once(_metadata, O_RDONLY);
 	EXPECT_EQ(WRITABLE | POLLERR, poll_now(writer, ALL));
 	EXPECT_EQ(POLLERR, poll_now(writer, 0));
 }
@@ -89,7 +89,7 @@ TEST_F(pipe, full_broken_pipe_gives_pollerr_without_pollout)
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
 
 	fill_pipe(_metadata, writer);
-	touch(_metadata, O_RDONLY);
+	open_once(_metadata, O_RDONLY);
 	EXPECT_EQ(POLLERR, poll_now(writer, ALL));
 }
 
@@ -97,7 +97,7 @@ TEST_F(pipe, reopened_reader_clears_pollerr)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
 
-	touch(_metadata, O_RDONLY);
+	open_once(_metadata, O_RDONLY);
 	open_pipe(_metadata, O_RDONLY);
 	EXPECT_EQ(WRITABLE, poll_now(writer, ALL));
 }
@@ -116,12 +116,12 @@ TEST_F(pipe, pipe_is_writable_once_atomic_write_fits)
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
 	ssize_t len = atomic_len(self->capacity);
 
-	if (!holds(_metadata, self->capacity, 2))
+	if (!has_capacity(_metadata, self->capacity, 2))
 		return;
 	fill_pipe(_metadata, writer);
-	take(_metadata, reader, len - 1);
+	read_exactly(_metadata, reader, len - 1);
 	EXPECT_EQ(0, poll_now(writer, ALL));
-	take(_metadata, reader, 1);
+	read_exactly(_metadata, reader, 1);
 	EXPECT_EQ(WRITABLE, poll_now(writer, ALL));
 	EXPECT_EQ(len, write(writer, big_buffer(), len));
 }
@@ -130,7 +130,7 @@ TEST_F(pipe, read_write_file_can_be_readable_and_writable)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 
-	if (!holds(_metadata, self->capacity, PIPE_BUF + 1))
+	if (!has_capacity(_metadata, self->capacity, PIPE_BUF + 1))
 		return;
 	EXPECT_EQ(WRITABLE, poll_now(fd, ALL));
 	ASSERT_EQ(1, write(fd, "x", 1));
@@ -144,7 +144,7 @@ TEST_F(pipe, read_write_file_can_be_readable_and_writable)
 TEST_F(pipe, write_wakes_poller)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
-	struct child poller = start_watch(_metadata, O_RDONLY, POLLIN);
+	struct child poller = start_poller(_metadata, O_RDONLY, POLLIN);
 
 	ASSERT_EQ(1, write(writer, "x", 1));
 	EXPECT_EQ(POLLIN, result_of(_metadata, &poller).ret);
@@ -156,7 +156,7 @@ TEST_F(pipe, one_write_wakes_all_pollers)
 	struct child pollers[3];
 
 	for (int i = 0; i < 3; i++)
-		pollers[i] = start_watch(_metadata, O_RDONLY, POLLIN);
+		pollers[i] = start_poller(_metadata, O_RDONLY, POLLIN);
 	ASSERT_EQ(1, write(writer, "x", 1));
 	for (int i = 0; i < 3; i++)
 		EXPECT_EQ(POLLIN, result_of(_metadata, &pollers[i]).ret);
@@ -164,7 +164,7 @@ TEST_F(pipe, one_write_wakes_all_pollers)
 
 TEST_F(pipe, writer_open_does_not_end_poll)
 {
-	struct child poller = start_watch(_metadata, O_RDONLY, POLLIN);
+	struct child poller = start_poller(_metadata, O_RDONLY, POLLIN);
 
 	open_pipe(_metadata, O_WRONLY);
 	ASSERT_ASLEEP_IN(ppoll, &poller);
@@ -173,7 +173,7 @@ TEST_F(pipe, writer_open_does_not_end_poll)
 TEST_F(pipe, last_writer_close_wakes_poller)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
-	struct child poller = start_watch(_metadata, O_RDONLY, POLLIN);
+	struct child poller = start_poller(_metadata, O_RDONLY, POLLIN);
 
 	close(writer);
 	EXPECT_EQ(POLLHUP, result_of(_metadata, &poller).ret);
@@ -181,9 +181,9 @@ TEST_F(pipe, last_writer_close_wakes_poller)
 
 TEST_F(pipe, open_and_close_of_writer_wakes_poller)
 {
-	struct child poller = start_watch(_metadata, O_RDONLY, POLLIN);
+	struct child poller = start_poller(_metadata, O_RDONLY, POLLIN);
 
-	touch(_metadata, O_WRONLY);
+	open_once(_metadata, O_WRONLY);
 	EXPECT_EQ(POLLHUP, result_of(_metadata, &poller).ret);
 }
 
@@ -194,22 +194,22 @@ TEST_F(pipe, room_for_atomic_write_wakes_poller)
 	struct child poller;
 
 	fill_pipe(_metadata, fd);
-	poller = start_watch(_metadata, O_WRONLY, POLLOUT);
+	poller = start_poller(_metadata, O_WRONLY, POLLOUT);
 	if (len > 1) {
-		take(_metadata, fd, len - 1);
+		read_exactly(_metadata, fd, len - 1);
 		ASSERT_ASLEEP_IN(ppoll, &poller);
 	}
-	take(_metadata, fd, 1);
+	read_exactly(_metadata, fd, 1);
 	EXPECT_EQ(POLLOUT, result_of(_metadata, &poller).ret);
 }
 
 TEST_F(pipe, poller_is_woken_after_another_reader_closes)
 {
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
-	struct child poller = start_watch(_metadata, O_RDONLY, POLLIN);
+	struct child poller = start_poller(_metadata, O_RDONLY, POLLIN);
 
-	touch(_metadata, O_RDONLY);
-	put_in(_metadata, writer, 1);
+	open_once(_metadata, O_RDONLY);
+	write_pattern(_metadata, writer, 1);
 	EXPECT_EQ(POLLIN, result_of(_metadata, &poller).ret);
 }
 
@@ -220,7 +220,7 @@ TEST_F(pipe, poller_is_woken_after_another_writer_closes)
 	struct child poller;
 
 	fill_pipe(_metadata, writer);
-	poller = start_watch(_metadata, O_WRONLY, POLLOUT);
+	poller = start_poller(_metadata, O_WRONLY, POLLOUT);
 	close(writer);
 	drain_pipe(_metadata, reader);
 	EXPECT_EQ(POLLOUT, result_of(_metadata, &poller).ret);
@@ -233,7 +233,7 @@ TEST_F(pipe, last_reader_close_wakes_poller)
 	struct child poller;
 
 	fill_pipe(_metadata, writer);
-	poller = start_watch(_metadata, O_WRONLY, POLLOUT);
+	poller = start_poller(_metadata, O_WRONLY, POLLOUT);
 	close(reader);
 	EXPECT_EQ(POLLERR, result_of(_metadata, &poller).ret);
 }
@@ -242,11 +242,11 @@ TEST_F(pipe, last_reader_close_wakes_poller)
 TEST_F(pipe, poller_takes_no_wake_up_from_sleeping_reader)
 {
 	int writer = open_pipe(_metadata, O_WRONLY);
-	struct child before = start_watch(_metadata, O_RDONLY, POLLIN);
+	struct child before = start_poller(_metadata, O_RDONLY, POLLIN);
 	struct child readers[2], after;
 
 	queue_readers(_metadata, readers, 2);
-	after = start_watch(_metadata, O_RDONLY, POLLIN);
+	after = start_poller(_metadata, O_RDONLY, POLLIN);
 	ASSERT_EQ(3, write(writer, "xyz", 3));
 	for (int i = 0; i < 2; i++)
 		EXPECT_EQ(1, result_of(_metadata, &readers[i]).ret);
@@ -260,13 +260,13 @@ TEST_F(pipe, poller_takes_no_wake_up_from_sleeping_writer)
 	struct child poller, writer;
 	ssize_t len = atomic_len(self->capacity);
 
-	if (!holds(_metadata, self->capacity, 2 * PIPE_BUF))
+	if (!has_capacity(_metadata, self->capacity, 2 * PIPE_BUF))
 		return;
 	fill_pipe(_metadata, fd);
-	poller = start_watch(_metadata, O_WRONLY, POLLOUT);
+	poller = start_poller(_metadata, O_WRONLY, POLLOUT);
 	writer = start_writer(_metadata, len, 'w');
 	ASSERT_ASLEEP_IN(write, &writer);
-	take(_metadata, fd, 2 * len);
+	read_exactly(_metadata, fd, 2 * len);
 	EXPECT_EQ(len, result_of(_metadata, &writer).ret);
 	EXPECT_EQ(POLLOUT, result_of(_metadata, &poller).ret);
 }
@@ -291,7 +291,7 @@ TEST_F(pipe, select_reports_bytes_and_end_of_file)
 	EXPECT_EQ(0, select_now(reader, false));
 	ASSERT_EQ(1, write(writer, "x", 1));
 	EXPECT_EQ(1, select_now(reader, false));
-	take(_metadata, reader, 1);
+	read_exactly(_metadata, reader, 1);
 	EXPECT_EQ(0, select_now(reader, false));
 	close(writer);
 	EXPECT_EQ(1, select_now(reader, false));

@@ -57,14 +57,14 @@ static int make_ends(enum kind kind, int device, struct ends *ends, int flags)
 
 FIXTURE_SETUP(ends)
 {
-	set_the_stage(_metadata);
-	self->device = open_neither(_metadata);
+	set_up_pipe(_metadata);
+	self->device = open_for_ioctl(_metadata);
 	ASSERT_EQ(0, make_ends(variant->kind, self->device, &self->ends, O_NONBLOCK));
 }
 
 FIXTURE_TEARDOWN(ends)
 {
-	clear_the_stage(_metadata);
+	kill_children(_metadata);
 }
 
 TEST_F(ends, use_lowest_free_descriptors)
@@ -112,9 +112,9 @@ TEST_F(ends, requested_flags_are_set)
 
 TEST_F(ends, bytes_pass_from_writer_to_reader)
 {
-	put_in(_metadata, self->ends.w, 300);
+	write_pattern(_metadata, self->ends.w, 300);
 	EXPECT_EQ(POLLIN, poll_now(self->ends.r, POLLIN));
-	take(_metadata, self->ends.r, 300);
+	read_exactly(_metadata, self->ends.r, 300);
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, 300));
 	EXPECT_EQ(0, poll_now(self->ends.r, POLLIN));
 	EXPECT_EQ(POLLOUT, poll_now(self->ends.w, POLLOUT));
@@ -128,7 +128,7 @@ TEST_F(ends, two_pipes_are_independent)
 	struct ends other;
 
 	ASSERT_EQ(0, make_ends(variant->kind, self->device, &other, O_NONBLOCK));
-	put_in(_metadata, self->ends.w, 3);
+	write_pattern(_metadata, self->ends.w, 3);
 	EXPECT_EQ(-1, read(other.r, big_buffer(), 1));
 	EXPECT_EQ(EAGAIN, errno);
 	close(other.w);
@@ -138,10 +138,10 @@ TEST_F(ends, two_pipes_are_independent)
 
 TEST_F(ends, end_of_file_follows_last_byte)
 {
-	put_in(_metadata, self->ends.w, 3);
+	write_pattern(_metadata, self->ends.w, 3);
 	close(self->ends.w);
 	EXPECT_EQ(POLLIN | POLLHUP, poll_now(self->ends.r, POLLIN));
-	take(_metadata, self->ends.r, 2);
+	read_exactly(_metadata, self->ends.r, 2);
 	EXPECT_EQ(1, read(self->ends.r, big_buffer(), 100));
 	EXPECT_EQ(0, read(self->ends.r, big_buffer(), 100));
 	EXPECT_EQ(POLLHUP, poll_now(self->ends.r, POLLIN));
@@ -216,12 +216,12 @@ static void report_and_stay(int report_to, const void *arg __maybe_unused)
 
 TEST_F(ends, forked_child_keeps_reading_end_open)
 {
-	struct child child = start_heir(_metadata, report_and_stay, NULL);
+	struct child child = start_forked(_metadata, report_and_stay, NULL);
 
 	ASSERT_EQ(0, result_of(_metadata, &child).ret);
 	close(self->ends.r);
 	EXPECT_EQ(1, write(self->ends.w, "x", 1));
-	dismiss(_metadata, &child);
+	kill_child(_metadata, &child);
 	EXPECT_EQ(-1, write(self->ends.w, "x", 1));
 	EXPECT_EQ(EPIPE, errno);
 }
@@ -355,9 +355,9 @@ TEST_F(ends, either_can_be_reopened_in_any_mode)
 	EXPECT_EQ(1, write(writer, "a", 1));
 	EXPECT_EQ(1, write(both, "b", 1));
 	EXPECT_EQ(1, write(self->ends.w, "c", 1));
-	take(_metadata, reader, 1);
-	take(_metadata, both, 1);
-	take(_metadata, self->ends.r, 1);
+	read_exactly(_metadata, reader, 1);
+	read_exactly(_metadata, both, 1);
+	read_exactly(_metadata, self->ends.r, 1);
 	EXPECT_EQ('c', big_buffer()[0]);
 	EXPECT_EQ(-1, write(reader, "x", 1));
 	EXPECT_EQ(EBADF, errno);
@@ -416,7 +416,7 @@ TEST_F(ends, o_path_descriptor_keeps_no_end_open)
 	int both;
 
 	ASSERT_LE(0, path);
-	put_in(_metadata, self->ends.w, 3);
+	write_pattern(_metadata, self->ends.w, 3);
 	close(self->ends.r);
 	EXPECT_EQ(-1, write(self->ends.w, "x", 1));
 	EXPECT_EQ(EPIPE, errno);
@@ -445,7 +445,7 @@ TEST_F(ends, unprivileged_user_cannot_reopen_pipe_of_root)
 
 	if (geteuid())
 		SKIP(return, "needs root");
-	child = start_heir(_metadata, reopen_unprivileged, &self->ends);
+	child = start_forked(_metadata, reopen_unprivileged, &self->ends);
 	for (int i = 0; i < 3; i++)
 		EXPECT_EQ(EACCES, result_of(_metadata, &child).err);
 }
@@ -481,13 +481,13 @@ FIXTURE(pair)
 
 FIXTURE_SETUP(pair)
 {
-	set_the_stage(_metadata);
-	self->device = open_neither(_metadata);
+	set_up_pipe(_metadata);
+	self->device = open_for_ioctl(_metadata);
 }
 
 FIXTURE_TEARDOWN(pair)
 {
-	clear_the_stage(_metadata);
+	kill_children(_metadata);
 }
 
 TEST_F(pair, device_makes_pairs_in_any_access_mode)
@@ -500,7 +500,7 @@ TEST_F(pair, device_makes_pairs_in_any_access_mode)
 
 		EXPECT_EQ(0, make_pair(device, &ends, O_NONBLOCK, 0));
 		close(device);
-		put_in(_metadata, ends.w, 3);
+		write_pattern(_metadata, ends.w, 3);
 		EXPECT_EQ(3, drain_pipe(_metadata, ends.r));
 	}
 }
@@ -657,10 +657,10 @@ TEST_F(pair, killed_process_leaks_no_pipe)
 	int files = open_files();
 
 	for (int i = 0; i < 20; i++) {
-		struct child child = start_heir(_metadata, make_and_fill_large_pair, &self->device);
+		struct child child = start_forked(_metadata, make_and_fill_large_pair, &self->device);
 
 		ASSERT_EQ(MAX_CAPACITY, result_of(_metadata, &child).ret);
-		dismiss(_metadata, &child);
+		kill_child(_metadata, &child);
 	}
 	EXPECT_EQ(files, open_files());
 	EXPECT_GT(MEMORY_SLACK, before - free_memory());
@@ -673,7 +673,7 @@ TEST_F(pair, private_pipe_and_device_share_no_bytes)
 	int both = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct ends ends = private_pipe(_metadata, O_NONBLOCK, 0);
 
-	put_in(_metadata, both, 5);
+	write_pattern(_metadata, both, 5);
 	EXPECT_EQ(-1, read(ends.r, big_buffer(), 1));
 	EXPECT_EQ(EAGAIN, errno);
 	ASSERT_EQ(3, write(ends.w, "xyz", 3));
@@ -750,7 +750,7 @@ TEST_F(module, cannot_unload_while_reopened_end_is_open)
 	close(ends.r);
 	close(ends.w);
 	expect_in_use(_metadata);
-	put_in(_metadata, again, 3);
+	write_pattern(_metadata, again, 3);
 	EXPECT_EQ(3, drain_pipe(_metadata, again));
 	close(again);
 	EXPECT_EQ(0, unload());
@@ -777,7 +777,7 @@ TEST_F(module, failed_pair_ioctls_do_not_prevent_unload)
 	int device;
 
 	load_with(_metadata, "");
-	device = open_neither(_metadata);
+	device = open_for_ioctl(_metadata);
 	allow_descriptors(_metadata, 1);
 	EXPECT_EQ(-1, make_pair(device, &ends, 0, 0));
 	allow_descriptors(_metadata, ALL);
@@ -794,7 +794,7 @@ TEST_F(module, reloaded_module_makes_private_pipes)
 
 		load_with(_metadata, "");
 		ends = private_pipe(_metadata, O_NONBLOCK, 0);
-		put_in(_metadata, ends.w, 3);
+		write_pattern(_metadata, ends.w, 3);
 		EXPECT_EQ(3, drain_pipe(_metadata, ends.r));
 		close(ends.r);
 		close(ends.w);

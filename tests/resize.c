@@ -7,7 +7,7 @@
  */
 #include <pthread.h>
 #include <time.h>
-#include "pipes_fixture.h"
+#include "mini_pipe_fixture.h"
 #include "stream.h"
 #include "userfault.h"
 
@@ -199,13 +199,13 @@ FIXTURE_VARIANT_ADD(stuck_copies, reader_and_writer_in_large_pipe)
 
 FIXTURE_SETUP(stuck_copies)
 {
-	self->device_capacity = set_the_stage(_metadata);
-	self->device = open_neither(_metadata);
+	self->device_capacity = set_up_pipe(_metadata);
+	self->device = open_for_ioctl(_metadata);
 }
 
 FIXTURE_TEARDOWN(stuck_copies)
 {
-	restore_the_stage(_metadata, self->device, self->device_capacity);
+	restore_device(_metadata, self->device, self->device_capacity);
 }
 
 /* How the stuck copies end. */
@@ -247,7 +247,7 @@ static void finish_copy(struct __test_metadata *_metadata, struct stuck *stuck,
 	size_t copied = stuck->len;
 
 	if (reads ? ending->reader_killed : ending->writer_killed) {
-		dismiss(_metadata, &stuck->child);
+		kill_child(_metadata, &stuck->child);
 		copied = bytes_in(stream->ends.r) - before;
 		if (reads)
 			copied = stuck->len - copied;
@@ -257,7 +257,7 @@ static void finish_copy(struct __test_metadata *_metadata, struct stuck *stuck,
 		ASSERT_EQ(stuck->len, result_of(_metadata, &stuck->child).ret);
 		if (reads)
 			ASSERT_TRUE(result_of(_metadata, &stuck->child).ret);
-		dismiss(_metadata, &stuck->child);
+		kill_child(_metadata, &stuck->child);
 	}
 	if (reads)
 		stream->out += copied;
@@ -508,13 +508,13 @@ TEST_F(pipe, bytes_stay_in_order_during_random_resizes)
 	job.resized = mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 			   -1, 0);
 	ASSERT_NE(MAP_FAILED, job.resized);
-	resizer = start_heir(_metadata, resize_in_loop, &job);
-	reader = start_heir(_metadata, read_stream, &job);
-	writer = start_heir(_metadata, write_stream, &job);
+	resizer = start_forked(_metadata, resize_in_loop, &job);
+	reader = start_forked(_metadata, read_stream, &job);
+	writer = start_forked(_metadata, write_stream, &job);
 	close(self->ends.r);
 	close(self->ends.w);
 	EXPECT_EQ((ssize_t)TRAFFIC, result_of(_metadata, &writer).ret);
-	dismiss(_metadata, &writer);
+	kill_child(_metadata, &writer);
 	EXPECT_EQ((ssize_t)TRAFFIC, result_of(_metadata, &reader).ret);
 	EXPECT_EQ(0, waitpid(resizer.pid, NULL, WNOHANG));
 	EXPECT_LT(20, *job.resized);
@@ -612,7 +612,7 @@ FIXTURE_SETUP(large_pipe)
 {
 	if (geteuid())
 		SKIP(return, "needs root");
-	set_the_stage(_metadata);
+	set_up_pipe(_metadata);
 	prefer_for_oom_kill(_metadata);
 	/* While the pipe grows, three times this capacity is allocated. Keep some memory free. */
 	for (self->capacity = LARGE_CAPACITY; 4 * (ssize_t)self->capacity > free_memory();)
@@ -622,7 +622,7 @@ FIXTURE_SETUP(large_pipe)
 
 FIXTURE_TEARDOWN(large_pipe)
 {
-	clear_the_stage(_metadata);
+	kill_children(_metadata);
 }
 
 static void write_bytes(struct __test_metadata *_metadata, const struct ends *ends, size_t len)
@@ -702,9 +702,9 @@ static void expect_no_memory(struct __test_metadata *_metadata, const struct end
 	if (total_memory() > capacity)
 		SKIP(return, "needs a machine of less memory than %zu MiB", capacity >> 20);
 	put(_metadata, &stream, 5000);
-	child = start_heir(_metadata, resize_to, &resizes);
+	child = start_forked(_metadata, resize_to, &resizes);
 	/* poll(2) also returns if the child was killed. */
-	while (!has_reported_within(&child, PATIENCE_MS))
+	while (!has_reported_within(&child, TIMEOUT_MS))
 		;
 	result = result_of(_metadata, &child);
 	EXPECT_EQ(-1, result.ret);
@@ -736,7 +736,7 @@ static void make_large(int report_to, const void *arg)
 TEST_F_TIMEOUT(large_pipe, pair_of_1_gib_gives_enomem_and_no_oom_kill, 120)
 {
 	struct resizes resizes = {
-		.fd = open_neither(_metadata), .capacity = (size_t)1 << 30,
+		.fd = open_for_ioctl(_metadata), .capacity = (size_t)1 << 30,
 	};
 	long killed = oom_kills();
 	struct result result;
@@ -744,9 +744,9 @@ TEST_F_TIMEOUT(large_pipe, pair_of_1_gib_gives_enomem_and_no_oom_kill, 120)
 
 	if (total_memory() > resizes.capacity)
 		SKIP(return, "needs a machine of less memory than a gibibyte");
-	child = start_heir(_metadata, make_large, &resizes);
+	child = start_forked(_metadata, make_large, &resizes);
 	/* poll(2) also returns if the child was killed. */
-	while (!has_reported_within(&child, PATIENCE_MS))
+	while (!has_reported_within(&child, TIMEOUT_MS))
 		;
 	result = result_of(_metadata, &child);
 	EXPECT_EQ(-1, result.ret);

@@ -8,7 +8,7 @@
  */
 #include <pthread.h>
 #include <sys/sendfile.h>
-#include "same_fixture.h"
+#include "any_pipe_fixture.h"
 
 /* A real-time signal: each one is queued, with its siginfo. */
 #define SIGNAL SIGRTMIN
@@ -87,40 +87,40 @@ static void expect_poll_out(struct __test_metadata *_metadata, int fd)
 
 /* Which call signals which end */
 
-TEST_F(same, each_write_signals_reader)
+TEST_F(any_pipe, each_write_signals_reader)
 {
 	enable_async(_metadata, self->r);
 	EXPECT_NO_SIGNAL();
 	for (int i = 0; i < 3; i++) {
-		put_in(_metadata, self->w, 1);
+		write_pattern(_metadata, self->w, 1);
 		expect_poll_in(_metadata, self->r);
 		EXPECT_NO_SIGNAL();
 	}
 }
 
-TEST_F(same, each_read_signals_writer)
+TEST_F(any_pipe, each_read_signals_writer)
 {
-	put_in(_metadata, self->w, 3);
+	write_pattern(_metadata, self->w, 3);
 	enable_async(_metadata, self->w);
 	for (int i = 0; i < 3; i++) {
-		take(_metadata, self->r, 1);
+		read_exactly(_metadata, self->r, 1);
 		expect_poll_out(_metadata, self->w);
 		EXPECT_NO_SIGNAL();
 	}
 }
 
-TEST_F(same, write_signals_no_writer_and_read_signals_no_reader)
+TEST_F(any_pipe, write_signals_no_writer_and_read_signals_no_reader)
 {
 	enable_async(_metadata, self->w);
-	put_in(_metadata, self->w, 1);
+	write_pattern(_metadata, self->w, 1);
 	EXPECT_NO_SIGNAL();
 	set_flag(_metadata, self->w, O_ASYNC, false);
 	enable_async(_metadata, self->r);
-	take(_metadata, self->r, 1);
+	read_exactly(_metadata, self->r, 1);
 	EXPECT_NO_SIGNAL();
 }
 
-TEST_F(same, empty_read_or_write_sends_no_signal)
+TEST_F(any_pipe, empty_read_or_write_sends_no_signal)
 {
 	enable_async(_metadata, self->r);
 	enable_async(_metadata, self->w);
@@ -129,7 +129,7 @@ TEST_F(same, empty_read_or_write_sends_no_signal)
 	EXPECT_NO_SIGNAL();
 }
 
-TEST_F(same, sendfile_signals_reader_and_splice_signals_writer)
+TEST_F(any_pipe, sendfile_signals_reader_and_splice_signals_writer)
 {
 	int file = memfd_create("file", MFD_CLOEXEC);
 	off_t start = 0;
@@ -148,7 +148,7 @@ TEST_F(same, sendfile_signals_reader_and_splice_signals_writer)
 }
 
 /* A pipe(2) signals at the end of every call, a mini_pipe only when the level changed. */
-TEST_F(same, failed_call_sends_signal_only_on_pipe_2)
+TEST_F(any_pipe, failed_call_sends_signal_only_on_pipe_2)
 {
 	bool signalled = variant->kind == PIPE_2;
 
@@ -164,7 +164,7 @@ TEST_F(same, failed_call_sends_signal_only_on_pipe_2)
 	EXPECT_NO_SIGNAL();
 }
 
-TEST_F(same, write_signals_all_readers)
+TEST_F(any_pipe, write_signals_all_readers)
 {
 	int other = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	siginfo_t info;
@@ -172,21 +172,21 @@ TEST_F(same, write_signals_all_readers)
 
 	enable_async(_metadata, self->r);
 	enable_async(_metadata, other);
-	put_in(_metadata, self->w, 1);
+	write_pattern(_metadata, self->w, 1);
 	while (take_signal(&info))
 		signalled += info.si_fd;
 	EXPECT_EQ(self->r + other, signalled);
 }
 
-TEST_F(same, read_write_file_is_signalled_for_both_ends)
+TEST_F(any_pipe, read_write_file_is_signalled_for_both_ends)
 {
 	int both = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 
 	enable_async(_metadata, both);
-	put_in(_metadata, both, 1);
+	write_pattern(_metadata, both, 1);
 	expect_poll_in(_metadata, both);
 	EXPECT_NO_SIGNAL();
-	take(_metadata, both, 1);
+	read_exactly(_metadata, both, 1);
 	expect_poll_out(_metadata, both);
 	EXPECT_NO_SIGNAL();
 }
@@ -199,7 +199,7 @@ static void write_more_than_fits(int report_to, const void *arg)
 	report(report_to, write(fd, big_buffer(), *(const ssize_t *)arg));
 }
 
-TEST_F(same, blocked_write_has_signalled_reader)
+TEST_F(any_pipe, blocked_write_has_signalled_reader)
 {
 	ssize_t done, len = fill_pipe(_metadata, self->w) + PIPE_BUF;
 	struct child writer;
@@ -208,11 +208,11 @@ TEST_F(same, blocked_write_has_signalled_reader)
 	enable_async(_metadata, self->r);
 	writer = start_child(_metadata, write_more_than_fits, &len);
 	/* The write cannot return: the test reads only after the signal. */
-	EXPECT_EQ(SIGNAL, take_signal_within(PATIENCE_MS, NULL));
+	EXPECT_EQ(SIGNAL, take_signal_within(TIMEOUT_MS, NULL));
 	EXPECT_FALSE(has_reported(&writer));
 	for (done = drain_pipe(_metadata, self->r); done < len;
 	     done += drain_pipe(_metadata, self->r))
-		ASSERT_EQ(SIGNAL, take_signal_within(PATIENCE_MS, NULL));
+		ASSERT_EQ(SIGNAL, take_signal_within(TIMEOUT_MS, NULL));
 	EXPECT_EQ(len, done);
 	EXPECT_EQ(len, result_of(_metadata, &writer).ret);
 }
@@ -239,7 +239,7 @@ static void read_at_each_signal(int report_to, const void *arg __maybe_unused)
  * The file that enabled O_ASYNC last is signalled first. The others keep the writer busy while the
  * reader reads.
  */
-TEST_F(same, byte_is_readable_when_signal_arrives)
+TEST_F(any_pipe, byte_is_readable_when_signal_arrives)
 {
 	struct child reader;
 
@@ -248,14 +248,14 @@ TEST_F(same, byte_is_readable_when_signal_arrives)
 	reader = start_child(_metadata, read_at_each_signal, NULL);
 	ASSERT_EQ(0, result_of(_metadata, &reader).ret);
 	for (int i = 0; i < ROUNDS; i++) {
-		put_in(_metadata, self->w, 1);
+		write_pattern(_metadata, self->w, 1);
 		ASSERT_EQ(1, result_of(_metadata, &reader).ret);
 	}
 }
 
 /* The last close of an end */
 
-TEST_F(same, last_writer_close_signals_reader)
+TEST_F(any_pipe, last_writer_close_signals_reader)
 {
 	int other = open_pipe(_metadata, O_WRONLY);
 
@@ -268,7 +268,7 @@ TEST_F(same, last_writer_close_signals_reader)
 	EXPECT_EQ(0, read(self->r, big_buffer(), 1));
 }
 
-TEST_F(same, last_reader_close_signals_writer)
+TEST_F(any_pipe, last_reader_close_signals_writer)
 {
 	int other = open_pipe(_metadata, O_RDONLY);
 
@@ -284,24 +284,24 @@ TEST_F(same, last_reader_close_signals_writer)
 
 /* Which signal is sent, and to which process */
 
-TEST_F(same, default_signal_is_sigio)
+TEST_F(any_pipe, default_signal_is_sigio)
 {
 	siginfo_t info = {};
 
 	enable_async_for(_metadata, self->r, 0, getpid());
-	put_in(_metadata, self->w, 1);
+	write_pattern(_metadata, self->w, 1);
 	EXPECT_EQ(SIGIO, take_signal(&info));
 	EXPECT_EQ(SI_KERNEL, info.si_code);
 	EXPECT_NO_SIGNAL();
 }
 
-TEST_F(same, sigio_set_by_f_setsig_carries_siginfo)
+TEST_F(any_pipe, sigio_set_by_f_setsig_carries_siginfo)
 {
 	siginfo_t info = {};
 
 	enable_async_for(_metadata, self->w, SIGIO, getpid());
-	put_in(_metadata, self->w, 1);
-	take(_metadata, self->r, 1);
+	write_pattern(_metadata, self->w, 1);
+	read_exactly(_metadata, self->r, 1);
 	EXPECT_EQ(SIGIO, take_signal(&info));
 	EXPECT_EQ(POLL_OUT, info.si_code);
 	EXPECT_EQ(self->w, info.si_fd);
@@ -318,14 +318,14 @@ static void enable_sigio(int report_to, const void *arg __maybe_unused)
 	report(report_to, 0);
 }
 
-TEST_F(same, sigio_without_handler_kills_process)
+TEST_F(any_pipe, sigio_without_handler_kills_process)
 {
 	struct child reader = start_child(_metadata, enable_sigio, NULL);
 	int status;
 
 	EXPECT_EQ(0, result_of(_metadata, &reader).ret);
-	put_in(_metadata, self->w, 1);
-	status = end_of(_metadata, &reader);
+	write_pattern(_metadata, self->w, 1);
+	status = wait_for_exit(_metadata, &reader);
 	EXPECT_TRUE(WIFSIGNALED(status));
 	EXPECT_EQ(SIGIO, WTERMSIG(status));
 }
@@ -335,7 +335,7 @@ static void report_signal(int report_to, const void *arg)
 	if (arg)
 		setpgid(0, *(const pid_t *)arg);
 	report(report_to, 0);
-	report(report_to, take_signal_within(PATIENCE_MS, NULL));
+	report(report_to, take_signal_within(TIMEOUT_MS, NULL));
 }
 
 static struct child start_receiver(struct __test_metadata *_metadata, const pid_t *group)
@@ -348,17 +348,17 @@ static struct child start_receiver(struct __test_metadata *_metadata, const pid_
 	return child;
 }
 
-TEST_F(same, f_setown_can_name_another_process)
+TEST_F(any_pipe, f_setown_can_name_another_process)
 {
 	struct child receiver = start_receiver(_metadata, NULL);
 
 	enable_async_for(_metadata, self->r, SIGNAL, receiver.pid);
-	put_in(_metadata, self->w, 1);
+	write_pattern(_metadata, self->w, 1);
 	EXPECT_EQ(SIGNAL, result_of(_metadata, &receiver).ret);
 	EXPECT_NO_SIGNAL();
 }
 
-TEST_F(same, f_setown_can_name_process_group)
+TEST_F(any_pipe, f_setown_can_name_process_group)
 {
 	pid_t group = 0;
 	struct child receivers[2];
@@ -367,7 +367,7 @@ TEST_F(same, f_setown_can_name_process_group)
 	group = receivers[0].pid;
 	receivers[1] = start_receiver(_metadata, &group);
 	enable_async_for(_metadata, self->r, SIGNAL, -group);
-	put_in(_metadata, self->w, 1);
+	write_pattern(_metadata, self->w, 1);
 	for (int i = 0; i < 2; i++)
 		EXPECT_EQ(SIGNAL, result_of(_metadata, &receivers[i]).ret);
 	EXPECT_NO_SIGNAL();
@@ -387,12 +387,12 @@ static void *take_signal_in_thread(void *arg)
 
 	receiver->tid = syscall(__NR_gettid);
 	while (!receiver->may_take)
-		a_moment();
+		sleep_1ms();
 	receiver->signal = take_signal(NULL);
 	return NULL;
 }
 
-TEST_F(same, f_setown_ex_can_name_single_thread)
+TEST_F(any_pipe, f_setown_ex_can_name_single_thread)
 {
 	struct f_owner_ex owner = { .type = F_OWNER_TID };
 	struct receiver receiver = {};
@@ -400,10 +400,10 @@ TEST_F(same, f_setown_ex_can_name_single_thread)
 	enable_async(_metadata, self->r);
 	ASSERT_EQ(0, pthread_create(&receiver.thread, NULL, take_signal_in_thread, &receiver));
 	while (!receiver.tid)
-		a_moment();
+		sleep_1ms();
 	owner.pid = receiver.tid;
 	ASSERT_EQ(0, fcntl(self->r, F_SETOWN_EX, &owner));
-	put_in(_metadata, self->w, 1);
+	write_pattern(_metadata, self->w, 1);
 	/* The signal is not for this thread, although it asks first. */
 	EXPECT_NO_SIGNAL();
 	receiver.may_take = true;
@@ -411,19 +411,19 @@ TEST_F(same, f_setown_ex_can_name_single_thread)
 	EXPECT_EQ(SIGNAL, receiver.signal);
 }
 
-TEST_F(same, write_succeeds_after_owner_exits)
+TEST_F(any_pipe, write_succeeds_after_owner_exits)
 {
 	struct child receiver = start_receiver(_metadata, NULL);
 
 	enable_async_for(_metadata, self->r, SIGNAL, receiver.pid);
-	dismiss(_metadata, &receiver);
-	put_in(_metadata, self->w, 1);
+	kill_child(_metadata, &receiver);
+	write_pattern(_metadata, self->w, 1);
 	EXPECT_NO_SIGNAL();
 }
 
 /* Setting and clearing O_ASYNC */
 
-TEST_F(same, no_signal_while_o_async_is_off)
+TEST_F(any_pipe, no_signal_while_o_async_is_off)
 {
 	int ends[] = { self->r, self->w };
 
@@ -435,8 +435,8 @@ TEST_F(same, no_signal_while_o_async_is_off)
 				set_flag(_metadata, ends[end], O_ASYNC, false);
 			EXPECT_EQ(i == 1 ? O_ASYNC : 0, fcntl(ends[end], F_GETFL) & O_ASYNC);
 		}
-		put_in(_metadata, self->w, 1);
-		take(_metadata, self->r, 1);
+		write_pattern(_metadata, self->w, 1);
+		read_exactly(_metadata, self->r, 1);
 		if (i == 1) {
 			expect_poll_in(_metadata, self->r);
 			expect_poll_out(_metadata, self->w);
@@ -445,19 +445,19 @@ TEST_F(same, no_signal_while_o_async_is_off)
 	}
 }
 
-TEST_F(same, setting_o_async_twice_signals_once)
+TEST_F(any_pipe, setting_o_async_twice_signals_once)
 {
 	enable_async(_metadata, self->r);
 	enable_async(_metadata, self->r);
-	put_in(_metadata, self->w, 1);
+	write_pattern(_metadata, self->w, 1);
 	expect_poll_in(_metadata, self->r);
 	EXPECT_NO_SIGNAL();
 	set_flag(_metadata, self->r, O_ASYNC, false);
-	put_in(_metadata, self->w, 1);
+	write_pattern(_metadata, self->w, 1);
 	EXPECT_NO_SIGNAL();
 }
 
-TEST_F(same, closed_file_causes_no_signal)
+TEST_F(any_pipe, closed_file_causes_no_signal)
 {
 	for (int i = 0; i < 100; i++) {
 		int both = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
@@ -465,23 +465,23 @@ TEST_F(same, closed_file_causes_no_signal)
 		enable_async(_metadata, both);
 		ASSERT_EQ(O_ASYNC, fcntl(both, F_GETFL) & O_ASYNC);
 		close(both);
-		put_in(_metadata, self->w, 1);
-		take(_metadata, self->r, 1);
+		write_pattern(_metadata, self->w, 1);
+		read_exactly(_metadata, self->r, 1);
 		EXPECT_NO_SIGNAL();
 	}
 }
 
 /* open(2) accepts the flag, but as for any other file it has no effect. */
-TEST_F(same, o_async_in_open_has_no_effect)
+TEST_F(any_pipe, o_async_in_open_has_no_effect)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK | O_ASYNC);
 
 	block_signals();
 	ASSERT_EQ(0, fcntl(reader, F_SETOWN, getpid()));
-	put_in(_metadata, self->w, 1);
+	write_pattern(_metadata, self->w, 1);
 	EXPECT_NO_SIGNAL();
 	close(reader);
-	put_in(_metadata, self->w, 1);
+	write_pattern(_metadata, self->w, 1);
 	EXPECT_NO_SIGNAL();
 }
 
@@ -496,7 +496,7 @@ FIXTURE(rendezvous)
 
 FIXTURE_SETUP(rendezvous)
 {
-	set_the_stage(_metadata);
+	set_up_pipe(_metadata);
 	make_pipe(_metadata, PRIVATE, O_NONBLOCK, &self->r, &self->w);
 	ASSERT_EQ(0, ioctl(self->r, MINI_PIPE_IOC_SET_POLICY, MINI_PIPE_RENDEZVOUS));
 	sprintf(pipe_path(), "/proc/%d/fd/%d", getpid(), self->r);
@@ -509,13 +509,13 @@ FIXTURE_SETUP(rendezvous)
 
 FIXTURE_TEARDOWN(rendezvous)
 {
-	clear_the_stage(_metadata);
+	kill_children(_metadata);
 }
 
 /* A write at the first signal, of the read, may still find the rendezvous active. */
 TEST_F(rendezvous, read_and_end_of_rendezvous_both_signal_writer)
 {
-	take(_metadata, self->r, 1);
+	read_exactly(_metadata, self->r, 1);
 	EXPECT_EQ(1, result_of(_metadata, &self->writer).ret);
 	for (int i = 0; i < 2; i++)
 		expect_poll_out(_metadata, self->w);

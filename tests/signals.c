@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Signals: which calls they interrupt and which not, and that no wake-up is lost with one. */
-#include "pipe_fixture.h"
+#include "device_fixture.h"
 
 #define ROUNDS 50
 
@@ -62,7 +62,7 @@ TEST_F(pipe, sa_restart_restarts_write)
 	ASSERT_ASLEEP_IN(write, &writer);
 	kill(writer.pid, SIGUSR1);
 	ASSERT_ASLEEP_IN(write, &writer);
-	take(_metadata, fd, self->capacity);
+	read_exactly(_metadata, fd, self->capacity);
 	EXPECT_EQ(1, result_of(_metadata, &writer).ret);
 	EXPECT_EQ(1, drain_pipe(_metadata, fd));
 }
@@ -100,7 +100,7 @@ TEST_F(pipe, interrupted_write_counts_bytes_already_read)
 	ssize_t written;
 
 	ASSERT_ASLEEP_IN(write, &writer);
-	take(_metadata, reader, len);
+	read_exactly(_metadata, reader, len);
 	ASSERT_ASLEEP_IN(write, &writer);
 	kill(writer.pid, SIGUSR1);
 	written = result_of(_metadata, &writer).ret;
@@ -154,7 +154,7 @@ TEST_F(pipe, write_continues_after_sigstop_and_sigcont)
 	ASSERT_ASLEEP_IN(write, &writer);
 	stop_and_continue(_metadata, &writer);
 	ASSERT_ASLEEP_IN(write, &writer);
-	take(_metadata, fd, self->capacity);
+	read_exactly(_metadata, fd, self->capacity);
 	EXPECT_EQ(1, result_of(_metadata, &writer).ret);
 }
 
@@ -166,7 +166,7 @@ TEST_F(pipe, sigkill_ends_sleeping_reader)
 
 	queue_readers(_metadata, readers, 2);
 	kill(readers[0].pid, SIGKILL);
-	status = end_of(_metadata, &readers[0]);
+	status = wait_for_exit(_metadata, &readers[0]);
 	EXPECT_TRUE(WIFSIGNALED(status));
 	ASSERT_ASLEEP_IN(read, &readers[1]);
 	ASSERT_EQ(1, write(writer, "x", 1));
@@ -182,10 +182,10 @@ TEST_F(pipe, sigkill_ends_sleeping_writer)
 	fill_pipe(_metadata, fd);
 	queue_writers(_metadata, writers, 2, 1);
 	kill(writers[0].pid, SIGKILL);
-	status = end_of(_metadata, &writers[0]);
+	status = wait_for_exit(_metadata, &writers[0]);
 	EXPECT_TRUE(WIFSIGNALED(status));
 	ASSERT_ASLEEP_IN(write, &writers[1]);
-	take(_metadata, fd, self->capacity);
+	read_exactly(_metadata, fd, self->capacity);
 	EXPECT_EQ(1, result_of(_metadata, &writers[1]).ret);
 	EXPECT_EQ(1, drain_pipe(_metadata, fd));
 	EXPECT_EQ('b', big_buffer()[0]);
@@ -206,7 +206,7 @@ TEST_F(pipe, interrupted_reader_leaves_other_readers_queued)
 
 TEST_F(pipe, signal_interrupts_poll)
 {
-	struct child poller = start_watch(_metadata, O_RDONLY, POLLIN);
+	struct child poller = start_poller(_metadata, O_RDONLY, POLLIN);
 
 	kill(poller.pid, SIGUSR1);
 	EXPECT_EQ(EINTR, result_of(_metadata, &poller).err);
@@ -220,7 +220,7 @@ TEST_F(pipe, blocked_sigpipe_stays_pending)
 	sigemptyset(&set);
 	sigaddset(&set, SIGPIPE);
 	ASSERT_EQ(0, sigprocmask(SIG_BLOCK, &set, NULL));
-	touch(_metadata, O_RDONLY);
+	open_once(_metadata, O_RDONLY);
 	EXPECT_EQ(-1, write(writer, "x", 1));
 	EXPECT_EQ(EPIPE, errno);
 	EXPECT_EQ(0, sigpipes());
@@ -297,7 +297,7 @@ TEST_F(pipe, writer_woken_and_signalled_at_once_writes)
 	for (int i = 0; i < ROUNDS; i++) {
 		struct child *first = &writers[i % 2];
 
-		take(_metadata, fd, job.len);
+		read_exactly(_metadata, fd, job.len);
 		kill(first->pid, SIGUSR1);
 		ASSERT_EQ(job.len, result_of(_metadata, first).ret)
 		{
@@ -320,8 +320,8 @@ TEST_F(pipe, signal_at_wake_up_loses_no_wake_up)
 		kill(readers[0].pid, SIGUSR1);
 		EXPECT_TRUE(result_of(_metadata, &readers[0]).ret == 1 ||
 			    result_of(_metadata, &readers[1]).ret == 1);
-		dismiss(_metadata, &readers[0]);
-		dismiss(_metadata, &readers[1]);
+		kill_child(_metadata, &readers[0]);
+		kill_child(_metadata, &readers[1]);
 	}
 }
 
@@ -366,7 +366,7 @@ static void stream_under_signals(struct __test_metadata *_metadata, bool restart
 	struct child writer = start_child(_metadata, write_stream, &job);
 	struct child reader = start_child(_metadata, read_stream, &job);
 
-	for (int i = 0; i < PATIENCE_MS && !has_reported(&reader); i++) {
+	for (int i = 0; i < TIMEOUT_MS && !has_reported(&reader); i++) {
 		kill(writer.pid, SIGUSR1);
 		kill(reader.pid, SIGUSR1);
 		usleep(300);

@@ -196,14 +196,14 @@ static bool wait_until(bool (*done)(void), const char *what)
 		reap_children();
 		if (done())
 			return !ledger->failed;
-		a_moment();
+		sleep_1ms();
 		if (moved() != before) {
 			before = moved();
 			since = ms_now();
-		} else if (ms_now() - since > PATIENCE_MS) {
+		} else if (ms_now() - since > TIMEOUT_MS) {
 			stuck = true;
 			fail("stuck for %d s, waiting until %s, with %ld bytes in the pipe",
-			     PATIENCE_MS / 1000, what, bytes_in_pipe());
+			     TIMEOUT_MS / 1000, what, bytes_in_pipe());
 			print_processes();
 		}
 	}
@@ -464,8 +464,8 @@ static void load(ssize_t capacity)
 	if (syscall(__NR_finit_module, fd, parameters, 0))
 		fail("loading with %s: %s", parameters, strerror(errno));
 	close(fd);
-	for (int ms = 0; ms < PATIENCE_MS && access(MINI_PIPE, F_OK); ms++)
-		a_moment();
+	for (int ms = 0; ms < TIMEOUT_MS && access(MINI_PIPE, F_OK); ms++)
+		sleep_1ms();
 	count(LOADS, 1);
 }
 
@@ -584,9 +584,9 @@ int main(void)
 	arenas = map_shared(ARENAS_SIZE);
 	/* Inherits the side callers of killed processes. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	handle(SIGPIPE, count_sigpipe, SA_RESTART);
-	handle(SIGUSR1, count_signal, 0);
-	handle(SIGUSR2, count_signal, SA_RESTART);
+	set_handler(SIGPIPE, count_sigpipe, SA_RESTART);
+	set_handler(SIGUSR1, count_signal, 0);
+	set_handler(SIGUSR2, count_signal, SA_RESTART);
 	printf("TAP version 13\n1..3\n# SEED=%ld\n", seed);
 	while (seconds_since_start() < seconds) {
 		ssize_t capacity = capacities[cycles % ARRAY_SIZE(capacities)];
@@ -603,7 +603,7 @@ int main(void)
 	}
 
 	/* Memory that is freed late is not lost. */
-	for (int ms = 0; (lost = memory_is_lost(&now, &halfway)) && ms < PATIENCE_MS; ms += 100) {
+	for (int ms = 0; (lost = memory_is_lost(&now, &halfway)) && ms < TIMEOUT_MS; ms += 100) {
 		usleep(100 * 1000);
 		now = measure_memory();
 	}

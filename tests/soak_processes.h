@@ -122,7 +122,7 @@ static inline void wait_until_ready(const struct session *session)
 	struct epoll_event event;
 
 	if (me->style == RETRYING)
-		a_moment();
+		sleep_1ms();
 	else if (me->style == POLL)
 		ppoll(&pollfd, 1, NULL, NULL);
 	else
@@ -289,7 +289,7 @@ static inline void run_process(struct process *process, pid_t parent)
 {
 	struct session session;
 
-	be_a_child(parent, STDERR_FILENO, false);
+	init_child(parent, STDERR_FILENO, false);
 	me = process;
 	random_state ^= (process - ledger->processes + 1) * 0x9e3779b97f4a7c15;
 	/* A low priority, so that much can happen between the wake-up of a process and its run. */

@@ -35,7 +35,7 @@ static long now(void)
 
 static bool child_enters(const struct run *run, int round)
 {
-	long end = now() + PATIENCE_MS * 1000000L;
+	long end = now() + TIMEOUT_MS * 1000000L;
 
 	while (run->sync->reached < round && now() < end)
 		sched_yield();
@@ -84,7 +84,7 @@ FIXTURE_SETUP(spin)
 {
 	struct run *run = &self->run;
 
-	set_the_stage(_metadata);
+	set_up_pipe(_metadata);
 	run->rounds = variant->rounds;
 	run->len = variant->len;
 	run->sync = mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
@@ -97,7 +97,7 @@ FIXTURE_SETUP(spin)
 
 FIXTURE_TEARDOWN(spin)
 {
-	clear_the_stage(_metadata);
+	kill_children(_metadata);
 }
 
 /* The child reports in how many rounds it has read or written everything. */
@@ -145,7 +145,7 @@ static void write_rounds(int report_to, const void *arg)
 TEST_F(spin, reader_gets_bytes_written_while_it_spins)
 {
 	struct run *run = &self->run;
-	struct child reader = start_heir(_metadata, read_rounds, run);
+	struct child reader = start_forked(_metadata, read_rounds, run);
 
 	put_pattern(big_buffer(), 0, run->len);
 	for (int i = 0; i < run->rounds; i++) {
@@ -161,11 +161,11 @@ TEST_F(spin, writer_gets_room_freed_while_it_spins)
 	struct child writer;
 
 	for (int i = 0; i < run->rounds; i++)
-		put_in(_metadata, run->pipes[i].w, run->len);
-	writer = start_heir(_metadata, write_rounds, run);
+		write_pattern(_metadata, run->pipes[i].w, run->len);
+	writer = start_forked(_metadata, write_rounds, run);
 	for (int i = 0; i < run->rounds; i++) {
 		start_round(_metadata, run, i);
-		take(_metadata, run->pipes[i].r, run->len);
+		read_exactly(_metadata, run->pipes[i].r, run->len);
 		ASSERT_TRUE(is_pattern(big_buffer(), 0, run->len));
 	}
 	ASSERT_EQ(run->rounds, result_of(_metadata, &writer).ret);
@@ -188,7 +188,7 @@ static void count_interrupts(int report_to, const void *arg)
 	const struct run *run = arg;
 	int interrupted = 0;
 
-	handle(SIGUSR2, set_nonblock, 0);
+	set_handler(SIGUSR2, set_nonblock, 0);
 	for (int i = 0; i < run->rounds; i++) {
 		ssize_t n;
 
@@ -205,7 +205,7 @@ static void count_interrupts(int report_to, const void *arg)
 TEST_F(spin, signal_interrupts_reader_while_it_spins)
 {
 	struct run *run = &self->run;
-	struct child reader = start_heir(_metadata, count_interrupts, run);
+	struct child reader = start_forked(_metadata, count_interrupts, run);
 
 	for (int i = 0; i < run->rounds; i++) {
 		start_round(_metadata, run, i);
@@ -239,7 +239,7 @@ TEST_F(spin, nonblocking_call_does_not_spin)
 	ASSERT_EQ(0, pipe2(pipe_2, 0));
 	limit += time_to_eagain(_metadata, pipe_2[0], false);
 	EXPECT_GT(limit, time_to_eagain(_metadata, ends->r, false));
-	put_in(_metadata, ends->w, variant->len);
+	write_pattern(_metadata, ends->w, variant->len);
 	EXPECT_GT(limit, time_to_eagain(_metadata, ends->w, true));
 }
 

@@ -55,16 +55,16 @@ static struct pipe_2 make_pipe_2(struct __test_metadata *_metadata)
 
 FIXTURE_SETUP(splice)
 {
-	set_the_stage(_metadata);
+	set_up_pipe(_metadata);
 	make_pipe(_metadata, variant->kind, O_NONBLOCK, &self->pipe.r, &self->pipe.w);
 	self->pipe_2 = make_pipe_2(_metadata);
-	if (!holds(_metadata, capacity_of_kind(self->pipe.r, variant->kind), 12 * PAGE))
+	if (!has_capacity(_metadata, capacity_of_kind(self->pipe.r, variant->kind), 12 * PAGE))
 		return;
 }
 
 FIXTURE_TEARDOWN(splice)
 {
-	clear_the_stage(_metadata);
+	kill_children(_metadata);
 }
 
 /* Writes the next bytes of the pattern to the pipe. */
@@ -293,7 +293,7 @@ static struct splice_job open_own_ends(int report_to, const struct splice_job *j
 {
 	struct splice_job own = *job;
 
-	handle(SIGUSR1, do_nothing, job->restart ? SA_RESTART : 0);
+	set_handler(SIGUSR1, do_nothing, job->restart ? SA_RESTART : 0);
 	own.from = open_own(job->from, O_RDONLY, 0);
 	own.to = open_own(job->to, O_WRONLY, 0);
 	keep_only(report_to, own.from, own.to);
@@ -322,7 +322,7 @@ static void send_all(int report_to, const void *arg)
 
 static struct child start_splice(struct __test_metadata *_metadata, const struct splice_job *job)
 {
-	struct child child = start_heir(_metadata, splice_once, job);
+	struct child child = start_forked(_metadata, splice_once, job);
 
 	ASSERT_ASLEEP_IN(splice, &child);
 	return child;
@@ -350,7 +350,7 @@ TEST_F(splice, sendfile_moves_more_than_capacity)
 	struct splice_job job = {
 		.from = make_file(_metadata, 0, len), .to = self->pipe.w, .len = len,
 	};
-	struct child sender = start_heir(_metadata, send_all, &job);
+	struct child sender = start_forked(_metadata, send_all, &job);
 
 	while ((ssize_t)self->pipe.out < len) {
 		ssize_t n;
@@ -419,7 +419,7 @@ TEST_F(splice, splice_in_blocks_until_there_is_room)
 	struct splice_job job = { .from = self->pipe_2.out, .to = self->pipe.w, .len = 100 };
 	struct child child = start_splice(_metadata, &job);
 
-	take(_metadata, self->pipe.r, PAGE);
+	read_exactly(_metadata, self->pipe.r, PAGE);
 	self->pipe.out += PAGE;
 	EXPECT_EQ(10, result_of(_metadata, &child).ret);
 	expect_next(_metadata, &self->pipe, self->pipe.r, len - PAGE + 10);
@@ -466,7 +466,7 @@ TEST_F(splice, interrupted_splice_in_returns_partial_count)
 	write_next(_metadata, &self->pipe, len);
 	put_pattern(big_buffer(), self->pipe.in, 3 * PAGE);
 	ASSERT_EQ(3 * PAGE, write(self->pipe_2.in, big_buffer(), 3 * PAGE));
-	child = start_heir(_metadata, splice_once, &job);
+	child = start_forked(_metadata, splice_once, &job);
 	if (variant->kind != PIPE_2) {
 		ASSERT_ASLEEP_IN(splice, &child);
 		kill(child.pid, SIGUSR1);
@@ -515,12 +515,12 @@ TEST_F(splice, splice_in_wakes_reader_and_poller)
 TEST_F(splice, waiting_splice_out_does_not_block_readers_of_pipe_2)
 {
 	struct splice_job job = { .from = self->pipe.r, .to = self->pipe_2.in, .len = 100 };
-	struct kind_job other = { .fd = self->pipe_2.out, .len = 10 };
+	struct fd_job other = { .fd = self->pipe_2.out, .len = 10 };
 	struct child child, reader;
 
 	ASSERT_EQ(3, write(self->pipe_2.in, "abc", 3));
 	child = start_splice(_metadata, &job);
-	reader = start_heir(_metadata, read_end, &other);
+	reader = start_forked(_metadata, read_end, &other);
 	EXPECT_EQ(3, result_of(_metadata, &reader).ret);
 	write_next(_metadata, &self->pipe, 5);
 	EXPECT_EQ(5, result_of(_metadata, &child).ret);
@@ -536,7 +536,7 @@ TEST_F(splice, splice_out_gives_eagain_if_pipe_2_fills_during_wait)
 	fill_pipe(_metadata, self->pipe_2.in);
 	write_next(_metadata, &self->pipe, 5);
 	if (variant->kind == PIPE_2) {
-		take(_metadata, self->pipe_2.out, PAGE);
+		read_exactly(_metadata, self->pipe_2.out, PAGE);
 		EXPECT_EQ(5, result_of(_metadata, &child).ret);
 		return;
 	}
@@ -560,13 +560,13 @@ TEST_F(splice, waiting_splice_in_blocks_writers_of_pipe_2)
 	ssize_t len = fill_and_queue(_metadata, &self->pipe, self->pipe_2.in, 10);
 	struct splice_job job = { .from = self->pipe_2.out, .to = self->pipe.w, .len = 10 };
 	struct child child = start_splice(_metadata, &job);
-	struct child writer = start_heir(_metadata, write_inherited, &self->pipe_2.in);
+	struct child writer = start_forked(_metadata, write_inherited, &self->pipe_2.in);
 
 	if (variant->kind == PIPE_2)
-		EXPECT_TRUE(has_reported_within(&writer, PATIENCE_MS));
+		EXPECT_TRUE(has_reported_within(&writer, TIMEOUT_MS));
 	if (variant->kind != PIPE_2)
-		EXPECT_TRUE(falls_into_deep_sleep(&writer));
-	take(_metadata, self->pipe.r, len);
+		EXPECT_TRUE(sleeps_uninterruptibly(&writer));
+	read_exactly(_metadata, self->pipe.r, len);
 	EXPECT_EQ(10, result_of(_metadata, &child).ret);
 	EXPECT_EQ(1, result_of(_metadata, &writer).ret);
 }
@@ -727,10 +727,10 @@ TEST_F(splice, splice_out_moves_what_fits_in_pipe_2)
 
 	write_next(_metadata, &self->pipe, 3 * PAGE);
 	fill_pipe(_metadata, self->pipe_2.in);
-	take(_metadata, self->pipe_2.out, PAGE);
+	read_exactly(_metadata, self->pipe_2.out, PAGE);
 	n = splice(self->pipe.r, NULL, self->pipe_2.in, NULL, 3 * PAGE, 0);
 	ASSERT_TRUE(n > 0 && n <= PAGE);
-	take(_metadata, self->pipe_2.out, 15 * PAGE);
+	read_exactly(_metadata, self->pipe_2.out, 15 * PAGE);
 	expect_next(_metadata, &self->pipe, self->pipe_2.out, n);
 	expect_next(_metadata, &self->pipe, self->pipe.r, 3 * PAGE - n);
 }
@@ -745,7 +745,7 @@ TEST_F(splice, splice_out_waiting_for_pipe_2_leaves_bytes_to_readers)
 	child = start_splice(_metadata, &job);
 	expect_next(_metadata, &self->pipe, self->pipe.r, 10);
 	write_next(_metadata, &self->pipe, 7);
-	take(_metadata, self->pipe_2.out, 16 * PAGE);
+	read_exactly(_metadata, self->pipe_2.out, 16 * PAGE);
 	EXPECT_EQ(7, result_of(_metadata, &child).ret);
 	expect_next(_metadata, &self->pipe, self->pipe_2.out, 7);
 }
@@ -822,9 +822,9 @@ TEST_F(splice, spliced_pages_outlive_process)
 	struct child child;
 
 	write_next(_metadata, &self->pipe, 9 * PAGE);
-	child = start_heir(_metadata, splice_once, &job);
+	child = start_forked(_metadata, splice_once, &job);
 	EXPECT_EQ(9 * PAGE, result_of(_metadata, &child).ret);
-	dismiss(_metadata, &child);
+	kill_child(_metadata, &child);
 	overwrite_ring(_metadata, &self->pipe);
 	expect_next(_metadata, &self->pipe, self->pipe_2.out, 9 * PAGE);
 }

@@ -59,7 +59,7 @@ static inline void uring_close(struct uring *ring)
 }
 
 /* Queues an operation for the next uring_enter(). Its user_data is its opcode. */
-static inline void uring_put(struct uring *ring, struct io_uring_sqe sqe)
+static inline void uring_queue(struct uring *ring, struct io_uring_sqe sqe)
 {
 	unsigned int tail = *ring->sq_tail;
 
@@ -74,7 +74,7 @@ static inline void uring_put(struct uring *ring, struct io_uring_sqe sqe)
  */
 static inline int uring_enter(struct uring *ring, unsigned int completions)
 {
-	struct __kernel_timespec time = { .tv_sec = PATIENCE_MS / 1000 };
+	struct __kernel_timespec time = { .tv_sec = TIMEOUT_MS / 1000 };
 	struct io_uring_getevents_arg arg = { .ts = (unsigned long)&time };
 
 	return syscall(__NR_io_uring_enter, ring->fd, *ring->sq_tail - *ring->sq_head, completions,
@@ -82,7 +82,7 @@ static inline int uring_enter(struct uring *ring, unsigned int completions)
 }
 
 /* Reaps the next completion, if there is one. */
-static inline bool uring_take(struct uring *ring, struct completion *completion)
+static inline bool uring_reap(struct uring *ring, struct completion *completion)
 {
 	unsigned int head = *ring->cq_head;
 	const struct io_uring_cqe *cqe = &ring->cqes[head % (2 * URING_ENTRIES)];

@@ -6,7 +6,7 @@
  * always.
  */
 #include <sys/epoll.h>
-#include "pipe_fixture.h"
+#include "device_fixture.h"
 #include "userfault.h"
 #include "uring.h"
 
@@ -15,9 +15,9 @@ TEST_F(pipe, stuck_reader_does_not_block_writers)
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct stuck stuck;
 
-	if (!holds(_metadata, self->capacity, PIPE_BUF + 1))
+	if (!has_capacity(_metadata, self->capacity, PIPE_BUF + 1))
 		return;
-	put_in(_metadata, fd, 1);
+	write_pattern(_metadata, fd, 1);
 	if (!start_stuck(_metadata, &stuck, O_RDONLY, 1))
 		return;
 	EXPECT_EQ(PIPE_BUF, write(fd, big_buffer(), PIPE_BUF));
@@ -32,7 +32,7 @@ TEST_F(pipe, nonblocking_read_gives_eagain_during_stuck_read)
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct stuck stuck;
 
-	put_in(_metadata, fd, 1);
+	write_pattern(_metadata, fd, 1);
 	if (!start_stuck(_metadata, &stuck, O_RDONLY, 1))
 		return;
 	EXPECT_EQ(-1, read(fd, big_buffer(), 1));
@@ -53,7 +53,7 @@ TEST_F(pipe, killed_stuck_reader_leaves_bytes_to_next_reader)
 	if (!start_stuck(_metadata, &stuck, O_RDONLY, 1))
 		return;
 	queue_readers(_metadata, &second, 1);
-	dismiss(_metadata, &stuck.child);
+	kill_child(_metadata, &stuck.child);
 	result = result_of(_metadata, &second);
 	EXPECT_EQ(1, result.ret);
 	EXPECT_EQ('x', result.first);
@@ -68,8 +68,8 @@ TEST_F(pipe, killed_stuck_reader_wakes_poller)
 	ASSERT_EQ(1, write(fd, "x", 1));
 	if (!start_stuck(_metadata, &stuck, O_RDONLY, 1))
 		return;
-	poller = start_watch(_metadata, O_RDONLY, POLLIN);
-	dismiss(_metadata, &stuck.child);
+	poller = start_poller(_metadata, O_RDONLY, POLLIN);
+	kill_child(_metadata, &stuck.child);
 	EXPECT_EQ(POLLIN, result_of(_metadata, &poller).ret);
 }
 
@@ -80,12 +80,12 @@ TEST_F(pipe, end_of_stuck_read_wakes_poller_for_remaining_bytes)
 	struct stuck stuck;
 	struct child poller;
 
-	if (!holds(_metadata, self->capacity, page_size() + 1))
+	if (!has_capacity(_metadata, self->capacity, page_size() + 1))
 		return;
-	put_in(_metadata, fd, page_size() + 1);
+	write_pattern(_metadata, fd, page_size() + 1);
 	if (!start_stuck(_metadata, &stuck, O_RDONLY, 1))
 		return;
-	poller = start_watch(_metadata, O_RDONLY, POLLIN);
+	poller = start_poller(_metadata, O_RDONLY, POLLIN);
 	release(_metadata, &stuck);
 	EXPECT_EQ(stuck.len, result_of(_metadata, &stuck.child).ret);
 	EXPECT_EQ(POLLIN, result_of(_metadata, &poller).ret);
@@ -97,11 +97,11 @@ TEST_F(pipe, end_of_stuck_write_wakes_poller_for_remaining_room)
 	struct stuck stuck;
 	struct child poller;
 
-	if (!holds(_metadata, self->capacity, page_size() + PIPE_BUF))
+	if (!has_capacity(_metadata, self->capacity, page_size() + PIPE_BUF))
 		return;
 	if (!start_stuck(_metadata, &stuck, O_WRONLY, 1))
 		return;
-	poller = start_watch(_metadata, O_WRONLY, POLLOUT);
+	poller = start_poller(_metadata, O_WRONLY, POLLOUT);
 	release(_metadata, &stuck);
 	EXPECT_EQ(stuck.len, result_of(_metadata, &stuck.child).ret);
 	EXPECT_EQ(POLLOUT, result_of(_metadata, &poller).ret);
@@ -161,9 +161,9 @@ TEST_F(pipe, stuck_writer_does_not_block_readers)
 	ssize_t len = 2 * page_size();
 	struct stuck stuck;
 
-	if (!holds(_metadata, self->capacity, len + 5))
+	if (!has_capacity(_metadata, self->capacity, len + 5))
 		return;
-	put_in(_metadata, fd, 5);
+	write_pattern(_metadata, fd, 5);
 	if (!start_stuck(_metadata, &stuck, O_WRONLY, 2))
 		return;
 	EXPECT_EQ(5, drain_pipe(_metadata, fd));
@@ -180,7 +180,7 @@ TEST_F(pipe, next_writer_writes_after_stuck_write)
 	struct stuck stuck;
 	struct child second;
 
-	if (!holds(_metadata, self->capacity, len + 1))
+	if (!has_capacity(_metadata, self->capacity, len + 1))
 		return;
 	if (!start_stuck(_metadata, &stuck, O_WRONLY, 2))
 		return;
@@ -200,9 +200,9 @@ TEST_F(pipe, small_writes_behind_large_one_complete_after_stuck_write)
 	struct child large, small[2];
 	struct stuck stuck;
 
-	if (!holds(_metadata, self->capacity, page_size() + 100))
+	if (!has_capacity(_metadata, self->capacity, page_size() + 100))
 		return;
-	put_in(_metadata, fd, self->capacity - page_size() - 100);
+	write_pattern(_metadata, fd, self->capacity - page_size() - 100);
 	if (!start_stuck(_metadata, &stuck, O_WRONLY, 1))
 		return;
 	queue_writers(_metadata, &large, 1, PIPE_BUF);
@@ -220,12 +220,12 @@ TEST_F(pipe, read_returns_bytes_that_were_there_when_it_began)
 	ssize_t page = page_size();
 	struct stuck reader;
 
-	if (!holds(_metadata, self->capacity, 4 * page))
+	if (!has_capacity(_metadata, self->capacity, 4 * page))
 		return;
-	put_in(_metadata, fd, 2 * page);
+	write_pattern(_metadata, fd, 2 * page);
 	if (!start_stuck(_metadata, &reader, O_RDONLY, 4))
 		return;
-	put_in(_metadata, fd, page);
+	write_pattern(_metadata, fd, page);
 	release(_metadata, &reader);
 	EXPECT_EQ(2 * page, result_of(_metadata, &reader.child).ret);
 	EXPECT_EQ(page, drain_pipe(_metadata, fd));
@@ -237,9 +237,9 @@ TEST_F(pipe, read_during_stuck_write_returns_its_bytes_too)
 	struct stuck reader, writer;
 	ssize_t page = page_size();
 
-	if (!holds(_metadata, self->capacity, 4 * page))
+	if (!has_capacity(_metadata, self->capacity, 4 * page))
 		return;
-	put_in(_metadata, fd, 2 * page);
+	write_pattern(_metadata, fd, 2 * page);
 	if (!start_stuck(_metadata, &writer, O_WRONLY, 1) ||
 	    !start_stuck(_metadata, &reader, O_RDONLY, 4))
 		return;
@@ -257,7 +257,7 @@ TEST_F(pipe, killed_stuck_writer_leaves_room_to_others)
 
 	if (!start_stuck(_metadata, &stuck, O_WRONLY, 2))
 		return;
-	dismiss(_metadata, &stuck.child);
+	kill_child(_metadata, &stuck.child);
 	EXPECT_EQ(self->capacity, fill_pipe(_metadata, fd));
 	EXPECT_EQ(self->capacity, drain_pipe(_metadata, fd));
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, self->capacity));
@@ -270,22 +270,22 @@ TEST_F(pipe, splice_gives_eagain_during_stuck_read_or_write)
 	struct stuck reader, writer;
 	int pipe_2[2];
 
-	if (!holds(_metadata, self->capacity, 3 * page_size()))
+	if (!has_capacity(_metadata, self->capacity, 3 * page_size()))
 		return;
 	ASSERT_EQ(0, pipe2(pipe_2, O_NONBLOCK));
-	put_in(_metadata, fd, page_size() + 5);
+	write_pattern(_metadata, fd, page_size() + 5);
 	if (!start_stuck(_metadata, &reader, O_RDONLY, 1))
 		return;
 	EXPECT_EQ(-1, splice(fd, NULL, pipe_2[1], NULL, 5, 0));
 	EXPECT_EQ(EAGAIN, errno);
-	dismiss(_metadata, &reader.child);
+	kill_child(_metadata, &reader.child);
 	EXPECT_EQ(5, splice(fd, NULL, pipe_2[1], NULL, 5, 0));
 
 	if (!start_stuck(_metadata, &writer, O_WRONLY, 1))
 		return;
 	EXPECT_EQ(-1, splice(pipe_2[0], NULL, fd, NULL, 5, 0));
 	EXPECT_EQ(EAGAIN, errno);
-	dismiss(_metadata, &writer.child);
+	kill_child(_metadata, &writer.child);
 	EXPECT_EQ(5, splice(pipe_2[0], NULL, fd, NULL, 5, 0));
 	EXPECT_EQ((ssize_t)page_size() + 5, drain_pipe(_metadata, fd));
 	EXPECT_TRUE(is_pattern(big_buffer(), 5, page_size()));
@@ -305,13 +305,13 @@ FIXTURE(settings)
 
 FIXTURE_SETUP(settings)
 {
-	self->capacity = set_the_stage(_metadata);
+	self->capacity = set_up_pipe(_metadata);
 	self->fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 }
 
 FIXTURE_TEARDOWN(settings)
 {
-	restore_the_stage(_metadata, self->fd, self->capacity);
+	restore_device(_metadata, self->fd, self->capacity);
 }
 
 TEST_F(settings, fionread_excludes_bytes_of_stuck_reader)
@@ -319,11 +319,11 @@ TEST_F(settings, fionread_excludes_bytes_of_stuck_reader)
 	int fd = self->fd;
 	struct stuck stuck;
 
-	put_in(_metadata, fd, page_size() + 10);
+	write_pattern(_metadata, fd, page_size() + 10);
 	if (!start_stuck(_metadata, &stuck, O_RDONLY, 1))
 		return;
 	EXPECT_EQ(10, bytes_in(fd));
-	dismiss(_metadata, &stuck.child);
+	kill_child(_metadata, &stuck.child);
 	EXPECT_EQ((int)page_size() + 10, bytes_in(fd));
 }
 
@@ -332,7 +332,7 @@ TEST_F(settings, fionread_excludes_bytes_of_stuck_writer)
 	int fd = self->fd;
 	struct stuck stuck;
 
-	put_in(_metadata, fd, 10);
+	write_pattern(_metadata, fd, 10);
 	if (!start_stuck(_metadata, &stuck, O_WRONLY, 1))
 		return;
 	EXPECT_EQ(10, bytes_in(fd));
@@ -346,7 +346,7 @@ TEST_F(settings, set_policy_gives_ebusy_during_stuck_read)
 	int fd = self->fd;
 	struct stuck stuck;
 
-	put_in(_metadata, fd, 1);
+	write_pattern(_metadata, fd, 1);
 	if (!start_stuck(_metadata, &stuck, O_RDONLY, 1))
 		return;
 	EXPECT_EQ(0, bytes_in(fd));
@@ -365,7 +365,7 @@ TEST_F(settings, set_policy_gives_ebusy_during_stuck_write)
 		return;
 	EXPECT_EQ(-1, set_policy(fd, MINI_PIPE_RENDEZVOUS));
 	EXPECT_EQ(EBUSY, errno);
-	dismiss(_metadata, &stuck.child);
+	kill_child(_metadata, &stuck.child);
 }
 
 /* The stuck reader has reserved a page of bytes. A few more bytes follow. */
@@ -374,7 +374,7 @@ static void resize_during_stuck_read(struct __test_metadata *_metadata, int fd, 
 	ssize_t page = page_size();
 	struct stuck stuck;
 
-	put_in(_metadata, fd, page + 10);
+	write_pattern(_metadata, fd, page + 10);
 	if (!start_stuck(_metadata, &stuck, O_RDONLY, 1))
 		return;
 	EXPECT_EQ(-1, set_capacity(fd, page + 9));
@@ -386,7 +386,7 @@ static void resize_during_stuck_read(struct __test_metadata *_metadata, int fd, 
 	EXPECT_EQ(10000, write(fd, big_buffer(), 10000));
 	EXPECT_EQ(10010, bytes_in(fd));
 	if (killed) {
-		dismiss(_metadata, &stuck.child);
+		kill_child(_metadata, &stuck.child);
 		EXPECT_EQ(page + 10010, drain_pipe(_metadata, fd));
 		EXPECT_TRUE(is_pattern(big_buffer(), 0, page + 10010));
 	} else {
@@ -413,17 +413,17 @@ static void resize_during_stuck_write(struct __test_metadata *_metadata, int fd,
 	ssize_t page = page_size(), written = killed ? 0 : 2 * page;
 	struct stuck stuck;
 
-	put_in(_metadata, fd, 10);
+	write_pattern(_metadata, fd, 10);
 	if (!start_stuck(_metadata, &stuck, O_WRONLY, 2))
 		return;
 	EXPECT_EQ(-1, set_capacity(fd, 2 * page + 9));
 	EXPECT_EQ(EBUSY, errno);
 	EXPECT_EQ(2 * page + 10, set_capacity(fd, 2 * page + 10));
-	take(_metadata, fd, 1);
+	read_exactly(_metadata, fd, 1);
 	EXPECT_EQ(BIG / 2, set_capacity(fd, BIG / 2));
 	EXPECT_EQ(9, bytes_in(fd));
 	if (killed) {
-		dismiss(_metadata, &stuck.child);
+		kill_child(_metadata, &stuck.child);
 	} else {
 		release_with_pattern(_metadata, &stuck);
 		EXPECT_EQ(written, result_of(_metadata, &stuck.child).ret);
@@ -462,7 +462,7 @@ static void interrupt_rendezvous(struct __test_metadata *_metadata, int fd, bool
 	EXPECT_EQ(page, result_of(_metadata, &writer).ret);
 	EXPECT_EQ(0, bytes_in(fd));
 	if (killed) {
-		dismiss(_metadata, &stuck.child);
+		kill_child(_metadata, &stuck.child);
 	} else {
 		release(_metadata, &stuck);
 		EXPECT_EQ(page, result_of(_metadata, &stuck.child).ret);
@@ -527,9 +527,9 @@ TEST_F(pipe, end_of_stuck_read_sends_sigio_for_remaining_bytes)
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
 	struct stuck stuck;
 
-	if (!holds(_metadata, self->capacity, PIPE_BUF + 1))
+	if (!has_capacity(_metadata, self->capacity, PIPE_BUF + 1))
 		return;
-	put_in(_metadata, writer, PIPE_BUF + 1);
+	write_pattern(_metadata, writer, PIPE_BUF + 1);
 	if (!start_stuck(_metadata, &stuck, O_RDONLY, 1))
 		return;
 	enable_sigio(_metadata, reader);
@@ -539,7 +539,7 @@ TEST_F(pipe, end_of_stuck_read_sends_sigio_for_remaining_bytes)
 	release(_metadata, &stuck);
 	EXPECT_EQ(PIPE_BUF, result_of(_metadata, &stuck.child).ret);
 	EXPECT_TRUE(take_sigio());
-	take(_metadata, reader, 1);
+	read_exactly(_metadata, reader, 1);
 }
 
 TEST_F(pipe, end_of_stuck_write_sends_sigio_for_remaining_room)
@@ -547,7 +547,7 @@ TEST_F(pipe, end_of_stuck_write_sends_sigio_for_remaining_room)
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
 	struct stuck stuck;
 
-	if (!holds(_metadata, self->capacity, 2 * PIPE_BUF))
+	if (!has_capacity(_metadata, self->capacity, 2 * PIPE_BUF))
 		return;
 	if (!start_stuck(_metadata, &stuck, O_WRONLY, 1))
 		return;
@@ -570,23 +570,23 @@ TEST_F(pipe, io_uring_read_completes_after_stuck_read)
 	struct stuck stuck;
 	struct uring ring;
 
-	if (!holds(_metadata, self->capacity, PIPE_BUF + 1))
+	if (!has_capacity(_metadata, self->capacity, PIPE_BUF + 1))
 		return;
 	if (!uring_open(&ring))
 		SKIP(return, "needs io_uring: %s", strerror(errno));
-	put_in(_metadata, fd, PIPE_BUF + 1);
+	write_pattern(_metadata, fd, PIPE_BUF + 1);
 	if (!start_stuck(_metadata, &stuck, O_RDONLY, 1))
 		return;
-	uring_put(&ring, (struct io_uring_sqe){
+	uring_queue(&ring, (struct io_uring_sqe){
 		.opcode = IORING_OP_READ, .fd = reader, .addr = (unsigned long)big_buffer(),
 		.len = 10, .off = -1,
 	});
 	EXPECT_EQ(1, uring_enter(&ring, 0));
-	EXPECT_FALSE(uring_take(&ring, &completion));
+	EXPECT_FALSE(uring_reap(&ring, &completion));
 	release(_metadata, &stuck);
 	EXPECT_EQ(PIPE_BUF, result_of(_metadata, &stuck.child).ret);
 	uring_enter(&ring, 1);
-	ASSERT_TRUE(uring_take(&ring, &completion));
+	ASSERT_TRUE(uring_reap(&ring, &completion));
 	EXPECT_EQ(1, completion.res);
 }
 
@@ -607,7 +607,7 @@ TEST_F(pipe, splice_to_pipe_2_with_stuck_reader_leaves_bytes_to_others)
 
 	ASSERT_EQ(0, pipe(pipe_2));
 	ASSERT_EQ(1, write(pipe_2[1], "x", 1));
-	splicer = start_heir(_metadata, splice_once, &pipe_2[1]);
+	splicer = start_forked(_metadata, splice_once, &pipe_2[1]);
 	ASSERT_ASLEEP_IN(splice, &splicer);
 	queue_readers(_metadata, &reader, 1);
 	if (!start_stuck_in(_metadata, &stuck, pipe_2[0], O_RDONLY, 1))
@@ -636,10 +636,10 @@ TEST_F(pipe, stuck_write_of_packet_stays_one_packet)
 	EXPECT_EQ(EBUSY, errno);
 	release(_metadata, &stuck);
 	EXPECT_EQ(stuck.len, result_of(_metadata, &stuck.child).ret);
-	take(_metadata, ends.r, 1);
-	take(_metadata, ends.r, 1);
+	read_exactly(_metadata, ends.r, 1);
+	read_exactly(_metadata, ends.r, 1);
 	EXPECT_EQ(stuck.len, bytes_in(ends.r));
-	take(_metadata, ends.r, 1);
+	read_exactly(_metadata, ends.r, 1);
 	EXPECT_EQ(0, bytes_in(ends.r));
 }
 
@@ -660,12 +660,12 @@ FIXTURE_VARIANT_ADD(other_tasks, stuck_writer) { .stuck_end = O_WRONLY, };
 
 FIXTURE_SETUP(other_tasks)
 {
-	self->capacity = set_the_stage(_metadata);
+	self->capacity = set_up_pipe(_metadata);
 }
 
 FIXTURE_TEARDOWN(other_tasks)
 {
-	clear_the_stage(_metadata);
+	kill_children(_metadata);
 }
 
 static void expect_interrupted(struct __test_metadata *_metadata, const struct child *child)
@@ -683,7 +683,7 @@ static void expect_killed(struct __test_metadata *_metadata, const struct child 
 	int status;
 
 	kill(child->pid, SIGKILL);
-	status = end_of(_metadata, child);
+	status = wait_for_exit(_metadata, child);
 	EXPECT_TRUE(WIFSIGNALED(status));
 	EXPECT_EQ(SIGKILL, WTERMSIG(status));
 }
@@ -697,9 +697,9 @@ TEST_F(other_tasks, continue_or_sleep_interruptibly)
 	struct stuck stuck;
 	ssize_t moved;
 
-	if (!holds(_metadata, self->capacity, page_size() + 1))
+	if (!has_capacity(_metadata, self->capacity, page_size() + 1))
 		return;
-	put_in(_metadata, fd, 1);
+	write_pattern(_metadata, fd, 1);
 	if (!start_stuck(_metadata, &stuck, variant->stuck_end, 1))
 		return;
 	moved = reader_is_stuck ? fill_pipe(_metadata, fd) : drain_pipe(_metadata, fd);
@@ -718,7 +718,7 @@ TEST_F(other_tasks, continue_or_sleep_interruptibly)
 	release(_metadata, &stuck);
 	EXPECT_EQ(reader_is_stuck ? 1 : stuck.len, result_of(_metadata, &stuck.child).ret);
 	EXPECT_EQ(1, result_of(_metadata, &readers[2]).ret);
-	take(_metadata, fd, PIPE_BUF - 1);
+	read_exactly(_metadata, fd, PIPE_BUF - 1);
 	EXPECT_EQ(1, result_of(_metadata, &writers[2]).ret);
 }
 
@@ -749,13 +749,13 @@ FIXTURE_VARIANT_ADD(other_tasks_of_pipe_2, stuck_writer)
 
 FIXTURE_SETUP(other_tasks_of_pipe_2)
 {
-	handle(SIGUSR1, do_nothing, 0);
+	set_handler(SIGUSR1, do_nothing, 0);
 	ASSERT_EQ(0, pipe(self->ends));
 }
 
 FIXTURE_TEARDOWN(other_tasks_of_pipe_2)
 {
-	clear_the_stage(_metadata);
+	kill_children(_metadata);
 }
 
 static void read_inherited(int report_to, const void *fd)
@@ -796,7 +796,7 @@ static bool ignores_signal(const struct child *child, int sig)
 
 	kill(child->pid, sig);
 	pending = signal_mask(child->pid, "SigPnd:") | signal_mask(child->pid, "ShdPnd:");
-	return pending & 1ULL << (sig - 1) && is_in_deep_sleep(child);
+	return pending & 1ULL << (sig - 1) && is_uninterruptible(child);
 }
 
 TEST_F(other_tasks_of_pipe_2, sleep_uninterruptibly_despite_sigkill)
@@ -809,9 +809,9 @@ TEST_F(other_tasks_of_pipe_2, sleep_uninterruptibly_despite_sigkill)
 			    variant->stuck_end, 1))
 		return;
 	for (int i = 0; i < 4; i++) {
-		others[i] = start_heir(_metadata, i % 2 ? write_inherited : read_inherited,
+		others[i] = start_forked(_metadata, i % 2 ? write_inherited : read_inherited,
 				       &self->ends[i % 2]);
-		ASSERT_TRUE(falls_into_deep_sleep(&others[i]));
+		ASSERT_TRUE(sleeps_uninterruptibly(&others[i]));
 		EXPECT_TRUE(ignores_signal(&others[i], SIGUSR1));
 		EXPECT_TRUE(ignores_signal(&others[i], SIGKILL));
 		EXPECT_EQ(0, waitpid(others[i].pid, NULL, WNOHANG));
@@ -824,7 +824,7 @@ TEST_F(other_tasks_of_pipe_2, sleep_uninterruptibly_despite_sigkill)
 
 TEST_F(other_tasks_of_pipe_2, close_sleeps_uninterruptibly)
 {
-	struct child other = start_heir(_metadata, reopen_inherited, &self->ends[O_RDONLY]);
+	struct child other = start_forked(_metadata, reopen_inherited, &self->ends[O_RDONLY]);
 	struct stuck stuck;
 
 	ASSERT_LE(0, result_of(_metadata, &other).ret);
@@ -833,7 +833,7 @@ TEST_F(other_tasks_of_pipe_2, close_sleeps_uninterruptibly)
 			    variant->stuck_end, 1))
 		return;
 	kill(other.pid, SIGKILL);
-	ASSERT_TRUE(falls_into_deep_sleep(&other));
+	ASSERT_TRUE(sleeps_uninterruptibly(&other));
 	EXPECT_EQ(0, waitpid(other.pid, NULL, WNOHANG));
 	release(_metadata, &stuck);
 	EXPECT_LT(0, result_of(_metadata, &stuck.child).ret);

@@ -78,7 +78,7 @@ static inline void expect_fault(struct __test_metadata *_metadata, const struct 
 	struct pollfd fault = { .fd = stuck->faults, .events = POLLIN };
 	struct uffd_msg message;
 
-	ASSERT_EQ(1, poll(&fault, 1, PATIENCE_MS));
+	ASSERT_EQ(1, poll(&fault, 1, TIMEOUT_MS));
 	ASSERT_EQ((ssize_t)sizeof(message), read(stuck->faults, &message, sizeof(message)));
 	ASSERT_EQ(UFFD_EVENT_PAGEFAULT, message.event);
 }

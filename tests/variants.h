@@ -63,7 +63,7 @@ static inline void expect_eagain(struct __test_metadata *_metadata, ssize_t ret)
 
 /* Common jobs of children, on a pipe that the test has open */
 
-struct kind_job {
+struct fd_job {
 	int fd;
 	int flags;		/* of the child's own open file */
 	ssize_t len;
@@ -91,7 +91,7 @@ static inline void keep_only(int report_to, int fd, int other)
 
 static inline void read_end(int report_to, const void *arg)
 {
-	const struct kind_job *job = arg;
+	const struct fd_job *job = arg;
 	int fd = open_own(job->fd, O_RDONLY, job->flags);
 
 	keep_only(report_to, fd, fd);
@@ -100,7 +100,7 @@ static inline void read_end(int report_to, const void *arg)
 
 static inline void write_end(int report_to, const void *arg)
 {
-	const struct kind_job *job = arg;
+	const struct fd_job *job = arg;
 	int fd = open_own(job->fd, O_WRONLY, job->flags);
 
 	keep_only(report_to, fd, fd);
@@ -113,7 +113,7 @@ static inline void write_end(int report_to, const void *arg)
 
 static inline void poll_end(int report_to, const void *arg)
 {
-	const struct kind_job *job = arg;
+	const struct fd_job *job = arg;
 	int mode = job->events & POLLIN ? O_RDONLY : O_WRONLY;
 	struct pollfd pollfd = {
 		.fd = open_own(job->fd, mode, 0), .events = job->events,
@@ -127,8 +127,8 @@ static inline void poll_end(int report_to, const void *arg)
 
 static inline struct child start_reading(struct __test_metadata *_metadata, int fd, ssize_t len)
 {
-	struct kind_job job = { .fd = fd, .len = len };
-	struct child child = start_heir(_metadata, read_end, &job);
+	struct fd_job job = { .fd = fd, .len = len };
+	struct child child = start_forked(_metadata, read_end, &job);
 
 	ASSERT_ASLEEP_IN(read, &child);
 	return child;
@@ -137,8 +137,8 @@ static inline struct child start_reading(struct __test_metadata *_metadata, int 
 static inline struct child start_writing(struct __test_metadata *_metadata, int fd, int flags,
 					 unsigned char fill, ssize_t len)
 {
-	struct kind_job job = { .fd = fd, .flags = flags, .fill = fill, .len = len };
-	struct child child = start_heir(_metadata, write_end, &job);
+	struct fd_job job = { .fd = fd, .flags = flags, .fill = fill, .len = len };
+	struct child child = start_forked(_metadata, write_end, &job);
 
 	ASSERT_ASLEEP_IN(write, &child);
 	return child;
@@ -146,8 +146,8 @@ static inline struct child start_writing(struct __test_metadata *_metadata, int 
 
 static inline struct child start_polling(struct __test_metadata *_metadata, int fd, short events)
 {
-	struct kind_job job = { .fd = fd, .events = events };
-	struct child child = start_heir(_metadata, poll_end, &job);
+	struct fd_job job = { .fd = fd, .events = events };
+	struct child child = start_forked(_metadata, poll_end, &job);
 
 	ASSERT_ASLEEP_IN(ppoll, &child);
 	return child;
@@ -158,7 +158,7 @@ static inline void await(struct __test_metadata *_metadata, int fd, short events
 {
 	struct pollfd pollfd = { .fd = fd, .events = events };
 
-	ASSERT_EQ(1, poll(&pollfd, 1, PATIENCE_MS));
+	ASSERT_EQ(1, poll(&pollfd, 1, TIMEOUT_MS));
 }
 
 #endif

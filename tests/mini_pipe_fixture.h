@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* The fixture of tests that hold for the device and for a private pipe alike. */
-#ifndef PIPES_FIXTURE_H
-#define PIPES_FIXTURE_H
+#ifndef MINI_PIPE_FIXTURE_H
+#define MINI_PIPE_FIXTURE_H
 
 #include "variants.h"
 
@@ -24,15 +24,15 @@ FIXTURE_VARIANT_ADD(pipe, private_pipe) { .kind = PRIVATE, };
 
 FIXTURE_SETUP(pipe)
 {
-	self->device_capacity = set_the_stage(_metadata);
-	self->device = open_neither(_metadata);
+	self->device_capacity = set_up_pipe(_metadata);
+	self->device = open_for_ioctl(_metadata);
 	make_pipe(_metadata, variant->kind, O_NONBLOCK, &self->ends.r, &self->ends.w);
 	self->capacity = capacity_of(self->ends.r);
 }
 
 FIXTURE_TEARDOWN(pipe)
 {
-	restore_the_stage(_metadata, self->device, self->device_capacity);
+	restore_device(_metadata, self->device, self->device_capacity);
 }
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* The fixture of tests of the device's pipe. */
-#ifndef PIPE_FIXTURE_H
-#define PIPE_FIXTURE_H
+#ifndef DEVICE_FIXTURE_H
+#define DEVICE_FIXTURE_H
 
 #include "mini_pipe_test.h"
 
@@ -13,12 +13,12 @@ FIXTURE(pipe)
 
 FIXTURE_SETUP(pipe)
 {
-	self->capacity = set_the_stage(_metadata);
+	self->capacity = set_up_pipe(_metadata);
 }
 
 FIXTURE_TEARDOWN(pipe)
 {
-	clear_the_stage(_metadata);
+	kill_children(_metadata);
 }
 
 #endif
