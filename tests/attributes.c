@@ -175,7 +175,7 @@ static long change_mode_by_path(int fd)
 
 static long change_owner(int fd)
 {
-	return fchown(fd, STRANGER, GROUP);
+	return fchown(fd, UNPRIVILEGED_ID, MEMBER_GID);
 }
 
 static long change_owner_to_none(int fd)
@@ -460,14 +460,14 @@ struct user {
 	int device;
 };
 
-/* As become(), with another group for the files that it makes. */
+/* As switch_to(), with another group for the files that it makes. */
 static void become_with_fsgid(gid_t fsgid)
 {
-	if (setgroups(1, &stranger.supplementary) ||
-	    setresgid(stranger.gid, stranger.gid, stranger.gid))
+	if (setgroups(1, &unprivileged_user.supplementary) ||
+	    setresgid(unprivileged_user.gid, unprivileged_user.gid, unprivileged_user.gid))
 		_exit(KSFT_FAIL);
 	setfsgid(fsgid);
-	if (setresuid(STRANGER, STRANGER, STRANGER))
+	if (setresuid(UNPRIVILEGED_ID, UNPRIVILEGED_ID, UNPRIVILEGED_ID))
 		_exit(KSFT_FAIL);
 	/* A change of credentials clears this. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -481,7 +481,7 @@ static void call_as_user(int report_to, const void *arg)
 	struct ends ends;
 	int fds[2];
 
-	become_with_fsgid(GROUP);
+	become_with_fsgid(MEMBER_GID);
 	if (make_pair(user->device, &ends, O_NONBLOCK, 0) || pipe2(fds, O_NONBLOCK))
 		_exit(KSFT_FAIL);
 	fstat(ends.r, &seen);

@@ -8,7 +8,7 @@
 #include "stream.h"
 
 /* Below, at and above a page, and no multiple of one; a pipe of 1 holds one byte at a time. */
-static const size_t sizes[] = { 1, 3, 4095, 4096, 4097, 5000, 65536, MOST };
+static const size_t sizes[] = { 1, 3, 4095, 4096, 4097, 5000, 65536, MAX_CAPACITY };
 
 /* FIONREAD */
 
@@ -34,11 +34,11 @@ TEST_F(pipe, fionread_counts_bytes_that_wrap_around_ring)
 	ASSERT_EQ(5000, set_capacity(self->ends.w, 5000));
 	advance(_metadata, &stream, 5000, 8000);
 	for (int i = 0; i < 100; i++) {
-		put(_metadata, &stream, 40 * i);
+		write_next(_metadata, &stream, 40 * i);
 		ASSERT_EQ(1 + 40 * i, bytes_in(self->ends.r));
-		get(_metadata, &stream, 40 * i + 1);
+		read_next(_metadata, &stream, 40 * i + 1);
 		ASSERT_EQ(0, bytes_in(self->ends.r));
-		put(_metadata, &stream, 1);
+		write_next(_metadata, &stream, 1);
 	}
 }
 
@@ -135,10 +135,10 @@ TEST_F(pipe, failed_shrink_of_full_pipe_keeps_bytes)
 
 		ASSERT_EQ((int)size, set_capacity(self->ends.w, size));
 		advance(_metadata, &stream, size, size - 1);
-		put(_metadata, &stream, size - 1);
+		write_next(_metadata, &stream, size - 1);
 		ASSERT_EQ(-1, set_capacity(self->ends.w, size - 1));
 		ASSERT_EQ(EBUSY, errno);
-		get(_metadata, &stream, size);
+		read_next(_metadata, &stream, size);
 	}
 }
 
@@ -147,21 +147,21 @@ TEST_F(pipe, resize_from_1_byte_to_1_mib_and_back_keeps_bytes)
 	struct stream stream = { .ends = self->ends };
 
 	ASSERT_EQ(1, set_capacity(self->ends.w, 1));
-	put(_metadata, &stream, 1);
+	write_next(_metadata, &stream, 1);
 	expect_full(_metadata, &stream);
-	for (size_t size = 2; size <= MOST; size *= 2) {
+	for (size_t size = 2; size <= MAX_CAPACITY; size *= 2) {
 		ASSERT_EQ((int)size, set_capacity(self->ends.w, size));
-		put(_metadata, &stream, size / 2);
+		write_next(_metadata, &stream, size / 2);
 		expect_full(_metadata, &stream);
 	}
-	for (size_t size = MOST / 2; size > 0; size /= 2) {
+	for (size_t size = MAX_CAPACITY / 2; size > 0; size /= 2) {
 		ASSERT_EQ(-1, set_capacity(self->ends.w, size));
 		ASSERT_EQ(EBUSY, errno);
-		get(_metadata, &stream, size);
+		read_next(_metadata, &stream, size);
 		ASSERT_EQ((int)size, set_capacity(self->ends.w, size));
 		expect_full(_metadata, &stream);
 	}
-	get(_metadata, &stream, 1);
+	read_next(_metadata, &stream, 1);
 }
 
 TEST_F(pipe, shrinking_frees_memory)
@@ -171,7 +171,7 @@ TEST_F(pipe, shrinking_frees_memory)
 	ASSERT_EQ(1, set_capacity(self->ends.w, 1));
 	before = free_memory();
 	for (int i = 0; i < 100; i++) {
-		ASSERT_EQ(MOST, set_capacity(self->ends.w, MOST));
+		ASSERT_EQ(MAX_CAPACITY, set_capacity(self->ends.w, MAX_CAPACITY));
 		ASSERT_EQ(1, set_capacity(self->ends.w, 1));
 	}
 	EXPECT_GT(MEMORY_SLACK, before - free_memory());
@@ -315,7 +315,7 @@ TEST_F(pipe, resize_does_not_wake_reader)
 	struct child reader = start_reading(_metadata, self->ends.r, 10);
 	struct result result;
 
-	ASSERT_EQ(MOST, set_capacity(self->ends.w, MOST));
+	ASSERT_EQ(MAX_CAPACITY, set_capacity(self->ends.w, MAX_CAPACITY));
 	ASSERT_ASLEEP_IN(read, &reader);
 	ASSERT_EQ(1, set_capacity(self->ends.w, 1));
 	ASSERT_ASLEEP_IN(read, &reader);
@@ -448,8 +448,8 @@ TEST_F(pipe, stream_stays_in_order_during_resizes)
  */
 TEST_F(pipe, large_reads_and_writes_stay_in_order_during_resizes)
 {
-	struct stream_job job = { .ends = self->ends, .traffic = LARGE_TRAFFIC, .largest = MOST };
-	static const int capacities[] = { MOST, 65536, 300000, 200000, 4096, MOST, 100000 };
+	struct stream_job job = { .ends = self->ends, .traffic = LARGE_TRAFFIC, .largest = MAX_CAPACITY };
+	static const int capacities[] = { MAX_CAPACITY, 65536, 300000, 200000, 4096, MAX_CAPACITY, 100000 };
 	struct child writer, reader;
 	int resized = 0;
 
@@ -558,7 +558,7 @@ TEST_F(device, resize_keeps_bytes_when_both_ends_are_closed)
 	write_pattern(_metadata, writer, 300);
 	close(writer);
 	EXPECT_EQ(300, bytes_in(self->fd));
-	ASSERT_EQ(MOST, set_capacity(self->fd, MOST));
+	ASSERT_EQ(MAX_CAPACITY, set_capacity(self->fd, MAX_CAPACITY));
 	ASSERT_EQ(300, set_capacity(self->fd, 300));
 	reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	EXPECT_EQ(300, drain_pipe(_metadata, reader));
@@ -570,15 +570,15 @@ static void resize_around(struct __test_metadata *_metadata, struct stream *stre
 {
 	ASSERT_EQ((int)from, set_capacity(stream->ends.w, from));
 	advance(_metadata, stream, from, from > 1 ? distance : 0);
-	put(_metadata, stream, held - 1);
+	write_next(_metadata, stream, held - 1);
 	ASSERT_EQ((int)to, set_capacity(stream->ends.w, to))
 	{
 		TH_LOG("%zu to %zu with %zu bytes from %zu on", from, to, held, distance);
 	}
 	ASSERT_EQ((int)held, bytes_in(stream->ends.r));
-	put(_metadata, stream, to - held);
+	write_next(_metadata, stream, to - held);
 	expect_full(_metadata, stream);
-	get(_metadata, stream, to);
+	read_next(_metadata, stream, to);
 	ASSERT_EQ(0, bytes_in(stream->ends.r));
 }
 

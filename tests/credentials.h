@@ -7,21 +7,21 @@
 #include "mini_pipe_test.h"
 
 /* These ids need no names in /etc/passwd and /etc/group. */
-#define STRANGER 65534
-#define GROUP 65533
+#define UNPRIVILEGED_ID 65534
+#define MEMBER_GID 65533
 
-struct person {
+struct user_ids {
 	gid_t gid;
 	gid_t supplementary;
 };
 
-static const struct person stranger = { STRANGER, STRANGER };
+static const struct user_ids unprivileged_user = { UNPRIVILEGED_ID, UNPRIVILEGED_ID };
 
-static inline void become(const struct person *person)
+static inline void switch_to(const struct user_ids *ids)
 {
-	if (setgroups(1, &person->supplementary) ||
-	    setresgid(person->gid, person->gid, person->gid) ||
-	    setresuid(STRANGER, STRANGER, STRANGER))
+	if (setgroups(1, &ids->supplementary) ||
+	    setresgid(ids->gid, ids->gid, ids->gid) ||
+	    setresuid(UNPRIVILEGED_ID, UNPRIVILEGED_ID, UNPRIVILEGED_ID))
 		_exit(KSFT_FAIL);
 	/* A change of credentials clears this. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);

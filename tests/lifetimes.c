@@ -365,7 +365,7 @@ static void await_step_signal(void)
 /* The process stays dumpable, so that it and the test may look into its /proc directory. */
 static void become_ordinary_user(void)
 {
-	become(&stranger);
+	switch_to(&unprivileged_user);
 	prctl(PR_SET_DUMPABLE, 1);
 }
 

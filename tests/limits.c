@@ -84,7 +84,7 @@ typedef long (*step_fn)(struct sequence *sequence);
 struct sequence {
 	int device;
 	struct ends ends;	/* of the last pipe that it made */
-	int capabilities;	/* root with these alone; UNPRIVILEGED: the stranger */
+	int capabilities;	/* root with these alone; UNPRIVILEGED: the unprivileged user */
 	step_fn steps[8];
 };
 
@@ -106,7 +106,7 @@ static void run_sequence(int report_to, const void *arg)
 	struct sequence sequence = *(const struct sequence *)arg;
 
 	if (sequence.capabilities == UNPRIVILEGED)
-		become(&stranger);
+		switch_to(&unprivileged_user);
 	else
 		set_capabilities(sequence.capabilities);
 	for (int i = 0; sequence.steps[i]; i++)
@@ -468,7 +468,7 @@ static void make_on_command(int report_to, const void *arg)
 	unsigned int capacity;
 	struct ends ends;
 
-	become(&stranger);
+	switch_to(&unprivileged_user);
 	while (read(maker->command, &capacity, sizeof(capacity)) == sizeof(capacity)) {
 		report(report_to, make_pair(maker->device, &ends, O_NONBLOCK, capacity));
 		report(report_to, ends.r);
@@ -539,7 +539,7 @@ static void shrink_during_copy(struct __test_metadata *_metadata, int device, in
 	if (killed) {
 		kill_child(_metadata, &stuck.child);
 	} else {
-		release_with_pattern(_metadata, &stuck);
+		resolve_with_pattern(_metadata, &stuck);
 		EXPECT_EQ(DEFAULT, result_of(_metadata, &stuck.child).ret);
 	}
 	EXPECT_EQ(0, command(_metadata, &maker, MEBIBYTE, &second));
@@ -626,7 +626,7 @@ static void race(int report_to, const void *arg)
 	struct racer racers[2];
 	pthread_t threads[2];
 
-	become(&stranger);
+	switch_to(&unprivileged_user);
 	pthread_barrier_init(&race.barrier, NULL, 2);
 	for (int i = 0; i < 2; i++) {
 		racers[i] = (struct racer){ .race = &race, .which = i };

@@ -235,7 +235,7 @@ static inline struct child start_child(struct __test_metadata *_metadata, job_fn
 
 /* The child inherits the test's open descriptors, as after any fork(2). */
 static inline struct child start_forked(struct __test_metadata *_metadata, job_fn job,
-				      const void *arg)
+					const void *arg)
 {
 	return start(_metadata, job, arg, true);
 }
@@ -485,7 +485,7 @@ static inline void do_poll_job(int report_to, const void *arg)
 
 /* Returns when the poller sleeps. The poller reports the events. */
 static inline struct child start_poller(struct __test_metadata *_metadata, int end,
-				       short events)
+					short events)
 {
 	struct poll_job job = { end, events };
 	struct child poller = start_child(_metadata, do_poll_job, &job);
@@ -530,7 +530,7 @@ static inline void queue_writers(struct __test_metadata *_metadata, struct child
 
 /* Each of the writers failed with EPIPE and got one SIGPIPE. */
 static inline void expect_epipe(struct __test_metadata *_metadata, struct child *writers,
-				 int count)
+				int count)
 {
 	for (int i = 0; i < count; i++) {
 		struct result result = result_of(_metadata, &writers[i]);

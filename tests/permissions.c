@@ -12,8 +12,8 @@
 
 static const int access_modes[] = { O_RDONLY, O_WRONLY, O_RDWR };
 
-static const struct person member = { GROUP, STRANGER };
-static const struct person supplementary_member = { STRANGER, GROUP };
+static const struct user_ids member = { MEMBER_GID, UNPRIVILEGED_ID };
+static const struct user_ids supplementary_member = { UNPRIVILEGED_ID, MEMBER_GID };
 
 FIXTURE(node)
 {
@@ -57,9 +57,9 @@ FIXTURE_TEARDOWN(node)
 	unlink(FIFO);
 }
 
-/* A call, made with the credentials of that person. */
+/* A call, made with these credentials. */
 struct attempt {
-	const struct person *person;
+	const struct user_ids *ids;
 	long (*call)(const struct attempt *attempt);
 	const char *path;
 	int flags;
@@ -71,7 +71,7 @@ static void make_attempt(int report_to, const void *arg)
 {
 	const struct attempt *attempt = arg;
 
-	become(attempt->person);
+	switch_to(attempt->ids);
 	report(report_to, attempt->call(attempt));
 }
 
@@ -91,20 +91,20 @@ static long open_it(const struct attempt *attempt)
 }
 
 static int error_of_open(struct __test_metadata *_metadata, const char *path, int flags,
-			 const struct person *person)
+			 const struct user_ids *ids)
 {
 	struct attempt attempt = {
-		.person = person, .call = open_it, .path = path, .flags = flags,
+		.ids = ids, .call = open_it, .path = path, .flags = flags,
 	};
 
 	return error_of(_metadata, &attempt);
 }
 
 static void expect_open(struct __test_metadata *_metadata, const char *path,
-			const struct person *person, int err)
+			const struct user_ids *ids, int err)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(access_modes); i++) {
-		EXPECT_EQ(err, error_of_open(_metadata, path, access_modes[i], person))
+		EXPECT_EQ(err, error_of_open(_metadata, path, access_modes[i], ids))
 		{
 			TH_LOG("%s, flags %d", path, access_modes[i]);
 		}
@@ -115,19 +115,19 @@ static void expect_open(struct __test_metadata *_metadata, const char *path,
 
 TEST_F(node, mode_0600_denies_other_users)
 {
-	expect_open(_metadata, variant->path, &stranger, EACCES);
-	EXPECT_EQ(EACCES, error_of_open(_metadata, variant->path, O_ACCMODE, &stranger));
+	expect_open(_metadata, variant->path, &unprivileged_user, EACCES);
+	EXPECT_EQ(EACCES, error_of_open(_metadata, variant->path, O_ACCMODE, &unprivileged_user));
 }
 
 TEST_F(node, mode_0660_denies_users_outside_group)
 {
-	set_group_and_mode(_metadata, variant->path, GROUP, 0660);
-	expect_open(_metadata, variant->path, &stranger, EACCES);
+	set_group_and_mode(_metadata, variant->path, MEMBER_GID, 0660);
+	expect_open(_metadata, variant->path, &unprivileged_user, EACCES);
 }
 
 TEST_F(node, mode_0660_admits_group)
 {
-	set_group_and_mode(_metadata, variant->path, GROUP, 0660);
+	set_group_and_mode(_metadata, variant->path, MEMBER_GID, 0660);
 	expect_open(_metadata, variant->path, &member, 0);
 	expect_open(_metadata, variant->path, &supplementary_member, 0);
 	set_group_and_mode(_metadata, variant->path, 0, 0600);
@@ -136,7 +136,7 @@ TEST_F(node, mode_0660_admits_group)
 
 TEST_F(node, mode_0640_lets_group_only_read)
 {
-	set_group_and_mode(_metadata, variant->path, GROUP, 0640);
+	set_group_and_mode(_metadata, variant->path, MEMBER_GID, 0640);
 	EXPECT_EQ(0, error_of_open(_metadata, variant->path, O_RDONLY, &member));
 	EXPECT_EQ(EACCES, error_of_open(_metadata, variant->path, O_WRONLY, &member));
 	EXPECT_EQ(EACCES, error_of_open(_metadata, variant->path, O_RDWR, &member));
@@ -145,7 +145,7 @@ TEST_F(node, mode_0640_lets_group_only_read)
 
 TEST_F(node, mode_0620_lets_group_only_write)
 {
-	set_group_and_mode(_metadata, variant->path, GROUP, 0620);
+	set_group_and_mode(_metadata, variant->path, MEMBER_GID, 0620);
 	EXPECT_EQ(EACCES, error_of_open(_metadata, variant->path, O_RDONLY, &member));
 	EXPECT_EQ(0, error_of_open(_metadata, variant->path, O_WRONLY, &member));
 	EXPECT_EQ(EACCES, error_of_open(_metadata, variant->path, O_RDWR, &member));
@@ -154,7 +154,7 @@ TEST_F(node, mode_0620_lets_group_only_write)
 TEST_F(node, mode_0666_admits_everyone)
 {
 	set_group_and_mode(_metadata, variant->path, 0, 0666);
-	expect_open(_metadata, variant->path, &stranger, 0);
+	expect_open(_metadata, variant->path, &unprivileged_user, 0);
 }
 
 static long change_mode(const struct attempt *attempt)
@@ -164,13 +164,13 @@ static long change_mode(const struct attempt *attempt)
 
 static long change_owner(const struct attempt *attempt)
 {
-	return chown(attempt->path, STRANGER, STRANGER);
+	return chown(attempt->path, UNPRIVILEGED_ID, UNPRIVILEGED_ID);
 }
 
 TEST_F(node, unprivileged_user_cannot_chmod_or_chown)
 {
 	struct attempt attempt = {
-		.person = &stranger, .call = change_mode, .path = variant->path,
+		.ids = &unprivileged_user, .call = change_mode, .path = variant->path,
 	};
 
 	EXPECT_EQ(EPERM, error_of(_metadata, &attempt));
@@ -191,7 +191,7 @@ static long pass_a_byte(const struct attempt *attempt)
 
 TEST_F(node, inherited_descriptor_works_for_unprivileged_user)
 {
-	struct attempt attempt = { .person = &stranger, .call = pass_a_byte, .fd = self->fd };
+	struct attempt attempt = { .ids = &unprivileged_user, .call = pass_a_byte, .fd = self->fd };
 
 	EXPECT_EQ(0, error_of(_metadata, &attempt));
 }
@@ -213,7 +213,7 @@ TEST_F(node, inherited_reading_end_cannot_be_reopened_for_writing)
 {
 	int reader = open(variant->path, O_RDONLY | O_NONBLOCK);
 	struct attempt attempt = {
-		.person = &stranger, .call = open_again, .flags = O_WRONLY, .fd = reader,
+		.ids = &unprivileged_user, .call = open_again, .flags = O_WRONLY, .fd = reader,
 	};
 
 	ASSERT_LE(0, reader);
@@ -223,7 +223,7 @@ TEST_F(node, inherited_reading_end_cannot_be_reopened_for_writing)
 TEST_F(node, o_path_descriptor_cannot_be_reopened)
 {
 	struct attempt attempt = {
-		.person = &stranger, .call = open_again, .path = variant->path, .fd = -1,
+		.ids = &unprivileged_user, .call = open_again, .path = variant->path, .fd = -1,
 	};
 
 	EXPECT_EQ(EACCES, error_of(_metadata, &attempt));
@@ -265,7 +265,7 @@ static long make_node(const struct attempt *attempt)
 
 TEST_F(module, unprivileged_user_cannot_mknod)
 {
-	struct attempt attempt = { .person = &stranger, .call = make_node };
+	struct attempt attempt = { .ids = &unprivileged_user, .call = make_node };
 	struct stat node;
 
 	ASSERT_EQ(0, stat(MINI_PIPE, &node));
@@ -280,7 +280,7 @@ static long unload_it(const struct attempt *attempt __maybe_unused)
 
 TEST_F(module, unprivileged_user_cannot_unload)
 {
-	struct attempt attempt = { .person = &stranger, .call = unload_it };
+	struct attempt attempt = { .ids = &unprivileged_user, .call = unload_it };
 
 	EXPECT_EQ(EPERM, error_of(_metadata, &attempt));
 	EXPECT_EQ(0, access(MINI_PIPE, F_OK));
@@ -294,7 +294,7 @@ static long load_it(const struct attempt *attempt __maybe_unused)
 
 TEST_F(module, unprivileged_user_cannot_load)
 {
-	struct attempt attempt = { .person = &stranger, .call = load_it };
+	struct attempt attempt = { .ids = &unprivileged_user, .call = load_it };
 
 	EXPECT_EQ(EPERM, error_of(_metadata, &attempt));
 }
@@ -305,8 +305,8 @@ static void expect_parameter(struct __test_metadata *_metadata, const char *path
 
 	EXPECT_EQ(err, fd < 0 ? errno : 0);
 	close(fd);
-	EXPECT_EQ(0, error_of_open(_metadata, path, O_RDONLY, &stranger));
-	EXPECT_EQ(EACCES, error_of_open(_metadata, path, O_WRONLY, &stranger));
+	EXPECT_EQ(0, error_of_open(_metadata, path, O_RDONLY, &unprivileged_user));
+	EXPECT_EQ(EACCES, error_of_open(_metadata, path, O_WRONLY, &unprivileged_user));
 }
 
 TEST_F(module, capacity_and_policy_are_read_only_for_everyone)

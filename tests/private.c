@@ -433,7 +433,7 @@ static void reopen_unprivileged(int report_to, const void *arg)
 {
 	const struct ends *ends = arg;
 
-	become(&stranger);
+	switch_to(&unprivileged_user);
 	report(report_to, open_again(ends->r, O_WRONLY));
 	report(report_to, open_again(ends->w, O_RDONLY));
 	report(report_to, open_again(ends->r, O_RDONLY));

@@ -22,9 +22,9 @@ static void expect_all_in_order(struct __test_metadata *_metadata, struct stream
 	size_t capacity = capacity_of(stream->ends.r);
 
 	ASSERT_EQ((int)(stream->in - stream->out), bytes_in(stream->ends.r));
-	put(_metadata, stream, capacity - (stream->in - stream->out));
+	write_next(_metadata, stream, capacity - (stream->in - stream->out));
 	expect_full(_metadata, stream);
-	get(_metadata, stream, capacity);
+	read_next(_metadata, stream, capacity);
 	ASSERT_EQ(0, bytes_in(stream->ends.r));
 }
 
@@ -40,7 +40,7 @@ static void resize_with(struct __test_metadata *_metadata, struct stream *stream
 {
 	ASSERT_EQ((int)from, set_capacity(stream->ends.w, from));
 	advance(_metadata, stream, from, span->position);
-	put(_metadata, stream, span->len - 1);
+	write_next(_metadata, stream, span->len - 1);
 	ASSERT_EQ((int)to, set_capacity(stream->ends.w, to))
 	{
 		TH_LOG("%zu to %zu, %zu bytes at %zu", from, to, span->len, span->position);
@@ -221,7 +221,7 @@ static void copy_first_page(struct __test_metadata *_metadata, struct stuck *stu
 {
 	if (stuck->len <= (ssize_t)PAGE)
 		return;
-	release_page(_metadata, stuck, 0);
+	resolve_page(_metadata, stuck, 0);
 	expect_fault(_metadata, stuck);
 }
 
@@ -230,7 +230,7 @@ static void resolve_all(struct __test_metadata *_metadata, struct stuck *stuck, 
 	size_t pages = faulting_len(stuck) / PAGE;
 
 	for (size_t i = partial && pages > 1; i < pages; i++)
-		release_page(_metadata, stuck, i);
+		resolve_page(_metadata, stuck, i);
 }
 
 /* The most that a killed copy may have committed. */
@@ -278,7 +278,7 @@ static bool resize_during_copies(struct __test_metadata *_metadata, const struct
 
 	ASSERT_EQ((int)layout->capacity, set_capacity(ends->w, layout->capacity));
 	advance(_metadata, &stream, layout->capacity, position);
-	put(_metadata, &stream, layout->held - 1);
+	write_next(_metadata, &stream, layout->held - 1);
 	if (layout->reading && !start_stuck_with(_metadata, &reader, ends->r, O_RDONLY, stream.out,
 						 layout->reading))
 		return false;
@@ -300,9 +300,9 @@ static bool resize_during_copies(struct __test_metadata *_metadata, const struct
 		}
 	}
 	if (!layout->reading)
-		get(_metadata, &stream, layout->held / 2);
+		read_next(_metadata, &stream, layout->held / 2);
 	if (!layout->writing && layout->sizes[3] > min_capacity)
-		put(_metadata, &stream, layout->sizes[3] - min_capacity);
+		write_next(_metadata, &stream, layout->sizes[3] - min_capacity);
 
 	for (int i = 0; i < 2; i++) {
 		struct stuck *stuck = ending->writer_first == !i ? &writer : &reader;
@@ -395,7 +395,7 @@ TEST_F(pipe, resize_does_not_change_spliced_pages)
 
 		ASSERT_EQ((int)(8 * PAGE), set_capacity(self->ends.w, 8 * PAGE));
 		advance(_metadata, &stream, 8 * PAGE, offsets[i / ARRAY_SIZE(sizes)]);
-		put(_metadata, &stream, 5 * PAGE - 1);
+		write_next(_metadata, &stream, 5 * PAGE - 1);
 		from = stream.out;
 		splice_pages(_metadata, &stream, pipe_2[1], len);
 		ASSERT_EQ((int)sizes[i % ARRAY_SIZE(sizes)],
@@ -420,7 +420,7 @@ TEST_F(pipe, resize_during_stuck_write_does_not_change_spliced_pages)
 
 		ASSERT_EQ((int)(8 * PAGE), set_capacity(self->ends.w, 8 * PAGE));
 		advance(_metadata, &stream, 8 * PAGE, offsets[i]);
-		put(_metadata, &stream, 4 * PAGE - 1);
+		write_next(_metadata, &stream, 4 * PAGE - 1);
 		from = stream.out;
 		if (!start_stuck_with(_metadata, &writer, self->ends.w, O_WRONLY, stream.in,
 				      4 * PAGE))
@@ -491,7 +491,7 @@ static void resize_in_loop(int report_to, const void *arg)
 		unsigned int size;
 
 		random = random * 1664525 + 1013904223;
-		size = PAGE + (random >> 8) % (MOST - PAGE + 1);
+		size = PAGE + (random >> 8) % (MAX_CAPACITY - PAGE + 1);
 		if (set_capacity(fd, size) == (int)size)
 			(*job->resized)++;
 		else if (errno != EBUSY)
@@ -555,19 +555,19 @@ static void *grow_and_shrink(void *arg)
 /* How long a copy of so many bytes takes on this machine. */
 static long copy_us(struct __test_metadata *_metadata, size_t len)
 {
-	unsigned char *bytes = map_pages(_metadata, 2 * MOST / PAGE, PROT_READ | PROT_WRITE);
+	unsigned char *bytes = map_pages(_metadata, 2 * MAX_CAPACITY / PAGE, PROT_READ | PROT_WRITE);
 	long shortest = LONG_MAX;
 
-	memset(bytes, 1, 2 * MOST);
+	memset(bytes, 1, 2 * MAX_CAPACITY);
 	for (int i = 0; i < 3; i++) {
 		long start = now_us();
 
-		for (size_t done = 0; done < len; done += MOST)
-			memcpy(bytes + done % (2 * MOST), bytes + (done + MOST) % (2 * MOST), MOST);
+		for (size_t done = 0; done < len; done += MAX_CAPACITY)
+			memcpy(bytes + done % (2 * MAX_CAPACITY), bytes + (done + MAX_CAPACITY) % (2 * MAX_CAPACITY), MAX_CAPACITY);
 		if (now_us() - start < shortest)
 			shortest = now_us() - start;
 	}
-	munmap(bytes, 2 * MOST);
+	munmap(bytes, 2 * MAX_CAPACITY);
 	return shortest;
 }
 
@@ -630,7 +630,7 @@ static void write_bytes(struct __test_metadata *_metadata, const struct ends *en
 	ssize_t n;
 
 	for (size_t done = 0; done < len; done += n) {
-		n = write(ends->w, big_buffer(), smaller(MOST, len - done));
+		n = write(ends->w, big_buffer(), smaller(MAX_CAPACITY, len - done));
 		ASSERT_LT(0, n);
 	}
 }
@@ -701,7 +701,7 @@ static void expect_no_memory(struct __test_metadata *_metadata, const struct end
 
 	if (total_memory() > capacity)
 		SKIP(return, "needs a machine of less memory than %zu MiB", capacity >> 20);
-	put(_metadata, &stream, 5000);
+	write_next(_metadata, &stream, 5000);
 	child = start_forked(_metadata, resize_to, &resizes);
 	/* poll(2) also returns if the child was killed. */
 	while (!has_reported_within(&child, TIMEOUT_MS))
@@ -711,7 +711,7 @@ static void expect_no_memory(struct __test_metadata *_metadata, const struct end
 	EXPECT_EQ(ENOMEM, result.err);
 	EXPECT_EQ(killed, oom_kills());
 	EXPECT_EQ(65536, capacity_of(ends->r));
-	get(_metadata, &stream, 5000);
+	read_next(_metadata, &stream, 5000);
 }
 
 TEST_F_TIMEOUT(large_pipe, resize_to_1_gib_gives_enomem_and_no_oom_kill, 120)

@@ -6,12 +6,12 @@
 #include "ioctls.h"
 
 /* The module's default of max_capacity. */
-#define MOST 1048576
+#define MAX_CAPACITY 1048576
 
 /* The pattern of put_pattern() from any byte on, without making it anew each time. */
 static inline const unsigned char *pattern(size_t from)
 {
-	static unsigned char bytes[MOST + 251];
+	static unsigned char bytes[MAX_CAPACITY + 251];
 
 	if (!bytes[1])
 		put_pattern(bytes, 0, sizeof(bytes));
@@ -25,7 +25,7 @@ struct stream {
 	size_t out;
 };
 
-static inline void put(struct __test_metadata *_metadata, struct stream *stream, size_t len)
+static inline void write_next(struct __test_metadata *_metadata, struct stream *stream, size_t len)
 {
 	if (!len)
 		return;
@@ -33,7 +33,7 @@ static inline void put(struct __test_metadata *_metadata, struct stream *stream,
 	stream->in += len;
 }
 
-static inline void get(struct __test_metadata *_metadata, struct stream *stream, size_t len)
+static inline void read_next(struct __test_metadata *_metadata, struct stream *stream, size_t len)
 {
 	ASSERT_EQ((ssize_t)len, read(stream->ends.r, big_buffer(), len));
 	ASSERT_EQ(0, memcmp(big_buffer(), pattern(stream->out), len));
@@ -53,12 +53,12 @@ static inline void expect_full(struct __test_metadata *_metadata, const struct s
 static inline void advance(struct __test_metadata *_metadata, struct stream *stream,
 			   size_t capacity, size_t distance)
 {
-	put(_metadata, stream, 1);
+	write_next(_metadata, stream, 1);
 	while (distance > 0) {
 		size_t step = smaller(distance, capacity - 1);
 
-		put(_metadata, stream, step);
-		get(_metadata, stream, step);
+		write_next(_metadata, stream, step);
+		read_next(_metadata, stream, step);
 		distance -= step;
 	}
 }

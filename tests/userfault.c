@@ -22,7 +22,7 @@ TEST_F(pipe, stuck_reader_does_not_block_writers)
 		return;
 	EXPECT_EQ(PIPE_BUF, write(fd, big_buffer(), PIPE_BUF));
 	EXPECT_EQ(self->capacity - PIPE_BUF - 1, fill_pipe(_metadata, fd));
-	release(_metadata, &stuck);
+	resolve_faults(_metadata, &stuck);
 	EXPECT_EQ(1, result_of(_metadata, &stuck.child).ret);
 	EXPECT_EQ(self->capacity - 1, drain_pipe(_metadata, fd));
 }
@@ -38,7 +38,7 @@ TEST_F(pipe, nonblocking_read_gives_eagain_during_stuck_read)
 	EXPECT_EQ(-1, read(fd, big_buffer(), 1));
 	EXPECT_EQ(EAGAIN, errno);
 	EXPECT_EQ(0, poll_now(fd, POLLIN));
-	release(_metadata, &stuck);
+	resolve_faults(_metadata, &stuck);
 	EXPECT_EQ(1, result_of(_metadata, &stuck.child).ret);
 }
 
@@ -86,7 +86,7 @@ TEST_F(pipe, end_of_stuck_read_wakes_poller_for_remaining_bytes)
 	if (!start_stuck(_metadata, &stuck, O_RDONLY, 1))
 		return;
 	poller = start_poller(_metadata, O_RDONLY, POLLIN);
-	release(_metadata, &stuck);
+	resolve_faults(_metadata, &stuck);
 	EXPECT_EQ(stuck.len, result_of(_metadata, &stuck.child).ret);
 	EXPECT_EQ(POLLIN, result_of(_metadata, &poller).ret);
 	EXPECT_EQ(1, drain_pipe(_metadata, fd));
@@ -102,7 +102,7 @@ TEST_F(pipe, end_of_stuck_write_wakes_poller_for_remaining_room)
 	if (!start_stuck(_metadata, &stuck, O_WRONLY, 1))
 		return;
 	poller = start_poller(_metadata, O_WRONLY, POLLOUT);
-	release(_metadata, &stuck);
+	resolve_faults(_metadata, &stuck);
 	EXPECT_EQ(stuck.len, result_of(_metadata, &stuck.child).ret);
 	EXPECT_EQ(POLLOUT, result_of(_metadata, &poller).ret);
 }
@@ -128,7 +128,7 @@ TEST_F(pipe, end_of_stuck_read_gives_one_edge_triggered_epollhup)
 	EXPECT_EQ(EAGAIN, errno);
 	close(writer);
 	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
-	release(_metadata, &stuck);
+	resolve_faults(_metadata, &stuck);
 	EXPECT_EQ(1, result_of(_metadata, &stuck.child).ret);
 	ASSERT_EQ(1, epoll_wait(epoll, &event, 1, 0));
 	EXPECT_EQ(EPOLLHUP, event.events);
@@ -150,7 +150,7 @@ TEST_F(pipe, next_reader_gets_end_of_file_after_stuck_read)
 	queue_readers(_metadata, &second, 1);
 	close(writer);
 	ASSERT_ASLEEP_IN(read, &second);
-	release(_metadata, &stuck);
+	resolve_faults(_metadata, &stuck);
 	EXPECT_EQ(1, result_of(_metadata, &stuck.child).ret);
 	EXPECT_EQ(0, result_of(_metadata, &second).ret);
 }
@@ -168,7 +168,7 @@ TEST_F(pipe, stuck_writer_does_not_block_readers)
 		return;
 	EXPECT_EQ(5, drain_pipe(_metadata, fd));
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, 5));
-	release(_metadata, &stuck);
+	resolve_faults(_metadata, &stuck);
 	EXPECT_EQ(len, result_of(_metadata, &stuck.child).ret);
 	EXPECT_EQ(len, drain_pipe(_metadata, fd));
 }
@@ -186,7 +186,7 @@ TEST_F(pipe, next_writer_writes_after_stuck_write)
 		return;
 	second = start_writer(_metadata, 1, 'a');
 	ASSERT_ASLEEP_IN(write, &second);
-	release(_metadata, &stuck);
+	resolve_faults(_metadata, &stuck);
 	EXPECT_EQ(len, result_of(_metadata, &stuck.child).ret);
 	EXPECT_EQ(1, result_of(_metadata, &second).ret);
 	EXPECT_EQ(len + 1, drain_pipe(_metadata, reader));
@@ -207,7 +207,7 @@ TEST_F(pipe, small_writes_behind_large_one_complete_after_stuck_write)
 		return;
 	queue_writers(_metadata, &large, 1, PIPE_BUF);
 	queue_writers(_metadata, small, 2, 40);
-	release(_metadata, &stuck);
+	resolve_faults(_metadata, &stuck);
 	EXPECT_EQ(stuck.len, result_of(_metadata, &stuck.child).ret);
 	EXPECT_EQ(40, result_of(_metadata, &small[0]).ret);
 	EXPECT_EQ(40, result_of(_metadata, &small[1]).ret);
@@ -226,7 +226,7 @@ TEST_F(pipe, read_returns_bytes_that_were_there_when_it_began)
 	if (!start_stuck(_metadata, &reader, O_RDONLY, 4))
 		return;
 	write_pattern(_metadata, fd, page);
-	release(_metadata, &reader);
+	resolve_faults(_metadata, &reader);
 	EXPECT_EQ(2 * page, result_of(_metadata, &reader.child).ret);
 	EXPECT_EQ(page, drain_pipe(_metadata, fd));
 }
@@ -243,9 +243,9 @@ TEST_F(pipe, read_during_stuck_write_returns_its_bytes_too)
 	if (!start_stuck(_metadata, &writer, O_WRONLY, 1) ||
 	    !start_stuck(_metadata, &reader, O_RDONLY, 4))
 		return;
-	release(_metadata, &writer);
+	resolve_faults(_metadata, &writer);
 	EXPECT_EQ(page, result_of(_metadata, &writer.child).ret);
-	release(_metadata, &reader);
+	resolve_faults(_metadata, &reader);
 	EXPECT_EQ(3 * page, result_of(_metadata, &reader.child).ret);
 	EXPECT_EQ(0, drain_pipe(_metadata, fd));
 }
@@ -336,7 +336,7 @@ TEST_F(settings, fionread_excludes_bytes_of_stuck_writer)
 	if (!start_stuck(_metadata, &stuck, O_WRONLY, 1))
 		return;
 	EXPECT_EQ(10, bytes_in(fd));
-	release(_metadata, &stuck);
+	resolve_faults(_metadata, &stuck);
 	EXPECT_EQ(stuck.len, result_of(_metadata, &stuck.child).ret);
 	EXPECT_EQ(10 + stuck.len, bytes_in(fd));
 }
@@ -352,7 +352,7 @@ TEST_F(settings, set_policy_gives_ebusy_during_stuck_read)
 	EXPECT_EQ(0, bytes_in(fd));
 	EXPECT_EQ(-1, set_policy(fd, MINI_PIPE_RENDEZVOUS));
 	EXPECT_EQ(EBUSY, errno);
-	release(_metadata, &stuck);
+	resolve_faults(_metadata, &stuck);
 	EXPECT_EQ(1, result_of(_metadata, &stuck.child).ret);
 }
 
@@ -390,7 +390,7 @@ static void resize_during_stuck_read(struct __test_metadata *_metadata, int fd, 
 		EXPECT_EQ(page + 10010, drain_pipe(_metadata, fd));
 		EXPECT_TRUE(is_pattern(big_buffer(), 0, page + 10010));
 	} else {
-		release(_metadata, &stuck);
+		resolve_faults(_metadata, &stuck);
 		EXPECT_EQ(page, result_of(_metadata, &stuck.child).ret);
 		EXPECT_EQ(10010, drain_pipe(_metadata, fd));
 		EXPECT_TRUE(is_pattern(big_buffer(), page, 10010));
@@ -425,7 +425,7 @@ static void resize_during_stuck_write(struct __test_metadata *_metadata, int fd,
 	if (killed) {
 		kill_child(_metadata, &stuck.child);
 	} else {
-		release_with_pattern(_metadata, &stuck);
+		resolve_with_pattern(_metadata, &stuck);
 		EXPECT_EQ(written, result_of(_metadata, &stuck.child).ret);
 	}
 	EXPECT_EQ(3, write(fd, "xyz", 3));
@@ -464,7 +464,7 @@ static void interrupt_rendezvous(struct __test_metadata *_metadata, int fd, bool
 	if (killed) {
 		kill_child(_metadata, &stuck.child);
 	} else {
-		release(_metadata, &stuck);
+		resolve_faults(_metadata, &stuck);
 		EXPECT_EQ(page, result_of(_metadata, &stuck.child).ret);
 	}
 	EXPECT_EQ(killed ? page : 0, drain_pipe(_metadata, fd));
@@ -492,7 +492,7 @@ TEST_F(settings, rendezvous_lasts_until_stuck_read_ends)
 	if (!start_stuck(_metadata, &stuck, O_RDONLY, 1))
 		return;
 	ASSERT_ASLEEP_IN(write, &writer);
-	release(_metadata, &stuck);
+	resolve_faults(_metadata, &stuck);
 	EXPECT_EQ(10, result_of(_metadata, &stuck.child).ret);
 	EXPECT_EQ(10, result_of(_metadata, &writer).ret);
 }
@@ -536,7 +536,7 @@ TEST_F(pipe, end_of_stuck_read_sends_sigio_for_remaining_bytes)
 	EXPECT_EQ(-1, read(reader, big_buffer(), 1));
 	EXPECT_EQ(EAGAIN, errno);
 	EXPECT_FALSE(take_sigio());
-	release(_metadata, &stuck);
+	resolve_faults(_metadata, &stuck);
 	EXPECT_EQ(PIPE_BUF, result_of(_metadata, &stuck.child).ret);
 	EXPECT_TRUE(take_sigio());
 	read_exactly(_metadata, reader, 1);
@@ -555,7 +555,7 @@ TEST_F(pipe, end_of_stuck_write_sends_sigio_for_remaining_room)
 	EXPECT_EQ(-1, write(writer, "x", 1));
 	EXPECT_EQ(EAGAIN, errno);
 	EXPECT_FALSE(take_sigio());
-	release(_metadata, &stuck);
+	resolve_faults(_metadata, &stuck);
 	EXPECT_EQ(PIPE_BUF, result_of(_metadata, &stuck.child).ret);
 	EXPECT_TRUE(take_sigio());
 	EXPECT_EQ(1, write(writer, "x", 1));
@@ -583,7 +583,7 @@ TEST_F(pipe, io_uring_read_completes_after_stuck_read)
 	});
 	EXPECT_EQ(1, uring_enter(&ring, 0));
 	EXPECT_FALSE(uring_reap(&ring, &completion));
-	release(_metadata, &stuck);
+	resolve_faults(_metadata, &stuck);
 	EXPECT_EQ(PIPE_BUF, result_of(_metadata, &stuck.child).ret);
 	uring_enter(&ring, 1);
 	ASSERT_TRUE(uring_reap(&ring, &completion));
@@ -614,7 +614,7 @@ TEST_F(pipe, splice_to_pipe_2_with_stuck_reader_leaves_bytes_to_others)
 		return;
 	ASSERT_EQ(1, write(writer, "a", 1));
 	EXPECT_EQ(1, result_of(_metadata, &reader).ret);
-	release(_metadata, &stuck);
+	resolve_faults(_metadata, &stuck);
 	EXPECT_EQ(1, result_of(_metadata, &stuck.child).ret);
 	ASSERT_ASLEEP_IN(splice, &splicer);
 	ASSERT_EQ(2, write(writer, "bc", 2));
@@ -634,7 +634,7 @@ TEST_F(pipe, stuck_write_of_packet_stays_one_packet)
 	EXPECT_EQ(8 * PIPE_BUF, set_capacity(ends.w, 8 * PIPE_BUF));
 	EXPECT_EQ(-1, set_capacity(ends.w, 2 * PIPE_BUF));
 	EXPECT_EQ(EBUSY, errno);
-	release(_metadata, &stuck);
+	resolve_faults(_metadata, &stuck);
 	EXPECT_EQ(stuck.len, result_of(_metadata, &stuck.child).ret);
 	read_exactly(_metadata, ends.r, 1);
 	read_exactly(_metadata, ends.r, 1);
@@ -715,7 +715,7 @@ TEST_F(other_tasks, continue_or_sleep_interruptibly)
 	ASSERT_ASLEEP_IN(write, &writers[2]);
 	EXPECT_FALSE(has_reported(&stuck.child));
 
-	release(_metadata, &stuck);
+	resolve_faults(_metadata, &stuck);
 	EXPECT_EQ(reader_is_stuck ? 1 : stuck.len, result_of(_metadata, &stuck.child).ret);
 	EXPECT_EQ(1, result_of(_metadata, &readers[2]).ret);
 	read_exactly(_metadata, fd, PIPE_BUF - 1);
@@ -810,13 +810,13 @@ TEST_F(other_tasks_of_pipe_2, sleep_uninterruptibly_despite_sigkill)
 		return;
 	for (int i = 0; i < 4; i++) {
 		others[i] = start_forked(_metadata, i % 2 ? write_inherited : read_inherited,
-				       &self->ends[i % 2]);
+					 &self->ends[i % 2]);
 		ASSERT_TRUE(sleeps_uninterruptibly(&others[i]));
 		EXPECT_TRUE(ignores_signal(&others[i], SIGUSR1));
 		EXPECT_TRUE(ignores_signal(&others[i], SIGKILL));
 		EXPECT_EQ(0, waitpid(others[i].pid, NULL, WNOHANG));
 	}
-	release(_metadata, &stuck);
+	resolve_faults(_metadata, &stuck);
 	EXPECT_LT(0, result_of(_metadata, &stuck.child).ret);
 	for (int i = 0; i < 4; i++)
 		expect_killed(_metadata, &others[i]);
@@ -835,7 +835,7 @@ TEST_F(other_tasks_of_pipe_2, close_sleeps_uninterruptibly)
 	kill(other.pid, SIGKILL);
 	ASSERT_TRUE(sleeps_uninterruptibly(&other));
 	EXPECT_EQ(0, waitpid(other.pid, NULL, WNOHANG));
-	release(_metadata, &stuck);
+	resolve_faults(_metadata, &stuck);
 	EXPECT_LT(0, result_of(_metadata, &stuck.child).ret);
 	expect_killed(_metadata, &other);
 }

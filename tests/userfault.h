@@ -44,7 +44,7 @@ static inline int register_faults(const struct stuck *stuck)
 }
 
 /* A reader reports how many bytes it read, and then whether they are those of the pattern. */
-static inline void get_stuck(int report_to, const void *arg)
+static inline void read_or_write_stuck(int report_to, const void *arg)
 {
 	const struct stuck *stuck = arg;
 	int fd = stuck->inherited ? stuck->inherited : open(MINI_PIPE, stuck->end);
@@ -99,7 +99,7 @@ static inline bool start_stuck_with(struct __test_metadata *_metadata, struct st
 			       PROT_READ | PROT_WRITE);
 	stuck->end = end;
 	stuck->inherited = inherited;
-	stuck->child = start(_metadata, get_stuck, stuck, inherited);
+	stuck->child = start(_metadata, read_or_write_stuck, stuck, inherited);
 	result = result_of(_metadata, &stuck->child);
 	if (result.ret < 0)
 		SKIP(return false, "needs userfaultfd: %s", strerror(result.err));
@@ -123,7 +123,7 @@ static inline bool start_stuck(struct __test_metadata *_metadata, struct stuck *
 }
 
 /* Resolves the faults of all pages with zeros. */
-static inline void release(struct __test_metadata *_metadata, struct stuck *stuck)
+static inline void resolve_faults(struct __test_metadata *_metadata, struct stuck *stuck)
 {
 	struct uffdio_zeropage zeros = {
 		.range = { (unsigned long)stuck->buf, faulting_len(stuck) },
@@ -133,7 +133,7 @@ static inline void release(struct __test_metadata *_metadata, struct stuck *stuc
 }
 
 /* Resolves the fault of one page with the pattern. The copy continues to the next page. */
-static inline void release_page(struct __test_metadata *_metadata, struct stuck *stuck, int page)
+static inline void resolve_page(struct __test_metadata *_metadata, struct stuck *stuck, int page)
 {
 	size_t offset = page * page_size();
 	struct uffdio_copy copy = {
@@ -146,7 +146,7 @@ static inline void release_page(struct __test_metadata *_metadata, struct stuck 
 }
 
 /* Resolves the faults of all pages with the pattern, for a writer whose bytes are checked. */
-static inline void release_with_pattern(struct __test_metadata *_metadata, struct stuck *stuck)
+static inline void resolve_with_pattern(struct __test_metadata *_metadata, struct stuck *stuck)
 {
 	struct uffdio_copy copy = {
 		.dst = (unsigned long)stuck->buf, .src = (unsigned long)big_buffer(),
