@@ -9,12 +9,12 @@
  *
  *   pipe.pml        mini_pipe/pipe.rs: read, write and poll. Read this first
  *   transfer.pml    mini_pipe/pipe/transfer.rs: bytes go at once, or in parts under leases
- *   waiting.pml     mini_pipe/pipe/waiting.rs: waiting, awake or asleep; who is told when
+ *   wait.pml        mini_pipe/pipe/waiting.rs: waiting, awake or asleep; who is told when
  *   waiters.pml     mini_pipe/waiters.rs: whom a change concerns, if anybody waits
  *   ends.pml        mini_pipe/ends.rs: who has come, and who has left
  *   ring.pml        mini_pipe/ring.rs: the copies; what the bytes are
  *   indices.pml     mini_pipe/indices.rs: how many bytes there are, and who holds them
- *   condvar.pml     the kernel's wait queues and signals; mini_pipe/pollers.rs
+ *   queues.pml      the kernel's wait queues and signals; mini_pipe/pollers.rs
  *   properties.pml  what must hold in every state
  *
  * What is simpler here than there, and why nothing is missed by it:
@@ -115,14 +115,14 @@
 #define broken(way)		(BROKEN == way)
 
 #include "waiters.pml"
-#include "condvar.pml"
+#include "queues.pml"
 #include "indices.pml"
 #include "ring.pml"
 #include "ends.pml"
 #include "properties.pml"
 #include "pipe.pml"
 #include "transfer.pml"
-#include "waiting.pml"
+#include "wait.pml"
 
 /* What the calls of pipe.pml keep for themselves. */
 #define CALLER							\
