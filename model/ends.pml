@@ -1,21 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 
-/* mini_pipe/ends.rs: who has the pipe open, and what an empty or a full ring therefore means. */
+/*
+ * mini_pipe/pipe/ends.rs: who has the pipe open, and what an empty or a full ring therefore
+ * means.
+ *
+ * After the last close of one end, reads at the other end return end of file, and writes fail
+ * with EPIPE; but only for files that have seen a peer. So each file keeps a snapshot of the
+ * other end's count of opens, taken when it was opened, as fs/pipe.c does with r_counter and
+ * w_counter.
+ */
 
-/* A seat is what a file knew of the other side when it was opened. */
-#define ABSENT			0	/* it is not open */
-#define SEEN			1
-#define UNSEEN(side)		(2 + side.arrivals)
+/* A snapshot, or what stands for it. */
+#define NOT_OPEN		0	/* the file itself is not open */
+#define SEEN			1	/* the file has seen a peer */
+#define UNSEEN(peer)		(2 + peer.opens)	/* not yet; it had been opened so often */
 
-typedef Side {
-	byte open;
-	byte arrivals;
-	byte seat[MAX + 1]
+typedef End {
+	byte open;			/* files that have it open */
+	byte opens;			/* how often it has been opened */
+	byte snapshot[MAX + 1]		/* those that the files of this end took of the other end */
 };
 
 typedef Ends {
-	Side readers;
-	Side writers
+	End readers;
+	End writers
 };
 
 Ends ends;
@@ -23,35 +31,36 @@ Ends ends;
 #define no_readers()		(ends.readers.open == 0)
 #define no_writers()		(ends.writers.open == 0)
 
-/* Whether Ends::peer returns Peer::Left. */
-#define left(side, seat)	(side.open == 0 && \
-				 (seat != UNSEEN(side) || broken(END_BEFORE_PEER_CAME)))
-#define readers_left(me)	left(ends.readers, ends.writers.seat[me])
-#define writers_left(me)	left(ends.writers, ends.readers.seat[me])
+/* Whether Ends::peer() returns Peer::Closed. Else, if the peer is not open, it is NeverOpened. */
+#define peer_closed(peer, seen)	(peer.open == 0 && \
+				 (seen != UNSEEN(peer) || broken(EOF_BEFORE_PEER_OPENED)))
+#define readers_closed(me)	peer_closed(ends.readers, ends.writers.snapshot[me])
+#define writers_closed(me)	peer_closed(ends.writers, ends.readers.snapshot[me])
 
-inline arrive(side)
+inline count_open(end)
 {
-	side.open++;
-	side.arrivals++
+	end.open++;
+	end.opens++
 }
 
-inline ends_open(me, reads, writes, bytes_left)
+inline ends_open(me, reads, writes, has_bytes)
 {
 	if
-	:: reads -> arrive(ends.readers)
+	:: reads -> count_open(ends.readers)
 	:: !reads
 	fi;
 	if
-	:: writes -> arrive(ends.writers)
+	:: writes -> count_open(ends.writers)
 	:: !writes
 	fi;
 	if
-	:: reads -> ends.readers.seat[me] = (ends.writers.open > 0 || bytes_left -> SEEN :
-							UNSEEN(ends.writers))
+	:: reads -> ends.readers.snapshot[me] = (ends.writers.open > 0 || has_bytes -> SEEN :
+								UNSEEN(ends.writers))
 	:: !reads
 	fi;
 	if
-	:: writes -> ends.writers.seat[me] = (ends.readers.open > 0 -> SEEN : UNSEEN(ends.readers))
+	:: writes -> ends.writers.snapshot[me] = (ends.readers.open > 0 -> SEEN :
+								UNSEEN(ends.readers))
 	:: !writes
 	fi
 }
@@ -59,11 +68,11 @@ inline ends_open(me, reads, writes, bytes_left)
 inline ends_close(me, reads, writes)
 {
 	if
-	:: reads -> ends.readers.open--; ends.readers.seat[me] = ABSENT
+	:: reads -> ends.readers.open--; ends.readers.snapshot[me] = NOT_OPEN
 	:: !reads
 	fi;
 	if
-	:: writes -> ends.writers.open--; ends.writers.seat[me] = ABSENT
+	:: writes -> ends.writers.open--; ends.writers.snapshot[me] = NOT_OPEN
 	:: !writes
 	fi
 }

@@ -1,57 +1,60 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 
 /*
- * mini_pipe/indices.rs: how many bytes there are, and who holds which of them. Where they are in the
- * pages is left out: counting from tail, every place of the ring is like every other.
+ * mini_pipe/ring/indices.rs: how many bytes there are, and which of them are reserved. Each
+ * direction has at most one reservation: a reader reserves the oldest bytes, a writer reserves
+ * room after the newest. Where the bytes lie in the pages is left out: counted from tail, all
+ * places are alike.
  */
 
-byte held;		/* head - tail: bytes that have gone in and not come out; Rust's len() */
-byte reading;		/* how many of them are leased to a reader; 0 when there is no such lease */
-byte writing;		/* how much room is leased to a writer; 0 when there is no such lease */
+byte length;		/* head - tail: the bytes in the ring; len() in Rust */
+byte reserved_read;	/* so many of them are reserved by a reader; 0: no reservation is out */
+byte reserved_write;	/* room for so many is reserved by a writer; 0: no reservation is out */
 
-#define is_empty()	(held == 0)
-#define bytes()		(held - reading)
-#define room()		(CAPACITY - held - writing)
-#define is_reading()	(reading != 0)
-#define is_writing()	(writing != 0)
+#define is_empty()			(length == 0)
+#define readable()			(length - reserved_read)
+#define writable()			(CAPACITY - length - reserved_write)
+#define is_reserved_read()		(reserved_read != 0)
+#define is_reserved_write()		(reserved_write != 0)
 
-/* Whether lease_bytes() and lease_room() return a lease. */
-#define bytes_to_lease()	(!is_reading() && !is_empty())
-#define room_to_lease(least)	(!is_writing() && room() > 0 && room() >= least)
+/* Whether reserve_read() and reserve_write() return a reservation. */
+#define can_reserve_read()		(!is_reserved_read() && !is_empty())
+#define can_reserve_write(least)	(!is_reserved_write() && writable() > 0 && \
+					 writable() >= least)
 
-inline lease_bytes(most)
+inline reserve_read(most)
 {
-	reading = (most < held -> most : held)
+	reserved_read = (most < length -> most : length)
 }
 
-inline lease_room(most)
+inline reserve_write(most)
 {
-	writing = (most < room() -> most : room());
-	assert(held + writing <= CAPACITY)
+	reserved_write = (most < writable() -> most : writable());
+	assert(length + reserved_write <= CAPACITY)
 }
 
-inline take(taken)
+inline indices_commit_read(count)
 {
-	held = held - taken;
-	reading = 0
+	length = length - count;
+	reserved_read = 0
 }
 
-inline take_part(taken)
+inline indices_commit_read_part(count)
 {
-	assert(taken < reading);
-	held = held - taken;
-	reading = reading - taken
+	assert(count < reserved_read);
+	length = length - count;
+	reserved_read = reserved_read - count
 }
 
-inline put(count)
+inline indices_commit_write(count)
 {
-	held = held + count;
-	writing = 0
+	length = length + count;
+	reserved_write = 0
 }
 
-inline put_part(count)
+inline indices_commit_write_part(count)
 {
-	assert(count < writing);
-	held = held + count;
-	writing = writing - count
+	assert(count < reserved_write);
+	length = length + count;
+	reserved_write = reserved_write - count
 }

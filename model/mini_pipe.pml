@@ -1,48 +1,57 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 
 /*
- * A model of mini_pipe's sleeping and waking, for Spin. `make verify` checks it; scripts/verify.sh has
- * the configurations, and the ways to break it.
+ * A model of how mini_pipe's tasks sleep and are woken, for the model checker Spin. `make verify`
+ * checks it; scripts/verify.sh has the configurations, and the ways to break the model.
  *
- * This is the front door. The rooms are those of the module, and what they do has the same names, so
- * that both can be read side by side:
+ * This file is the front door. The other files are named after files of the module, and what they
+ * define has the names of the module's functions, so that both can be read side by side:
  *
- *   pipe.pml        mini_pipe/pipe.rs: read, write and poll. Read this first
- *   transfer.pml    mini_pipe/pipe/transfer.rs: bytes go at once, or in parts under leases
- *   wait.pml        mini_pipe/pipe/waiting.rs: waiting, awake or asleep; who is told when
- *   waiters.pml     mini_pipe/waiters.rs: whom a change concerns, if anybody waits
- *   ends.pml        mini_pipe/ends.rs: who has come, and who has left
- *   ring.pml        mini_pipe/ring.rs: the copies; what the bytes are
- *   indices.pml     mini_pipe/indices.rs: how many bytes there are, and who holds them
- *   queues.pml      the kernel's wait queues and signals; mini_pipe/pollers.rs
+ *   read.pml        mini_pipe/pipe/read.rs: read(2). Read this first
+ *   write.pml       mini_pipe/pipe/write.rs: write(2)
+ *   copy.pml        mini_pipe/pipe/copy.rs: copies under a reservation
+ *   poll.pml        mini_pipe/pipe/poll.rs: poll(2) and epoll(7)
+ *   pipe.pml        mini_pipe/pipe/mod.rs: open, close, and sending wake-ups
+ *   wait.pml        Pipe::wait in mini_pipe/pipe/mod.rs, and wait/spin.rs: spin, then sleep
+ *   state.pml       mini_pipe/pipe/state.rs: contention, and which wake-ups a change needs
+ *   waiters.pml     mini_pipe/pipe/wait/waiters.rs: who waits, and whom a change wakes
+ *   queues.pml      mini_pipe/pipe/wait/queues.rs, mini_pipe/sys/poll.rs, and the kernel's wait
+ *                   queues and signals
+ *   ends.pml        mini_pipe/pipe/ends.rs: end of file and EPIPE
+ *   ring.pml        mini_pipe/ring/mod.rs: the copies and commits; what the bytes are
+ *   indices.pml     mini_pipe/ring/indices.rs: how many bytes there are, and which are reserved
  *   properties.pml  what must hold in every state
  *
- * What is simpler here than there, and why nothing is missed by it:
+ * What is simpler here than in the module, and why the model misses nothing by it:
  *
- * - A critical section is one step. All that the mutex guards is touched only under it, so the sections
- *   come one after the other. Only the wait queues are touched without it, by wake-ups, and one that
- *   comes in the middle of a section can as well come before or after: a section leaves a queue right
- *   after it took the mutex, where the wake-up might have passed it by, and enters one when it has
- *   looked already, or looks afterwards.
- * - Each wake-up of a lease's end or a close, to the pollers and to the sleepers of each side, is a step
- *   of its own, after the mutex was dropped. So anything can happen between the change and each of them.
- *   One wake-up is one step: the queue has a lock.
- * - A copy is one step with the end of its lease, or with the part of it that is given back. Until then
- *   nobody else touches those bytes.
- * - Any call that could go at once may take a lease instead, as if its memory were not there. A part may
- *   be given back, or more be leased in the same step, whether somebody watches or not.
- * - One may watch, awake, for any time and as often as one likes, before one sleeps. Watching is told of
- *   nothing that is not in the pipe: what matters is that the mutex was dropped, and that one looks again.
- * - Signals come to sleepers. One that comes earlier ends the next sleep at once, as if it had come
- *   right after the sleeper had queued, which it does before it drops the mutex.
- * - Everybody makes any number of calls, of any length, blocking or not; each copy may fault after any
- *   byte; there is no end to the signals. Not one of these is counted, so the states are finite, and
- *   all of them are looked at.
- * - A unit here is many bytes there: PIPE_BUF is 2 or 3, the ring holds 2 to 4.
- * - Left out: what calls return, SIGPIPE, pages, indices that wrap. The tests look at those.
+ * - A critical section is one atomic step. All that the mutex protects is accessed only under it,
+ *   so critical sections follow one another. Only the wait queues are accessed without it, by
+ *   wake-ups. A wake-up in the middle of a section has the same effect as one before or after it:
+ *   a section removes its task from a queue only at its start, and adds its task to one when it
+ *   has already tested its condition, or before it tests it again.
+ * - After a commit and after a close, each wake-up, of the pollers and of the sleepers of each
+ *   direction, is a step of its own, after the mutex was dropped. So anything can happen between
+ *   the change and each of its wake-ups. One wake-up is one step: the queue has a lock.
+ * - A copy and its commit, or the commit of a part of it, are one step. Until the commit no other
+ *   task accesses those bytes.
+ * - Any call that could take the fast path may make a reservation instead, as if its memory were
+ *   not present. It may commit a part, or reserve more in the same step, whether a task spins or
+ *   not.
+ * - A task may spin for any time and as often as it likes before it sleeps. What stops a spinner
+ *   is left out: what matters is that it spins without the mutex, and then tests its condition
+ *   again.
+ * - Signals are sent only to sleepers. A signal that was sent earlier ends the next sleep at
+ *   once, as if it had been sent right after the sleeper was queued, which is before it drops the
+ *   mutex.
+ * - Each task makes any number of calls, of any length, blocking or not; each copy may fault
+ *   after any byte; there is no limit on signals. None of these is counted, so the number of
+ *   states is finite, and all of them are searched.
+ * - One byte here stands for many bytes there: PIPE_BUF is 2 or 3, the capacity is 2 to 4.
+ * - Left out: return values, SIGPIPE, pages, indices that wrap, packets, resizing, splice, and
+ *   the policy rendezvous. The tests check those.
  */
 
-/* The ring, and who uses it; so many, or 1 for yes. */
+/* The ring, and the tasks that use it: how many, or 1 for yes. */
 #ifndef CAPACITY
 #define CAPACITY		3
 #endif
@@ -61,58 +70,58 @@
 #ifndef WRITE_POLLERS
 #define WRITE_POLLERS		0
 #endif
-#ifndef EDGES			/* the pollers are edge-triggered */
-#define EDGES			0
+#ifndef EDGE_TRIGGERED		/* the pollers use EPOLLET */
+#define EDGE_TRIGGERED		0
 #endif
-#ifndef EXCLUSIVE_POLLER
+#ifndef EXCLUSIVE_POLLER	/* one poller uses EPOLLEXCLUSIVE */
 #define EXCLUSIVE_POLLER	0
 #endif
-#ifndef CALLS			/* of those that do not poll */
+#ifndef CALLS			/* the calls of tasks that do not poll: see state.pml */
 #define CALLS			EITHER
 #endif
-#ifndef SIGNALS
+#ifndef SIGNALS			/* sleepers may get signals */
 #define SIGNALS			1
 #endif
-#ifndef FAULTS
+#ifndef FAULTS			/* copies may fault */
 #define FAULTS			1
 #endif
-#ifndef PARTS			/* a lease may be given back in parts */
+#ifndef PARTS			/* a reservation may be committed in parts */
 #define PARTS			1
 #endif
-#ifndef AWAKE			/* one may wait awake before one sleeps */
-#define AWAKE			1
+#ifndef SPIN			/* a task may spin before it sleeps */
+#define SPIN			1
 #endif
-#ifndef COLOURS			/* the bytes are looked at */
+#ifndef COLOURS			/* the bytes and their order are checked */
 #define COLOURS			0
 #endif
-#ifndef VISITS			/* how often each of them opens the pipe; 0: all have it open at first */
-#define VISITS			0
+#ifndef OPENS			/* how often each task opens the pipe; 0: open from the start */
+#define OPENS			0
 #endif
 
-/* The ways to break it, most of which are in tests/mutants, too. */
-#define SIGNAL_FIRST		1
-#define NO_HAND_ON		2
-#define PUBLISH_AFTER_WAKE	3
-#define LEASE_KEPT_ON_FAULT	4
-#define FAULT_LOSES_BYTES	5
-#define NO_ATOMICITY		6
-#define ATOMIC_FAULTS_MIDWAY	7
-#define END_WAKES_ONE		8
-#define END_NOT_HANDED_ON	9
-#define END_BEFORE_PEER_CAME	10
-#define KEPT_OUT_FORGOTTEN	11
-#define REFUSED_NOT_TOLD	12
-#define SMALL_RING_NOT_WATCHED	13
-#define EDGE_NOT_TOLD		14
-#define ONE_QUEUE		15
-#define LOOKS_BEFORE_QUEUED	16
-#define SLEEPERS_NOT_SEEN	17
-#define WATCHED_BLINDLY		18
-#define PART_NOT_TOLD		19
+/* The ways to break the model. tests/mutants breaks the module in most of them, too. */
+#define SIGNAL_BEFORE_CONDITION		1
+#define WAKEUP_NOT_HANDED_ON		2
+#define COMMIT_AFTER_WAKEUP		3
+#define RESERVATION_KEPT_ON_FAULT	4
+#define FAULT_LOSES_BYTES		5
+#define NO_ATOMICITY			6
+#define ATOMIC_WRITE_FAULTS_MIDWAY	7
+#define CLOSE_WAKES_ONE			8
+#define EOF_NOT_HANDED_ON		9
+#define EOF_BEFORE_PEER_OPENED		10
+#define CONTENDED_FORGOTTEN		11
+#define EAGAIN_NOT_WOKEN		12
+#define SMALL_RING_NOT_WOKEN		13
+#define EDGE_NOT_WOKEN			14
+#define ONE_QUEUE			15
+#define POLL_TESTS_BEFORE_QUEUED	16
+#define SLEEPERS_NOT_COUNTED		17
+#define NO_TEST_AFTER_SPIN		18
+#define PART_NOT_WOKEN			19
 #ifndef BROKEN
-#define BROKEN			0
+#define BROKEN				0
 #endif
-#define broken(way)		(BROKEN == way)
+#define broken(way)			(BROKEN == way)
 
 #include "waiters.pml"
 #include "queues.pml"
@@ -120,61 +129,69 @@
 #include "ring.pml"
 #include "ends.pml"
 #include "properties.pml"
+#include "state.pml"
 #include "pipe.pml"
-#include "transfer.pml"
 #include "wait.pml"
+#include "copy.pml"
+#include "read.pml"
+#include "write.pml"
+#include "poll.pml"
 
-/* What the calls of pipe.pml keep for themselves. */
-#define CALLER							\
-	byte from;						\
-	bool interrupted, kept_out, holds;			\
-	mtype readers_due = nobody, writers_due = nobody;	\
-	mtype read_polls_due = nobody, write_polls_due = nobody
+/*
+ * The local variables of a call: the bytes that a write has left to do; a signal is pending; the
+ * sleep began under contention; a reservation is held; and the wake-ups that are collected, but
+ * not sent yet.
+ */
+#define CALL_STATE						\
+	byte rest;						\
+	bool interrupted, contended, has_reservation;		\
+	mtype wake_readers = None, wake_writers = None;		\
+	mtype wake_read_pollers = None, wake_write_pollers = None
 
 proctype Reader(byte me)
 {
-	CALLER;
-	byte visits = VISITS;
+	CALL_STATE;
+	byte opens_left = OPENS;
 
 	if
-	:: VISITS == 0 -> goto next_call
-	:: VISITS > 0
+	:: OPENS == 0 -> goto next_call
+	:: OPENS > 0
 	fi;
 	do
-	:: atomic { visits > 0 -> visits--; pipe_open(me, true, false) };
+	:: atomic { opens_left > 0 -> opens_left--; pipe_open(me, true, false) };
 next_call:	do
 		:: pipe_read(me, CALLS)
 		:: pipe_close(me, true, false); break
 		od
 	:: break
 	od;
-	at_work--
+	running--
 }
 
 proctype Writer(byte me)
 {
-	CALLER;
-	byte visits = VISITS;
+	CALL_STATE;
+	byte opens_left = OPENS;
 
 	if
-	:: VISITS == 0 -> goto next_call
-	:: VISITS > 0
+	:: OPENS == 0 -> goto next_call
+	:: OPENS > 0
 	fi;
 	do
-	:: atomic { visits > 0 -> visits--; pipe_open(me, false, true) };
+	:: atomic { opens_left > 0 -> opens_left--; pipe_open(me, false, true) };
 next_call:	do
 		:: pipe_write(me, CALLS)
-		:: from == 0 -> pipe_close(me, false, true); break
+		:: rest == 0 -> pipe_close(me, false, true); break
 		od
 	:: break
 	od;
-	at_work--
+	running--
 }
 
 #if READ_POLLERS
 proctype ReadPoller(byte me)
 {
-	CALLER;
+	CALL_STATE;
 
 	readers.triggered[me] = true;
 next_call:
@@ -183,48 +200,51 @@ next_call:
 	:: pipe_read(me, NONBLOCKING)
 	:: stop_polling(readers, me); pipe_close(me, true, false); break
 	od;
-	at_work--
+	running--
 }
 #endif
 
 #if WRITE_POLLERS
 proctype WritePoller(byte me)
 {
-	CALLER;
+	CALL_STATE;
 
 	writers.triggered[me] = true;
 next_call:
 	do
 	:: wait_for_events(writers, me, false, true)
 	:: pipe_write(me, NONBLOCKING)
-	:: from == 0 -> stop_polling(writers, me); pipe_close(me, false, true); break
+	:: rest == 0 -> stop_polling(writers, me); pipe_close(me, false, true); break
 	od;
-	at_work--
+	running--
 }
 #endif
 
 #if EXCLUSIVE_POLLER
-/* A file open for both, in an epoll with EPOLLEXCLUSIVE; whoever waits for that may look any time. */
+/*
+ * A file that is open for reading and writing, in an epoll with EPOLLEXCLUSIVE. A task in
+ * epoll_wait(2) may test the file at any time.
+ */
 proctype ExclusivePoller()
 {
-	CALLER;
+	CALL_STATE;
 
 	do
-	:: atomic { true -> pipe_poll_queues(EXCLUSIVE, true, true) };
-		atomic { pipe_poll_looks(EXCLUSIVE, true, true, false) }
+	:: atomic { true -> pipe_add_poll(EXCLUSIVE_ID, true, true) };
+		atomic { pipe_poll(EXCLUSIVE_ID, true, true, false) }
 	:: break
 	od;
 	atomic {
 		true;
 		if
-		:: is_queued(readers, EXCLUSIVE) ->
-			readers.queue ?? EXCLUSIVE;
-			writers.queue ?? EXCLUSIVE
+		:: is_queued(readers, EXCLUSIVE_ID) ->
+			readers.sleepers ?? EXCLUSIVE_ID;
+			writers.sleepers ?? EXCLUSIVE_ID
 		:: else
 		fi
 	};
-	pipe_close(EXCLUSIVE, true, true);
-	at_work--
+	pipe_close(EXCLUSIVE_ID, true, true);
+	running--
 }
 #endif
 
@@ -233,7 +253,7 @@ init
 	byte i;
 
 	atomic {
-#if VISITS == 0
+#if OPENS == 0
 		for (i : 1 .. READERS + READ_POLLERS) { pipe_open(i - 1, true, false) }
 		for (i : 1 .. WRITERS + WRITE_POLLERS) { pipe_open(i - 1, false, true) }
 #endif
@@ -246,14 +266,14 @@ init
 		for (i : 1 .. WRITE_POLLERS) { run WritePoller(WRITERS + i - 1) }
 #endif
 #if EXCLUSIVE_POLLER
-		pipe_open(EXCLUSIVE, true, true);
+		pipe_open(EXCLUSIVE_ID, true, true);
 		run ExclusivePoller();
 #endif
 #if SIGNALS
 		run Signals();
 #endif
 		run Monitor();
-		at_work = READERS + WRITERS + READ_POLLERS + WRITE_POLLERS + EXCLUSIVE_POLLER;
+		running = READERS + WRITERS + READ_POLLERS + WRITE_POLLERS + EXCLUSIVE_POLLER;
 		i = 0
 	}
 }

@@ -1,122 +1,139 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 
 /*
- * What must hold in every state. The notes say what somebody was promised; the pipe does not look at
- * them.
+ * What must hold in every state. The ghost variables record what a task has seen or must be woken
+ * for; only the properties use them, the pipe does not.
  */
 
-bool met_writer[MAX + 1];	/* since this reader is here a writer was, or bytes were when it came */
-bool met_reader[MAX + 1];	/* since this writer is here a reader was */
-bool kept_out_writer[MAX];	/* this writer fell asleep under another one's lease ... */
-bool owed_room[MAX];		/* ... which left enough room for it when it ended */
+bool seen_writer[MAX + 1];	/* since this reader opened: a writer was open, or bytes */
+bool seen_reader[MAX + 1];	/* since this writer opened: a reader was open */
+bool contended_writer[MAX];	/* this writer began to sleep under a reservation ... */
+bool enough_released[MAX];	/* ... whose release left enough room for it */
 
-hidden byte who;
+hidden byte task;
 
-inline note_open(me, reads)
+inline ghost_open(me, reads)
 {
 	d_step {
 		if
-		:: reads -> met_writer[me] = !is_empty()
+		:: reads -> seen_writer[me] = !is_empty()
 		:: else
 		fi;
-		for (who : 0 .. MAX) {
-			met_writer[who] = met_writer[who] ||
-				(!no_writers() && ends.readers.seat[who] != ABSENT);
-			met_reader[who] = met_reader[who] ||
-				(!no_readers() && ends.writers.seat[who] != ABSENT)
+		for (task : 0 .. MAX) {
+			seen_writer[task] = seen_writer[task] ||
+				(!no_writers() && ends.readers.snapshot[task] != NOT_OPEN);
+			seen_reader[task] = seen_reader[task] ||
+				(!no_readers() && ends.writers.snapshot[task] != NOT_OPEN)
 		}
 	}
 }
 
-inline note_close(me, reads, writes)
+inline ghost_close(me, reads, writes)
 {
 	d_step {
-		met_writer[me] = met_writer[me] && !reads;
-		met_reader[me] = met_reader[me] && !writes;
-		note_news(writes && no_writers())
+		seen_writer[me] = seen_writer[me] && !reads;
+		seen_reader[me] = seen_reader[me] && !writes;
+		ghost_edge(writes && no_writers())
 	}
 }
 
-inline note_kept_out(me, is_out)
+inline ghost_contended(me, is_contended)
 {
-	kept_out_writer[me] = is_out;
-	owed_room[me] = false
+	contended_writer[me] = is_contended;
+	enough_released[me] = false
 }
 
-inline note_move(writes, moved, ended)
+inline ghost_move(writes, moved, released)
 {
 	d_step {
-		for (who : 0 .. MAX - 1) {
-			owed_room[who] = kept_out_writer[who] && room() >= writers.need[who] &&
-				((writes && ended) || owed_room[who])
+		for (task : 0 .. MAX - 1) {
+			enough_released[task] = contended_writer[task] &&
+				writable() >= writers.needs[task] &&
+				((writes && released) || enough_released[task])
 		}
-		note_news(writes && moved > 0)
+		ghost_edge(writes && moved > 0)
 	}
 }
 
-/* An edge-triggered poller is told of every write, and of the end. */
-inline note_news(is_new)
+/* Every write, and the last close of the write end, must wake an edge-triggered poller. */
+inline ghost_edge(is_edge)
 {
-	for (who : 0 .. MAX - 1) {
-		readers.hopeful[who] = readers.hopeful[who] || (is_new && readers.looked[who])
+	for (task : 0 .. MAX - 1) {
+		readers.expects_wakeup[task] = readers.expects_wakeup[task] ||
+			(is_edge && readers.tested[task])
 	}
 }
 
-inline note_eagain(condvar, me)
+/* A task that got EAGAIN polls until it can make its call again. */
+inline ghost_eagain(queues, me)
 {
-	condvar.hopeful[me] = condvar.polled[me]
+	queues.expects_wakeup[me] = queues.polled[me]
 }
 
 #define any(it)			(it(0) || it(1) || it(2))
 
-#define end_of_file(me)		(is_empty() && no_writers() && met_writer[me])
-#define broken_pipe(me)		(no_readers() && met_reader[me])
-#define reader_could(me)	((bytes() > 0 && !is_reading()) || end_of_file(me))
-#define writer_could(me, level)	((room() >= level && !is_writing()) || broken_pipe(me))
-
-/* Sleepers need PIPE_BUF of room, unless the ring has less, or another one's lease kept them out. */
-#define level_for(me)		(PIPE_BUF <= CAPACITY && !owed_room[me] -> PIPE_BUF : writers.need[me])
-#define level_for_pollers()	(PIPE_BUF <= CAPACITY -> PIPE_BUF : CAPACITY)
-
-/* 1. Nobody sleeps while its condition holds, unless somebody is on the way to wake it. */
-#define reader_is_forgotten(me)	(is_asleep(readers, me) && reader_could(me))
-#define writer_is_forgotten(me)	(is_asleep(writers, me) && writer_could(me, level_for(me)))
-#define reader_is_coming(me)	is_coming(readers, me)
-#define writer_is_coming(me)	is_coming(writers, me)
-#define readers_hear()		(readers.due || any(reader_is_coming))
-#define writers_hear()		(writers.due || any(writer_is_coming))
-
-/* Likewise those that poll; every wake-up is for all of them. */
-#define read_poller_is_forgotten(me)	(readers.hopeful[me] && !readers.triggered[me] && \
-					 reader_could(me))
-#define write_poller_is_forgotten(me)	(writers.hopeful[me] && !writers.triggered[me] && \
-					 writer_could(me, level_for_pollers()))
-
-/* 2. There is no deadlock: if all sleep, they wait for peers that have not come. */
-#define poller_is_coming(me)	(readers.triggered[me] || writers.triggered[me])
-#define all_sleep()		(at_work == 0 && !readers_hear() && !writers_hear() && \
-				 !readers.polls_due && !writers.polls_due && \
-				 !any(poller_is_coming))
-#define reader_is_stuck(me)	((readers.need[me] || readers.hopeful[me]) && met_writer[me])
-#define writer_is_stuck(me)	((writers.need[me] || writers.hopeful[me]) && met_reader[me])
+#define end_of_file(me)		(is_empty() && no_writers() && seen_writer[me])
+#define broken_pipe(me)		(no_readers() && seen_reader[me])
+#define reader_could(me)	((readable() > 0 && !is_reserved_read()) || end_of_file(me))
+#define writer_could(me, level)	((writable() >= level && !is_reserved_write()) || broken_pipe(me))
 
 /*
- * 3. Every byte comes out once, and in order: copy_to() in ring.pml sees to it. And none is lost.
+ * A sleeping writer is woken at PIPE_BUF of room. It is woken at the level that it needs if the
+ * capacity is below PIPE_BUF, or if it slept contended and the release left that much.
+ */
+#define level_for(me)		(PIPE_BUF <= CAPACITY && !enough_released[me] -> PIPE_BUF : \
+				 writers.needs[me])
+#define level_for_pollers()	(PIPE_BUF <= CAPACITY -> PIPE_BUF : CAPACITY)
+
+/*
+ * 1. No wake-up is lost: no task sleeps while its condition holds, unless a wake-up of its
+ *    direction is pending, or a woken task of its direction has not tested its own condition yet.
+ */
+#define reader_sleeps_on(me)	(is_asleep(readers, me) && reader_could(me))
+#define writer_sleeps_on(me)	(is_asleep(writers, me) && writer_could(me, level_for(me)))
+#define reader_is_woken(me)	is_woken(readers, me)
+#define writer_is_woken(me)	is_woken(writers, me)
+#define reader_will_test()	(readers.pending || any(reader_is_woken))
+#define writer_will_test()	(writers.pending || any(writer_is_woken))
+
+/* Likewise pollers. Each of their wake-ups wakes all of them. */
+#define read_poller_sleeps_on(me)	(readers.expects_wakeup[me] && !readers.triggered[me] && \
+					 reader_could(me))
+#define write_poller_sleeps_on(me)	(writers.expects_wakeup[me] && !writers.triggered[me] && \
+					 writer_could(me, level_for_pollers()))
+
+/*
+ * 2. There is no deadlock: if all tasks sleep, they wait for peers that have not opened the pipe
+ *    yet.
+ */
+#define poller_will_test(me)	(readers.triggered[me] || writers.triggered[me])
+#define all_sleep()		(running == 0 && !reader_will_test() && !writer_will_test() && \
+				 !readers.polls_pending && !writers.polls_pending && \
+				 !any(poller_will_test))
+#define reader_is_stuck(me)	((readers.needs[me] || readers.expects_wakeup[me]) && \
+				 seen_writer[me])
+#define writer_is_stuck(me)	((writers.needs[me] || writers.expects_wakeup[me]) && \
+				 seen_reader[me])
+
+/*
+ * 3. Every byte is read once, and in order: copy_to_user() in ring.pml asserts that. And no byte
+ *    is lost:
  */
 #if COLOURS
 #define is_in_ring(colour)	(ring[0] == colour || ring[1 % CAPACITY] == colour || \
 				 ring[2 % CAPACITY] == colour || ring[3 % CAPACITY] == colour)
 #define is_lost(colour, in, out) ((in) && !(out) && !is_in_ring(colour))
-#define some_are_lost()		(is_lost(red, last_in != white, last_out != white) || \
+#define byte_is_lost()		(is_lost(red, last_in != white, last_out != white) || \
 				 is_lost(blue, last_in == blue, last_out == blue))
 #else
-#define some_are_lost()		false
+#define byte_is_lost()		false
 #endif
 
 /*
- * 4. Every lease comes back: whoever has one neither sleeps nor goes, and if all sleep, none is out.
+ * 4. Every reservation is committed: a task that has one neither sleeps nor exits; so if all
+ *    tasks sleep, no reservation is out.
  */
-#define lease_is_lost()		(all_sleep() && (is_reading() || is_writing()))
+#define reservation_is_lost()	(all_sleep() && (is_reserved_read() || is_reserved_write()))
 
 #define wrong(is, what)		atomic { is -> printf(what); assert(false) }
 
@@ -124,12 +141,14 @@ proctype Monitor()
 {
 end_of_monitor:
 	if
-	:: wrong(any(reader_is_forgotten) && !readers_hear(), "wrong: a reader is forgotten\n")
-	:: wrong(any(writer_is_forgotten) && !writers_hear(), "wrong: a writer is forgotten\n")
-	:: wrong(any(read_poller_is_forgotten) && !readers.polls_due, "wrong: a poller is not told of bytes\n")
-	:: wrong(any(write_poller_is_forgotten) && !writers.polls_due, "wrong: a poller is not told of room\n")
+	:: wrong(any(reader_sleeps_on) && !reader_will_test(), "wrong: a reader lost its wake-up\n")
+	:: wrong(any(writer_sleeps_on) && !writer_will_test(), "wrong: a writer lost its wake-up\n")
+	:: wrong(any(read_poller_sleeps_on) && !readers.polls_pending,
+		 "wrong: a read poller lost its wake-up\n")
+	:: wrong(any(write_poller_sleeps_on) && !writers.polls_pending,
+		 "wrong: a write poller lost its wake-up\n")
 	:: wrong(all_sleep() && (any(reader_is_stuck) || any(writer_is_stuck)), "wrong: deadlock\n")
-	:: wrong(some_are_lost(), "wrong: a byte is lost\n")
-	:: wrong(lease_is_lost(), "wrong: a lease is lost\n")
+	:: wrong(byte_is_lost(), "wrong: a byte is lost\n")
+	:: wrong(reservation_is_lost(), "wrong: a reservation is lost\n")
 	fi
 }

@@ -1,169 +1,173 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 
 /*
- * The kernel's part: a CondVar (rust/kernel/sync/condvar.rs) is a wait queue (kernel/sched/wait.c), and so
- * are the Pollers beside it (mini_pipe/pollers.rs; fs/select.c, fs/eventpoll.c).
+ * The wait queues of each direction: mini_pipe/pipe/wait/queues.rs, mini_pipe/sys/poll.rs, and
+ * what the kernel does with them. Sleepers wait on a CondVar (rust/kernel/sync/condvar.rs), which
+ * is a wait queue (kernel/sched/wait.c). Pollers have a queue of their own (fs/select.c,
+ * fs/eventpoll.c), so that no poller takes an exclusive wake-up from a sleeper.
  */
 
-#define MAX		3	/* so many that sleep or poll on one side */
-#define EXCLUSIVE	MAX	/* the exclusive poller, which is a poller of both sides */
+#define MAX		3	/* tasks of one direction that sleep or poll */
+#define EXCLUSIVE_ID	MAX	/* the exclusive poller, which polls both directions */
 
-typedef WaitQueues {
-	chan queue = [MAX + 1] of { byte };	/* the sleepers, the oldest first */
-	bool signalled[MAX];	/* this sleeper got a signal, and is still in the queue */
-	bool polled[MAX];	/* this one is among the pollers */
-	bool triggered[MAX];	/* this poller was told, and has not looked since */
-	bool hopeful[MAX];	/* for properties.pml: this poller waits to be told */
-	bool looked[MAX];	/* and has looked, edge-triggered, since it is among them */
-	byte need[MAX];		/* and the level this sleeper needs; 0 while it does not sleep */
-	byte due;		/* and how many wake-ups are decided on, but not sent yet, to sleepers */
-	byte polls_due		/* and to pollers */
+typedef Queues {
+	chan sleepers = [MAX + 1] of { byte };	/* the oldest first */
+	bool signalled[MAX];	/* this sleeper got a signal, and is still queued */
+	bool polled[MAX];	/* this poller is queued */
+	bool triggered[MAX];	/* this poller was woken, and has not tested since */
+	bool expects_wakeup[MAX];	/* for properties.pml: this poller found no event */
+	bool tested[MAX];	/* likewise: this edge-triggered poller has tested */
+	byte needs[MAX];	/* the level that this sleeper needs; 0 if it does not sleep */
+	byte pending;		/* wake-ups of sleepers that are collected, but not sent yet */
+	byte polls_pending	/* likewise of pollers */
 };
 
-WaitQueues readers, writers;
+Queues readers, writers;
 
-byte at_work;			/* those that neither sleep nor have gone */
+byte running;			/* tasks that neither sleep nor have exited */
 
-hidden byte poller, entry, unseen;
+hidden byte poller, entry, to_visit;
 
-#define is_polled(side)		(side.polled[0] || side.polled[1] || side.polled[2])
-#define is_queued(condvar, me)	(condvar.queue ?? [eval(me)])
-#define is_asleep(condvar, me)	(condvar.need[me] && is_queued(condvar, me) && \
-				 !condvar.signalled[me])
-#define is_coming(condvar, me)	(condvar.need[me] && !(is_queued(condvar, me) && \
-				 !condvar.signalled[me]))
+#define is_polled(queues)	(queues.polled[0] || queues.polled[1] || queues.polled[2])
+#define is_queued(queues, me)	(queues.sleepers ?? [eval(me)])
+#define is_asleep(queues, me)	(queues.needs[me] && is_queued(queues, me) && \
+				 !queues.signalled[me])
+#define is_woken(queues, me)	(queues.needs[me] && !(is_queued(queues, me) && \
+				 !queues.signalled[me]))
 
 /*
- * Where an atomic step cannot go on, the others can, and later it does: as the mutex is dropped around
- * schedule(), and taken again before finish_wait().
+ * CondVar::wait_interruptible(). An atomic step that blocks in its middle lets other tasks run,
+ * and goes on later: just as the mutex is dropped around schedule(), and taken again before
+ * finish_wait().
  */
-inline wait_interruptible(condvar, me, level, signal_pending)
+inline wait_interruptible(queues, me, level, signal_pending)
 {
-	condvar.queue ! me;		/* prepare_to_wait_exclusive() */
-	condvar.need[me] = level;
-	at_work--;
+	queues.sleepers ! me;		/* prepare_to_wait_exclusive() */
+	queues.needs[me] = level;
+	running--;
 end_asleep:
-	!is_asleep(condvar, me);	/* schedule() */
-	at_work++;
-	condvar.need[me] = 0;
+	!is_asleep(queues, me);		/* schedule() */
+	running++;
+	queues.needs[me] = 0;
 	if				/* finish_wait() */
-	:: is_queued(condvar, me) -> condvar.queue ?? eval(me)
+	:: is_queued(queues, me) -> queues.sleepers ?? eval(me)
 	:: else
 	fi;
-	condvar.signalled[me] = false;
-	if				/* one may have come with a wake-up; other threads take some away */
+	queues.signalled[me] = false;
+	if				/* signals follow wake-ups; other threads take signals */
 	:: signal_pending = false
 	:: SIGNALS -> signal_pending = true
 	fi
 }
 
 /*
- * Pollers::add(). An exclusive poller takes a wake-up from other pollers, which the model has not; the
- * sleepers are in another queue, unless that is broken.
+ * PollQueue::add(). An exclusive poller can take a wake-up from other exclusive pollers, but the
+ * model has only one. It takes none from sleepers, unless ONE_QUEUE puts it into their queue.
  */
-inline add_poller(side, me)
+inline add_poller(queues, me)
 {
 	if
-	:: me == EXCLUSIVE && broken(ONE_QUEUE) && !is_queued(side, me) -> side.queue ! me
-	:: me != EXCLUSIVE -> side.polled[me] = true
+	:: me == EXCLUSIVE_ID && broken(ONE_QUEUE) && !is_queued(queues, me) -> queues.sleepers ! me
+	:: me != EXCLUSIVE_ID -> queues.polled[me] = true
 	:: else
 	fi
 }
 
-/* Pollers::wake() and wake_all(); whom is zeroed. */
-inline notify_pollers(side, whom)
+/* PollQueue::wake() and wake_all(): both wake every poller of the model. Sets wake to None. */
+inline notify_pollers(queues, wake)
 {
 	d_step {
-		side.polls_due--;
-		whom = nobody;
+		queues.polls_pending--;
+		wake = None;
 		for (poller : 0 .. MAX - 1) {
-			side.triggered[poller] = side.triggered[poller] || side.polled[poller]
+			queues.triggered[poller] = queues.triggered[poller] || queues.polled[poller]
 		}
 	}
 }
 
-/* CondVar::notify_sync() and notify_all(); whom is zeroed. */
-inline notify(condvar, whom)
+/* CondVar::notify_sync() and notify_all(). Sets wake to None. */
+inline notify(queues, wake)
 {
-	condvar.due--;
-	unseen = len(condvar.queue);
+	queues.pending--;
+	to_visit = len(queues.sleepers);
 	do
-	:: unseen == 0 ->
+	:: to_visit == 0 ->
 		break
-	:: unseen > 0 && whom == nobody ->	/* enough are awake; the others keep their places */
-		condvar.queue ? entry;
-		condvar.queue ! entry;
-		unseen--
-	:: unseen > 0 && whom != nobody ->
-		condvar.queue ? entry;
-		unseen--;
+	:: to_visit > 0 && wake == None ->	/* enough are woken; the others keep their places */
+		queues.sleepers ? entry;
+		queues.sleepers ! entry;
+		to_visit--
+	:: to_visit > 0 && wake != None ->
+		queues.sleepers ? entry;
+		to_visit--;
 		if
-		:: entry == EXCLUSIVE ->	/* ep_poll_callback(): is somebody in epoll_wait()? */
-			condvar.queue ! entry;
+		:: entry == EXCLUSIVE_ID ->	/* ep_poll_callback(): is a task in epoll_wait()? */
+			queues.sleepers ! entry;
 			if
-			:: whom == one -> whom = nobody
+			:: wake == Exclusive -> wake = None
 			:: true
 			fi
-		:: entry != EXCLUSIVE ->	/* autoremove_wake_function() */
-			condvar.signalled[entry] = false;
-			whom = (whom == one -> nobody : whom)
-		:: entry != EXCLUSIVE && condvar.signalled[entry] ->
-			condvar.queue ! entry	/* try_to_wake_up(): it is awake already */
+		:: entry != EXCLUSIVE_ID ->	/* autoremove_wake_function() */
+			queues.signalled[entry] = false;
+			wake = (wake == Exclusive -> None : wake)
+		:: entry != EXCLUSIVE_ID && queues.signalled[entry] ->
+			queues.sleepers ! entry	/* try_to_wake_up(): it runs already */
 		fi
 	od;
-	whom = nobody
+	wake = None
 }
 
 /*
- * poll(2) looks, and is in the queue until there is something. epoll_wait(2), edge-triggered, looks
- * only if it was told, and stays in the queue; so that it looks once, it is triggered at first.
+ * poll(2) stays queued, and tests again after each wake-up, until it finds an event.
+ * epoll_wait(2), edge-triggered, tests only after a wake-up, and the file stays queued. Both test
+ * once at the start: triggered is true then.
  */
-inline wait_for_events(condvar, me, reads, writes)
+inline wait_for_events(queues, me, reads, writes)
 {
 	do
 	:: atomic {
 		true;
-		at_work = at_work - !EDGES;
-end_polling:	condvar.triggered[me];
-		at_work = at_work + !EDGES;
-		condvar.triggered[me] = false;
-		condvar.hopeful[me] = false
+		running = running - !EDGE_TRIGGERED;
+end_polling:	queues.triggered[me];
+		running = running + !EDGE_TRIGGERED;
+		queues.triggered[me] = false;
+		queues.expects_wakeup[me] = false
 	};
-#if BROKEN != LOOKS_BEFORE_QUEUED
-	atomic { pipe_poll_queues(me, reads, writes) };
+#if BROKEN != POLL_TESTS_BEFORE_QUEUED
+	atomic { pipe_add_poll(me, reads, writes) };
 #endif
 	atomic {
-		pipe_poll_looks(me, reads, writes, EDGES);
-		condvar.hopeful[me] = !events;
-		condvar.looked[me] = EDGES;
+		pipe_poll(me, reads, writes, EDGE_TRIGGERED);
+		queues.expects_wakeup[me] = !events;
+		queues.tested[me] = EDGE_TRIGGERED;
 		if
 		:: events ->
-			condvar.polled[me] = EDGES;
-			condvar.triggered[me] = !EDGES;
+			queues.polled[me] = EDGE_TRIGGERED;
+			queues.triggered[me] = !EDGE_TRIGGERED;
 			break
 		:: else
 		fi
 	}
-#if BROKEN == LOOKS_BEFORE_QUEUED
-	atomic { pipe_poll_queues(me, reads, writes) }
+#if BROKEN == POLL_TESTS_BEFORE_QUEUED
+	atomic { pipe_add_poll(me, reads, writes) }
 #endif
 	od
 }
 
-inline stop_polling(condvar, me)
+inline stop_polling(queues, me)
 {
 	atomic {
 		true;
-		condvar.polled[me] = false;
-		condvar.triggered[me] = false;
-		condvar.hopeful[me] = false;
-		condvar.looked[me] = false
+		queues.polled[me] = false;
+		queues.triggered[me] = false;
+		queues.expects_wakeup[me] = false;
+		queues.tested[me] = false
 	}
 }
 
 #if SIGNALS
 
-#define signal(condvar, me)	atomic { is_asleep(condvar, me) -> condvar.signalled[me] = true }
+#define signal(queues, me)	atomic { is_asleep(queues, me) -> queues.signalled[me] = true }
 
 proctype Signals()
 {

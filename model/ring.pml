@@ -1,29 +1,32 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 
 /*
- * mini_pipe/ring.rs: the copies, and what the bytes are.
+ * mini_pipe/ring/mod.rs: the copies and the commits, and what the bytes are.
  *
- * Nobody looks at the bytes, so they need not differ: if one red byte and then one blue byte,
- * anywhere in a stream of white ones, come out once and in this order, then any bytes do (Wolper,
- * 1986). No red one is lost, so none is; blue never comes before red, so no two bytes change places.
+ * The pipe never looks at its bytes, so three colours are enough to check their order (Wolper,
+ * 1986): a writer writes one red byte and then one blue byte, anywhere in a stream of white ones.
+ * If these two are read once and in this order wherever they are, then so is every byte: any byte
+ * could be the red one, so none is lost; any two could be the red and the blue one, so no two
+ * change places.
  */
 
 #if COLOURS
 
 mtype:colour = { white, red, blue };
 
-mtype:colour ring[CAPACITY];		/* from tail on; 0 where nothing was put */
-mtype:colour last_in = white;		/* the last of red and blue that went in ... */
-mtype:colour last_out = white;		/* ... and that came out */
+mtype:colour ring[CAPACITY];		/* from tail on; 0 where no byte was written */
+mtype:colour last_in = white;		/* the last of red and blue that was written ... */
+mtype:colour last_out = white;		/* ... and that was read */
 
 hidden mtype:colour last;
 hidden byte place, cell;
 
 #endif
 
-inline copy_to(copied)
+/* Reservation::copy() by a reader. */
+inline copy_to_user(copied)
 {
-	assert(copied <= reading);
+	assert(copied <= reserved_read);
 #if COLOURS
 	for (place : 0 .. copied - 1) {
 		if
@@ -36,12 +39,13 @@ inline copy_to(copied)
 #endif
 }
 
-inline copy_from(copied)
+/* Reservation::copy() by a writer. */
+inline copy_from_user(copied)
 {
-	assert(copied <= writing);
+	assert(copied <= reserved_write);
 #if COLOURS
 	last = last_in;
-	for (place : held .. held + copied - 1) {
+	for (place : length .. length + copied - 1) {
 		assert(ring[place] == 0);
 		if
 		:: ring[place] = white
@@ -52,39 +56,42 @@ inline copy_from(copied)
 #endif
 }
 
-inline take_out(taken)
+/* The oldest bytes have been read: the others move to the front. */
+inline remove_oldest(count)
 {
-	assert(taken <= reading && reading <= held);
+	assert(count <= reserved_read && reserved_read <= length);
 #if COLOURS
 	d_step {
 		for (cell : 0 .. CAPACITY - 1) {
-			ring[cell] = (cell + taken < CAPACITY -> ring[(cell + taken) % CAPACITY] : 0)
+			ring[cell] = (cell + count < CAPACITY ->
+					ring[(cell + count) % CAPACITY] : 0)
 		}
 	}
 #endif
 }
 
-inline ring_take(taken)
+inline commit_read(count)
 {
-	take_out(taken);
-	take(taken)
+	remove_oldest(count);
+	indices_commit_read(count)
 }
 
-inline ring_take_part(taken)
+inline commit_read_part(count)
 {
-	take_out(taken);
-	take_part(taken)
+	remove_oldest(count);
+	indices_commit_read_part(count)
 }
 
-inline put_in(count)
+/* The first bytes of a reservation have been written. The others that were copied do not count. */
+inline keep_first(count)
 {
-	assert(count <= writing && held + writing <= CAPACITY);
+	assert(count <= reserved_write && length + reserved_write <= CAPACITY);
 #if COLOURS
 	d_step {
-		for (cell : held .. held + writing - 1) {
+		for (cell : length .. length + reserved_write - 1) {
 			if
-			:: cell >= held + count -> ring[cell] = 0
-			:: cell < held + count && ring[cell] != white -> last_in = ring[cell]
+			:: cell >= length + count -> ring[cell] = 0
+			:: cell < length + count && ring[cell] != white -> last_in = ring[cell]
 			:: else
 			fi
 		}
@@ -92,14 +99,14 @@ inline put_in(count)
 #endif
 }
 
-inline ring_put(count)
+inline commit_write(count)
 {
-	put_in(count);
-	put(count)
+	keep_first(count);
+	indices_commit_write(count)
 }
 
-inline ring_put_part(count)
+inline commit_write_part(count)
 {
-	put_in(count);
-	put_part(count)
+	keep_first(count);
+	indices_commit_write_part(count)
 }

@@ -1,158 +1,60 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 
-/* mini_pipe/pipe/waiting.rs: waiting, awake or asleep, and telling those who wait. */
-
-/* Who moves bytes. */
-mtype = { reader, writer };
-
-Waiters waiting_readers, waiting_writers;
-
-hidden byte bytes_before, room_before, is_end;
-
-inline wait_for_bytes(me)
-{
-	watch_first();
-sleeps:	kept_out = is_reading();
-	fall_asleep(waiting_readers, kept_out);
-	printf("reader %d sleeps, kept out %d\n", me, kept_out);
-	wait_interruptible(readers, me, 1, interrupted);
-	printf("reader %d wakes up, signal %d\n", me, interrupted);
-	wake_up(waiting_readers, kept_out);
-	kept_out = false
-}
-
-inline wait_for_room(me, level)
-{
-	watch_first();
-sleeps:	kept_out = is_writing();
-	fall_asleep(waiting_writers, kept_out);
-	note_kept_out(me, kept_out);
-	printf("writer %d sleeps, needs %d, kept out %d\n", me, level, kept_out);
-	wait_interruptible(writers, me, level, interrupted);
-	printf("writer %d wakes up, signal %d\n", me, interrupted);
-	note_kept_out(me, false);
-	wake_up(waiting_writers, kept_out);
-	kept_out = false
-}
-
 /*
- * mini_pipe/watch.rs, without its clock: one may wait awake, without the mutex, for any time, and
- * however often.
+ * Pipe::wait() of mini_pipe/pipe/mod.rs, and mini_pipe/pipe/wait/spin.rs.
+ *
+ * A call that cannot go on may first spin without the mutex, and then sleeps on the queue of its
+ * direction. After each wait it tests its condition again under the mutex. If it finds another
+ * reservation of its own direction, it is contended while it sleeps: the release must wake it.
  */
-inline watch_first()
+
+inline wait_readable(me)
+{
+	spin_first();
+go_to_sleep:
+	contended = is_reserved_read();
+	add_waiter(read_waiters, contended);
+	printf("reader %d sleeps, contended %d\n", me, contended);
+	wait_interruptible(readers, me, 1, interrupted);
+	printf("reader %d runs again, signal %d\n", me, interrupted);
+	remove_waiter(read_waiters, contended);
+	contended = false
+}
+
+inline wait_writable(me, level)
+{
+	spin_first();
+go_to_sleep:
+	contended = is_reserved_write();
+	add_waiter(write_waiters, contended);
+	ghost_contended(me, contended);
+	printf("writer %d sleeps, needs %d, contended %d\n", me, level, contended);
+	wait_interruptible(writers, me, level, interrupted);
+	printf("writer %d runs again, signal %d\n", me, interrupted);
+	ghost_contended(me, false);
+	remove_waiter(write_waiters, contended);
+	contended = false
+}
+
+/* Spinner::arm(): drops the mutex to spin, or sleeps. SPIN_LIMIT and the hint are left out. */
+inline spin_first()
 {
 	if
-	:: AWAKE -> goto watches
+	:: SPIN -> goto spins
 	:: true
 	fi
 }
 
-/* What comes after the watching: the call looks once more. */
-inline watch_and_look()
+/* Spinner::spin(), for any time; then the call tests its condition again. */
+inline spin_and_test()
 {
-watches:
+spins:
 	do
-	:: atomic { !broken(WATCHED_BLINDLY) -> goto looks }
-	:: atomic { SIGNALS && !broken(WATCHED_BLINDLY) -> interrupted = true; goto looks }
-	:: atomic { broken(WATCHED_BLINDLY) -> goto sleeps }
+	:: atomic { !broken(NO_TEST_AFTER_SPIN) -> goto test_condition }
+	:: atomic {
+		SIGNALS && !broken(NO_TEST_AFTER_SPIN) -> interrupted = true;
+		goto test_condition
+	}
+	:: atomic { broken(NO_TEST_AFTER_SPIN) -> goto go_to_sleep }
 	od
-}
-
-inline note_levels()
-{
-	bytes_before = bytes();
-	room_before = room()
-}
-
-inline news(holder, me, moved, ended)
-{
-	note_move((holder == writer), moved, ended);
-	if
-	:: is_nobody(waiting_readers) && is_nobody(waiting_writers) &&
-	   !is_polled(readers) && !is_polled(writers)
-	:: broken(PART_NOT_TOLD) && !ended
-	:: else ->
-		is_end = holder == reader && is_empty() && no_writers() && !broken(END_NOT_HANDED_ON);
-		concerned(waiting_readers, READERS_READY, bytes_before, bytes(),
-			  (ended && holder == reader), is_end, is_polled(readers),
-			  readers_due, read_polls_due);
-		concerned(waiting_writers, WRITERS_READY, room_before, room(),
-			  (ended && holder == writer), false, is_polled(writers),
-			  writers_due, write_polls_due);
-		decide(readers, readers_due, (broken(PUBLISH_AFTER_WAKE) -> nobody : readers_due));
-		decide(writers, writers_due, (broken(PUBLISH_AFTER_WAKE) -> nobody : writers_due));
-		decide_polls(readers, read_polls_due, read_polls_due);
-		decide_polls(writers, write_polls_due, write_polls_due)
-	fi;
-	printf("%e %d moved %d: bytes %d to %d, wakes %e; room %d to %d, wakes %e\n", holder, me, moved,
-	       bytes_before, bytes(), readers_due, room_before, room(), writers_due)
-}
-
-/* Each wake-up is a step: pollers first, then the sleepers of that side. */
-inline tell()
-{
-tells:	do
-	:: atomic {
-		write_polls_due != nobody ->
-		notify_pollers(writers, write_polls_due);
-		tell_or_go_on()
-	}
-	:: atomic {
-		write_polls_due == nobody && writers_due != nobody ->
-		notify(writers, writers_due);
-		tell_or_go_on()
-	}
-	:: atomic {
-		write_polls_due == nobody && writers_due == nobody && read_polls_due != nobody ->
-		notify_pollers(readers, read_polls_due);
-		tell_or_go_on()
-	}
-	:: atomic {
-		write_polls_due == nobody && writers_due == nobody && read_polls_due == nobody ->
-		notify(readers, readers_due);
-		tell_or_go_on()
-	}
-	od
-}
-
-#define nothing_is_due()	(readers_due == nobody && writers_due == nobody && \
-				 read_polls_due == nobody && write_polls_due == nobody)
-
-/* One who holds a lease goes on with that. */
-inline tell_or_go_on()
-{
-	if
-	:: nothing_is_due() && holds -> goto copies
-	:: nothing_is_due() && !holds -> goto next_call
-	:: else -> goto tells
-	fi
-}
-
-/* Whom a wake-up is due to is known under the mutex; it is sent when that was dropped. */
-inline decide(side, due_to, whom)
-{
-	due_to = whom;
-	side.due = side.due + (due_to != nobody)
-}
-
-inline decide_polls(side, due_to, whom)
-{
-	due_to = whom;
-	side.polls_due = side.polls_due + (due_to != nobody)
-}
-
-inline wake(side, due_to)
-{
-	if
-	:: due_to == nobody
-	:: atomic { due_to != nobody -> notify(side, due_to) }
-	fi
-}
-
-inline wake_pollers(side, due_to)
-{
-	if
-	:: due_to == nobody
-	:: atomic { due_to != nobody -> notify_pollers(side, due_to) }
-	fi
 }

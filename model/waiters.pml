@@ -1,86 +1,101 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 
-/* mini_pipe/waiters.rs: who of one side waits, and whom a change concerns. */
+/*
+ * mini_pipe/pipe/wait/waiters.rs: who waits in one direction, and which of them a change wakes.
+ *
+ * An exclusive wake-up wakes one sleeper, which is enough when the level reaches the threshold:
+ * each reader or writer hands the wake-up on when its reservation is released. If there is no
+ * threshold, or if sleepers are contended and the threshold is not reached, some sleeper may find
+ * enough, but it is unknown which; so all are woken.
+ */
 
-mtype = { nobody, one, everybody };
+mtype = { None, Exclusive, All };	/* enum Wake */
 
-#define NONE		0	/* no level suits all of them */
+#define NO_THRESHOLD	0	/* no level is enough for all sleepers */
 
 typedef Waiters {
-	byte asleep;
-	byte kept_out;
-	bool refused;
-	bool edges
+	byte sleeping;
+	byte contended;		/* so many of the sleepers are */
+	bool got_eagain;	/* a call got EAGAIN under contention, or a poll found nothing */
+	bool edge_triggered	/* a poll used EPOLLET */
 };
 
-hidden byte rose, was_refused_before, is_ready, was_ready, unsure;
+hidden byte rose, had_eagain, enough, was_enough, unknown;
 
-inline fall_asleep(waiters, is_out)
+inline add_waiter(waiters, is_contended)
 {
-	waiters.asleep++;
-	waiters.kept_out = waiters.kept_out + is_out
+	waiters.sleeping++;
+	waiters.contended = waiters.contended + is_contended
 }
 
-inline wake_up(waiters, was_out)
+inline remove_waiter(waiters, was_contended)
 {
-	waiters.asleep--;
-	waiters.kept_out = waiters.kept_out - was_out
+	waiters.sleeping--;
+	waiters.contended = waiters.contended - was_contended
 }
 
-#define is_nobody(waiters)	((waiters.asleep == 0 || broken(SLEEPERS_NOT_SEEN)) && \
-				 !waiters.refused)
+/* Pollers are not counted here. */
+#define has_no_waiters(waiters)	((waiters.sleeping == 0 || broken(SLEEPERS_NOT_COUNTED)) && \
+				 !waiters.got_eagain)
 
-inline refuse(waiters)
+inline note_eagain(waiters)
 {
-	waiters.refused = true
+	waiters.got_eagain = true
 }
 
-inline poll_edges(waiters)
+inline set_edge_triggered(waiters)
 {
-	waiters.edges = true
+	waiters.edge_triggered = true
 }
 
-/* whom and pollers are zeroed. */
-inline concerned(waiters, ready, before, now, returned, is_end, has_pollers, whom, pollers)
+/*
+ * Sets wake_sleepers and wake_polls, which are None before. The level of this direction has
+ * changed from before to now; released: a reservation of this direction was committed.
+ */
+inline on_change(waiters, threshold, before, now, released, is_eof, has_pollers,
+		 wake_sleepers, wake_polls)
 {
 	if
-	:: is_nobody(waiters) && !has_pollers
+	:: has_no_waiters(waiters) && !has_pollers
 	:: else ->
-		was_refused_before = returned && waiters.refused && !broken(REFUSED_NOT_TOLD);
-		waiters.refused = waiters.refused && !returned;
+		had_eagain = released && waiters.got_eagain && !broken(EAGAIN_NOT_WOKEN);
+		waiters.got_eagain = waiters.got_eagain && !released;
 		if
-		:: now == 0 && !is_end
-		:: else -> choose(waiters, ready, before, now, returned, is_end, has_pollers, whom, pollers)
+		:: now == 0 && !is_eof	/* they would find nothing; a later change wakes them */
+		:: else ->
+			select_wakeup(waiters, threshold, before, now, released, is_eof,
+				      has_pollers, wake_sleepers, wake_polls)
 		fi
 	fi
 }
 
-inline choose(waiters, ready, before, now, returned, is_end, has_any, whom, pollers)
+inline select_wakeup(waiters, threshold, before, now, released, is_eof, has_pollers,
+		     wake_sleepers, wake_polls)
 {
 	d_step {
 		rose = before < now;
-		is_ready = ready != NONE && ready <= now;
-		was_ready = ready != NONE && ready <= before;
-		unsure = ready == NONE &&
-			((rose && !broken(SMALL_RING_NOT_WATCHED)) || was_refused_before);
+		enough = threshold != NO_THRESHOLD && threshold <= now;
+		was_enough = threshold != NO_THRESHOLD && threshold <= before;
+		unknown = threshold == NO_THRESHOLD &&
+			((rose && !broken(SMALL_RING_NOT_WOKEN)) || had_eagain);
 
 		if
-		:: waiters.asleep == 0
-		:: waiters.asleep > 0 && returned && waiters.kept_out > 0 &&
-		   !broken(KEPT_OUT_FORGOTTEN) ->
-			whom = (is_ready -> one : everybody)
+		:: waiters.sleeping == 0
+		:: waiters.sleeping > 0 && released && waiters.contended > 0 &&
+		   !broken(CONTENDED_FORGOTTEN) ->
+			wake_sleepers = (enough -> Exclusive : All)
 		:: else ->
 			if
-			:: unsure -> whom = everybody
-			:: !unsure && ((returned && !is_end && !broken(NO_HAND_ON)) ||
-				       (is_ready && !was_ready)) -> whom = one
+			:: unknown -> wake_sleepers = All
+			:: !unknown && ((released && !is_eof && !broken(WAKEUP_NOT_HANDED_ON)) ||
+					(enough && !was_enough)) -> wake_sleepers = Exclusive
 			:: else
 			fi
 		fi;
 		if
-		:: has_any && (was_refused_before || unsure || (is_ready && !was_ready) ||
-			      (rose && waiters.edges && !broken(EDGE_NOT_TOLD))) ->
-			pollers = one
+		:: has_pollers && (had_eagain || unknown || (enough && !was_enough) ||
+				   (rose && waiters.edge_triggered && !broken(EDGE_NOT_WOKEN))) ->
+			wake_polls = Exclusive
 		:: else
 		fi
 	}
