@@ -8,7 +8,7 @@
 #include "stream.h"
 
 /* Below, at and above a page, and no multiple of one; a pipe of 1 holds one byte at a time. */
-static const size_t sizes[] = { 1, 3, 4095, 4096, 4097, 5000, 65536, MAX_CAPACITY };
+static const size_t sizes[] = { 1, 3, 4095, 4096, 4097, 5000, 65536, LARGEST };
 
 /* FIONREAD */
 
@@ -149,12 +149,12 @@ TEST_F(pipe, resize_from_1_byte_to_1_mib_and_back_keeps_bytes)
 	ASSERT_EQ(1, set_capacity(self->ends.w, 1));
 	write_next(_metadata, &stream, 1);
 	expect_full(_metadata, &stream);
-	for (size_t size = 2; size <= MAX_CAPACITY; size *= 2) {
+	for (size_t size = 2; size <= LARGEST; size *= 2) {
 		ASSERT_EQ((int)size, set_capacity(self->ends.w, size));
 		write_next(_metadata, &stream, size / 2);
 		expect_full(_metadata, &stream);
 	}
-	for (size_t size = MAX_CAPACITY / 2; size > 0; size /= 2) {
+	for (size_t size = LARGEST / 2; size > 0; size /= 2) {
 		ASSERT_EQ(-1, set_capacity(self->ends.w, size));
 		ASSERT_EQ(EBUSY, errno);
 		read_next(_metadata, &stream, size);
@@ -171,7 +171,7 @@ TEST_F(pipe, shrinking_frees_memory)
 	ASSERT_EQ(1, set_capacity(self->ends.w, 1));
 	before = free_memory();
 	for (int i = 0; i < 100; i++) {
-		ASSERT_EQ(MAX_CAPACITY, set_capacity(self->ends.w, MAX_CAPACITY));
+		ASSERT_EQ(LARGEST, set_capacity(self->ends.w, LARGEST));
 		ASSERT_EQ(1, set_capacity(self->ends.w, 1));
 	}
 	EXPECT_GT(MEMORY_SLACK, before - free_memory());
@@ -315,7 +315,7 @@ TEST_F(pipe, resize_does_not_wake_reader)
 	struct child reader = start_reading(_metadata, self->ends.r, 10);
 	struct result result;
 
-	ASSERT_EQ(MAX_CAPACITY, set_capacity(self->ends.w, MAX_CAPACITY));
+	ASSERT_EQ(LARGEST, set_capacity(self->ends.w, LARGEST));
 	ASSERT_ASLEEP_IN(read, &reader);
 	ASSERT_EQ(1, set_capacity(self->ends.w, 1));
 	ASSERT_ASLEEP_IN(read, &reader);
@@ -448,8 +448,10 @@ TEST_F(pipe, stream_stays_in_order_during_resizes)
  */
 TEST_F(pipe, large_reads_and_writes_stay_in_order_during_resizes)
 {
-	struct stream_job job = { .ends = self->ends, .traffic = LARGE_TRAFFIC, .largest = MAX_CAPACITY };
-	static const int capacities[] = { MAX_CAPACITY, 65536, 300000, 200000, 4096, MAX_CAPACITY, 100000 };
+	struct stream_job job = {
+		.ends = self->ends, .traffic = LARGE_TRAFFIC, .largest = LARGEST,
+	};
+	static const int capacities[] = { LARGEST, 65536, 300000, 200000, 4096, LARGEST, 100000 };
 	struct child writer, reader;
 	int resized = 0;
 
@@ -558,7 +560,7 @@ TEST_F(device, resize_keeps_bytes_when_both_ends_are_closed)
 	write_pattern(_metadata, writer, 300);
 	close(writer);
 	EXPECT_EQ(300, bytes_in(self->fd));
-	ASSERT_EQ(MAX_CAPACITY, set_capacity(self->fd, MAX_CAPACITY));
+	ASSERT_EQ(LARGEST, set_capacity(self->fd, LARGEST));
 	ASSERT_EQ(300, set_capacity(self->fd, 300));
 	reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	EXPECT_EQ(300, drain_pipe(_metadata, reader));

@@ -12,7 +12,7 @@
 #include "credentials.h"
 
 /* The module's default of max_capacity. */
-#define MAX_CAPACITY 1048576
+#define LARGEST 1048576
 
 /* From now on, the test can open so many more descriptors, or as many as the hard limit allows. */
 #define ALL -1
@@ -538,7 +538,7 @@ TEST_F(pair, unknown_flag_gives_einval)
 TEST_F(pair, requested_capacity_is_exact)
 {
 	static const unsigned int capacities[] = {
-		1, 100, 4095, 4096, 4097, 5000, 65537, MAX_CAPACITY,
+		1, 100, 4095, 4096, 4097, 5000, 65537, LARGEST,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(capacities); i++) {
@@ -604,8 +604,8 @@ static struct ends fill_large_pair(struct __test_metadata *_metadata, int device
 {
 	struct ends ends;
 
-	ASSERT_EQ(0, make_pair(device, &ends, O_NONBLOCK, MAX_CAPACITY));
-	ASSERT_EQ(MAX_CAPACITY, write(ends.w, big_buffer(), MAX_CAPACITY));
+	ASSERT_EQ(0, make_pair(device, &ends, O_NONBLOCK, LARGEST));
+	ASSERT_EQ(LARGEST, write(ends.w, big_buffer(), LARGEST));
 	return ends;
 }
 
@@ -633,8 +633,8 @@ TEST_F(pair, failed_call_leaks_no_memory)
 
 	allow_descriptors(_metadata, 1);
 	for (int i = 0; i < 50; i++)
-		ASSERT_EQ(-1, make_pair(self->device, &ends, 0, MAX_CAPACITY));
-	pair->capacity = MAX_CAPACITY;
+		ASSERT_EQ(-1, make_pair(self->device, &ends, 0, LARGEST));
+	pair->capacity = LARGEST;
 	ASSERT_EQ(0, mprotect(pair, page_size(), PROT_READ));
 	for (int i = 0; i < 50; i++)
 		ASSERT_EQ(-1, ioctl(self->device, MINI_PIPE_IOC_PAIR, pair));
@@ -646,9 +646,9 @@ static void make_and_fill_large_pair(int report_to, const void *arg)
 {
 	struct ends ends;
 
-	if (make_pair(*(const int *)arg, &ends, 0, MAX_CAPACITY))
+	if (make_pair(*(const int *)arg, &ends, 0, LARGEST))
 		_exit(KSFT_FAIL);
-	report(report_to, write(ends.w, big_buffer(), MAX_CAPACITY));
+	report(report_to, write(ends.w, big_buffer(), LARGEST));
 }
 
 TEST_F(pair, killed_process_leaks_no_pipe)
@@ -657,9 +657,10 @@ TEST_F(pair, killed_process_leaks_no_pipe)
 	int files = open_files();
 
 	for (int i = 0; i < 20; i++) {
-		struct child child = start_forked(_metadata, make_and_fill_large_pair, &self->device);
+		struct child child = start_forked(_metadata, make_and_fill_large_pair,
+						  &self->device);
 
-		ASSERT_EQ(MAX_CAPACITY, result_of(_metadata, &child).ret);
+		ASSERT_EQ(LARGEST, result_of(_metadata, &child).ret);
 		kill_child(_metadata, &child);
 	}
 	EXPECT_EQ(files, open_files());

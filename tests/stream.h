@@ -6,12 +6,12 @@
 #include "ioctls.h"
 
 /* The module's default of max_capacity. */
-#define MAX_CAPACITY 1048576
+#define LARGEST 1048576
 
 /* The pattern of put_pattern() from any byte on, without making it anew each time. */
 static inline const unsigned char *pattern(size_t from)
 {
-	static unsigned char bytes[MAX_CAPACITY + 251];
+	static unsigned char bytes[LARGEST + 251];
 
 	if (!bytes[1])
 		put_pattern(bytes, 0, sizeof(bytes));
