@@ -93,7 +93,7 @@ inline select_wakeup(waiters, threshold, before, now, released, is_eof, has_poll
 			fi
 		fi;
 		if
-		:: has_pollers && (had_eagain || unknown || (enough && !was_enough) ||
+		:: has_pollers && ((had_eagain && (enough || is_eof)) || unknown || (enough && !was_enough) ||
 				   (rose && waiters.edge_triggered && !broken(EDGE_NOT_WOKEN))) ->
 			wake_polls = Exclusive
 		:: else
