@@ -3,7 +3,7 @@
 //! mini_pipe: a pipe as a misc character device, /dev/mini_pipe, and private pipes in the place of
 //! pipe(2).
 //!
-//! This is the front door. The house has three floors on common ground; each uses only those below:
+//! This is the front door. Behind it are three layers on common ground; each uses only those below:
 //!
 //! - [`device`]: what the kernel sees: files and their operations, ioctls, the file system of
 //!   private pipes, parameters, limits.
@@ -11,7 +11,7 @@
 //! - [`ring`]: bytes in pages: reservations and copies. It knows no lock, no file and no waiting.
 //! - [`sys`]: small safe types for what the kernel crate lacks.
 //!
-//! # The way of a short read
+//! # The path of a short read
 //!
 //! From the kernel's call to the copy, and back:
 //!
@@ -79,7 +79,7 @@ impl kernel::InPlaceModule for MiniPipe {
             let capacity = params::capacity()?;
             let policy = params::policy()?;
             let storage = Storage::new(capacity, None)?;
-            let pages = storage.pages.len();
+            let pages = storage.page_count();
             let pipe = Pipe::new(Ring::new(storage), Ends::default(), policy);
             let pipe = Arc::pin_init(pipe, GFP_KERNEL)?;
             let file_system = FileSystem::mount()?;

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Checks of form: rustfmt, clippy, checkpatch, shellcheck and mandoc. It also checks that each room of the
-# module uses only rooms below it, that the mutants apply, that CALLS.md agrees with the tests, headers.rs
+# Checks of form: rustfmt, clippy, checkpatch, shellcheck and mandoc. It also checks that each file of the
+# module uses only files below it, that the mutants apply, that CALLS.md agrees with the tests, headers.rs
 # with headers.c and docs/pipe.svg with its script, and that the user ABI in uapi/mini_pipe.h has not
 # changed.
 #

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Checks the graph of the module's rooms, from the `use` lines of its files.
+"""Checks which files of the module use which, from their `use` lines.
 
     graph.py [--print] DIR
 
-A room is a file in DIR; a floor is a folder of DIR. Fails, and prints the graph, if a room uses one of
-a floor above its own, if rooms use each other in a circle, or if a room uses `super`, which hides from
-a reader where a name comes from.
+Each file in DIR is a (Rust) module, and each folder of DIR a layer. Fails, and prints the graph, if a
+module uses one of a layer above its own, if modules use each other in a circle, or if a module uses
+`super`, which hides from a reader where a name comes from.
 """
 
 import graphlib
@@ -14,21 +14,22 @@ import pathlib
 import re
 import sys
 
-# From the ground up. Each floor uses only itself and those below.
-FLOORS = ("sys", "ring", "pipe", "device")
+# From the ground up. Each layer uses only itself and those below.
+LAYERS = ("sys", "ring", "pipe", "device")
 
 
-def rooms_of(folder):
-    """The path of each room's file, by the room's name, as in `ring::indices`."""
-    rooms = {}
+def modules_of(folder):
+    """The path of each module's file, by the module's name, as in `ring::indices`."""
+    modules = {}
     for file in sorted(folder.rglob("*.rs")):
         parts = file.relative_to(folder).with_suffix("").parts
-        rooms["::".join(parts[:-1] if parts[-1] == "mod" else parts)] = file
-    return rooms
+        modules["::".join(parts[:-1] if parts[-1] == "mod" else parts)] = file
+    return modules
 
 
-def without_comments(text):
-    return re.sub(r"//.*", "", text)
+def code_of(text):
+    """The text without comments, and without who may see an item."""
+    return re.sub(r"//.*|\bpub\(in [\w:]+\)", "", text)
 
 
 def paths(tree, prefix=""):
@@ -55,41 +56,41 @@ def used(text):
     yield from re.findall(r"\bcrate::[\w:]+", code)
 
 
-def room_of(path, rooms):
-    """The room that a path leads into: the longest one that is its beginning."""
+def module_of(path, modules):
+    """The module that a path leads into: the longest one that is its beginning."""
     parts = path.split("::")[1:]
     for count in range(len(parts), 0, -1):
-        if "::".join(parts[:count]) in rooms:
+        if "::".join(parts[:count]) in modules:
             return "::".join(parts[:count])
     return None
 
 
-def arrows(rooms):
-    """Which rooms each room uses, and what is wrong with its paths."""
+def arrows(modules):
+    """Which modules each module uses, and what is wrong with its paths."""
     graph, faults = {}, []
-    for room, file in rooms.items():
-        # What is only compiled for user space tests one room, and is inside of it.
-        text = without_comments(file.read_text(encoding="utf-8")).split("#[cfg(test)]")[0]
-        graph[room] = set()
+    for module, file in modules.items():
+        # What is only compiled for user space tests that module.
+        text = code_of(file.read_text(encoding="utf-8")).split("#[cfg(test)]")[0]
+        graph[module] = set()
         for path in used(text):
-            other = room_of(path, rooms)
+            other = module_of(path, modules)
             if other is None:
-                faults.append(f"{room} uses {path}, which is in no room")
-            elif other != room:
-                graph[room].add(other)
+                faults.append(f"{module} uses {path}, which is in no module")
+            elif other != module:
+                graph[module].add(other)
         if re.search(r"\bsuper::", text):
-            faults.append(f"{room} uses super::")
+            faults.append(f"{module} uses super::")
     return graph, faults
 
 
 def upwards(graph):
-    def height(room):
-        return FLOORS.index(room.split("::")[0])
+    def height(module):
+        return LAYERS.index(module.split("::")[0])
 
-    for room, others in graph.items():
+    for module, others in graph.items():
         for other in others:
-            if height(other) > height(room):
-                yield f"{room} uses {other}, which is on a floor above"
+            if height(other) > height(module):
+                yield f"{module} uses {other}, which is in a layer above"
 
 
 def circle(graph):
@@ -101,12 +102,12 @@ def circle(graph):
 
 def main():
     folder = pathlib.Path(sys.argv[-1])
-    rooms = rooms_of(folder)
-    graph, faults = arrows(rooms)
+    modules = modules_of(folder)
+    graph, faults = arrows(modules)
     faults += [*upwards(graph), *circle(graph)]
     if faults or "--print" in sys.argv:
-        for room, others in graph.items():
-            print(room, "->", ", ".join(sorted(others)) or "nothing")
+        for module, others in graph.items():
+            print(module, "->", ", ".join(sorted(others)) or "nothing")
     for fault in faults:
         print(f"graph.py: {fault}", file=sys.stderr)
     sys.exit(bool(faults))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The rooms of the module that are plain arithmetic, for their unit tests in user space:
+//! The files of the module that are plain arithmetic, for their unit tests in user space:
 //!
 //!     rustc --edition=2021 --test tests/units.rs
 

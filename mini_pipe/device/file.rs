@@ -4,8 +4,8 @@
 //!
 //! All file operations are called in process context and may sleep:
 //! Documentation/filesystems/locking.rst. Each says who calls it, and with which locks. `open` runs
-//! once, before all others. The kernel holds a reference to the file during each of the others, so
-//! `release`, from `__fput()`, runs after them.
+//! once, before all others. The kernel keeps the file open during each of the others, so `release`,
+//! from `__fput()`, runs after them.
 
 use crate::{
     device::splice::DestPipe,
@@ -75,7 +75,7 @@ impl PipeFile {
             bindings::stream_open((*file).f_inode, file);
             (*file).f_mode |= FMODE_NOWAIT | FMODE_CAN_ODIRECT;
         }
-        // A file with access mode 3 is no end; see open(2). It is good for ioctls only.
+        // A file with access mode 3 is neither end, and is for ioctls only; see open(2).
         let mode = file.flags() & O_ACCMODE;
         let end = pipe.open(PerDir {
             read: mode == O_RDONLY || mode == O_RDWR,
@@ -97,14 +97,15 @@ impl Drop for PipeFile {
     }
 }
 
-/// `file_operations.read`: read(2) with a single buffer, which costs less than by `read_iter`.
+/// `file_operations.read`: read(2) with a single buffer, which is cheaper than `read_iter`. The
+/// price of having both is that `kernel_read()` refuses these files: autofs and 9p cannot use them.
 ///
 /// Context: process context, from `vfs_read()`, without locks; may sleep.
 ///
 /// # Safety
 ///
 /// `file` must be an open file with these operations, and stay open during the call: the callers
-/// have the function from its `f_op`, and hold a reference to it.
+/// have the function from its `f_op`, and keep it open.
 pub(crate) unsafe extern "C" fn read(
     file: *mut bindings::file,
     to: *mut c_char,
@@ -188,8 +189,8 @@ pub(crate) unsafe extern "C" fn fasync(fd: c_int, file: *mut bindings::file, on:
 /// # Safety
 ///
 /// As for [`read`], and the caller must hold the lock of the valid `pipe`. `splice_file_to_pipe()`
-/// does. `splice_direct_to_actor()`, the only other caller, does not, but returns EINVAL for files
-/// without FMODE_LSEEK, which `stream_open()` has cleared.
+/// does, also when a stacked file system hands the call on. `splice_direct_to_actor()` does not,
+/// but returns EINVAL for files without FMODE_LSEEK, which `stream_open()` has cleared.
 pub(crate) unsafe extern "C" fn splice_read(
     file: *mut bindings::file,
     _position: *mut bindings::loff_t,

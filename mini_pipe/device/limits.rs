@@ -25,11 +25,13 @@ use crate::{
             Charge,
             UserAccount, //
         },
-        task::is_capable, //
+        task::{
+            has_cap_sys_admin,
+            has_cap_sys_resource, //
+        }, //
     }, //
 };
 use kernel::{
-    bindings,
     page::PAGE_SIZE,
     prelude::*, //
 };
@@ -58,8 +60,8 @@ pub(crate) fn new_storage(capacity: usize) -> Result<Storage> {
     } else {
         size = params::max_capacity().max(PAGE_SIZE);
     }
-    // As fs/pipe.c, it charges first and tests the limits then: of two callers at once, both see
-    // what the other takes.
+    // Like fs/pipe.c, this charges first and tests the limits then, so that two concurrent callers
+    // see each other's pages.
     let account = UserAccount::current();
     let mut charge = account.charge(pages_for(size));
     if is_above(&account, 0, params::user_pages_soft()) {
@@ -109,8 +111,8 @@ fn other_storage(size: &Size, capacity: usize) -> Result<Storage> {
     if let Some(account) = &size.account {
         charge = Some(account.charge(pages_for(capacity)));
         // The pages that the pipe has now are on the account, too.
-        let is_above = |limit| is_above(account, size.pages, limit);
-        if grows && (is_above(params::user_pages_soft()) || is_above(params::user_pages_hard())) {
+        let exceeds = |limit| is_above(account, size.pages, limit);
+        if grows && (exceeds(params::user_pages_soft()) || exceeds(params::user_pages_hard())) {
             return Err(EPERM);
         }
     }
@@ -127,7 +129,7 @@ fn other_storage(size: &Size, capacity: usize) -> Result<Storage> {
 fn check(capacity: usize) -> Result {
     match quota::judge(capacity, params::max_capacity()) {
         Verdict::Allowed => Ok(()),
-        Verdict::Privileged if is_capable(bindings::CAP_SYS_RESOURCE) => Ok(()),
+        Verdict::Privileged if has_cap_sys_resource() => Ok(()),
         Verdict::Privileged => Err(EPERM),
         Verdict::Invalid => Err(EINVAL),
     }
@@ -136,6 +138,6 @@ fn check(capacity: usize) -> Result {
 /// Whether an account is above a limit that holds for the caller: `pipe_is_unprivileged_user()`.
 fn is_above(account: &UserAccount, spare: usize, limit: usize) -> bool {
     quota::is_above(account.pages(), spare, limit)
-        && !is_capable(bindings::CAP_SYS_RESOURCE)
-        && !is_capable(bindings::CAP_SYS_ADMIN)
+        && !has_cap_sys_resource()
+        && !has_cap_sys_admin()
 }

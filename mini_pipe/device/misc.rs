@@ -55,7 +55,8 @@ const FOPS: bindings::file_operations = bindings::file_operations {
     fasync: Some(file::fasync),
     splice_read: Some(file::splice_read),
     splice_write: Some(bindings::iter_file_splice_write),
-    // The table of Linux 7.2 has no owner: its modules can be unloaded under an open file.
+    // The crate's table in Linux 7.2 sets no owner, so the module could be unloaded while a file is
+    // open.
     owner: OWNER,
     // SAFETY: `into_raw` sets `fops` to a static table.
     ..unsafe { ptr::read(MiscDeviceOptions { name: c"" }.into_raw::<PipeFile>().fops) }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the kernel sees of mini_pipe: the only floor with `extern "C"` functions and with the
-//! kernel's structures of files, inodes and parameters.
+//! What the kernel sees of mini_pipe: the only layer with `extern "C"` functions, and with the
+//! kernel's structures for operations, inodes and parameters.
 //!
-//! Rooms: [`file`] (an open file and its operations), [`misc`] (/dev/mini_pipe), `ioctl` and
+//! Modules: [`file`] (an open file and its operations), [`misc`] (/dev/mini_pipe), `ioctl` and
 //! [`uapi`], `private` (private pipes) and [`pipefs`] (their file system), `splice` (into a
 //! pipe(2)), `limits` and `quota` (what users may have), [`params`] (the module's parameters),
 //! `module`.

@@ -14,7 +14,7 @@
 //! | inode | the dentry; marks, also alone | the last of them | the super block |
 //! | mount, super block | the module; paths | [`FileSystem`] | the module |
 //! | pipe | `PipeFile`s, the device, inodes that have it | the last of them | – |
-//! | wait queues | the pipe | the pipe | tasks that sleep or poll there |
+//! | wait queues | the pipe, which waiting tasks hold | the pipe | – |
 //! | `Pages` | the ring; a reservation in an older storage | the last of them | – |
 //! | page | `Pages`; a pipe(2) that it was spliced to | the last of them | – |
 //! | charge | the `Pages` that it is for | these | the user |
@@ -164,8 +164,8 @@ impl Drop for FileSystem {
     }
 }
 
-/// A file with an inode of its own, which has `pipe`. The file and all later ones of the inode get
-/// the operations `fops`. The caller must do what their `open` does.
+/// Creates an inode that has `pipe`, and a file of it. All files of the inode get the operations
+/// `fops`. Their `open` is not called for this first one: the caller must set its `private_data`.
 ///
 /// Context: process context; may sleep.
 ///
@@ -206,7 +206,8 @@ pub(crate) fn new_file(
         let file =
             bindings::alloc_file_pseudo(inode, mount, c"".as_char_ptr(), flags as c_int, fops);
         let file = from_err_ptr(file).inspect_err(|_| {
-            // If there was a path already, it has been put, and `put_inode` has run.
+            // If there was a path already, `alloc_file_pseudo()` has taken another reference to the
+            // inode and put the path, so `put_inode` has run.
             detach_pipe(inode);
             bindings::iput(inode);
             bindings::module_put(OWNER);

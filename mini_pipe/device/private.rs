@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Private pipes: an ioctl on the device makes one, as pipe2(2) does. A private pipe ends with its
-//! last open file.
+//! Private pipes: an ioctl on the device makes one, like pipe2(2). When its last file is closed,
+//! its bytes are discarded.
 
 use crate::{
     device::{
@@ -65,7 +65,7 @@ pub(crate) fn new_pair(request: Pair, fops: &'static bindings::file_operations) 
     )?;
     let flags = request.flags & O_NONBLOCK;
     let reader = first_file(pipe, O_RDONLY | flags, fops)?;
-    // As with pipe2(2), only the writing end has O_DIRECT.
+    // Like with pipe2(2), only the writing end has O_DIRECT.
     let flags = request.flags & (O_NONBLOCK | O_DIRECT);
     let writer = pipefs::open_again(&reader, O_WRONLY | flags)?;
     pipefs::set_fsnotify_mode(&reader);

@@ -2,7 +2,7 @@
 
 //! The arithmetic of limits. Pure functions, so `make test` also tests them in user space.
 
-/// As many bytes as a pipe of pipe(7) holds.
+/// The default capacity of a pipe in bytes; see pipe(7).
 pub(crate) const DEFAULT_CAPACITY: usize = 65536;
 
 /// No pipe holds more bytes than this.

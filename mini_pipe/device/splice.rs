@@ -35,7 +35,7 @@ const MAX_PAGES: usize = 16;
 ///
 /// # Invariants
 ///
-/// The pipe is valid. The caller holds its lock, but between `unlock` and `lock`.
+/// The pipe is valid. The caller holds its lock, except between `unlock` and `lock`.
 pub(crate) struct DestPipe(*mut bindings::pipe_inode_info);
 
 impl DestPipe {

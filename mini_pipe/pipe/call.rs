@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How a call wants to be treated.
+//! The flags of one call.
 
 use crate::sys::{
     headers::{

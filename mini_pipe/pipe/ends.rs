@@ -24,7 +24,7 @@ struct Count {
     opens: usize,
 }
 
-/// What the other end of the pipe is to a file.
+/// The state of the other end of the pipe, as a file sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Peer {
     /// At least one file has it open.
@@ -39,15 +39,20 @@ pub(crate) enum Peer {
 #[derive(Clone, Copy)]
 pub(crate) struct OpenEnd {
     /// Whether it reads, and whether it writes.
-    is: PerDir<bool>,
-    /// How many times each end had been opened when this file had not seen a peer there.
+    modes: PerDir<bool>,
+    /// The value of `opens` of each end as long as this file has seen no peer there.
     unseen: PerDir<usize>,
 }
 
 impl OpenEnd {
+    /// Whether the file reads, and whether it writes.
+    pub(crate) fn modes(&self) -> PerDir<bool> {
+        self.modes
+    }
+
     /// Whether the file is open for this direction.
     pub(crate) fn is(&self, dir: Dir) -> bool {
-        self.is[dir]
+        self.modes[dir]
     }
 }
 
@@ -67,27 +72,27 @@ impl Ends {
         }
     }
 
-    /// Whether the pipe is anonymous, as that of pipe(2).
+    /// Whether the pipe is anonymous, like that of pipe(2).
     pub(crate) fn is_anonymous(&self) -> bool {
         self.is_anonymous
     }
 
-    /// Opens the ends that `is` names. `has_bytes` says whether bytes are in the pipe: then its
-    /// readers have seen a writer. Each call needs one of [`Ends::close`].
-    pub(crate) fn open(&mut self, is: PerDir<bool>, has_bytes: bool) -> OpenEnd {
+    /// Opens the ends that `modes` is true for. `has_bytes` says whether bytes are in the pipe:
+    /// then the new file has seen a writer. For each open, [`Ends::close`] must be called once.
+    pub(crate) fn open(&mut self, modes: PerDir<bool>, has_bytes: bool) -> OpenEnd {
         for dir in [Dir::Read, Dir::Write] {
             let count = &mut self.counts[dir];
-            count.open += usize::from(is[dir]);
-            count.opens = count.opens.wrapping_add(usize::from(is[dir]));
+            count.open += usize::from(modes[dir]);
+            count.opens = count.opens.wrapping_add(usize::from(modes[dir]));
         }
         let unseen = |dir: Dir, has_seen: bool| {
             let count = self.counts[dir];
             let seen = count.open > 0 || has_seen || self.is_anonymous;
-            // One less than it is now, it will not be again.
+            // A peer was seen: a value that `opens` no longer has.
             count.opens.wrapping_sub(usize::from(seen))
         };
         OpenEnd {
-            is,
+            modes,
             unseen: PerDir {
                 read: unseen(Dir::Read, false),
                 write: unseen(Dir::Write, has_bytes),
@@ -98,11 +103,11 @@ impl Ends {
     /// Closes the ends that `end` has open.
     pub(crate) fn close(&mut self, end: &OpenEnd) {
         for dir in [Dir::Read, Dir::Write] {
-            self.counts[dir].open -= usize::from(end.is[dir]);
+            self.counts[dir].open -= usize::from(end.modes[dir]);
         }
     }
 
-    /// What the files that move bytes in direction `dir` are to `end`.
+    /// The state of the end for direction `dir`, as the file `end` sees it.
     pub(crate) fn peer(&self, dir: Dir, end: &OpenEnd) -> Peer {
         let count = self.counts[dir];
         if count.open > 0 {
@@ -204,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_in_the_pipe_are_no_reader_seen() {
+    fn bytes_in_the_pipe_do_not_count_as_a_reader_seen() {
         let mut ends = Ends::default();
         let writes = PerDir {
             read: false,
@@ -246,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn anonymous_pipe_has_no_end_that_was_never_opened() {
+    fn anonymous_pipe_has_always_seen_its_peers() {
         let mut ends = Ends::anonymous();
         let end = reader(&mut ends);
         assert_eq!(ends.peer(Dir::Write, &end), Peer::Closed);

@@ -2,21 +2,22 @@
 
 //! The pipe: a ring, two ends, and tasks that wait, around one mutex.
 //!
-//! # Rules for the code on this floor
+//! # Rules for the code of this layer
 //!
-//! - User memory is only accessed under a reservation, with the mutex free, but for short copies
+//! - User memory is only accessed under a reservation, without the mutex; except by short copies
 //!   with page faults disabled. No memory is allocated or freed under the mutex.
 //! - A woken task tests its condition first and its signals second. An exclusive wake-up reaches
 //!   one task, and must not be lost if that task is interrupted while others sleep on.
 //! - Whoever changes the state collects the wake-ups under the mutex, and sends them with
 //!   [`Pipe::unlock_and_wake`], the only function that sends any.
 //!
-//! Rooms: [`state`] (what the mutex protects), [`ends`], [`policy`], [`call`], [`wait`] (waiting
+//! Modules: [`state`] (what the mutex protects), [`ends`], [`policy`], [`call`], [`wait`] (waiting
 //! and wake-ups), `copy` (copies under a reservation), and the calls: `read`, `write`,
 //! `rendezvous`, `splice`, `poll`, `settings`.
 //!
-//! The functions that every short read and write passes are `#[inline(always)]`. Copies under a
-//! reservation are not, which leaves the registers to the short ones.
+//! The functions that every short read and write passes are `#[inline(always)]`. `Pipe::drain` and
+//! `Pipe::fill`, which copy under reservations, are not inlined, which leaves the registers to the
+//! short copies.
 
 pub(crate) mod call;
 mod copy;
@@ -96,7 +97,8 @@ pub(crate) struct Pipe {
 /// How far one call has waited.
 #[derive(Default)]
 struct Wait {
-    /// When the wait began, if it began by spinning; the next step is to sleep.
+    /// When the call began to wait, if spinning is possible at all. It has spun, unless the hint
+    /// was against it, and will sleep next.
     since: Option<Instant<Monotonic>>,
     /// A signal is pending.
     interrupted: bool,
@@ -122,14 +124,15 @@ impl Pipe {
         })
     }
 
-    /// Opens the ends that `is` names. The caller must call [`Pipe::close`] once for the result.
-    /// Nobody is woken: whoever waits for a peer waits for what that will do.
+    /// Opens the ends that `modes` is true for. The caller must call [`Pipe::close`] once for the
+    /// result. Nobody is woken: a call without a peer waits for the peer's bytes, for its room, or
+    /// for its close.
     ///
     /// Context: process context; may sleep.
-    pub(crate) fn open(&self, is: PerDir<bool>) -> OpenEnd {
+    pub(crate) fn open(&self, modes: PerDir<bool>) -> OpenEnd {
         let mut guard = self.state.lock();
         let has_bytes = !guard.ring.indices().is_empty();
-        guard.ends.open(is, has_bytes)
+        guard.ends.open(modes, has_bytes)
     }
 
     /// Closes an end. The last close of an end wakes all waiters at the other end.
@@ -142,10 +145,11 @@ impl Pipe {
         let read_closed = !state.ends.is_open(Dir::Read);
         let write_closed = !state.ends.is_open(Dir::Write);
         if state.ends.is_anonymous() && read_closed && write_closed {
-            // Somebody may open it again by a path that is still held, and finds it empty.
+            // A task that still holds a path may open the pipe again, and finds it empty. No end is
+            // open, so no call is in progress, and no reservation is outstanding.
             state.ring.unwrite(usize::MAX);
         }
-        let mut wakeups = Wakeups::SPINNERS;
+        let mut wakeups = Wakeups::STOP_SPINNING;
         if end.is(Dir::Write) && write_closed {
             wakeups.dirs.read.waiters = state.waiters.read.on_change_for_all();
             wakeups.dirs.read.fasync = true;
@@ -173,11 +177,7 @@ impl Pipe {
         file: &File,
         on: bool,
     ) -> Result<bool> {
-        let is = PerDir {
-            read: end.is(Dir::Read),
-            write: end.is(Dir::Write),
-        };
-        self.fasync.update(is, fd, file, on)
+        self.fasync.update(end.modes(), fd, file, on)
     }
 
     /// The wait queues of a direction.
@@ -224,16 +224,16 @@ impl Pipe {
         }
     }
 
-    /// Ends a call that has moved `moved` bytes without a reservation, and returns this count.
+    /// Ends a call that has moved `moved` bytes without a reservation. Returns this count.
     #[inline(always)]
     fn finish_fast<D: Direction>(&self, mut guard: StateGuard<'_>, moved: usize) -> usize {
         let other = D::DIR.other();
-        // Pollers of this direction have nothing new, as no reservation was released.
+        // Pollers of this direction have nothing new: there was no reservation that excluded them.
         if !guard.has_no_waiters() || !self.queues(other).pollers.is_empty() {
             return self.finish_slow::<D>(guard, moved);
         }
         guard.count(D::DIR, moved);
-        self.unlock_and_wake(guard, Wakeups::without_waiters(other, false));
+        self.unlock_and_wake(guard, Wakeups::spinning_and_fasync(other));
         moved
     }
 
@@ -244,15 +244,25 @@ impl Pipe {
             dir: D::DIR,
             before: guard.ring.occupancy().before(D::DIR, moved),
             moved,
-            released: true,
+            ended: true,
         };
         let wakeups = guard.collect_wakeups(progress, self.polled());
         self.unlock_and_wake(guard, wakeups);
         moved
     }
 
+    /// Sends the wake-ups for bytes that were committed, and drops what the commit left.
+    #[inline(always)]
+    fn finish_commit(&self, mut guard: StateGuard<'_>, progress: Progress) {
+        let retired = guard.ring.take_retired();
+        let wakeups = guard.collect_wakeups(progress, self.polled());
+        self.unlock_and_wake(guard, wakeups);
+        drop(retired);
+    }
+
     /// Waits for a change in direction `dir`: the first time it spins, if that is likely to pay,
-    /// the next time it sleeps. It may also return without a change.
+    /// the    /// next time it sleeps. It may return without a change, so the caller tests its
+    /// condition again.
     ///
     /// # Errors
     ///

@@ -27,8 +27,9 @@ use crate::{
 use kernel::prelude::*;
 
 impl Pipe {
-    /// Reads from the pipe into `to`: what is there, or it waits until something is. It reads one
-    /// packet, whose bytes that do not fit are discarded.
+    /// Reads from the pipe into `to`: what is readable, or it waits until something is. If the
+    /// oldest bytes are a packet, it reads that packet alone, and bytes of it that do not fit are
+    /// discarded.
     ///
     /// Returns how many bytes were read; 0 is end of file, unless `to` is empty.
     ///
@@ -55,7 +56,7 @@ impl Pipe {
         }
     }
 
-    /// [`Pipe::read`] where it has to wait, or to copy more than one page.
+    /// [`Pipe::read`], if it has to wait, or to reserve the bytes.
     #[inline(always)]
     fn read_slow<'a>(
         &'a self,
@@ -98,6 +99,7 @@ impl Pipe {
             let (copied, fault) = copy_chunked(&reservation, &self.writers.spinner, to);
             let mut guard = self.state.lock();
             let before = guard.ring.occupancy();
+            // A packet has at most PIPE_BUF bytes, and so is one chunk.
             let (read, next) = if copied < reservation.len() && !fault {
                 let read = guard.ring.commit_part(&mut reservation, copied);
                 (read, Some(reservation))
@@ -116,10 +118,9 @@ impl Pipe {
                 dir: Dir::Read,
                 before,
                 moved: read,
-                released: next.is_none(),
+                ended: next.is_none(),
             };
-            let wakeups = guard.collect_wakeups(progress, self.polled());
-            self.unlock_and_wake(guard, wakeups);
+            self.finish_commit(guard, progress);
 
             drained += read;
             match next {

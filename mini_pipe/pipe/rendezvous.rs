@@ -37,7 +37,7 @@ impl Pipe {
     /// # Errors
     ///
     /// Those of [`Pipe::write`], if no byte has been read. None is left in the pipe then.
-    pub(crate) fn write_rendezvous<'a>(
+    pub(in crate::pipe) fn write_rendezvous<'a>(
         &'a self,
         mut guard: StateGuard<'a>,
         end: &OpenEnd,
@@ -60,7 +60,8 @@ impl Pipe {
         let mut fault = false;
         let error = loop {
             let rest = if fault { 0 } else { from.len() };
-            // Tested first: a write whose bytes have all been read has succeeded.
+            // Tested first: a write whose bytes have all been read has succeeded, whatever happened
+            // since. Then the error does not matter: below, the count takes precedence.
             if rest == 0 && (written == 0 || guard.ring.indices().is_empty()) {
                 break EFAULT;
             }
@@ -104,11 +105,11 @@ impl Pipe {
         let change = Change {
             before,
             now: state.ring.occupancy().writable,
-            released: true,
+            ended: true,
             is_eof: false,
             polled: self.polled().write,
         };
-        let mut wakeups = Wakeups::SPINNERS;
+        let mut wakeups = Wakeups::STOP_SPINNING;
         wakeups.dirs.write.waiters = state.waiters.write.on_change(change);
         wakeups.dirs.write.fasync = wakeups.dirs.write.waiters.is_any();
         self.unlock_and_wake(guard, wakeups);

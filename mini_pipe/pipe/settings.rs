@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a user can ask of a pipe, and change.
+//! Queries and settings.
 
 use crate::{
     pipe::{
@@ -46,7 +46,7 @@ pub(crate) struct Status {
     pub(crate) total: PerDir<u64>,
     /// How often a task of each direction began to sleep.
     pub(crate) sleeps: PerDir<u64>,
-    /// How often waiters of each direction were woken.
+    /// For how many changes wake-ups were sent to each direction.
     pub(crate) wakeups: PerDir<u64>,
 }
 
@@ -65,16 +65,16 @@ impl Pipe {
         let guard = self.state.lock();
         Size {
             capacity: guard.ring.indices().capacity(),
-            pages: guard.ring.storage().pages.len(),
+            pages: guard.ring.storage().page_count(),
             account: guard.ring.storage().account().cloned(),
         }
     }
 
-    /// Gives the pipe another storage, and with it another capacity: F_SETPIPE_SZ. All bytes stay
-    /// in the pipe, and copies in progress go on. Returns false, and does nothing, if the capacity
-    /// is no longer `capacity`, so that the caller must test its conditions once more.
+    /// Exchanges the pipe's storage, and with it the capacity: F_SETPIPE_SZ. All bytes stay in the
+    /// pipe, and copies in progress go on. Does nothing and returns false if the present capacity
+    /// is not `expected`; the caller must then check again whether the new one is allowed.
     ///
-    /// Without a `storage`, the capacity stays. Writers are woken all the same, as by fs/pipe.c.
+    /// Without a `storage`, the capacity stays. Writers are woken all the same, like by fs/pipe.c.
     ///
     /// Context: process context; may sleep.
     ///
@@ -83,20 +83,20 @@ impl Pipe {
     /// - `EBUSY`: the bytes in the pipe, those that are about to be written, or the packets do not
     ///   fit.
     /// - `ENOMEM`.
-    pub(crate) fn resize(&self, capacity: usize, storage: Option<Storage>) -> Result<bool> {
+    pub(crate) fn resize(&self, expected: usize, storage: Option<Storage>) -> Result<bool> {
         let Some(mut storage) = storage else {
             let guard = self.state.lock();
-            let unchanged = guard.ring.indices().capacity() == capacity;
+            let unchanged = guard.ring.indices().capacity() == expected;
             if unchanged {
                 self.wake_all_writers(guard);
             }
             return Ok(unchanged);
         };
         // The storages share at most as many pages as the smaller one has.
-        let shared = pages_for(capacity).min(storage.pages.len());
+        let shared = pages_for(expected).min(storage.page_count());
         let mut displaced = KVVec::with_capacity(shared, GFP_KERNEL)?;
         let mut guard = self.state.lock();
-        if guard.ring.indices().capacity() != capacity {
+        if guard.ring.indices().capacity() != expected {
             return Ok(false);
         }
         guard.ring.resize(&mut storage, &mut displaced)?;
@@ -107,7 +107,7 @@ impl Pipe {
 
     /// Wakes all writers after somebody has set the size.
     fn wake_all_writers(&self, mut guard: StateGuard<'_>) {
-        let mut wakeups = Wakeups::SPINNERS;
+        let mut wakeups = Wakeups::STOP_SPINNING;
         wakeups.dirs.write.waiters = guard.waiters.write.on_change_for_all();
         wakeups.rendezvous = true;
         self.unlock_and_wake(guard, wakeups);
@@ -126,7 +126,7 @@ impl Pipe {
     ///
     /// # Errors
     ///
-    /// `EBUSY`: bytes are in the pipe, or a call moves bytes or waits.
+    /// `EBUSY`: bytes are in the pipe, a call has a reservation, or a task sleeps in the pipe.
     pub(crate) fn set_policy(&self, policy: Policy) -> Result {
         let mut guard = self.state.lock();
         let is_idle = guard.ring.indices().is_empty()

@@ -21,16 +21,16 @@ use kernel::prelude::*;
 
 /// What bytes are spliced to. The caller of [`Pipe::splice`] has locked it.
 pub(crate) trait SpliceDest {
-    /// Lets others use the destination, until [`SpliceDest::lock`].
+    /// Unlocks the destination for others, until [`SpliceDest::lock`].
     fn unlock(&mut self);
 
     /// Locks it again. May sleep.
     fn lock(&mut self);
 
-    /// Moves reserved bytes to the destination, from the first on, as many as it has room for, but
-    /// a packet whole. A whole page is then shared with the destination, and `fresh` gets a page
-    /// for each of these, which the ring is to have instead. Returns how many bytes were moved. May
-    /// sleep.
+    /// Moves reserved bytes to the destination, from the first on, as many as it has room for; a
+    /// packet whole, or not at all. Whole pages are not copied but given to the destination; for
+    /// each of them a new page is pushed to `fresh`, to replace it in the ring. Returns how many
+    /// bytes were moved. May sleep.
     ///
     /// # Errors
     ///
@@ -49,8 +49,9 @@ impl Pipe {
     ///
     /// # Errors
     ///
-    /// Those of [`Pipe::read`], but for `EFAULT`, and those of [`SpliceDest::splice_to`]. Bytes
-    /// that could not be moved stay in the pipe.
+    /// Those of [`Pipe::read`], except `EFAULT`, and those of [`SpliceDest::splice_to`]. A blocking
+    /// call, too, gets `EAGAIN` if others fill the destination while the call waits for bytes.
+    /// Bytes that could not be moved stay in the pipe.
     pub(crate) fn splice(
         &self,
         end: &OpenEnd,
@@ -91,10 +92,9 @@ impl Pipe {
             dir: Dir::Read,
             before,
             moved: read,
-            released: true,
+            ended: true,
         };
-        let wakeups = guard.collect_wakeups(progress, self.polled());
-        self.unlock_and_wake(guard, wakeups);
+        self.finish_commit(guard, progress);
         moved
     }
 

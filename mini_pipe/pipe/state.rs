@@ -70,8 +70,8 @@ pub(crate) struct Progress {
     pub(crate) before: Occupancy,
     /// How many bytes were moved.
     pub(crate) moved: usize,
-    /// The call has no reservation any more.
-    pub(crate) released: bool,
+    /// The call has no reservation any more, or had none.
+    pub(crate) ended: bool,
 }
 
 impl State {
@@ -91,8 +91,8 @@ impl State {
         }
     }
 
-    /// Whether a read by `end` is at the end of file. Bytes that another reader has reserved may
-    /// become readable again, so not while there are such.
+    /// Whether a read by `end` is at the end of file. There is none while another reader has a
+    /// reservation: its bytes may become readable again.
     pub(crate) fn is_eof(&self, end: &OpenEnd) -> bool {
         self.ring.indices().is_empty() && self.ends.peer(Dir::Write, end) == Peer::Closed
     }
@@ -113,8 +113,8 @@ impl State {
         self.ring.indices().capacity().min(PIPE_BUF)
     }
 
-    /// Reserves bytes as [`Ring::reserve_read`]. Also returns how many more bytes the same read may
-    /// take: those that are readable now, but without a limit while a writer has a reservation.
+    /// Reserves bytes like [`Ring::reserve_read`]. Also returns how many more bytes the same read
+    /// may take: those that are readable now, but without a limit while a writer has a reservation.
     #[inline(always)]
     pub(crate) fn reserve_read(&mut self, most: usize) -> Option<(ReadReservation, usize)> {
         let reservation = self.ring.reserve_read(most)?;
@@ -147,7 +147,7 @@ impl State {
         self.ring.reserve_write(least, most, is_packet)
     }
 
-    /// Writes all of `from` as [`Ring::write_nofault`]. [`None`] also if the pipe is broken, the
+    /// Writes all of `from` like [`Ring::write_nofault`]. [`None`] also if the pipe is broken, the
     /// policy is not [`Policy::Buffered`], or the write is a packet.
     #[inline(always)]
     pub(crate) fn write_nofault(
@@ -180,27 +180,30 @@ impl State {
         self.waiters.read.is_empty() && self.waiters.write.is_empty() && !self.rendezvous_active
     }
 
-    /// Counts the bytes that a call has moved, and returns the wake-ups for it: for the other
-    /// direction, which can move more now, and for the call's own, which its reservation excluded.
-    /// `polled` says which poll queues are not empty.
+    /// Counts the bytes that a call has moved, and returns the wake-ups for that: for the other
+    /// direction, which can move more now; and for the call's own direction, if the call has ended,
+    /// as it hands its wake-up on and excludes nobody any more. `polled` says which poll queues are
+    /// not empty.
     #[inline(always)]
     pub(crate) fn collect_wakeups(&mut self, progress: Progress, polled: PerDir<bool>) -> Wakeups {
         let Progress {
             dir,
             before,
             moved,
-            released,
+            ended,
         } = progress;
         self.count(dir, moved);
         if self.has_no_waiters() && !polled.read && !polled.write {
-            return Wakeups::without_waiters(dir.other(), true);
+            let mut wakeups = Wakeups::STOP_SPINNING;
+            wakeups.dirs[dir.other()].fasync = true;
+            return wakeups;
         }
         let now = self.ring.occupancy();
         let reads = dir == Dir::Read;
         let read = self.waiters.read.on_change(Change {
             before: before.readable,
             now: now.readable,
-            released: released && reads,
+            ended: ended && reads,
             // A reservation hides the end of file from contended readers.
             is_eof: reads && self.ring.indices().is_empty() && !self.ends.is_open(Dir::Write),
             polled: polled.read,
@@ -208,7 +211,7 @@ impl State {
         let write = self.waiters.write.on_change(Change {
             before: before.writable,
             now: now.writable,
-            released: released && !reads,
+            ended: ended && !reads,
             is_eof: false,
             polled: polled.write,
         });
@@ -223,7 +226,7 @@ impl State {
     }
 }
 
-/// The room that every sleeping writer is content with: [`PIPE_BUF`], if the pipe can have it.
+/// The room that lets any sleeping writer go on: [`PIPE_BUF`], unless the capacity is less.
 fn write_threshold(capacity: usize) -> Option<usize> {
     Some(PIPE_BUF).filter(|threshold| *threshold <= capacity)
 }

@@ -60,7 +60,7 @@ impl Pipe {
         }
     }
 
-    /// [`Pipe::write`] where it has to wait, or to copy more than one page.
+    /// [`Pipe::write`], if it has to wait, or to reserve the room.
     #[inline(always)]
     fn write_slow<'a>(
         &'a self,
@@ -111,7 +111,7 @@ impl Pipe {
     /// there is by then. Returns how many bytes were written, and whether a fault ended that. An
     /// atomic write that faults writes nothing.
     #[inline(never)]
-    pub(crate) fn fill(
+    pub(in crate::pipe) fn fill(
         &self,
         mut reservation: WriteReservation,
         call: Call,
@@ -123,6 +123,7 @@ impl Pipe {
             let (copied, fault) = copy_chunked(&reservation, &self.readers.spinner, from);
             let mut guard = self.state.lock();
             let before = guard.ring.occupancy();
+            // An atomic write has at most PIPE_BUF bytes, and so is one chunk.
             let (written, next) = if copied < reservation.len() && !fault {
                 let written = guard.ring.commit_part(&mut reservation, copied);
                 (written, Some(reservation))
@@ -141,10 +142,9 @@ impl Pipe {
                 dir: Dir::Write,
                 before,
                 moved: written,
-                released: next.is_none(),
+                ended: next.is_none(),
             };
-            let wakeups = guard.collect_wakeups(progress, self.polled());
-            self.unlock_and_wake(guard, wakeups);
+            self.finish_commit(guard, progress);
 
             filled += written;
             match next {

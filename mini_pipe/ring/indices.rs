@@ -88,7 +88,7 @@ pub(crate) struct Indices {
     tail: usize,
     capacity: usize,
     /// Reserved bytes: by a reader from `tail` on, by a writer from `head` on; 0 if no reservation
-    /// is out.
+    /// is outstanding.
     reserved: PerDir<usize>,
 }
 
@@ -148,7 +148,7 @@ impl Indices {
             .wrapping_sub(self.reserved.write)
     }
 
-    /// Whether a reservation in this direction is out.
+    /// Whether a reservation in this direction is outstanding.
     pub(crate) fn is_reserved(&self, dir: Dir) -> bool {
         self.reserved[dir] != 0
     }
@@ -236,7 +236,7 @@ impl Indices {
     }
 
     /// An empty ring starts again at index 0: copies stay aligned with the pages, and the first
-    /// page stays in the cache. Not while a reservation is out, which keeps its own index.
+    /// page stays in the cache. Not while a reservation is outstanding, which keeps its own index.
     fn rewind(&mut self) {
         if self.is_empty() && self.reserved.read == 0 && self.reserved.write == 0 {
             self.head = 0;

@@ -2,10 +2,10 @@
 
 //! Migration of a ring's bytes from one storage to another, for a resize.
 //!
-//! The two storages share the pages that hold the bytes, at the same indices, so that no bytes are
-//! copied but those of the first and the last page, and these only where they are one page in the
-//! old or in the new storage. Reservations that are out go on using the old storage: a read has its
-//! bytes there, and what a write brings is copied when it is committed, unless its page is shared.
+//! The two storages share the pages that hold the bytes, at the same indices, and no bytes are
+//! copied; except those of the first and the last page, if these are the same page of the old or of
+//! the new storage. Outstanding reservations go on using the old storage: a read has its bytes
+//! there, and the bytes of a write are copied when they are committed, unless their page is shared.
 
 use crate::{
     ring::{
@@ -42,6 +42,8 @@ pub(crate) unsafe fn share(
 ) {
     let offset = live.start % PAGE_SIZE;
     let count = (offset + live.len).div_ceil(PAGE_SIZE);
+    // The bytes fit into either storage, so no other pages than these two can be the same one. And
+    // as a storage has at least one page, `count` is at least 2 then.
     let overlap = count > old.len().min(new.len());
     let shared = if overlap { 1..count - 1 } else { 0..count };
     for nth in shared {

@@ -4,19 +4,19 @@
 //!
 //! # Reserve, copy, commit
 //!
-//! "To own the ring" means to have `&mut Ring`: in a pipe, to hold its mutex. Bytes move in one of
+//! To *own* the ring is to have `&mut Ring`: in a pipe, to hold its mutex. Bytes move in one of
 //! two ways:
 //!
-//! - The owner *reserves* bytes or room, gives up the ring, copies from or to user memory, takes
-//!   the ring again and *commits* what was copied. The copy may sleep. There is at most one
+//! - The owner *reserves* bytes or room, drops the lock, copies to or from user memory, takes the
+//!   lock again and *commits* what was copied. The copy may sleep. There is at most one
 //!   reservation for each direction, so a read and a write copy at the same time.
 //! - A short copy that lies in one page is made by the owner at once, with page faults disabled:
 //!   [`Ring::read_nofault`], [`Ring::write_nofault`]. If it would fault, it is reserved instead.
 //!
-//! A resize gives the ring another storage at any time, see [`migrate`]. Reservations that are out
-//! keep the pages they were made for.
+//! A resize gives the ring another storage at any time, see [`migrate`]. Outstanding reservations
+//! (reserved, and not committed yet) keep the pages they were made for.
 //!
-//! Rooms: `dir` (directions), [`indices`] (where the bytes are), [`packets`] (which of them are
+//! Modules: `dir` (directions), [`indices`] (where the bytes are), [`packets`] (which of them are
 //! packets), [`storage`] (pages), [`migrate`] (resize), [`reservation`], [`user`] (user memory).
 
 pub(crate) mod dir;
@@ -79,7 +79,8 @@ pub(crate) struct Occupancy {
 }
 
 impl Occupancy {
-    /// What it was before `len` bytes were moved by a call that reserved none.
+    /// What it was before `len` bytes were moved without a reservation. Such calls do nothing while
+    /// packets take all slots, so `writable` was not 0 for that reason.
     pub(crate) fn before(self, dir: Dir, len: usize) -> Self {
         match dir {
             Dir::Read => Self {
@@ -100,6 +101,8 @@ pub(crate) struct Ring {
     indices: Indices,
     /// The pages of a reservation that was made before a resize, until it is committed.
     old_pages: PerDir<Option<Arc<Pages>>>,
+    /// The old pages of the reservation that was committed last: see [`Ring::take_retired`].
+    retired_pages: Option<Arc<Pages>>,
 }
 
 impl Ring {
@@ -109,6 +112,7 @@ impl Ring {
             indices: Indices::new(storage.capacity),
             storage,
             old_pages: PerDir::default(),
+            retired_pages: None,
         }
     }
 
@@ -117,7 +121,7 @@ impl Ring {
         &self.indices
     }
 
-    /// What the ring keeps its bytes in.
+    /// The memory that has the bytes.
     pub(crate) fn storage(&self) -> &Storage {
         &self.storage
     }
@@ -148,11 +152,11 @@ impl Ring {
             };
         }
         let span = self.indices.reserve_read(reach)?.first(most);
-        // SAFETY: The indices have reserved it, and `resize` and `drop` keep the pages.
+        // SAFETY: The indices have reserved it, and `resize` and `Ring::drop` keep the pages.
         Some(unsafe { Reservation::new(&self.storage, span, is_packet, false) })
     }
 
-    /// Reserves as [`Ring::reserve_read`], but no packet.
+    /// Like [`Ring::reserve_read`], but does not reserve a packet.
     pub(crate) fn reserve_read_stream(&mut self, most: usize) -> Option<ReadReservation> {
         let start = self.indices.contents().start;
         let packet = self.storage.packets.first();
@@ -162,9 +166,9 @@ impl Ring {
         self.reserve_read(most)
     }
 
-    /// Reserves room for at most `most` bytes, of a packet or not. [`None`] if there is room for
-    /// fewer than `least`, if there is no slot for a packet, or if another writer has a
-    /// reservation.
+    /// Reserves room for at most `most` bytes, of a packet or not. If `least` equals `most`, the
+    /// write is atomic. [`None`] if there is room for fewer than `least`, if packets take all
+    /// slots, or if another writer has a reservation.
     #[inline(always)]
     pub(crate) fn reserve_write(
         &mut self,
@@ -176,13 +180,13 @@ impl Ring {
             return None;
         }
         let span = self.indices.reserve_write(least, most)?;
-        // SAFETY: The indices have reserved it, and `resize` and `drop` keep the pages.
+        // SAFETY: The indices have reserved it, and `resize` and `Ring::drop` keep the pages.
         Some(unsafe { Reservation::new(&self.storage, span, is_packet, least == most) })
     }
 
     /// Moves the oldest bytes to `to` without a reservation, as many as fit. Does not sleep.
     /// Returns how many were moved. [`None`] if none can be moved this way: there are none, they
-    /// are more than one page or begin with a packet, another reader has a reservation, or `to`
+    /// cross a page boundary, a packet is in the ring, another reader has a reservation, or `to`
     /// faults.
     #[inline(always)]
     pub(crate) fn read_nofault(&mut self, to: &impl UserMemory<Reading>) -> Option<usize> {
@@ -196,8 +200,8 @@ impl Ring {
     }
 
     /// Moves all bytes of `from` into the ring without a reservation. Does not sleep. Returns how
-    /// many were moved. [`None`] if they cannot be moved this way: there is no room for all,
-    /// another writer has a reservation, they do not fit into one page, or `from` faults.
+    /// many were moved. [`None`] if they cannot be moved this way: there is no room for all, the
+    /// room crosses a page boundary, another writer has a reservation, or `from` faults.
     #[inline(always)]
     pub(crate) fn write_nofault(&mut self, from: &impl UserMemory<Writing>) -> Option<usize> {
         if self.storage.packets.is_full() {
@@ -210,8 +214,8 @@ impl Ring {
         Some(len)
     }
 
-    /// Copies the bytes of `span`, which nobody may have reserved. [`None`] if they lie in more
-    /// than one page, or if `user` faults.
+    /// Copies the bytes of `span`, which the indices have just returned as the oldest bytes or as
+    /// vacant. [`None`] if they cross a page boundary, or if `user` faults.
     #[inline(always)]
     fn copy_nofault<D: Direction>(&mut self, span: Span, user: &impl UserMemory<D>) -> Option<()> {
         let offset = span.start % PAGE_SIZE;
@@ -221,49 +225,57 @@ impl Ring {
         let cell = self.storage.pages.at(span.start)?;
         // SAFETY: The caller owns the ring, so nobody replaces the page.
         let copied = unsafe { &*cell.get() }.with_bytes(|bytes| {
-            // SAFETY: `offset + len` lies in the page. The caller owns the ring and has not
-            // reserved these bytes, so nobody else uses them.
+            // SAFETY: `offset + len` lies in the page. Nobody else uses these bytes: there is no
+            // reservation of this direction, by `oldest` and `vacant`; one of the other direction
+            // does not overlap; and a new one needs to own the ring.
             unsafe { user.copy_nofault(bytes.add(offset), span.len) }
         });
         copied.then_some(())
     }
 
     /// Commits a read: the first `len` reserved bytes leave the ring. A packet leaves the ring
-    /// whole if all reserved bytes were read, else it stays. Returns how many bytes have been read.
+    /// whole if all reserved bytes were read, else it stays. Returns how many bytes have been read;
+    /// none for a reservation of another ring.
     #[inline(always)]
     pub(crate) fn commit_read(&mut self, reservation: ReadReservation, len: usize) -> usize {
-        let mut read = len;
+        let mut read = 0;
         if self.prepare_commit(&reservation, len, true) {
-            let mut gone = len;
-            if reservation.is_packet() {
-                let whole = len == reservation.len();
-                (read, gone) = if whole { (len, usize::MAX) } else { (0, 0) };
-                if whole {
-                    self.storage.packets.pop();
-                }
+            let whole = len == reservation.len();
+            if !reservation.is_packet() {
+                read = len;
+                self.indices.commit(Dir::Read, len);
+            } else if whole {
+                read = len;
+                self.storage.packets.pop();
+                // All of the packet, of which the reader may have reserved less.
+                self.indices.commit(Dir::Read, usize::MAX);
+            } else {
+                self.indices.commit(Dir::Read, 0);
             }
-            self.indices.commit(Dir::Read, gone);
         }
         reservation.end();
         read
     }
 
     /// Commits a write: the first `len` reserved bytes are in the ring now. Returns how many bytes
-    /// have been written.
+    /// have been written; none for a reservation of another ring.
     #[inline(always)]
     pub(crate) fn commit_write(&mut self, reservation: WriteReservation, len: usize) -> usize {
+        let mut written = 0;
         if self.prepare_commit(&reservation, len, true) {
             if reservation.is_packet() && len > 0 {
                 self.storage.packets.push(reservation.span().first(len));
             }
             self.indices.commit(Dir::Write, len);
+            written = len;
         }
         reservation.end();
-        len
+        written
     }
 
-    /// Commits the first `len` bytes of a reservation, fewer than all, and not of a packet. The
-    /// rest stays reserved. Returns how many bytes have been moved.
+    /// Commits the first `len` bytes of a reservation, fewer than all. The rest stays reserved. Not
+    /// for packets and other atomic writes. Returns how many bytes have been moved; none for a
+    /// reservation of another ring.
     pub(crate) fn commit_part<D: Direction>(
         &mut self,
         reservation: &mut Reservation<D>,
@@ -309,8 +321,8 @@ impl Ring {
         self.commit_read(reservation, len)
     }
 
-    /// Whether the ring has made this reservation, of which `len` bytes are about to be committed,
-    /// and `all` says whether it ends. A reservation of another ring stays out there.
+    /// Prepares the commit of the first `len` bytes; with `all`, the reservation ends. Returns
+    /// false for a reservation of another ring, which is not committed.
     #[inline(always)]
     fn prepare_commit<D: Direction>(
         &mut self,
@@ -338,17 +350,25 @@ impl Ring {
             // SAFETY: The caller owns the ring, and has the only reservation for these bytes.
             unsafe { migrate(&old, &self.storage.pages, written) };
         }
-        if !all {
+        if all {
+            self.retired_pages = Some(old);
+        } else {
             self.old_pages[D::DIR] = Some(old);
         }
         true
+    }
+
+    /// The pages that only the last commit still used, for the caller to drop without the lock. To
+    /// be called after each commit of a whole reservation.
+    pub(crate) fn take_retired(&mut self) -> Option<Arc<Pages>> {
+        self.retired_pages.take()
     }
 
     /// Removes the newest bytes: at most `most`, and none that a reader has reserved. No writer may
     /// have a reservation. Returns how many bytes were removed.
     pub(crate) fn unwrite(&mut self, most: usize) -> usize {
         let removed = self.indices.unwrite(most);
-        self.storage.packets.retain(self.indices.contents());
+        self.storage.packets.truncate(self.indices.contents());
         removed
     }
 
@@ -402,8 +422,8 @@ impl Ring {
 
 impl Drop for Ring {
     fn drop(&mut self) {
-        // A reservation that is out points at these pages. They are leaked, as freeing them would
-        // be a use after free.
+        // An outstanding reservation points at these pages. Rather leak them than let it use freed
+        // memory.
         if self.indices.is_reserved(Dir::Read) || self.indices.is_reserved(Dir::Write) {
             mem::forget(self.storage.pages.clone());
             mem::forget(mem::take(&mut self.old_pages));

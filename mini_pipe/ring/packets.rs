@@ -59,13 +59,19 @@ impl<S: DerefMut<Target = [Span]>> Packets<S> {
         }
     }
 
-    /// Removes the packets that begin outside of `contents`.
-    pub(crate) fn retain(&mut self, contents: Span) {
-        while let Some(last) = self.get(self.count.wrapping_sub(1)) {
-            if last.start.wrapping_sub(contents.start) < contents.len {
-                break;
+    /// The newest bytes have left the ring, which has only `contents` now: removes the packets
+    /// among them, and shortens one of which a part is left.
+    pub(crate) fn truncate(&mut self, contents: Span) {
+        while let Some(last) = self.count.checked_sub(1) {
+            let slot = self.slot(last);
+            if let Some(span) = self.slots.get_mut(slot) {
+                let offset = span.start.wrapping_sub(contents.start);
+                if offset < contents.len {
+                    *span = span.first(contents.len - offset);
+                    break;
+                }
             }
-            self.set_count(self.count - 1);
+            self.set_count(last);
         }
     }
 
@@ -85,7 +91,7 @@ impl<S: DerefMut<Target = [Span]>> Packets<S> {
         self.full = count == self.slots.len();
     }
 
-    /// The packet behind the `nth` oldest ones.
+    /// Packet number `nth`, where 0 is the oldest.
     fn get(&self, nth: usize) -> Option<Span> {
         if nth < self.count {
             self.slots.get(self.slot(nth)).copied()
@@ -94,7 +100,7 @@ impl<S: DerefMut<Target = [Span]>> Packets<S> {
         }
     }
 
-    /// The slot of the packet behind the `nth` oldest ones; `nth` is at most the number of slots.
+    /// The slot of packet number `nth`, which is at most the number of slots.
     fn slot(&self, nth: usize) -> usize {
         // Both are at most the number of slots, so the sum does not overflow.
         let slot = self.first + nth;
@@ -151,19 +157,20 @@ mod tests {
     }
 
     #[test]
-    fn retain_removes_packets_outside_of_the_contents() {
+    fn truncate_removes_and_shortens_packets() {
         let mut packets = packets(4);
         let tail = usize::MAX - 2;
         for index in 0..4 {
             packets.push(span(tail.wrapping_add(10 * index), 10));
         }
-        packets.retain(span(tail, 20));
+        packets.truncate(span(tail, 15));
+        assert!(packets.first() == Some(span(tail, 10)));
         packets.pop();
-        assert!(packets.first() == Some(span(tail.wrapping_add(10), 10)));
+        assert!(packets.first() == Some(span(tail.wrapping_add(10), 5)));
         packets.pop();
         assert!(packets.first().is_none());
         packets.push(span(5, 5));
-        packets.retain(span(5, 0));
+        packets.truncate(span(5, 0));
         assert!(packets.first().is_none());
     }
 

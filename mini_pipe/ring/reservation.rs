@@ -36,20 +36,21 @@ pub(crate) type WriteReservation = Reservation<Writing>;
 
 /// A part of a ring that one reader or one writer has reserved.
 ///
-/// It must be committed to its ring, which consumes it. If it were dropped instead, the ring would
-/// have no readers, or no writers, for ever; so code that drops one does not build. (With
-/// `CONFIG_RUST_BUILD_ASSERT_ALLOW` it builds, and panics.)
+/// It is *outstanding* until it is committed to its ring, which consumes it. If it were dropped
+/// instead, the ring could have no other reader, or writer, any more; so code that drops one does
+/// not build. (With `CONFIG_RUST_BUILD_ASSERT_ALLOW` it builds, and panics.)
 ///
 /// # Invariants
 ///
 /// - `pages` are the pages of the ring that made this reservation. As long as the reservation is
-///   out, that ring keeps them, and replaces none that has a byte of `span`.
-/// - As long as it is out, nobody else uses the bytes of `span`: a ring has at most one reservation
-///   for each direction, and the two never overlap (see [`crate::ring::indices::Indices`]).
+///   outstanding, that ring keeps them, and replaces none that has a byte of `span`.
+/// - As long as it is outstanding, nobody else uses the bytes of `span`: a ring has at most one
+///   reservation for each direction, and the two never overlap (see
+///   [`crate::ring::indices::Indices`]).
 #[must_use = "a reservation must be committed to its ring"]
 pub(crate) struct Reservation<D: Direction> {
     pages: *const Pages,
-    /// That of the storage when this was reserved.
+    /// That of the storage when this was reserved: no page of `span` has been replaced since.
     contig_len: usize,
     span: Span,
     is_packet: bool,
@@ -128,8 +129,9 @@ impl<D: Direction> Reservation<D> {
             // SAFETY: Nobody replaces this page, by the type invariants.
             let page = unsafe { &*cell.get() };
             let progress = page.with_bytes(|bytes| {
-                // SAFETY: The piece lies in contiguous pages, of which this is the one with its
-                // first byte. Nobody else uses its bytes, by the type invariants.
+                // SAFETY: The piece lies in an aligned run of `contig_len` bytes, which is
+                // contiguous by the invariants of `Storage`; this is the page with its first byte.
+                // Nobody else uses its bytes, by the type invariants.
                 unsafe { user.copy(bytes.add(piece.offset % PAGE_SIZE), piece.len) }
             });
             copied += progress;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a ring keeps its bytes in: pages, with slots for packets.
+//! The memory of a ring: pages for its bytes, and slots for its packets.
 
 use crate::{
     ring::{
@@ -33,14 +33,14 @@ const MAX_ORDER: u32 = 8;
 /// also after the index has wrapped.
 pub(crate) struct Pages {
     cells: KVVec<UnsafeCell<Page>>,
-    /// What these pages cost a user, if one has to pay. A reservation may keep the pages after the
-    /// ring has got other ones, so the charge is theirs.
+    /// The pages on a user's account, if one pays for them. A reservation may keep the pages after
+    /// the ring has got other ones, so the charge belongs to the pages.
     charge: Option<Charge>,
 }
 
-// SAFETY: `Page` is `Sync`. Only two functions write to a cell: `Ring::commit_pages` in its ring's
-// current storage, while its caller owns the ring and has the only reservation for all bytes of
-// that page; and `migrate::share`, in a storage that nobody else has a reference to.
+// SAFETY: `Page` and `Charge` are `Sync`. Only two functions write to a cell: `Ring::commit_pages`
+// in its ring's current storage, while its caller owns the ring and has the only reservation for
+// all bytes of that page; and `migrate::share`, in a storage that nobody else has a reference to.
 unsafe impl Sync for Pages {}
 
 impl Pages {
@@ -63,15 +63,18 @@ pub(crate) fn pages_for(capacity: usize) -> usize {
     capacity.div_ceil(PAGE_SIZE).next_power_of_two()
 }
 
-/// What a ring keeps its bytes in.
+/// The memory of a ring.
+///
+/// # Invariants
+///
+/// Each run of `contig_len` bytes of `pages` that begins at a multiple of it is contiguous in the
+/// kernel's address space. `contig_len` is a power of two, and at least a page.
 pub(crate) struct Storage {
     /// In bytes; the pages may hold more.
-    pub(crate) capacity: usize,
-    pub(crate) pages: Arc<Pages>,
-    /// The pages that have these many bytes, a power of two, are physically contiguous, and are
-    /// copied at once.
-    pub(crate) contig_len: usize,
-    pub(crate) packets: Packets<KVVec<Span>>,
+    pub(in crate::ring) capacity: usize,
+    pub(in crate::ring) pages: Arc<Pages>,
+    pub(in crate::ring) contig_len: usize,
+    pub(in crate::ring) packets: Packets<KVVec<Span>>,
 }
 
 impl Storage {
@@ -82,7 +85,7 @@ impl Storage {
     ///
     /// # Errors
     ///
-    /// - `ENOMEM`. The OOM killer is not called.
+    /// - `ENOMEM`. The OOM killer is not called for the pages.
     /// - `EINTR`: a SIGKILL is pending.
     pub(crate) fn new(capacity: usize, charge: Option<Charge>) -> Result<Self> {
         let accounted = charge.is_some();
@@ -90,6 +93,7 @@ impl Storage {
         let count = pages_for(capacity);
         let (cells, contig_len) = allocate(count, accounted)?;
         let slots = KVVec::from_elem(Span { start: 0, len: 0 }, count, flags)?;
+        // INVARIANT: By `allocate`.
         Ok(Self {
             capacity,
             pages: Arc::new(Pages { cells, charge }, flags)?,
@@ -98,21 +102,27 @@ impl Storage {
         })
     }
 
+    /// How many pages it has.
+    pub(crate) fn page_count(&self) -> usize {
+        self.pages.len()
+    }
+
     /// Who pays for the pages; [`None`] for the system.
     pub(crate) fn account(&self) -> Option<&UserAccount> {
         self.pages.charge.as_ref().map(Charge::account)
     }
 }
 
-/// Allocates `count` pages, a power of two, in blocks as large as there are. Returns them, and how
-/// many bytes are contiguous at least, a power of two. May sleep.
+/// Allocates `count` pages, a power of two, in blocks as large as there are. Returns them, and the
+/// size of the smallest block in bytes: no block is smaller than those behind it, so each begins at
+/// a multiple of its own size. May sleep.
 ///
 /// # Errors
 ///
 /// As for [`Storage::new`].
 fn allocate(count: usize, accounted: bool) -> Result<(KVVec<UnsafeCell<Page>>, usize)> {
-    // A request that cannot succeed must not take the memory of others in the meantime;
-    // kernel/trace/ring_buffer.c does the same. A ring of one block can be tried.
+    // Refuse what cannot succeed, rather than push others into reclaim; kernel/trace/ring_buffer.c
+    // does the same. Just try a single block.
     if count > 1 << MAX_ORDER && page::available() < count {
         return Err(ENOMEM);
     }

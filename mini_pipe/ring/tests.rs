@@ -109,7 +109,7 @@ mod cases {
             let most = pages * PAGE_SIZE;
             for capacity in [most - PAGE_SIZE + 1, most] {
                 let ring = ring(capacity)?;
-                assert_eq!(ring.storage().pages.len(), expected);
+                assert_eq!(ring.storage().page_count(), expected);
                 assert_eq!(ring.indices().capacity(), capacity);
             }
         }
@@ -313,6 +313,8 @@ mod cases {
             // As after a fault in the last of them.
             ring.commit_read(reader, 2000);
         }
+        // The old pages are left for the caller to drop.
+        assert!(ring.take_retired().is_some() && ring.take_retired().is_none());
         assert!(keeps_no_old_pages(&ring));
         assert_eq!(read(&mut ring, &mut came), 10000);
         assert!(came[..10000] == pattern[2000..]);

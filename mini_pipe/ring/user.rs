@@ -44,8 +44,9 @@ pub(crate) trait UserMemory<D: Direction> {
     /// write, nobody may read them, either.
     unsafe fn copy(&mut self, bytes: *mut u8, len: usize) -> usize;
 
-    /// Copies the next `len` bytes as [`UserMemory::copy`] does, but with page faults disabled, and
-    /// without moving the position. Returns whether all of them were copied.
+    /// Like [`UserMemory::copy`], but with page faults disabled, and the position does not move.
+    /// Returns whether all of the bytes were copied. An implementation may always return false, as
+    /// that of iterators does.
     ///
     /// Context: process context; does not sleep.
     ///
@@ -75,7 +76,9 @@ impl<D: Direction> Buffer<D> {
     }
 }
 
-/// `copy_to_user()` or `copy_from_user()`. Returns how many bytes were copied.
+/// Copies bytes to or from user memory. Returns how many were copied. This is `_copy_to_user()` or
+/// `_copy_from_user()`, without the check of the object's size that `copy_to_user()` adds: the
+/// kernel's bytes may be several pages, which were allocated as a block and split.
 ///
 /// # Safety
 ///
@@ -147,7 +150,9 @@ impl PageFaultsDisabled {
         Self(())
     }
 
-    /// Adds to the current task's count. Volatile, so that no copy moves to the other side of it.
+    /// Adds to the current task's count. The copy is a call of a function that the compiler does
+    /// not see into, and so cannot move across this: that is what the `barrier()` of
+    /// `pagefault_disable()` is for.
     #[inline(always)]
     fn add(change: i32) {
         // SAFETY: The current task is valid while it runs this code, and only the task itself

@@ -180,8 +180,8 @@ fn block(order: u32, accounted: bool) -> Option<NonNull<bindings::page>> {
 ///
 /// # Safety
 ///
-/// The bytes must lie within both pages. Meanwhile nobody may write to them in `from`, or use them
-/// in `to`, and these must be different pages.
+/// The bytes must lie within both pages, which must be different ones. During the copy nobody may
+/// write to the bytes in `from`, or access those in `to`.
 pub(crate) unsafe fn copy_part(
     from: &Page,
     from_offset: usize,

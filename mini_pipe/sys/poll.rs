@@ -75,8 +75,8 @@ impl PollQueue {
     /// Whether the queue is empty: `waitqueue_active()`.
     ///
     /// A caller that changes the condition must call this after the change, in the critical section
-    /// that made it or later. A poller that is not seen here was then added after that section and,
-    /// as it takes the same lock before it tests the condition, sees the change.
+    /// that made it or later. A poller that is not seen here takes the same lock only after that
+    /// section, to test the condition, and so sees the change.
     #[inline(always)]
     pub(crate) fn is_empty(&self) -> bool {
         let head = self.queue.get();

@@ -9,11 +9,17 @@ use kernel::{
     task::Task, //
 };
 
-/// Whether the current task has `capability` in the initial user namespace. An audit record is
-/// written, as for every `capable()`.
-pub(crate) fn is_capable(capability: u32) -> bool {
-    // SAFETY: Any task may ask, and all callers name a capability of <linux/capability.h>.
-    unsafe { bindings::capable(capability as c_int) }
+/// Whether the current task has `CAP_SYS_RESOURCE` in the initial user namespace. Like `capable()`,
+/// to be asked only when the answer matters: it is audited.
+pub(crate) fn has_cap_sys_resource() -> bool {
+    // SAFETY: Any task may ask for this capability.
+    unsafe { bindings::capable(bindings::CAP_SYS_RESOURCE as c_int) }
+}
+
+/// Whether the current task has `CAP_SYS_ADMIN`, as [`has_cap_sys_resource`].
+pub(crate) fn has_cap_sys_admin() -> bool {
+    // SAFETY: Any task may ask for this capability.
+    unsafe { bindings::capable(bindings::CAP_SYS_ADMIN as c_int) }
 }
 
 /// Whether a SIGKILL is pending: `fatal_signal_pending()`, which `bindgen` does not see.

@@ -41,8 +41,8 @@ impl Fasync {
         })
     }
 
-    /// Adds `file`, as descriptor `fd`, to the lists of the directions `is`, or removes it. Returns
-    /// whether a list has changed.
+    /// Adds `file`, as descriptor `fd`, to the lists of the directions that `modes` is true for, or
+    /// removes it. Returns whether a list has changed.
     ///
     /// Context: process context; may sleep.
     ///
@@ -51,17 +51,17 @@ impl Fasync {
     /// `ENOMEM`; then no list has changed.
     pub(crate) fn update(
         &self,
-        is: PerDir<bool>,
+        modes: PerDir<bool>,
         fd: c_int,
         file: &File,
         on: bool,
     ) -> Result<bool> {
         let _updating = self.updating.lock();
         let mut changed = false;
-        if is.read {
+        if modes.read {
             changed = self.lists.read.update(fd, file, on)?;
         }
-        if is.write {
+        if modes.write {
             match self.lists.write.update(fd, file, on) {
                 Ok(write_changed) => changed |= write_changed,
                 Err(error) => {

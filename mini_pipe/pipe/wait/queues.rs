@@ -49,9 +49,9 @@ impl Queues {
         })
     }
 
-    /// Wakes the selected waiters. Pollers first: fs/pipe.c has one queue, where they are before
-    /// the exclusive waiters. Exclusive wake-ups are sync wake-ups: the caller is usually about to
-    /// sleep.
+    /// Wakes the selected waiters. Pollers first: fs/pipe.c has one queue for both, where pollers
+    /// come before the exclusive sleepers. Exclusive wake-ups are sync wake-ups: the caller is
+    /// usually about to sleep.
     #[inline(always)]
     pub(crate) fn wake(&self, selected: Selected) {
         match selected.pollers {

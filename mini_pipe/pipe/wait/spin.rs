@@ -3,8 +3,8 @@
 //! Spinning before a sleep: with another processor, the other direction may be done before this
 //! task has fallen asleep.
 //!
-//! Spinning is only a hint. A task that has spun tests its condition once more, with the mutex
-//! held, before it sleeps; so no change is lost if the spinner does not see it.
+//! Nothing relies on it. A task that has spun tests its condition again, with the mutex held,
+//! before it sleeps; so no change is lost if the spinning task does not see it.
 
 use crate::sys::task;
 use kernel::{
@@ -20,8 +20,8 @@ use kernel::{
     }, //
 };
 
-/// Spin for at most the cost of one sleep and wake-up: at worst, spinning in vain doubles that
-/// cost.
+/// About the cost of two sleeps and wake-ups under QEMU's TCG; bench/README.md has what other
+/// limits gave. A wait that lasts longer than this makes the next one sleep at once.
 const SPIN_LIMIT: Delta = Delta::from_micros(100);
 
 /// Whether spinning can pay: the other direction has another processor to run on.
@@ -36,7 +36,7 @@ pub(crate) struct Spinner {
     /// A task spins, and nobody has stopped it.
     armed: Atomic<bool>,
     /// The last wait was shorter than `SPIN_LIMIT`, so the next is likely to be.
-    hint: Atomic<bool>,
+    spin_hint: Atomic<bool>,
 }
 
 impl Spinner {
@@ -44,7 +44,7 @@ impl Spinner {
     pub(crate) const fn new() -> Self {
         Self {
             armed: Atomic::new(false),
-            hint: Atomic::new(true),
+            spin_hint: Atomic::new(true),
         }
     }
 
@@ -59,7 +59,7 @@ impl Spinner {
     /// Arms the spinner, if the hint says that spinning is likely to pay. Returns whether it did.
     /// The mutex must be held, so that each later change stops the spinner.
     pub(crate) fn arm(&self) -> bool {
-        let pays = self.hint.load(Relaxed);
+        let pays = self.spin_hint.load(Relaxed);
         if pays {
             self.armed.store(true, Relaxed);
         }
@@ -83,8 +83,9 @@ impl Spinner {
         }
     }
 
-    /// The wait that began at `since` is over: spinning pays next time if it was short.
+    /// The sleep of a call that began to wait at `since` is over: spinning pays next time if that
+    /// was short.
     pub(crate) fn update_hint(&self, since: Instant<Monotonic>) {
-        self.hint.store(since.elapsed() < SPIN_LIMIT, Relaxed);
+        self.spin_hint.store(since.elapsed() < SPIN_LIMIT, Relaxed);
     }
 }

@@ -9,8 +9,8 @@
 //! woken by each rise.
 //!
 //! A call that finds another reservation of its own direction is *contended*: it may need less than
-//! the threshold, and waits for the reservation to be *released*. A contended call that may not
-//! wait got EAGAIN, or polled and found nothing; it is to hear of the release, too.
+//! the threshold, and waits until the call with the reservation has *ended*. A contended call that
+//! is non-blocking gets EAGAIN, and a contended poll finds nothing; they are woken then, too.
 //!
 //! Plain counting and one pure function, so `make test` also tests it in user space.
 
@@ -18,8 +18,8 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wake {
     None,
-    /// One sleeper. All pollers that wait for what this direction can do, but only one exclusive
-    /// one.
+    /// One sleeper; or, of the pollers that asked for this direction's events, one exclusive one
+    /// and all others.
     Exclusive,
     /// All, whatever they wait for.
     All,
@@ -61,16 +61,16 @@ impl Selected {
 pub(crate) struct Change {
     pub(crate) before: usize,
     pub(crate) now: usize,
-    /// A reservation of this direction was committed.
-    pub(crate) released: bool,
+    /// A call of this direction has moved its bytes. If it had a reservation, that was released.
+    pub(crate) ended: bool,
     /// End of file: nothing is left, and the last writer is closed.
     pub(crate) is_eof: bool,
     /// The direction's poll queue is not empty.
     pub(crate) polled: bool,
 }
 
-/// Who waits in one direction. The counts cannot overflow: there are not so many tasks, nor is
-/// there so much time.
+/// Who waits in one direction. The counts do not overflow: there are fewer tasks, and a 64-bit
+/// number of sleeps takes centuries.
 pub(crate) struct Waiters {
     /// The level at which every sleeper finds what it needs. [`None`] if no level is enough for
     /// all.
@@ -82,7 +82,8 @@ pub(crate) struct Waiters {
     got_eagain: bool,
     /// The direction has been polled with EPOLLET: see [`Waiters::set_edge_triggered`].
     edge_triggered: bool,
-    /// For fdinfo: how often a task has begun to sleep, and how often waiters were woken.
+    /// For fdinfo: how often a task has begun to sleep, and for how many changes wake-ups were
+    /// sent.
     sleeps: u64,
     wakeups: u64,
 }
@@ -119,13 +120,14 @@ impl Waiters {
         self.sleeps = self.sleeps.wrapping_add(1);
     }
 
-    /// A call got EAGAIN under contention, or a poll found nothing: it is to hear of the release.
+    /// A call got EAGAIN under contention, or a poll found nothing: it is to be woken when the
+    /// other call has ended.
     pub(crate) fn note_eagain(&mut self) {
         self.got_eagain = true;
     }
 
     /// The direction was polled with EPOLLET. From then on, for as long as the pipe exists, every
-    /// rise of the level wakes pollers: `poll_usage` of fs/pipe.c, which programs rely on.
+    /// rise of the level wakes pollers: `pseudo_edgetrigger` of fs/pipe.c, which programs rely on.
     pub(crate) fn set_edge_triggered(&mut self) {
         self.edge_triggered = true;
     }
@@ -151,7 +153,7 @@ impl Waiters {
         self.sleeps
     }
 
-    /// How often waiters were woken.
+    /// For how many changes wake-ups were sent.
     pub(crate) fn wakeups(&self) -> u64 {
         self.wakeups
     }
@@ -163,14 +165,14 @@ impl Waiters {
             return Selected::NONE;
         }
         let selected = self.select_wakeup(change);
-        if change.released {
+        if change.ended {
             self.got_eagain = false;
         }
         self.wakeups = self.wakeups.wrapping_add(u64::from(selected.is_any()));
         selected
     }
 
-    /// All waiters are to be woken.
+    /// Records a change that wakes all waiters, if there are any.
     pub(crate) fn on_change_for_all(&mut self) -> Selected {
         self.wakeups = self.wakeups.wrapping_add(1);
         Selected::ALL
@@ -182,7 +184,7 @@ impl Waiters {
         let Change {
             before,
             now,
-            released,
+            ended,
             is_eof,
             polled,
         } = change;
@@ -195,13 +197,13 @@ impl Waiters {
         let threshold = self.threshold.unwrap_or(usize::MAX);
         let enough = threshold <= now;
         let reached = enough && before < threshold;
-        let got_eagain = released && self.got_eagain;
+        let got_eagain = ended && self.got_eagain;
         // Some waiters may find enough, and nobody knows which.
         let unknown = self.threshold.is_none() && (rose || got_eagain);
 
         let sleepers = if self.sleeping == 0 {
             Wake::None
-        } else if released && self.contended > 0 {
+        } else if ended && self.contended > 0 {
             // Contended sleepers may need less than the threshold, or wait for end of file.
             if enough {
                 Wake::Exclusive
@@ -210,9 +212,9 @@ impl Waiters {
             }
         } else if unknown {
             Wake::All
-        } else if (released && !is_eof) || reached {
-            // A release hands the wake-up on, also below the threshold: otherwise a sleeper that
-            // was passed over could sleep for ever.
+        } else if (ended && !is_eof) || reached {
+            // The ended call hands the wake-up on, also below the threshold: otherwise a sleeper
+            // that was passed over could sleep forever.
             Wake::Exclusive
         } else {
             Wake::None
@@ -260,7 +262,7 @@ mod tests {
     const SMALL: Option<usize> = None;
 
     /// The threshold; sleepers, contended sleepers, EAGAIN, EPOLLET; the level before and now,
-    /// released, end of file; what is selected: sleepers, pollers, retry.
+    /// whether a call has ended, end of file; what is selected: sleepers, pollers, retry.
     type Row = (
         Option<usize>,
         (usize, usize, bool, bool),
@@ -284,22 +286,22 @@ mod tests {
         // EPOLLET: each rise wakes the pollers.
         (READERS, (0, 0, F, T), (5, 9, F, F), (No, Exclusive, F)),
         (READERS, (0, 0, F, T), (9, 9, F, F), (No, No, F)),
-        // Nothing is there: nobody is woken, also not by a release.
+        // Nothing is there: nobody is woken, also not when a call has ended.
         (READERS, (2, 0, F, F), (5, 0, T, F), (No, No, F)),
         (READERS, (2, 2, T, T), (5, 0, T, F), (No, No, F)),
         (WRITERS, (2, 2, T, T), (5, 0, F, F), (No, No, F)),
-        // A release hands the wake-up on, also below the threshold.
+        // A call that has ended hands the wake-up on, also below the threshold.
         (READERS, (2, 0, F, F), (5, 5, T, F), (Exclusive, No, F)),
         (WRITERS, (2, 0, F, F), (9, 9, T, F), (Exclusive, No, F)),
         (WRITERS, (2, 0, F, F), (8192, 8192, T, F), (Exclusive, No, F)),
-        // A release wakes all contended sleepers, but one if the threshold is reached.
+        // It wakes all contended sleepers, or one if the threshold is reached.
         (WRITERS, (2, 1, F, F), (9, 9, T, F), (All, No, F)),
         (WRITERS, (2, 1, F, F), (8192, 8192, T, F), (Exclusive, No, F)),
         (READERS, (2, 1, F, F), (0, 0, T, T), (All, No, F)),
         (READERS, (2, 1, F, F), (0, 0, F, F), (No, No, F)),
-        // End of file after a release: others than contended sleepers have been woken by the close.
+        // At end of file, the close has woken the sleepers that are not contended.
         (READERS, (2, 0, F, F), (0, 0, T, T), (No, No, F)),
-        // A call that got EAGAIN hears of the release, if it would succeed.
+        // A call that got EAGAIN is woken, if it would succeed.
         (READERS, (0, 0, T, F), (5, 5, T, F), (No, Exclusive, T)),
         (WRITERS, (0, 0, T, F), (9, 9, T, F), (No, No, F)),
         (WRITERS, (0, 0, T, F), (4096, 4096, T, F), (No, Exclusive, T)),
@@ -322,11 +324,11 @@ mod tests {
     }
 
     fn change(row: &Row, polled: bool) -> Change {
-        let (_, _, (before, now, released, is_eof), _) = *row;
+        let (_, _, (before, now, ended, is_eof), _) = *row;
         Change {
             before,
             now,
-            released,
+            ended,
             is_eof,
             polled,
         }
@@ -349,12 +351,12 @@ mod tests {
     }
 
     #[test]
-    fn release_ends_eagain() {
+    fn end_of_the_other_call_clears_got_eagain() {
         for row in TABLE {
-            let (_, (_, _, got_eagain, _), (_, _, released, _), _) = *row;
+            let (_, (_, _, got_eagain, _), (_, _, ended, _), _) = *row;
             let mut waiters = waiters(row);
             waiters.on_change(change(row, false));
-            assert_eq!(waiters.got_eagain, got_eagain && !released);
+            assert_eq!(waiters.got_eagain, got_eagain && !ended);
         }
     }
 
@@ -373,7 +375,7 @@ mod tests {
         let change = Change {
             before: 0,
             now: 1,
-            released: true,
+            ended: true,
             is_eof: false,
             polled: false,
         };

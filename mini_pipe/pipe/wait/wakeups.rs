@@ -32,57 +32,55 @@ pub(crate) struct Wakeups {
 }
 
 impl Wakeups {
-    /// Nobody sleeps or polls; spinning tasks stop.
-    pub(crate) const SPINNERS: Self = Self {
+    /// Nothing.
+    const NONE: Self = Self {
         dirs: PerDir {
-            read: DirWakeups::SPINNER,
-            write: DirWakeups::SPINNER,
+            read: DirWakeups::NONE,
+            write: DirWakeups::NONE,
         },
         rendezvous: false,
     };
 
-    /// Direction `dir` has something new, and nobody sleeps or polls anywhere. Spinning tasks of
-    /// the other direction have something new if the call had a reservation, `released` now.
+    /// Stops spinning tasks: what all changes need that are not small reads or writes.
+    pub(crate) const STOP_SPINNING: Self = Self {
+        dirs: PerDir {
+            read: DirWakeups::new(Selected::NONE, false),
+            write: DirWakeups::new(Selected::NONE, false),
+        },
+        rendezvous: false,
+    };
+
+    /// Direction `dir` can move more now, but nobody sleeps or polls there.
     #[inline(always)]
-    pub(crate) fn without_waiters(dir: Dir, released: bool) -> Self {
-        let wakeups = |side: Dir| DirWakeups {
-            spinner: released || side == dir,
-            waiters: Selected::NONE,
-            fasync: side == dir,
-        };
-        Self {
-            dirs: PerDir {
-                read: wakeups(Dir::Read),
-                write: wakeups(Dir::Write),
-            },
-            rendezvous: false,
-        }
+    pub(crate) fn spinning_and_fasync(dir: Dir) -> Self {
+        let mut wakeups = Self::NONE;
+        wakeups.dirs[dir] = DirWakeups::new(Selected::NONE, true);
+        wakeups
     }
 
     /// A task of direction `dir` was woken, and does not use what it was woken for: wake the next.
     pub(crate) fn hand_on(dir: Dir) -> Self {
-        let mut wakeups = Self::SPINNERS;
-        wakeups.dirs.read.spinner = false;
-        wakeups.dirs.write.spinner = false;
+        let mut wakeups = Self::NONE;
         wakeups.dirs[dir].waiters.sleepers = Wake::Exclusive;
         wakeups
     }
 }
 
 impl DirWakeups {
-    /// For waiters, and for spinning tasks.
+    /// Nothing.
+    const NONE: Self = Self {
+        spinner: false,
+        waiters: Selected::NONE,
+        fasync: false,
+    };
+
+    /// For these waiters, and for spinning tasks.
     #[inline(always)]
-    pub(crate) fn new(waiters: Selected, fasync: bool) -> Self {
+    pub(crate) const fn new(waiters: Selected, fasync: bool) -> Self {
         Self {
             spinner: true,
             waiters,
             fasync,
         }
     }
-
-    const SPINNER: Self = Self {
-        spinner: true,
-        waiters: Selected::NONE,
-        fasync: false,
-    };
 }
