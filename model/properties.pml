@@ -7,8 +7,8 @@
 
 bool seen_writer[MAX + 1];	/* since this reader opened: a writer was open, or bytes */
 bool seen_reader[MAX + 1];	/* since this writer opened: a reader was open */
-bool contended_writer[MAX];	/* this writer began to sleep under a reservation ... */
-bool enough_released[MAX];	/* ... whose release left enough room for it */
+bool contended_writer[MAX];	/* this writer began to sleep under another reservation ... */
+bool got_enough[MAX];	/* ... the end of which left enough room for it */
 
 hidden byte task;
 
@@ -40,16 +40,16 @@ inline ghost_close(me, reads, writes)
 inline ghost_contended(me, is_contended)
 {
 	contended_writer[me] = is_contended;
-	enough_released[me] = false
+	got_enough[me] = false
 }
 
-inline ghost_move(writes, moved, released)
+inline ghost_move(writes, moved, ended)
 {
 	d_step {
 		for (task : 0 .. MAX - 1) {
-			enough_released[task] = contended_writer[task] &&
+			got_enough[task] = contended_writer[task] &&
 				writable() >= writers.needs[task] &&
-				((writes && released) || enough_released[task])
+				((writes && ended) || got_enough[task])
 		}
 		ghost_edge(writes && moved > 0)
 	}
@@ -81,7 +81,7 @@ inline ghost_eagain(queues, me)
  * A sleeping writer is woken at PIPE_BUF of room. It is woken at the level that it needs if the
  * capacity is below PIPE_BUF, or if it slept contended and the release left that much.
  */
-#define level_for(me)		(PIPE_BUF <= CAPACITY && !enough_released[me] -> PIPE_BUF : \
+#define level_for(me)		(PIPE_BUF <= CAPACITY && !got_enough[me] -> PIPE_BUF : \
 				 writers.needs[me])
 #define level_for_pollers()	(PIPE_BUF <= CAPACITY -> PIPE_BUF : CAPACITY)
 

@@ -56,25 +56,25 @@ inline note_occupancy()
 }
 
 /*
- * A call of this direction has moved bytes, since note_occupancy(). released: it has no
+ * A call of this direction has moved bytes, since note_occupancy(). ended: it has no
  * reservation any more. The wake-ups are for the other direction, which can move more now, and
  * for this one, which the reservation excluded.
  */
-inline collect_wakeups(dir, me, moved, released)
+inline collect_wakeups(dir, me, moved, ended)
 {
-	ghost_move((dir == writer), moved, released);
+	ghost_move((dir == writer), moved, ended);
 	if
 	:: has_no_waiters(read_waiters) && has_no_waiters(write_waiters) &&
 	   !is_polled(readers) && !is_polled(writers)
-	:: broken(PART_NOT_WOKEN) && !released
+	:: broken(PART_NOT_WOKEN) && !ended
 	:: else ->
 		/* The reservation hid the end of file from contended readers. */
 		is_eof = dir == reader && is_empty() && no_writers() && !broken(EOF_NOT_HANDED_ON);
 		on_change(read_waiters, READ_THRESHOLD, readable_before, readable(),
-			  (released && dir == reader), is_eof, is_polled(readers),
+			  (ended && dir == reader), is_eof, is_polled(readers),
 			  wake_readers, wake_read_pollers);
 		on_change(write_waiters, WRITE_THRESHOLD, writable_before, writable(),
-			  (released && dir == writer), false, is_polled(writers),
+			  (ended && dir == writer), false, is_polled(writers),
 			  wake_writers, wake_write_pollers);
 		collect(readers, wake_readers,
 			(broken(COMMIT_AFTER_WAKEUP) -> None : wake_readers));

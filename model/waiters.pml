@@ -4,7 +4,7 @@
  * mini_pipe/pipe/wait/waiters.rs: who waits in one direction, and which of them a change wakes.
  *
  * An exclusive wake-up wakes one sleeper, which is enough when the level reaches the threshold:
- * each reader or writer hands the wake-up on when its reservation is released. If there is no
+ * each reader or writer hands the wake-up on when its call has ended. If there is no
  * threshold, or if sleepers are contended and the threshold is not reached, some sleeper may find
  * enough, but it is unknown which; so all are woken.
  */
@@ -50,26 +50,27 @@ inline set_edge_triggered(waiters)
 
 /*
  * Sets wake_sleepers and wake_polls, which are None before. The level of this direction has
- * changed from before to now; released: a reservation of this direction was committed.
+ * changed from before to now; ended: a call of this direction has moved its bytes, and has no
+ * reservation any more.
  */
-inline on_change(waiters, threshold, before, now, released, is_eof, has_pollers,
+inline on_change(waiters, threshold, before, now, ended, is_eof, has_pollers,
 		 wake_sleepers, wake_polls)
 {
 	if
 	:: has_no_waiters(waiters) && !has_pollers
 	:: else ->
-		had_eagain = released && waiters.got_eagain && !broken(EAGAIN_NOT_WOKEN);
-		waiters.got_eagain = waiters.got_eagain && !released;
+		had_eagain = ended && waiters.got_eagain && !broken(EAGAIN_NOT_WOKEN);
+		waiters.got_eagain = waiters.got_eagain && !ended;
 		if
 		:: now == 0 && !is_eof	/* they would find nothing; a later change wakes them */
 		:: else ->
-			select_wakeup(waiters, threshold, before, now, released, is_eof,
+			select_wakeup(waiters, threshold, before, now, ended, is_eof,
 				      has_pollers, wake_sleepers, wake_polls)
 		fi
 	fi
 }
 
-inline select_wakeup(waiters, threshold, before, now, released, is_eof, has_pollers,
+inline select_wakeup(waiters, threshold, before, now, ended, is_eof, has_pollers,
 		     wake_sleepers, wake_polls)
 {
 	d_step {
@@ -81,13 +82,13 @@ inline select_wakeup(waiters, threshold, before, now, released, is_eof, has_poll
 
 		if
 		:: waiters.sleeping == 0
-		:: waiters.sleeping > 0 && released && waiters.contended > 0 &&
+		:: waiters.sleeping > 0 && ended && waiters.contended > 0 &&
 		   !broken(CONTENDED_FORGOTTEN) ->
 			wake_sleepers = (enough -> Exclusive : All)
 		:: else ->
 			if
 			:: unknown -> wake_sleepers = All
-			:: !unknown && ((released && !is_eof && !broken(WAKEUP_NOT_HANDED_ON)) ||
+			:: !unknown && ((ended && !is_eof && !broken(WAKEUP_NOT_HANDED_ON)) ||
 					(enough && !was_enough)) -> wake_sleepers = Exclusive
 			:: else
 			fi
