@@ -24,10 +24,10 @@
 //! 6. `Pipe::finish_fast` finds that nobody sleeps or polls.
 //! 7. `Pipe::unlock_and_wake` drops the mutex, and stops spinning writers.
 //!
-//! If the bytes cannot be copied this way, `Pipe::read_slow` goes on from 2: it reserves them,
-//! drops the mutex, copies, takes the mutex again, commits what was copied, and wakes those that
-//! wait for room. If there are no bytes, it waits for them. A write takes the same path, with room
-//! in the place of bytes.
+//! If the bytes cannot be copied this way, `Pipe::read_slow` goes on after 2, with the mutex held:
+//! it reserves them, drops the mutex, copies, takes the mutex again, commits what was copied, and
+//! wakes those that wait for room. If there are no bytes, it waits for them. A write takes the same
+//! path, with room in the place of bytes.
 
 #[path = "mini_pipe/device/mod.rs"]
 mod device;

@@ -69,7 +69,7 @@ pub(crate) fn ioctl(
     }
 }
 
-/// Prints the lines of /proc/PID/fdinfo: see FILES in man/mini_pipe.4.
+/// Prints the lines of /proc/PID/fdinfo: see FDINFO in man/mini_pipe.4.
 ///
 /// Context: process context; may sleep.
 pub(crate) fn show_fdinfo(pipe: &Pipe, to: &SeqFile) {

@@ -4,10 +4,9 @@
 //!
 //! After the last close of one end, reads at the other end return end of file, and writes fail with
 //! `EPIPE`; but only for files that have *seen* a peer: one was open when the file was opened, or
-//! has been opened since. Until then a read waits, and a write fills the ring. Files of an
-//! anonymous pipe, as pipe(2) makes it, have always seen a peer.
-//!
-//! Plain counting, so `make test` also tests it in user space.
+//! has been opened since. Until then a read waits, and a write fills the ring.Files of a private
+//! pipe have always seen a peer, like those of a pipe(2).//! Plain counting, so `make test` also
+//! tests it in user space.
 
 use crate::ring::dir::{
     Dir,
@@ -60,21 +59,21 @@ impl OpenEnd {
 #[derive(Default)]
 pub(crate) struct Ends {
     counts: PerDir<Count>,
-    is_anonymous: bool,
+    is_private: bool,
 }
 
 impl Ends {
-    /// The ends of an anonymous pipe. Nobody has it open yet.
-    pub(crate) fn anonymous() -> Self {
+    /// The ends of a private pipe, which nobody has open yet.
+    pub(crate) fn private() -> Self {
         Self {
-            is_anonymous: true,
+            is_private: true,
             ..Self::default()
         }
     }
 
-    /// Whether the pipe is anonymous, like that of pipe(2).
-    pub(crate) fn is_anonymous(&self) -> bool {
-        self.is_anonymous
+    /// Whether the pipe is private: made by an ioctl, and not /dev/mini_pipe.
+    pub(crate) fn is_private(&self) -> bool {
+        self.is_private
     }
 
     /// Opens the ends that `modes` is true for. `has_bytes` says whether bytes are in the pipe:
@@ -87,7 +86,7 @@ impl Ends {
         }
         let unseen = |dir: Dir, has_seen: bool| {
             let count = self.counts[dir];
-            let seen = count.open > 0 || has_seen || self.is_anonymous;
+            let seen = count.open > 0 || has_seen || self.is_private;
             // A peer was seen: a value that `opens` no longer has.
             count.opens.wrapping_sub(usize::from(seen))
         };
@@ -251,8 +250,8 @@ mod tests {
     }
 
     #[test]
-    fn anonymous_pipe_has_always_seen_its_peers() {
-        let mut ends = Ends::anonymous();
+    fn private_pipe_has_always_seen_its_peers() {
+        let mut ends = Ends::private();
         let end = reader(&mut ends);
         assert_eq!(ends.peer(Dir::Write, &end), Peer::Closed);
         let peer = writer(&mut ends);

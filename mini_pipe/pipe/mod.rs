@@ -15,9 +15,9 @@
 //! and wake-ups), `copy` (copies under a reservation), and the calls: `read`, `write`,
 //! `rendezvous`, `splice`, `poll`, `settings`.
 //!
-//! The functions that every short read and write passes are `#[inline(always)]`. `Pipe::drain` and
-//! `Pipe::fill`, which copy under reservations, are not inlined, which leaves the registers to the
-//! short copies.
+//! The functions that every short read and write passes are `#[inline(always)]`.
+//! `Pipe::read_reserved` and `Pipe::write_reserved`, which copy under reservations, are not
+//! inlined, which leaves the registers to the short copies.
 
 pub(crate) mod call;
 mod copy;
@@ -94,11 +94,11 @@ pub(crate) struct Pipe {
     fasync: Fasync,
 }
 
-/// How far one call has waited.
+/// The waiting of one call.
 #[derive(Default)]
 struct Wait {
-    /// When the call began to wait, if spinning is possible at all. It has spun, unless the hint
-    /// was against it, and will sleep next.
+    /// When this wait began; [`None`] before it, and after each sleep. If it is set, the call has
+    /// spun already, or its [`wait::spin::Spinner`] advised against it, and it sleeps next.
     since: Option<Instant<Monotonic>>,
     /// A signal is pending.
     interrupted: bool,
@@ -144,7 +144,7 @@ impl Pipe {
         state.ends.close(end);
         let read_closed = !state.ends.is_open(Dir::Read);
         let write_closed = !state.ends.is_open(Dir::Write);
-        if state.ends.is_anonymous() && read_closed && write_closed {
+        if state.ends.is_private() && read_closed && write_closed {
             // A task that still holds a path may open the pipe again, and finds it empty. No end is
             // open, so no call is in progress, and no reservation is outstanding.
             state.ring.unwrite(usize::MAX);
@@ -260,9 +260,9 @@ impl Pipe {
         drop(retired);
     }
 
-    /// Waits for a change in direction `dir`: the first time it spins, if that is likely to pay,
-    /// the    /// next time it sleeps. It may return without a change, so the caller tests its
-    /// condition again.
+    /// Waits for a change in direction `dir`. It spins first, if that is likely to pay; the next
+    /// call sleeps; after a sleep, it may spin again. It may return without a change, so the caller
+    /// tests its condition again.
     ///
     /// # Errors
     ///

@@ -72,7 +72,7 @@ impl Pipe {
         loop {
             if let Some((reservation, rest)) = guard.reserve_read(to.len()) {
                 drop(guard);
-                return short_count_or(self.drain(reservation, rest, &mut to), EFAULT);
+                return short_count_or(self.read_reserved(reservation, rest, &mut to), EFAULT);
             }
             if guard.is_eof(end) {
                 return Ok(0);
@@ -85,21 +85,21 @@ impl Pipe {
     }
 
     /// Copies the reserved bytes to `to` and commits them, and goes on with at most `rest` more
-    /// bytes that are in the pipe by then. Returns how many bytes were read: fewer only after a
-    /// fault.
+    /// bytes that are in the pipe by then. Returns how many bytes were read. They are fewer than
+    /// were first reserved only after a fault.
     #[inline(never)]
-    fn drain(
+    fn read_reserved(
         &self,
         mut reservation: ReadReservation,
         mut rest: usize,
         to: &mut impl UserMemory<Reading>,
     ) -> usize {
-        let mut drained = 0;
+        let mut total = 0;
         loop {
             let (copied, fault) = copy_chunked(&reservation, &self.writers.spinner, to);
             let mut guard = self.state.lock();
             let before = guard.ring.occupancy();
-            // A packet has at most PIPE_BUF bytes, and so is one chunk.
+            // Never for a packet: it has at most PIPE_BUF bytes, which are one chunk.
             let (read, next) = if copied < reservation.len() && !fault {
                 let read = guard.ring.commit_part(&mut reservation, copied);
                 (read, Some(reservation))
@@ -122,10 +122,10 @@ impl Pipe {
             };
             self.finish_commit(guard, progress);
 
-            drained += read;
+            total += read;
             match next {
                 Some(next) => reservation = next,
-                None => return drained,
+                None => return total,
             }
         }
     }

@@ -74,8 +74,8 @@ impl Pipe {
             guard.rendezvous_active = true;
             if let Some(reservation) = reservation {
                 drop(guard);
-                let (filled, faulted) = self.fill(reservation, call, whole, from);
-                written += filled;
+                let (part, faulted) = self.write_reserved(reservation, call, whole, from);
+                written += part;
                 fault = faulted;
                 guard = self.state.lock();
                 continue;

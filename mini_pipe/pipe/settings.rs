@@ -140,11 +140,11 @@ impl Pipe {
         Ok(())
     }
 
-    /// Whether the pipe is a private one, which is anonymous.
+    /// Whether the pipe is private: made by an ioctl, and not /dev/mini_pipe.
     ///
     /// Context: process context; may sleep.
     pub(crate) fn is_private(&self) -> bool {
-        self.state.lock().ends.is_anonymous()
+        self.state.lock().ends.is_private()
     }
 
     /// The state of the pipe.

@@ -86,8 +86,8 @@ impl Pipe {
             }
             if let Some(reservation) = guard.reserve_write(call, whole, from.len()) {
                 drop(guard);
-                let (filled, fault) = self.fill(reservation, call, whole, &mut from);
-                written += filled;
+                let (part, fault) = self.write_reserved(reservation, call, whole, &mut from);
+                written += part;
                 if fault {
                     return short_count_or(written, EFAULT);
                 }
@@ -111,19 +111,19 @@ impl Pipe {
     /// there is by then. Returns how many bytes were written, and whether a fault ended that. An
     /// atomic write that faults writes nothing.
     #[inline(never)]
-    pub(in crate::pipe) fn fill(
+    pub(in crate::pipe) fn write_reserved(
         &self,
         mut reservation: WriteReservation,
         call: Call,
         whole: usize,
         from: &mut impl UserMemory<Writing>,
     ) -> (usize, bool) {
-        let mut filled = 0;
+        let mut total = 0;
         loop {
             let (copied, fault) = copy_chunked(&reservation, &self.readers.spinner, from);
             let mut guard = self.state.lock();
             let before = guard.ring.occupancy();
-            // An atomic write has at most PIPE_BUF bytes, and so is one chunk.
+            // Never for an atomic write: it has at most PIPE_BUF bytes, which are one chunk.
             let (written, next) = if copied < reservation.len() && !fault {
                 let written = guard.ring.commit_part(&mut reservation, copied);
                 (written, Some(reservation))
@@ -146,10 +146,10 @@ impl Pipe {
             };
             self.finish_commit(guard, progress);
 
-            filled += written;
+            total += written;
             match next {
                 Some(next) => reservation = next,
-                None => return (filled, fault),
+                None => return (total, fault),
             }
         }
     }

@@ -13,6 +13,9 @@
 //! - A short copy that lies in one page is made by the owner at once, with page faults disabled:
 //!   [`Ring::read_nofault`], [`Ring::write_nofault`]. If it would fault, it is reserved instead.
 //!
+//! A packet takes one of as many *slots* as there are pages, like in a pipe(2). While all are
+//! taken, nothing is writable.
+//!
 //! A resize gives the ring another storage at any time, see [`migrate`]. Outstanding reservations
 //! (reserved, and not committed yet) keep the pages they were made for.
 //!
@@ -79,8 +82,8 @@ pub(crate) struct Occupancy {
 }
 
 impl Occupancy {
-    /// What it was before `len` bytes were moved without a reservation. Such calls do nothing while
-    /// packets take all slots, so `writable` was not 0 for that reason.
+    /// What it was before `len` bytes were moved without a reservation. No bytes are moved that way
+    /// while packets take all slots, so `writable` counts room here, and is not 0 for that reason.
     pub(crate) fn before(self, dir: Dir, len: usize) -> Self {
         match dir {
             Dir::Read => Self {
@@ -307,6 +310,8 @@ impl Ring {
             let (PAGE_SIZE, (Some(from), Some(cell))) = (piece.len, cells) else {
                 continue;
             };
+            // After a resize, the ring may have a copy of the page instead.
+            //
             // SAFETY: The caller owns the ring, so nobody replaces either page.
             let is_current = unsafe { (*from.get()).as_ptr() == (*cell.get()).as_ptr() };
             if let (true, Some(page)) = (is_current, fresh.next()) {

@@ -78,7 +78,7 @@ pub(crate) struct Waiters {
     sleeping: usize,
     /// How many of the sleepers are contended.
     contended: usize,
-    /// A call got EAGAIN under contention, or a poll found nothing.
+    /// Under contention, a call got EAGAIN, or a poll found nothing.
     got_eagain: bool,
     /// The direction has been polled with EPOLLET: see [`Waiters::set_edge_triggered`].
     edge_triggered: bool,
@@ -120,7 +120,7 @@ impl Waiters {
         self.sleeps = self.sleeps.wrapping_add(1);
     }
 
-    /// A call got EAGAIN under contention, or a poll found nothing: it is to be woken when the
+    /// Under contention, a call got EAGAIN, or a poll found nothing: it is to be woken when the
     /// other call has ended.
     pub(crate) fn note_eagain(&mut self) {
         self.got_eagain = true;
