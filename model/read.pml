@@ -48,7 +48,7 @@ test_condition:	do
 		fi;
 		printf("reader %d has reserved %d bytes of %d\n", me, reserved_read, length)
 	};
-	drain(me);
+	read_reserved(me);
 	spin_and_test()
 }
 
@@ -71,7 +71,7 @@ inline read_nofault(me)
 }
 
 /* Copies the reserved bytes and commits them, all at once or in parts, and may reserve more. */
-inline drain(me)
+inline read_reserved(me)
 {
 	WAKE_TOO_EARLY
 copy_next:

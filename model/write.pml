@@ -55,7 +55,7 @@ test_condition:	do
 		fi;
 		printf("writer %d has reserved room for %d bytes of %d\n", me, reserved_write, rest)
 	};
-	fill(me);
+	write_reserved(me);
 	spin_and_test()
 }
 
@@ -84,7 +84,7 @@ inline write_nofault(me)
  * Copies into the reserved room and commits it, all at once or in parts; a large write may
  * reserve more. An atomic write that faults writes nothing.
  */
-inline fill(me)
+inline write_reserved(me)
 {
 	WAKE_TOO_EARLY
 copy_next:

@@ -74,6 +74,15 @@ subjects() {
 	make -s --no-print-directory -C "$top/tests" $list
 }
 
+# run_units TREE: runs the unit tests of the module in TREE, in user space, and prints their output.
+run_units() {
+	local program=build/units status
+	echo "# subject: units"
+	"$scripts/toolbox.sh" run sh -c "rustc --edition=2021 --test -o $program $1/tests/units.rs && $program" &&
+		status=0 || status=$?
+	echo "# exit: $status"
+}
+
 # run_suite DIR TIMES: runs the programs in DIR in the virtual machine and prints their output. The
 # machine boots with SELinux instead of the distribution's AppArmor. SELinux does nothing until the
 # subject selinux loads a policy.

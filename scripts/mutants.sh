@@ -21,13 +21,18 @@ patches=tests/mutants
 build() {
 	rm -rf "$1"
 	mkdir -p "$1"
-	cp -r Kbuild mini_pipe.rs mini_pipe "$1"
+	cp -r --parents Kbuild mini_pipe.rs mini_pipe tests/units.rs "$1"
 	git apply --directory="$1" "$2"
 	"$scripts/kernel.sh" kbuild M="$top/$1" modules
 }
 
-# Prints the tests that failed on the module in $1.
+# Prints the tests that failed on the module in $1: unit tests, or else tests of the suite.
 failures() {
+	run_units "$1" >"$1/units" 2>&1
+	if ! grep -q '^# exit: 0$' "$1/units"; then
+		sed -n -e 's/^test \(.*\) \.\.\. FAILED$/units.\1/p' -e 's/^error.*/units: &/p' "$1/units"
+		return
+	fi
 	SEQUENCES=${SEQUENCES:-2000} MODULE=$1/mini_pipe.ko LOG=$1/log TIMEOUT=900 \
 		run_suite "$programs" 1 >"$1/results" 2>&1 || true
 	"$scripts/toolbox.sh" run python3 scripts/ktap.py "$1/results" "$1/log" "${expected[@]}" |

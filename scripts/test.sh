@@ -19,10 +19,7 @@ timeout=$((120 + 480 * repeat))
 export LOG=${LOG:-$top/build/test.log} TIMEOUT=${TIMEOUT:-$timeout}
 
 {
-	echo "# subject: units"
-	"$scripts/toolbox.sh" run sh -c "rustc --edition=2021 --test -o build/units \
-		tests/units.rs && build/units" && status=0 || status=$?
-	echo "# exit: $status"
+	run_units .
 	run_suite "$programs" "$repeat" || true
 } >"$results"
 exec "$scripts/toolbox.sh" run python3 scripts/ktap.py "$results" "$LOG" units "${expected[@]}"
