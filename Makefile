@@ -42,6 +42,7 @@ help:
 	@echo '  make guard    fails if a message costs more instructions than recorded; RECORD=1 records them'
 	@echo '  make mutants  applies patches that break the module, and shows which tests fail for each'
 	@echo '  make logs     replaces tests/logs by the logs of a new run'
+	@echo '  make picture  draws docs/pipe.svg, the picture of README.md'
 	@echo '  make setup    sets up the toolbox and the kernel, in $${XDG_CACHE_HOME:-~/.cache}/mini_pipe'
 	@echo '  make clean    removes what was built; make distclean removes the cache, too'
 	@echo
@@ -126,6 +127,10 @@ logs: setup
 vm: $(VM_MODULE)
 	@scripts/vm.sh
 
+# The picture of README.md.
+picture:
+	@python3 scripts/picture.py docs/pipe.svg
+
 check: setup
 	@scripts/check.sh $(VM_KERNEL)/source build/check
 
@@ -136,4 +141,4 @@ clean:
 distclean: clean
 	@scripts/toolbox.sh remove
 
-.PHONY: help all module modules_install setup bench-modules bench-parts tests bench guard demo test verify test-debug test-dropin soak mutants logs vm check clean distclean $(VM_MODULE)
+.PHONY: help all module modules_install setup bench-modules bench-parts tests bench guard demo test verify test-debug test-dropin soak mutants logs vm picture check clean distclean $(VM_MODULE)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
 /*
- * The ioctls of /dev/mini_pipe and of the private pipes that it makes; see ioctl(2).
+ * The ioctls of /dev/mini_pipe and of the private pipes that it makes; see mini_pipe(4).
  *
  * FIONREAD of <sys/ioctl.h> works as well: it stores the number of bytes that can be read, as an
  * int. Any other command fails with ENOTTY.
@@ -34,8 +34,9 @@ struct mini_pipe_pair {
 /**
  * enum mini_pipe_policy - when a blocking write returns
  * @MINI_PIPE_BUFFERED:   when its last byte is in the pipe, as for pipe(2)
- * @MINI_PIPE_RENDEZVOUS: when its last byte has been read. A write that a signal interrupts removes
- *                        its unread bytes from the pipe, and returns how many were read.
+ * @MINI_PIPE_RENDEZVOUS: when its last byte has been read. If a signal or the close of the last
+ *                        reader ends the wait, the write removes its unread bytes from the pipe,
+ *                        and returns how many were read.
  */
 enum mini_pipe_policy {
 	MINI_PIPE_BUFFERED = 0,
