@@ -642,8 +642,8 @@ static void write_bytes(struct __test_metadata *_metadata, const struct ends *en
 }
 
 /*
- * Rounds with other load on the machine take longer, so one short round is enough. If a resize copied
- * all bytes under the lock, a read or write would wait at least as long as that copy in each round.
+ * Rounds with other load on the machine take longer, so one short round is enough. If a resize
+ * copied all bytes under the lock, a read or write would wait as long as that copy in each round.
  */
 TEST_F_TIMEOUT(large_pipe, resize_of_full_pipe_does_not_block_read_and_write, 120)
 {
