@@ -281,6 +281,30 @@ mod cases {
         Ok(())
     }
 
+    /// The first and the last page of what a reader has reserved are one. A larger ring that is then
+    /// filled up uses the bytes of that page before the reader's first one, too.
+    #[test]
+    fn reserved_read_survives_a_ring_that_grows_and_fills_up() -> Result {
+        for at in [1, 100, PAGE_SIZE - 1] {
+            let mut ring = ring(PAGE_SIZE)?;
+            write(&mut ring, &mut pattern(0, at + 1)?);
+            read(&mut ring, &mut pattern(0, at)?);
+            write(&mut ring, &mut pattern(at + 1, PAGE_SIZE - 1)?);
+            let (mut goes, mut came) = (pattern(7, PAGE_SIZE)?, pattern(1, PAGE_SIZE)?);
+            if let Some(reservation) = ring.reserve_read(PAGE_SIZE) {
+                let resized = resize(&mut ring, 2 * PAGE_SIZE);
+                let more = write(&mut ring, &mut goes);
+                let copied = copy_to(&reservation, &mut came);
+                ring.commit_read(reservation, PAGE_SIZE);
+                assert!(resized.is_ok() && (more, copied) == (PAGE_SIZE, PAGE_SIZE));
+            }
+            assert!(came[..] == pattern(at, PAGE_SIZE)?[..]);
+            assert_eq!(read(&mut ring, &mut came), PAGE_SIZE);
+            assert!(came[..] == pattern(7, PAGE_SIZE)?[..]);
+        }
+        Ok(())
+    }
+
     #[test]
     fn resize_that_does_not_fit_changes_nothing() -> Result {
         let mut ring = ring(2 * PAGE_SIZE)?;
