@@ -92,6 +92,28 @@ TEST_F(pipe, end_of_stuck_read_wakes_poller_for_remaining_bytes)
 	EXPECT_EQ(1, drain_pipe(_metadata, fd));
 }
 
+/* The poller waits for POLLHUP alone, which is not reported while the read is stuck. */
+TEST_F(pipe, end_of_stuck_read_wakes_poller_for_hangup_with_bytes_left)
+{
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
+	struct stuck stuck;
+	struct child poller;
+
+	if (!has_capacity(_metadata, self->capacity, page_size() + 1))
+		return;
+	write_pattern(_metadata, writer, page_size() + 1);
+	if (!start_stuck(_metadata, &stuck, O_RDONLY, 1))
+		return;
+	poller = start_poller(_metadata, O_RDONLY, 0);
+	close(writer);
+	ASSERT_ASLEEP_IN(ppoll, &poller);
+	resolve_faults(_metadata, &stuck);
+	EXPECT_EQ(stuck.len, result_of(_metadata, &stuck.child).ret);
+	EXPECT_EQ(POLLHUP, result_of(_metadata, &poller).ret);
+	EXPECT_EQ(1, read(reader, big_buffer(), 2));
+}
+
 TEST_F(pipe, end_of_stuck_write_wakes_poller_for_remaining_room)
 {
 	struct stuck stuck;

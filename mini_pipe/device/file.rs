@@ -98,7 +98,8 @@ impl Drop for PipeFile {
 }
 
 /// `file_operations.read`: read(2) with a single buffer, which is cheaper than `read_iter`. The
-/// price of having both is that `kernel_read()` refuses these files: autofs and 9p cannot use them.
+/// price of having both is that `kernel_read()` and `kernel_write()` refuse these files: autofs and
+/// 9p cannot use them.
 ///
 /// Context: process context, from `vfs_read()`, without locks; may sleep.
 ///
@@ -181,7 +182,9 @@ pub(crate) unsafe extern "C" fn fasync(fd: c_int, file: *mut bindings::file, on:
     }
 }
 
-/// `file_operations.splice_read`: splice(2) and sendfile(2) into a pipe(2).
+/// `file_operations.splice_read`: splice(2) and sendfile(2) into a pipe(2). Not for a file with
+/// O_DIRECT: for that the kernel uses `copy_splice_read()`, which waits with the lock of that pipe
+/// held.
 ///
 /// Context: process context, from `splice_file_to_pipe()`, with the mutex of that pipe held; may
 /// sleep.

@@ -55,7 +55,7 @@ const FOPS: bindings::file_operations = bindings::file_operations {
     fasync: Some(file::fasync),
     splice_read: Some(file::splice_read),
     splice_write: Some(bindings::iter_file_splice_write),
-    // The crate's table in Linux 7.2 sets no owner, so the module could be unloaded while a file is
+    // Linux 7.2's table, unlike 7.3's, sets no owner: the module could be unloaded while a file is
     // open.
     owner: OWNER,
     // SAFETY: `into_raw` sets `fops` to a static table.

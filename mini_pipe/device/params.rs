@@ -142,7 +142,7 @@ unsafe extern "C" fn get_policy(buffer: *mut c_char, _: *const bindings::kernel_
 }
 
 static CAPACITY_OPS: bindings::kernel_param_ops = bindings::kernel_param_ops {
-    // Without a flag, the kernel refuses a bare `capacity` before `set` sees it.
+    // Without this flag, the kernel refuses a bare `capacity` before `set` sees it.
     flags: bindings::KERNEL_PARAM_OPS_FL_NOARG,
     set: Some(set_capacity),
     get: Some(bindings::param_get_ulong),

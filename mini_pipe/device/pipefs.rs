@@ -11,7 +11,7 @@
 //! | open file | descriptors, sockets, calls | the last of them | its path; the module |
 //! | path: dentry and mount | open files, `O_PATH`, path look-ups | the last of them | the module |
 //! | the inode's reference to pipe and module | the dentry | `d_iput` | the module |
-//! | inode | the dentry; marks, also alone | the last of them | the super block |
+//! | inode | the dentry; marks, also without a dentry | the last of them | the super block |
 //! | mount, super block | the module; paths | [`FileSystem`] | the module |
 //! | pipe | `PipeFile`s, the device, inodes that have it | the last of them | – |
 //! | wait queues | the pipe, which waiting tasks hold | the pipe | – |
@@ -20,7 +20,7 @@
 //! | charge | the `Pages` that it is for | these | the user |
 //! | entry for `O_ASYNC` | a list of the pipe | `__fput()` | the open file |
 //!
-//! An open file holds the module by `f_op->owner`, and a path by its inode. Marks are those of
+//! An open file holds the module by `f_op->owner`; a path holds it by its inode. Marks are those of
 //! inotify and fanotify. When the module is unloaded, marks that are left get `IN_UNMOUNT` and are
 //! removed: `generic_shutdown_super()`. A sleeping or polling task holds an open file: see
 //! `PollQueue::add`. `__fput()` removes a file from the lists for `O_ASYNC` before `release`, if
@@ -178,8 +178,8 @@ pub(crate) fn new_file(
     fops: &'static bindings::file_operations,
 ) -> Result<ARef<File>> {
     let mount = MOUNT.load(Relaxed);
-    // SAFETY: The file system is mounted as long as the device is registered, and an open file of
-    // the device, or of a private pipe, asks for this.
+    // SAFETY: Only an open file of the device asks for this. It keeps the module loaded, and the
+    // module keeps the file system mounted.
     let inode = unsafe { bindings::new_inode((*mount).mnt_sb) };
     if inode.is_null() {
         return Err(ENOMEM);

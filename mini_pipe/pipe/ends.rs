@@ -4,9 +4,11 @@
 //!
 //! After the last close of one end, reads at the other end return end of file, and writes fail with
 //! `EPIPE`; but only for files that have *seen* a peer: one was open when the file was opened, or
-//! has been opened since. Until then a read waits, and a write fills the ring.Files of a private
-//! pipe have always seen a peer, like those of a pipe(2).//! Plain counting, so `make test` also
-//! tests it in user space.
+//! has been opened since. For a reader, bytes that were in the pipe count, too. Until then a read
+//! waits, and a write fills the ring. Files of a private pipe have always seen a peer, like those
+//! of a pipe(2).
+//!
+//! Plain counting, so `make test` also tests it in user space.
 
 use crate::ring::dir::{
     Dir,

@@ -29,6 +29,8 @@ mod rendezvous;
 pub(crate) mod settings;
 pub(crate) mod splice;
 pub(crate) mod state;
+#[cfg(CONFIG_KUNIT)]
+mod tests;
 pub(crate) mod wait;
 mod write;
 
@@ -125,8 +127,8 @@ impl Pipe {
     }
 
     /// Opens the ends that `modes` is true for. The caller must call [`Pipe::close`] once for the
-    /// result. Nobody is woken: a call without a peer waits for the peer's bytes, for its room, or
-    /// for its close.
+    /// result.    /// Nobody is woken: a call without a peer waits until the peer writes, makes
+    /// room, or closes.
     ///
     /// Context: process context; may sleep.
     pub(crate) fn open(&self, modes: PerDir<bool>) -> OpenEnd {

@@ -61,7 +61,8 @@ impl Pipe {
         let error = loop {
             let rest = if fault { 0 } else { from.len() };
             // Tested first: a write whose bytes have all been read has succeeded, whatever happened
-            // since. Then the error does not matter: below, the count takes precedence.
+            // since. EFAULT is returned only if nothing was written: below, the count takes
+            // precedence.
             if rest == 0 && (written == 0 || guard.ring.indices().is_empty()) {
                 break EFAULT;
             }
@@ -106,7 +107,7 @@ impl Pipe {
             before,
             now: state.ring.occupancy().writable,
             ended: true,
-            is_eof: false,
+            closed: false,
             polled: self.polled().write,
         };
         let mut wakeups = Wakeups::STOP_SPINNING;

@@ -156,7 +156,12 @@ impl State {
         call: Call,
         from: &impl UserMemory<Writing>,
     ) -> Option<usize> {
-        if self.policy != Policy::Buffered || call.writes_packets() || self.is_broken(end) {
+        // A rendezvous that began before the policy was changed may still be active.
+        if self.policy != Policy::Buffered
+            || self.rendezvous_active
+            || call.writes_packets()
+            || self.is_broken(end)
+        {
             return None;
         }
         self.ring.write_nofault(from)
@@ -204,20 +209,21 @@ impl State {
             before: before.readable,
             now: now.readable,
             ended: ended && reads,
-            // A reservation hides the end of file from contended readers.
-            is_eof: reads && self.ring.indices().is_empty() && !self.ends.is_open(Dir::Write),
+            // A reservation hides end of file and hang-up from contended readers.
+            closed: ended && reads && !self.ends.is_open(Dir::Write),
             polled: polled.read,
         });
         let write = self.waiters.write.on_change(Change {
             before: before.writable,
             now: now.writable,
             ended: ended && !reads,
-            is_eof: false,
+            closed: false,
             polled: polled.write,
         });
         Wakeups {
             dirs: PerDir {
-                // In its own direction, only those that the reservation excluded.
+                // SIGIO: always for the other direction, which can move more now; for the call's
+                // own direction only if somebody is woken there.
                 read: DirWakeups::new(read, !reads || read.is_any()),
                 write: DirWakeups::new(write, reads || write.is_any()),
             },

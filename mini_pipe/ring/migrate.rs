@@ -27,12 +27,14 @@ use kernel::{
 /// the room behind them that a writer has reserved: those pages are shared, too. The pages that
 /// `new` had there are moved to `displaced`, for the caller to drop.
 ///
-/// Where the first and the last page of `live` are one in either storage, neither is shared: a
-/// reservation may use that one page for both, so the ring must not use it for anything else.
+/// Where the first and the last page of `live` are one in either storage, neither is shared. A
+/// reservation may use one part of that page for the first bytes, and another part for the last; in
+/// `new`, one of these parts would belong to other indices.
 ///
 /// # Safety
 ///
-/// The caller must own the ring that `old` is the storage of, and nobody else may use `new`.
+/// The caller must own the ring that `old` is the storage of, and nobody else may use `new`. `live`
+/// and `contents` must be those of that ring, and `live` must fit into both storages.
 pub(crate) unsafe fn share(
     old: &Pages,
     new: &Pages,
@@ -61,7 +63,7 @@ pub(crate) unsafe fn share(
         let first = contents.first(PAGE_SIZE - offset);
         let last = contents.skip(first.len).skip((count - 2) * PAGE_SIZE);
         for part in [first, last] {
-            // SAFETY: By the safety requirements.
+            // SAFETY: By the safety requirements. No writer has reserved any of `contents`.
             unsafe { migrate(old, new, part) };
         }
     }

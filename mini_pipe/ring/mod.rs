@@ -9,7 +9,8 @@
 //!
 //! - The owner *reserves* bytes or room, drops the lock, copies to or from user memory, takes the
 //!   lock again and *commits* what was copied. The copy may sleep. There is at most one
-//!   reservation for each direction, so a read and a write copy at the same time.
+//!   reservation for each direction, so one read and one write may copy at the same time, but not
+//!   two reads or two writes.
 //! - A short copy that lies in one page is made by the owner at once, with page faults disabled:
 //!   [`Ring::read_nofault`], [`Ring::write_nofault`]. If it would fault, it is reserved instead.
 //!
@@ -83,7 +84,8 @@ pub(crate) struct Occupancy {
 
 impl Occupancy {
     /// What it was before `len` bytes were moved without a reservation. No bytes are moved that way
-    /// while packets take all slots, so `writable` counts room here, and is not 0 for that reason.
+    /// while packets take all slots, so packets never make `writable` 0 here, and it can be
+    /// computed.
     pub(crate) fn before(self, dir: Dir, len: usize) -> Self {
         match dir {
             Dir::Read => Self {
@@ -402,6 +404,7 @@ impl Ring {
         let (live, contents) = (self.indices.live(), self.indices.contents());
         if live.len > 0 {
             // SAFETY: The caller owns the ring, and nobody else has the new storage.
+            // `Indices::resize` has found that `live` fits.
             unsafe {
                 share(
                     &self.storage.pages,

@@ -122,7 +122,7 @@ impl Storage {
 /// As for [`Storage::new`].
 fn allocate(count: usize, accounted: bool) -> Result<(KVVec<UnsafeCell<Page>>, usize)> {
     // Refuse what cannot succeed, rather than push others into reclaim; kernel/trace/ring_buffer.c
-    // does the same. Just try a single block.
+    // does the same. Up to one block is simply tried.
     if count > 1 << MAX_ORDER && page::available() < count {
         return Err(ENOMEM);
     }

@@ -281,8 +281,8 @@ mod cases {
         Ok(())
     }
 
-    /// The first and the last page of what a reader has reserved are one. A larger ring that is then
-    /// filled up uses the bytes of that page before the reader's first one, too.
+    /// The first and the last page of what a reader has reserved are one. A larger ring that is
+    /// then filled up uses the bytes of that page before the reader's first one, too.
     #[test]
     fn reserved_read_survives_a_ring_that_grows_and_fills_up() -> Result {
         for at in [1, 100, PAGE_SIZE - 1] {

@@ -50,10 +50,7 @@ static_assert(__same_type(init_pseudo,
 			  struct pseudo_fs_context *(struct fs_context *, unsigned long)));
 static_assert(__same_type(single_task_running, bool(void)));
 
-/*
- * Fields that the module accesses without a function of the kernel: in device/file.rs,
- * device/pipefs.rs, ring/user.rs and sys/account.rs.
- */
+/* Fields that the module accesses without a function of the kernel, and whose width it assumes. */
 static_assert(sizeof_field(struct file, f_mode) == sizeof(unsigned int));
 static_assert(sizeof_field(struct task_struct, pagefault_disabled) == sizeof(int));
 static_assert(sizeof_field(struct user_struct, pipe_bufs) == sizeof(long));

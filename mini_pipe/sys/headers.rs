@@ -22,10 +22,10 @@ pub(crate) const IOCB_NOWAIT: c_int = 1 << 3;
 pub(crate) const IOCB_NOSIGNAL: c_int = 1 << 8;
 /// The file takes `O_DIRECT`.
 pub(crate) const FMODE_CAN_ODIRECT: c_uint = 1 << 22;
-/// The file generates no fsnotify events; but see [`FMODE_NONOTIFY_PERM`].
+/// Alone: the file generates no fsnotify events.
 pub(crate) const FMODE_NONOTIFY: c_uint = 1 << 25;
-/// Without [`FMODE_NONOTIFY`]: the file generates no events that ask for permission. With it: only
-/// those before its content is read.
+/// Alone: no permission events, and no pre-content ones. Together with [`FMODE_NONOTIFY`]: all
+/// events but `FAN_ACCESS_PERM`.
 pub(crate) const FMODE_NONOTIFY_PERM: c_uint = 1 << 26;
 /// The file supports calls that do not wait.
 pub(crate) const FMODE_NOWAIT: c_uint = 1 << 27;

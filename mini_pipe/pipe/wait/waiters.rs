@@ -30,8 +30,8 @@ pub(crate) enum Wake {
 pub(crate) struct Selected {
     pub(crate) sleepers: Wake,
     pub(crate) pollers: Wake,
-    /// A call that got EAGAIN would succeed now. Its file may have O_ASYNC, and nothing else that
-    /// wakes it.
+    /// A call that got EAGAIN would succeed now. Nothing but SIGIO may wake it, so this counts for
+    /// [`Selected::is_any`], on which SIGIO depends.
     pub(crate) retry: bool,
 }
 
@@ -63,8 +63,9 @@ pub(crate) struct Change {
     pub(crate) now: usize,
     /// A call of this direction has moved its bytes. If it had a reservation, that was released.
     pub(crate) ended: bool,
-    /// End of file: nothing is left, and the last writer is closed.
-    pub(crate) is_eof: bool,
+    /// For readers: that call has ended, and the last writer is closed. If nothing is left, that is
+    /// the end of file.
+    pub(crate) closed: bool,
     /// The direction's poll queue is not empty.
     pub(crate) polled: bool,
 }
@@ -185,9 +186,10 @@ impl Waiters {
             before,
             now,
             ended,
-            is_eof,
+            closed,
             polled,
         } = change;
+        let is_eof = closed && now == 0;
         if now == 0 && !is_eof {
             // Waiters would find nothing, and a later change will wake them.
             return Selected::NONE;
@@ -222,7 +224,8 @@ impl Waiters {
         let retry = got_eagain && (unknown || enough || is_eof);
         let pollers = if !polled {
             Wake::None
-        } else if retry && is_eof {
+        } else if retry && closed {
+            // They may wait for POLLHUP alone, which has no poll key.
             Wake::All
         } else if retry || unknown || reached || (rose && self.edge_triggered) {
             Wake::Exclusive
@@ -262,7 +265,8 @@ mod tests {
     const SMALL: Option<usize> = None;
 
     /// The threshold; sleepers, contended sleepers, EAGAIN, EPOLLET; the level before and now,
-    /// whether a call has ended, end of file; what is selected: sleepers, pollers, retry.
+    /// whether a call has ended, whether all writers are closed; what is selected: sleepers,
+    /// pollers, retry.
     type Row = (
         Option<usize>,
         (usize, usize, bool, bool),
@@ -308,7 +312,10 @@ mod tests {
         (SMALL, (0, 0, T, F), (9, 9, T, F), (No, Exclusive, T)),
         (SMALL, (1, 0, T, F), (9, 9, T, F), (All, Exclusive, T)),
         (READERS, (0, 0, T, F), (0, 0, T, T), (No, All, T)),
-        // And not of anything else.
+        // All pollers that may wait for the hang-up alone, also if bytes are left.
+        (READERS, (0, 0, T, F), (5, 5, T, T), (No, All, T)),
+        (READERS, (2, 0, F, F), (5, 5, T, T), (Exclusive, No, F)),
+        // A change by which no call has ended does not wake it.
         (READERS, (0, 0, T, F), (5, 9, F, F), (No, No, F)),
     ];
 
@@ -324,12 +331,12 @@ mod tests {
     }
 
     fn change(row: &Row, polled: bool) -> Change {
-        let (_, _, (before, now, ended, is_eof), _) = *row;
+        let (_, _, (before, now, ended, closed), _) = *row;
         Change {
             before,
             now,
             ended,
-            is_eof,
+            closed,
             polled,
         }
     }
@@ -376,7 +383,7 @@ mod tests {
             before: 0,
             now: 1,
             ended: true,
-            is_eof: false,
+            closed: false,
             polled: false,
         };
         assert!(nobody.is_empty() && !nobody.on_change(change).is_any());

@@ -41,7 +41,8 @@ impl Wakeups {
         rendezvous: false,
     };
 
-    /// Stops spinning tasks: what all changes need that are not small reads or writes.
+    /// Stops the spinning tasks of both directions, and nothing else. Every change other than a
+    /// short read or write starts from this.
     pub(crate) const STOP_SPINNING: Self = Self {
         dirs: PerDir {
             read: DirWakeups::new(Selected::NONE, false),
