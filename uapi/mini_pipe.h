@@ -53,7 +53,7 @@ enum mini_pipe_policy {
  * The default capacity is 65536 bytes, as for pipe(2). Without CAP_SYS_RESOURCE it is the module's
  * parameter max_capacity if that is less, but at least a page. It is two pages if the pipes of the
  * user would have more pages than the parameter user_pages_soft, and the caller has neither
- * CAP_SYS_RESOURCE nor CAP_SYS_ADMIN. As parameters, 0 pages mean no limit.
+ * CAP_SYS_RESOURCE nor CAP_SYS_ADMIN. If such a parameter is 0, there is no such limit.
  *
  * On error, no pipe is made:
  *

@@ -127,8 +127,8 @@ impl Pipe {
     }
 
     /// Opens the ends that `modes` is true for. The caller must call [`Pipe::close`] once for the
-    /// result.    /// Nobody is woken: a call without a peer waits until the peer writes, makes
-    /// room, or closes.
+    /// result. Nobody is woken: a call without a peer waits until the peer writes, makes room, or
+    /// closes.
     ///
     /// Context: process context; may sleep.
     pub(crate) fn open(&self, modes: PerDir<bool>) -> OpenEnd {
@@ -262,9 +262,9 @@ impl Pipe {
         drop(retired);
     }
 
-    /// Waits for a change in direction `dir`. It spins first, if that is likely to pay; the next
-    /// call sleeps; after a sleep, it may spin again. It may return without a change, so the caller
-    /// tests its condition again.
+    /// Waits for a change in direction `dir`. The first wait of a read or write spins, if that is
+    /// likely to pay; the next one sleeps; after a sleep, it may spin again. It may return without
+    /// a change, so the caller tests its condition again.
     ///
     /// # Errors
     ///

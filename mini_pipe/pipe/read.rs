@@ -99,7 +99,8 @@ impl Pipe {
             let (copied, fault) = copy_chunked(&reservation, &self.writers.spinner, to);
             let mut guard = self.state.lock();
             let before = guard.ring.occupancy();
-            // Never for a packet: it has at most PIPE_BUF bytes, which are one chunk.
+            // A chunk was copied, and a writer spins: commit the chunk, and keep the rest reserved.
+            // Never for a packet, which has at most PIPE_BUF bytes: one chunk.
             let (read, next) = if copied < reservation.len() && !fault {
                 let read = guard.ring.commit_part(&mut reservation, copied);
                 (read, Some(reservation))

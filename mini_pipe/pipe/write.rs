@@ -123,7 +123,8 @@ impl Pipe {
             let (copied, fault) = copy_chunked(&reservation, &self.readers.spinner, from);
             let mut guard = self.state.lock();
             let before = guard.ring.occupancy();
-            // Never for an atomic write: it has at most PIPE_BUF bytes, which are one chunk.
+            // A chunk was copied, and a reader spins: commit the chunk, and keep the rest reserved.
+            // Never for an atomic write, which has at most PIPE_BUF bytes: one chunk.
             let (written, next) = if copied < reservation.len() && !fault {
                 let written = guard.ring.commit_part(&mut reservation, copied);
                 (written, Some(reservation))

@@ -11,9 +11,9 @@
 //!         |  reader    |          | writer    |         |
 //! ```
 //!
-//! `head` and `tail` count bytes since the ring was made, and wrap on purpose. Only their
-//! difference has a meaning and, as the number of pages is a power of two, their low bits: the
-//! place in the pages.
+//! `head` and `tail` are running indices of bytes, which wrap on purpose. Only their difference has
+//! a meaning and, as the number of pages is a power of two, their low bits: the place in the pages.
+//! An empty ring without reservations starts again at 0.
 
 use crate::ring::dir::{
     Dir,

@@ -315,7 +315,7 @@ mod tests {
         // All pollers that may wait for the hang-up alone, also if bytes are left.
         (READERS, (0, 0, T, F), (5, 5, T, T), (No, All, T)),
         (READERS, (2, 0, F, F), (5, 5, T, T), (Exclusive, No, F)),
-        // A change by which no call has ended does not wake it.
+        // A change by which no call has ended does not wake a call that got EAGAIN.
         (READERS, (0, 0, T, F), (5, 9, F, F), (No, No, F)),
     ];
 
