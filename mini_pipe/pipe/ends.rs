@@ -180,6 +180,17 @@ mod tests {
     }
 
     #[test]
+    fn peer_that_was_seen_and_was_opened_and_closed_again() {
+        let mut ends = Ends::default();
+        let peer = writer(&mut ends);
+        let end = reader(&mut ends);
+        ends.close(&peer);
+        let peer = writer(&mut ends);
+        ends.close(&peer);
+        assert_eq!(ends.peer(Dir::Write, &end), Peer::Closed);
+    }
+
+    #[test]
     fn peer_that_was_opened_and_closed_since_the_open() {
         let mut ends = Ends::default();
         let end = writer(&mut ends);
