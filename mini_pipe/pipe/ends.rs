@@ -41,7 +41,7 @@ pub(crate) enum Peer {
 pub(crate) struct OpenEnd {
     /// Whether it reads, and whether it writes.
     modes: PerDir<bool>,
-    /// The value of `opens` of each end as long as this file has seen no peer there.
+    /// For each end: equal to its `opens` as long as this file has seen no peer there.
     unseen: PerDir<usize>,
 }
 
@@ -89,7 +89,7 @@ impl Ends {
         let unseen = |dir: Dir, has_seen: bool| {
             let count = self.counts[dir];
             let seen = count.open > 0 || has_seen || self.is_private;
-            // A peer was seen: a value that `opens` no longer has.
+            // If a peer was seen, the value before this one, which `opens` no longer has.
             count.opens.wrapping_sub(usize::from(seen))
         };
         OpenEnd {

@@ -69,7 +69,7 @@ impl Pipe {
             if guard.is_broken(end) {
                 break EPIPE;
             }
-            // The rendezvous excludes other writers, not its own.
+            // `reserve_write` refuses while a rendezvous is active; this call is that rendezvous.
             guard.rendezvous_active = false;
             let reservation = guard.reserve_write(call, whole, rest);
             guard.rendezvous_active = true;

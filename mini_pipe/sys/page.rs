@@ -2,7 +2,7 @@
 
 //! Counted references to pages, allocated in blocks of contiguous ones.
 //!
-//! The kernel crate's `Page` is allocated alone, and owned by one.
+//! The kernel crate's `Page` is allocated one at a time, and has a single owner.
 
 use core::{
     cell::UnsafeCell,

@@ -10,7 +10,8 @@
 //!
 //! A call that finds another reservation of its own direction is *contended*: it may need less than
 //! the threshold, and waits until the call with the reservation has *ended*. A contended call that
-//! is non-blocking gets EAGAIN, and a contended poll finds nothing; they are woken then, too.
+//! is non-blocking gets EAGAIN, and a contended poll finds nothing; when that call has ended,
+//! pollers are woken and owners with O_ASYNC signalled, so that they try again.
 //!
 //! Plain counting and one pure function, so `make test` also tests it in user space.
 
@@ -30,8 +31,8 @@ pub(crate) enum Wake {
 pub(crate) struct Selected {
     pub(crate) sleepers: Wake,
     pub(crate) pollers: Wake,
-    /// A call that got EAGAIN would succeed now. Nothing but SIGIO may wake it, so this counts for
-    /// [`Selected::is_any`], on which SIGIO depends.
+    /// A call that got EAGAIN would succeed now. SIGIO may be all that reaches it, so this counts
+    /// for [`Selected::is_any`], on which SIGIO depends.
     pub(crate) retry: bool,
 }
 
@@ -216,7 +217,8 @@ impl Waiters {
             Wake::All
         } else if (ended && !is_eof) || reached {
             // The ended call hands the wake-up on, also below the threshold: otherwise a sleeper
-            // that was passed over could sleep forever.
+            // for which the rest is enough could sleep on, as the level may not rise again. At end
+            // of file the close has woken the sleepers that are not contended.
             Wake::Exclusive
         } else {
             Wake::None
@@ -225,7 +227,7 @@ impl Waiters {
         let pollers = if !polled {
             Wake::None
         } else if retry && closed {
-            // They may wait for POLLHUP alone, which has no poll key.
+            // They may wait for POLLHUP alone, which is not in the key of an exclusive wake-up.
             Wake::All
         } else if retry || unknown || reached || (rose && self.edge_triggered) {
             Wake::Exclusive
