@@ -111,7 +111,7 @@ fn other_storage(size: &Size, capacity: usize) -> Result<Storage> {
     if let Some(account) = &size.account {
         charge = Some(account.charge(pages_for(capacity)));
         // The pages that the pipe has now are on the account, too.
-        let exceeds = |limit| is_above(account, size.pages, limit);
+        let exceeds = |limit| is_above(account, pages_for(size.capacity), limit);
         if grows && (exceeds(params::user_pages_soft()) || exceeds(params::user_pages_hard())) {
             return Err(EPERM);
         }

@@ -5,7 +5,6 @@
 use crate::{
     pipe::{
         policy::Policy,
-        state::StateGuard,
         wait::wakeups::Wakeups,
         Pipe, //
     },
@@ -27,8 +26,6 @@ use kernel::prelude::*;
 pub(crate) struct Size {
     /// In bytes.
     pub(crate) capacity: usize,
-    /// How many pages it has.
-    pub(crate) pages: usize,
     /// Who pays for the pages; [`None`] for the system.
     pub(crate) account: Option<UserAccount>,
 }
@@ -65,7 +62,6 @@ impl Pipe {
         let guard = self.state.lock();
         Size {
             capacity: guard.ring.indices().capacity(),
-            pages: guard.ring.storage().page_count(),
             account: guard.ring.storage().account().cloned(),
         }
     }
@@ -83,34 +79,24 @@ impl Pipe {
     /// - `EBUSY`: the bytes in the pipe, those that are about to be written, or the packets do not
     ///   fit.
     /// - `ENOMEM`.
-    pub(crate) fn resize(&self, expected: usize, storage: Option<Storage>) -> Result<bool> {
-        let Some(mut storage) = storage else {
-            let guard = self.state.lock();
-            let unchanged = guard.ring.indices().capacity() == expected;
-            if unchanged {
-                self.wake_all_writers(guard);
-            }
-            return Ok(unchanged);
-        };
+    pub(crate) fn resize(&self, expected: usize, mut storage: Option<Storage>) -> Result<bool> {
         // The storages share at most as many pages as the smaller one has.
-        let shared = pages_for(expected).min(storage.page_count());
+        let shared = storage.as_ref().map_or(0, Storage::page_count);
+        let shared = shared.min(pages_for(expected));
         let mut displaced = KVVec::with_capacity(shared, GFP_KERNEL)?;
         let mut guard = self.state.lock();
         if guard.ring.indices().capacity() != expected {
             return Ok(false);
         }
-        guard.ring.resize(&mut storage, &mut displaced)?;
-        guard.update_threshold();
-        self.wake_all_writers(guard);
-        Ok(true)
-    }
-
-    /// Wakes all writers after somebody has set the size.
-    fn wake_all_writers(&self, mut guard: StateGuard<'_>) {
+        if let Some(storage) = &mut storage {
+            guard.ring.resize(storage, &mut displaced)?;
+            guard.update_threshold();
+        }
         let mut wakeups = Wakeups::STOP_SPINNING;
         wakeups.dirs.write.waiters = guard.waiters.write.on_change_for_all();
         wakeups.rendezvous = true;
         self.unlock_and_wake(guard, wakeups);
+        Ok(true)
     }
 
     /// When a blocking write returns.

@@ -2,7 +2,6 @@
 
 //! The current task and its processor.
 
-use crate::sys::headers::single_task_running;
 use kernel::{
     bindings,
     prelude::*,
@@ -36,11 +35,6 @@ pub(crate) fn is_being_killed() -> bool {
 pub(crate) fn raise_sigpipe() {
     // SAFETY: The current task is valid while it runs this code.
     unsafe { bindings::send_sig(bindings::SIGPIPE as c_int, Task::current_raw(), 0) };
-}
-
-/// Whether the current task is the only one that wants to run on its processor.
-pub(crate) fn is_alone() -> bool {
-    single_task_running()
 }
 
 /// Whether more than one processor is online.

@@ -6,7 +6,10 @@
 //! Nothing relies on it. A task that has spun tests its condition again, with the mutex held,
 //! before it sleeps; so no change is lost if the spinning task does not see it.
 
-use crate::sys::task;
+use crate::sys::{
+    headers::single_task_running,
+    task, //
+};
 use kernel::{
     processor::cpu_relax,
     sync::atomic::{
@@ -69,7 +72,7 @@ impl Spinner {
     /// Spins until the spinner is stopped, another task wants to run here, or the limit is reached.
     /// All spinning tasks of the direction share one flag, and stop together.
     pub(crate) fn spin(&self, since: Instant<Monotonic>) {
-        while self.has_spinner() && task::is_alone() && since.elapsed() < SPIN_LIMIT {
+        while self.has_spinner() && single_task_running() && since.elapsed() < SPIN_LIMIT {
             cpu_relax();
         }
         self.stop();
