@@ -110,7 +110,7 @@ fn other_storage(size: &Size, capacity: usize) -> Result<Storage> {
     let mut charge: Option<Charge> = None;
     if let Some(account) = &size.account {
         charge = Some(account.charge(pages_for(capacity)));
-        // The pages that the pipe has now are on the account, too.
+        // The pages that the pipe has now are still on the account, and about to be replaced.
         let exceeds = |limit| is_above(account, pages_for(size.capacity), limit);
         if grows && (exceeds(params::user_pages_soft()) || exceeds(params::user_pages_hard())) {
             return Err(EPERM);
@@ -136,8 +136,8 @@ fn check(capacity: usize) -> Result {
 }
 
 /// Whether an account is above a limit that holds for the caller: `pipe_is_unprivileged_user()`.
-fn is_above(account: &UserAccount, spare: usize, limit: usize) -> bool {
-    quota::is_above(account.pages(), spare, limit)
+fn is_above(account: &UserAccount, replaced: usize, limit: usize) -> bool {
+    quota::is_above(account.pages(), replaced, limit)
         && !has_cap_sys_resource()
         && !has_cap_sys_admin()
 }

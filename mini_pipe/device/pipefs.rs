@@ -198,9 +198,9 @@ pub(crate) fn new_file(
         (*inode).i_private = Arc::into_raw(pipe).cast_mut().cast();
         bindings::__module_get(OWNER);
     }
-    // SAFETY: The reference to the inode is handed over, or put after an error. So is a reference
-    // to the module, which `fops_get()` takes elsewhere, but `alloc_file_pseudo()` does not call
-    // it.
+    // SAFETY: The reference to the inode is handed over, or put after an error. So is the second
+    // reference to the module, which `__fput()` will put by `fops_put()`: `alloc_file_pseudo()`
+    // does not take it with `fops_get()`, as an ordinary open does.
     unsafe {
         bindings::__module_get(OWNER);
         let file =

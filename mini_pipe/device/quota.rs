@@ -30,9 +30,10 @@ pub(crate) fn judge(capacity: usize, max_capacity: usize) -> Verdict {
     }
 }
 
-/// Whether `pages` on an account, without `spare` of them, are above `limit`; 0 is no limit.
-pub(crate) fn is_above(pages: usize, spare: usize, limit: usize) -> bool {
-    limit != 0 && pages.saturating_sub(spare) > limit
+/// Whether `pages` on an account, without those that are about to be `replaced`, are above `limit`;
+/// 0 is no limit.
+pub(crate) fn is_above(pages: usize, replaced: usize, limit: usize) -> bool {
+    limit != 0 && pages.saturating_sub(replaced) > limit
 }
 
 #[cfg(test)]
@@ -65,7 +66,7 @@ mod tests {
 
     #[test]
     fn account_is_limited() {
-        for (pages, spare, limit, above) in [
+        for (pages, replaced, limit, above) in [
             (16384, 0, 16384, false),
             (16385, 0, 16384, true),
             (16385, 1, 16384, false),
@@ -75,9 +76,9 @@ mod tests {
             (usize::MAX, 0, usize::MAX, false),
         ] {
             assert_eq!(
-                is_above(pages, spare, limit),
+                is_above(pages, replaced, limit),
                 above,
-                "{pages} {spare} {limit}"
+                "{pages} {replaced} {limit}"
             );
         }
     }

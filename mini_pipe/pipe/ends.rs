@@ -41,7 +41,8 @@ pub(crate) enum Peer {
 pub(crate) struct OpenEnd {
     /// Whether it reads, and whether it writes.
     modes: PerDir<bool>,
-    /// For each end: equal to its `opens` as long as this file has seen no peer there.
+    /// For each end: equal to its `opens` as long as this file has seen no peer there, and
+    /// different once it has.
     unseen: PerDir<usize>,
 }
 

@@ -61,8 +61,8 @@ impl Pipe {
         let error = loop {
             let rest = if fault { 0 } else { from.len() };
             // Tested first: a write whose bytes have all been read has succeeded, whatever happened
-            // since. EFAULT is returned only if nothing was written: below, the count takes
-            // precedence.
+            // since. `short_count_or` then returns the count; this EFAULT is only for a write that
+            // wrote nothing.
             if rest == 0 && (written == 0 || guard.ring.indices().is_empty()) {
                 break EFAULT;
             }

@@ -224,8 +224,8 @@ impl State {
             dirs: PerDir {
                 // SIGIO: always for the other direction, which can move more now; for the call's
                 // own direction only if somebody is woken there.
-                read: DirWakeups::new(read, !reads || read.is_any()),
-                write: DirWakeups::new(write, reads || write.is_any()),
+                read: DirWakeups::stop_spinning_and(read, !reads || read.is_any()),
+                write: DirWakeups::stop_spinning_and(write, reads || write.is_any()),
             },
             rendezvous: self.rendezvous_active,
         }

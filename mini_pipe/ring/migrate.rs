@@ -3,9 +3,11 @@
 //! Migration of a ring's bytes from one storage to another, for a resize.
 //!
 //! The two storages share the pages that hold the bytes, at the same indices, and no bytes are
-//! copied; except those of the first and the last page, if these are the same page of the old or of
-//! the new storage. Outstanding reservations go on using the old storage: a read has its bytes
-//! there, and the bytes of a write are copied when they are committed, unless their page is shared.
+//! copied. The exception: the bytes wrap around so far that, in the old or the new storage, they
+//! end in the page they began in. Then the bytes of that page are copied.
+//!
+//! Outstanding reservations go on using the old storage: a read has its bytes there, and the bytes
+//! of a write are copied when they are committed, unless their page is shared.
 
 use crate::{
     ring::{

@@ -83,9 +83,10 @@ pub(crate) struct Occupancy {
 }
 
 impl Occupancy {
-    /// What it was before `len` bytes were moved without a reservation. No bytes are moved that way
-    /// while packets take all slots, so packets never make `writable` 0 here, and it can be
-    /// computed.
+    /// What it was before `len` bytes were moved without a reservation.
+    ///
+    /// Such a move needs a free slot (a write) or that there are no packets (a read), and adds no
+    /// packet. So `writable` is that of the indices before and after, and differs by `len`.
     pub(crate) fn before(self, dir: Dir, len: usize) -> Self {
         match dir {
             Dir::Read => Self {
@@ -305,11 +306,14 @@ impl Ring {
     ) -> usize {
         let mut fresh = fresh.iter_mut();
         for piece in reservation.span().first(len).pieces(PAGE_SIZE) {
+            if piece.len != PAGE_SIZE {
+                continue;
+            }
             let cells = (
                 reservation.pages().at(piece.index),
                 self.storage.pages.at(piece.index),
             );
-            let (PAGE_SIZE, (Some(from), Some(cell))) = (piece.len, cells) else {
+            let (Some(from), Some(cell)) = cells else {
                 continue;
             };
             // After a resize, the ring may have a copy of the page instead.

@@ -59,8 +59,9 @@ pub(crate) struct Reservation<D: Direction> {
 }
 
 impl<D: Direction> Reservation<D> {
-    /// Reserves `span` of the ring that is kept in `storage`. Of a packet, these are the first
-    /// bytes to be read, or all of them to be written; atomic bytes are written all, or none.
+    /// The reservation of `span`, which the indices of the ring with this `storage` have made. Of a
+    /// packet, `span` is the first bytes to be read, or all of them to be written. Atomic bytes are
+    /// written all, or none.
     ///
     /// # Safety
     ///

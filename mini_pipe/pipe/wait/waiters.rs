@@ -74,8 +74,8 @@ pub(crate) struct Change {
 /// Who waits in one direction. The counts do not overflow: there are fewer tasks, and a 64-bit
 /// number of sleeps takes centuries.
 pub(crate) struct Waiters {
-    /// The level at which every sleeper finds what it needs. [`None`] if no level is enough for
-    /// all.
+    /// The level at which every sleeper finds what it needs. [`None`] if there is none worth
+    /// waiting for, as in a pipe that never has room for PIPE_BUF bytes: then every rise wakes all.
     threshold: Option<usize>,
     sleeping: usize,
     /// How many of the sleepers are contended.
@@ -174,7 +174,7 @@ impl Waiters {
         selected
     }
 
-    /// Records a change that wakes all waiters, if there are any.
+    /// Records a change that wakes all waiters. It is counted even if there are none.
     pub(crate) fn on_change_for_all(&mut self) -> Selected {
         self.wakeups = self.wakeups.wrapping_add(1);
         Selected::ALL

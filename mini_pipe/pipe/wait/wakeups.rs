@@ -45,8 +45,8 @@ impl Wakeups {
     /// short read or write starts from this.
     pub(crate) const STOP_SPINNING: Self = Self {
         dirs: PerDir {
-            read: DirWakeups::new(Selected::NONE, false),
-            write: DirWakeups::new(Selected::NONE, false),
+            read: DirWakeups::stop_spinning_and(Selected::NONE, false),
+            write: DirWakeups::stop_spinning_and(Selected::NONE, false),
         },
         rendezvous: false,
     };
@@ -55,7 +55,7 @@ impl Wakeups {
     #[inline(always)]
     pub(crate) fn spinning_and_fasync(dir: Dir) -> Self {
         let mut wakeups = Self::NONE;
-        wakeups.dirs[dir] = DirWakeups::new(Selected::NONE, true);
+        wakeups.dirs[dir] = DirWakeups::stop_spinning_and(Selected::NONE, true);
         wakeups
     }
 
@@ -75,9 +75,9 @@ impl DirWakeups {
         fasync: false,
     };
 
-    /// For these waiters, and for spinning tasks.
+    /// Stop its spinning tasks, wake these waiters and, with `fasync`, signal the owners.
     #[inline(always)]
-    pub(crate) const fn new(waiters: Selected, fasync: bool) -> Self {
+    pub(crate) const fn stop_spinning_and(waiters: Selected, fasync: bool) -> Self {
         Self {
             spinner: true,
             waiters,
