@@ -20,6 +20,8 @@ packages=(
 	xz-utils cpio kmod python3 libc6-dev
 	# For the debug kernel: KASAN needs the same LLVM for C and for Rust.
 	clang lld llvm
+	# For the simulation, the coverage and the fuzzer.
+	cargo ca-certificates
 	# For the checks and the model.
 	shellcheck perl spin
 	# The virtual machine, its loads, and a check of the manual page.
@@ -97,9 +99,12 @@ enter() {
 		mkdir -p "$box$shared"
 		mount --rbind "$shared" "$box$shared"
 	done
-	cat /etc/resolv.conf >"$box/etc/resolv.conf" 2>/dev/null || true
+	# For cargo: the host's name servers, and the certificates that it trusts.
+	for shared in /etc/resolv.conf /etc/ssl/certs/ca-certificates.crt; do
+		cat $shared >"$box$shared" 2>/dev/null || true
+	done
 	exec chroot "$box" /usr/bin/env -i -C "$dir" PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
-		LANG=C.UTF-8 TERM="${TERM:-dumb}" ${http_proxy:+http_proxy="$http_proxy"} \
+		LANG=C.UTF-8 TERM="${TERM:-dumb}" CARGO_HOME="$cache/cargo" ${http_proxy:+http_proxy="$http_proxy"} \
 		KBUILD_BUILD_USER=mini_pipe KBUILD_BUILD_HOST=toolbox "$@"
 }
 
