@@ -70,7 +70,7 @@ pub(crate) struct Progress {
     pub(crate) before: Occupancy,
     /// How many bytes were moved.
     pub(crate) moved: usize,
-    /// The call has no reservation any more, or had none.
+    /// The call excludes no others of its direction any more, or never did.
     pub(crate) ended: bool,
 }
 

@@ -143,7 +143,8 @@ impl Pipe {
                 dir: Dir::Write,
                 before,
                 moved: written,
-                ended: next.is_none(),
+                // A rendezvous excludes other writers until its bytes have been read.
+                ended: next.is_none() && !guard.rendezvous_active,
             };
             self.finish_commit(guard, progress);
 

@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The calls, made as mini_pipe/device makes them, and what must be true of their results.
+
+use crate::{
+    config,
+    pipe::{
+        call::Call as Flags,
+        ends::OpenEnd,
+        poll::Interest, //
+    },
+    ring::{
+        dir::{Dir, PerDir},
+        storage::{pages_for, Storage},
+        user::Buffer, //
+    },
+    splice::Dest,
+    stage::{check, policy, poll_mask, show, Doing, Facts, Stage},
+    story,
+    sys::{
+        account::UserAccount,
+        headers::IOCB_NOSIGNAL,
+        poll::{PollQueue, PollTable},
+        task,
+    },
+};
+use kernel::{
+    bindings::{POLLERR, POLLHUP, POLLIN, POLLOUT},
+    fs::File,
+    iov::{iov_iter, IovIterDest, IovIterSource},
+    prelude::*,
+    sim,
+    sync::Entry,
+};
+use std::{cell::RefCell, rc::Rc};
+
+/// An open file, which tasks may share.
+pub(crate) struct Opened {
+    pub(crate) file: File,
+    pub(crate) end: RefCell<OpenEnd>,
+    /// Its number in the reference.
+    pub(crate) number: usize,
+}
+
+/// Opens the pipe.
+pub(crate) fn open(stage: &Stage, modes: PerDir<bool>) -> Opened {
+    stage.begin(Doing::Open(modes));
+    let end = stage.pipe.open(modes);
+    stage.end();
+    let number = stage.actor(|actor| actor.file);
+    story::tell(sim::current(), || format!("opens file {number}"));
+    Opened {
+        file: File::new(number),
+        end: RefCell::new(end),
+        number,
+    }
+}
+
+/// Closes a file as `__fput()` does, which asks for O_ASYNC by the flag.
+pub(crate) fn close(stage: &Stage, opened: &Opened) {
+    let end = *opened.end.borrow();
+    if opened.file.fasync.get() {
+        stage.begin(Doing::Other);
+        let _ = stage.pipe.set_fasync(&end, -1, &opened.file, false);
+    }
+    check!(
+        !crate::sys::fasync::has(opened.number),
+        "file {} is freed, and is still on a list of files with O_ASYNC",
+        opened.number
+    );
+    stage.begin(Doing::Close);
+    stage.actor(|actor| actor.file = opened.number);
+    story::tell(sim::current(), || format!("closes file {}", opened.number));
+    stage.pipe.close(&end);
+    stage.end();
+}
+
+/// The calls of one task on one file.
+pub(crate) struct Caller<'a> {
+    pub(crate) stage: &'a Stage,
+    pub(crate) opened: &'a Opened,
+    pub(crate) account: &'a UserAccount,
+    pub(crate) flags: u32,
+    /// The value of the first byte that this task writes next.
+    pub(crate) next: &'a std::cell::Cell<u8>,
+}
+
+impl Caller<'_> {
+    pub(crate) fn call(&self, call: config::Call) {
+        let task = sim::current();
+        story::tell(task, || format!("{call} ..."));
+        let modes = self.opened.end.borrow().modes();
+        let result = match call {
+            config::Call::Read(transfer) if modes.read => self.read(transfer),
+            config::Call::Write(transfer) if modes.write => self.write(transfer),
+            config::Call::Splice { len, room } if modes.read => self.splice(len, room),
+            config::Call::Read(_) | config::Call::Write(_) | config::Call::Splice { .. } => {
+                "EBADF".to_owned()
+            }
+            config::Call::Poll { exclusive } => self.poll(exclusive),
+            config::Call::Ask => self.ask(),
+            config::Call::EdgeTriggered => self.edge_triggered(),
+            config::Call::Async { on, no_memory } => self.set_async(on, no_memory),
+            config::Call::Resize {
+                capacity,
+                no_memory,
+            } => self.resize(capacity, no_memory),
+            config::Call::SetPolicy { rendezvous } => self.set_policy(rendezvous),
+            config::Call::Signal(other) => {
+                sim::signal(other);
+                String::new()
+            }
+            config::Call::Reopen => String::new(),
+        };
+        story::tell(task, || format!("... {call} = {result}"));
+        sim::take_signal();
+    }
+
+    fn begin(&self, doing: Doing) {
+        self.stage.begin(doing);
+        self.stage.actor(|actor| actor.file = self.opened.number);
+    }
+
+    fn read(&self, transfer: config::Transfer) -> String {
+        let to = sim::map(vec![0xff; transfer.len], transfer.faults);
+        let call = Flags::new(self.flags, transfer.iocb);
+        let len = transfer.len;
+        self.begin(Doing::Read { to: Some(to) });
+        let end = &*self.opened.end.borrow();
+        let result = if transfer.iterator {
+            let mut iter = iov_iter::new(to.0, len);
+            self.stage.pipe.read(end, call, &mut IovIterDest::new(&mut iter))
+        } else {
+            self.stage.pipe.read(end, call, Buffer::new(to, len))
+        };
+        self.check_read(len, transfer.faults.nothing_from, call.is_nonblocking(), &result);
+        show(&result)
+    }
+
+    fn splice(&self, len: usize, room: usize) -> String {
+        let mut dest = Dest::new(room);
+        let call = Flags::new(self.flags, 0);
+        self.begin(Doing::Read { to: None });
+        let end = &*self.opened.end.borrow();
+        let result = self.stage.pipe.splice(end, call, &mut dest, len);
+        if result == Err(EAGAIN) && dest.bytes.is_empty() {
+            // Perhaps the destination had no room.
+            self.stage.end();
+            return show(&result);
+        }
+        let spliced = self.stage.actor(|actor| std::mem::take(&mut actor.spliced));
+        check!(
+            spliced == dest.bytes,
+            "spliced {:?}, and the pipe had {spliced:?}",
+            dest.bytes
+        );
+        self.check_read(len.min(room), None, call.is_nonblocking(), &result);
+        sim::point();
+        check!(dest.is_intact(), "a page that was spliced has changed");
+        show(&result)
+    }
+
+    fn check_read(
+        &self,
+        len: usize,
+        nothing_from: Option<usize>,
+        nonblocking: bool,
+        result: &Result<usize>,
+    ) {
+        let (moved, facts, alone) = self.stage.end();
+        match *result {
+            Ok(0) => check!(
+                len == 0 || facts.len == 0 && facts.closed.write,
+                "a read returned 0, and it is not the end of file"
+            ),
+            Ok(count) => check!(count == moved, "a read of {moved} bytes returned {count}"),
+            Err(error) => {
+                check!(moved == 0, "a read of {moved} bytes returned {error:?}");
+                self.check_error(error, nonblocking, nothing_from);
+                if error == EAGAIN || error == ERESTARTSYS {
+                    check!(
+                        facts.contended.read || facts.readable == 0 && !facts.closed.write,
+                        "a read returned {error:?}, and {} bytes are there",
+                        facts.len
+                    );
+                }
+            }
+        }
+        if *result == Err(EAGAIN) && facts.contended.read {
+            self.stage.note_eagain(Dir::Read, &facts);
+        }
+        // A read that nobody disturbed gets all that was there.
+        let reach = len.min(nothing_from.unwrap_or(len));
+        if let (Some(before), Ok(count)) = (alone, result) {
+            if before.available > 0 && !before.contended.read && len > 0 {
+                check!(
+                    *count == before.available.min(reach),
+                    "a read of {len} bytes got {count} of {}",
+                    before.available
+                );
+            }
+        }
+    }
+
+    fn write(&self, transfer: config::Transfer) -> String {
+        let len = transfer.len;
+        let bytes: Vec<u8> = (0..len)
+            .map(|_| {
+                let value = self.next.get();
+                // Each task has values of its own.
+                self.next.set(value & 0xe0 | value.wrapping_add(1) & 0x1f);
+                value
+            })
+            .collect();
+        let from = sim::map(bytes.clone(), transfer.faults);
+        let call = Flags::new(self.flags, transfer.iocb);
+        let is_packet = call.writes_packets();
+        self.begin(Doing::Write {
+            from: Rc::new(bytes),
+            is_packet,
+            blocking: !call.is_nonblocking(),
+        });
+        let end = &*self.opened.end.borrow();
+        let result = if transfer.iterator {
+            let mut iter = iov_iter::new(from.0, len);
+            let from = &mut IovIterSource::new(&mut iter);
+            self.stage.pipe.write(end, call, from)
+        } else {
+            self.stage.pipe.write(end, call, Buffer::new(from, len))
+        };
+        self.check_write(&transfer, call, &result);
+        show(&result)
+    }
+
+    fn check_write(&self, transfer: &config::Transfer, call: Flags, result: &Result<usize>) {
+        let len = transfer.len;
+        let (moved, facts, alone) = self.stage.end();
+        let whole = call.writes_packets() || len <= facts.atomic_limit;
+        let needed = if whole { (len - moved).min(facts.atomic_limit) } else { 1 };
+        match *result {
+            Ok(count) => {
+                check!(count == moved, "a write of {moved} bytes returned {count}");
+                let may_be_short = call.is_nonblocking()
+                    || transfer.faults.nothing_from.is_some()
+                    || facts.closed.read
+                    || sim::has_signal();
+                check!(
+                    count == len || may_be_short,
+                    "a write of {len} bytes returned {count}, for no reason"
+                );
+            }
+            Err(error) => {
+                check!(moved == 0, "a write of {moved} bytes returned {error:?}");
+                if error == EPIPE {
+                    check!(facts.closed.read, "a write returned EPIPE, and a reader is open");
+                } else {
+                    self.check_error(error, call.is_nonblocking(), transfer.faults.nothing_from);
+                }
+                // A rendezvous has waited for readers, and not for room.
+                let rendezvous = self.stage.actor(|actor| actor.rendezvous);
+                if !rendezvous && (error == EAGAIN || error == ERESTARTSYS) {
+                    check!(
+                        facts.contended.write || facts.writable < needed && !facts.closed.read,
+                        "a write of {needed} bytes returned {error:?}, and there is room for {}",
+                        facts.writable
+                    );
+                }
+            }
+        }
+        if *result == Err(EAGAIN) && facts.contended.write {
+            self.stage.note_eagain(Dir::Write, &facts);
+        }
+        // A short count may hide EPIPE, but not the signal.
+        let allowed = facts.closed.read && transfer.iocb & IOCB_NOSIGNAL == 0;
+        let got = task::take_sigpipe();
+        check!(
+            got == allowed || !got && *result != Err(EPIPE),
+            "SIGPIPE was sent: {got}, and should be: {allowed}"
+        );
+        // A write that nobody disturbed puts in all that there is room for.
+        if let (Some(before), Ok(count)) = (alone, result) {
+            let fits = before.room >= len && !before.contended.write;
+            if fits && transfer.faults.nothing_from.is_none() && !before.closed.read {
+                check!(*count == len, "a write of {len} bytes put in {count}");
+            }
+        }
+    }
+
+    fn check_error(&self, error: Error, nonblocking: bool, nothing_from: Option<usize>) {
+        let holds = match error {
+            EAGAIN => nonblocking,
+            ERESTARTSYS => sim::has_signal(),
+            EFAULT => nothing_from.is_some(),
+            _ => false,
+        };
+        check!(holds, "a call returned {error:?}, for no reason");
+    }
+
+    fn wanted(&self) -> u32 {
+        let modes = self.opened.end.borrow().modes();
+        let mut wanted = POLLERR | POLLHUP;
+        wanted |= if modes.read { POLLIN } else { 0 };
+        wanted | if modes.write { POLLOUT } else { 0 }
+    }
+
+    /// Polls once, and adds `entry` to the queues.
+    fn poll_once(
+        &self,
+        edge_triggered: bool,
+        entry: Option<(&Rc<Entry>, &mut Vec<*const PollQueue>)>,
+    ) -> u32 {
+        let end = &*self.opened.end.borrow();
+        let interest = Interest {
+            table: entry.map(|(entry, queues)| PollTable {
+                entry: entry.clone(),
+                queues,
+            }),
+            edge_triggered,
+        };
+        let mask = self.stage.pipe.poll(end, &self.opened.file, interest);
+        let facts = self.stage.actor(|actor| actor.facts);
+        let expected = expected_mask(end.modes(), &facts);
+        check!(
+            mask == expected,
+            "poll reports {mask:#x}, and should report {expected:#x}"
+        );
+        mask
+    }
+
+    fn ask(&self) -> String {
+        self.begin(Doing::Other);
+        format!("{:#x}", self.poll_once(false, None))
+    }
+
+    fn poll(&self, exclusive: bool) -> String {
+        let wanted = self.wanted();
+        let entry = Entry::poller(wanted, exclusive);
+        let mut queues = Vec::new();
+        self.begin(Doing::Poll { wanted, exclusive });
+        let mut first = Some((&entry, &mut queues));
+        let result = loop {
+            sim::prepare_to_sleep();
+            let mask = self.poll_once(false, first.take()) & wanted;
+            if mask != 0 {
+                break format!("{mask:#x}");
+            }
+            if sim::has_signal() {
+                break "EINTR".to_owned();
+            }
+            sim::schedule();
+        };
+        self.leave(&entry, queues);
+        result
+    }
+
+    fn edge_triggered(&self) -> String {
+        let entry = Entry::poller(self.wanted(), false);
+        let mut queues = Vec::new();
+        self.begin(Doing::Other);
+        self.poll_once(true, Some((&entry, &mut queues)));
+        // What was there when it was added counts as an event; from here on, each write is one.
+        let wakeups = entry.wakeups.get();
+        let writes = self.stage.writes.get();
+        self.begin(Doing::EdgeTriggered {
+            entry: entry.clone(),
+            wakeups,
+            writes,
+        });
+        sim::prepare_to_sleep();
+        if entry.wakeups.get() == wakeups {
+            sim::schedule();
+        }
+        self.leave(&entry, queues);
+        "an event".to_owned()
+    }
+
+    /// A poll ends.
+    fn leave(&self, entry: &Rc<Entry>, queues: Vec<*const PollQueue>) {
+        sim::run_again();
+        for queue in queues {
+            // SAFETY: The pipe, whose queue it is, is there until all tasks have ended.
+            unsafe { &*queue }.remove(entry);
+        }
+        self.stage.end();
+    }
+
+    fn set_async(&self, on: bool, no_memory: bool) -> String {
+        self.begin(Doing::Other);
+        let end = *self.opened.end.borrow();
+        sim::set_no_memory(no_memory);
+        let result = self.stage.pipe.set_fasync(&end, 3, &self.opened.file, on);
+        sim::set_no_memory(false);
+        show(&result)
+    }
+
+    /// F_SETPIPE_SZ, as device/limits.rs does it.
+    fn resize(&self, capacity: usize, no_memory: bool) -> String {
+        self.begin(Doing::Other);
+        let result = loop {
+            let size = self.stage.pipe.size();
+            sim::set_no_memory(no_memory);
+            let charge = self.account.charge(pages_for(capacity));
+            let storage = Storage::new(capacity, Some(charge));
+            sim::set_no_memory(false);
+            let resized = storage
+                .and_then(|storage| self.stage.pipe.resize(size.capacity, Some(storage)));
+            match resized {
+                Ok(false) => {}
+                Ok(true) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        let facts = self.stage.actor(|actor| actor.facts);
+        let reserved = facts.contended.write;
+        if result == Err(EBUSY) && !reserved {
+            let reference = self.stage.reference.borrow();
+            check!(
+                facts.len > capacity || reference.packet_count() > 0,
+                "{} bytes do not fit into {capacity}",
+                facts.len
+            );
+        }
+        check!(
+            result != Err(ENOMEM) || no_memory,
+            "there was memory, and the result is ENOMEM"
+        );
+        show(&result)
+    }
+
+    fn set_policy(&self, rendezvous: bool) -> String {
+        self.begin(Doing::Other);
+        let result = self.stage.pipe.set_policy(policy(rendezvous));
+        let facts = self.stage.actor(|actor| actor.facts);
+        check!(
+            result.is_err() || facts.len == 0,
+            "the policy was changed, and {} bytes are there",
+            facts.len
+        );
+        show(&result)
+    }
+}
+
+fn expected_mask(modes: PerDir<bool>, facts: &Facts) -> u32 {
+    poll_mask(
+        modes,
+        PerDir {
+            read: !facts.contended.read && facts.readable > 0,
+            write: !facts.contended.write && facts.writable >= facts.atomic_limit,
+        },
+        PerDir {
+            read: facts.closed.read,
+            write: !facts.contended.read && facts.closed.write,
+        },
+    )
+}

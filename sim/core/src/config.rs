@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A configuration: a pipe, and the calls that each of several tasks makes on it.
+
+use crate::sys::headers::{IOCB_NOSIGNAL, IOCB_NOWAIT};
+use kernel::{
+    fs::file::flags::{O_DIRECT, O_NONBLOCK},
+    page::PAGE_SIZE,
+    uaccess::Faults,
+};
+use rand::{seq::SliceRandom, Rng, SeedableRng};
+use rand_pcg::Pcg64Mcg;
+use std::fmt;
+
+/// A pipe, and its tasks.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Decides what neither this nor the scheduler does: how long things take.
+    pub seed: u64,
+    pub capacity: usize,
+    /// As ioctl(2) makes it; otherwise the device.
+    pub private: bool,
+    pub rendezvous: bool,
+    /// There is another processor, so tasks spin.
+    pub spins: bool,
+    /// All files are open before the first call.
+    pub opened_first: bool,
+    pub tasks: Vec<Task>,
+}
+
+/// A task: it opens a file, makes its calls, and closes the file.
+#[derive(Clone, Debug)]
+pub struct Task {
+    pub reads: bool,
+    pub writes: bool,
+    /// `O_*` flags.
+    pub flags: u32,
+    /// Uses the file of this task instead of one of its own.
+    pub shares: Option<usize>,
+    pub calls: Vec<Call>,
+}
+
+/// A read or write.
+#[derive(Clone, Copy, Debug)]
+pub struct Transfer {
+    pub len: usize,
+    pub faults: Faults,
+    /// `IOCB_*` flags.
+    pub iocb: i32,
+    /// Passes an iterator, as readv(2) does.
+    pub iterator: bool,
+}
+
+/// A call.
+#[derive(Clone, Copy, Debug)]
+pub enum Call {
+    Read(Transfer),
+    Write(Transfer),
+    /// Splices at most `len` bytes to a destination with room for `room`.
+    Splice { len: usize, room: usize },
+    /// poll(2), which waits; or with EPOLLEXCLUSIVE.
+    Poll { exclusive: bool },
+    /// poll(2) with a timeout of 0.
+    Ask,
+    /// epoll(7) with EPOLLET, until the first event.
+    EdgeTriggered,
+    /// Switches O_ASYNC.
+    Async { on: bool, no_memory: bool },
+    Resize { capacity: usize, no_memory: bool },
+    SetPolicy { rendezvous: bool },
+    /// Sends a signal to a task.
+    Signal(usize),
+    /// Closes the file, and opens the pipe again.
+    Reopen,
+}
+
+impl Config {
+    /// The configuration of this seed.
+    pub fn random(seed: u64) -> Self {
+        let rng = &mut Pcg64Mcg::seed_from_u64(seed);
+        let capacity = *[1, 3, 7, 8, 8, 10, 16, 16, 17, 32].choose(rng).unwrap();
+        let count = rng.gen_range(2..=4);
+        // Few kinds of calls in one configuration, so that they meet often.
+        let kinds = Kinds {
+            packets: rng.gen_bool(0.2),
+            faults: rng.gen_bool(0.3),
+            nonblocking: rng.gen_bool(0.3),
+            polls: rng.gen_bool(0.3),
+            settings: rng.gen_bool(0.3),
+            splices: rng.gen_bool(0.2),
+            signals: rng.gen_bool(0.3),
+            reopens: rng.gen_bool(0.2),
+            asyncs: rng.gen_bool(0.1),
+            capacity,
+            tasks: count,
+        };
+        let mut tasks: Vec<_> = (0..count).map(|nth| kinds.task(rng, nth)).collect();
+        if kinds.asyncs && rng.gen_bool(0.7) {
+            tasks[1].shares = Some(0);
+            (tasks[0].reads, tasks[0].writes) = (true, true);
+        }
+        Self {
+            seed,
+            capacity,
+            private: rng.gen(),
+            rendezvous: rng.gen_bool(0.2),
+            spins: rng.gen(),
+            opened_first: rng.gen_bool(0.8),
+            tasks,
+        }
+    }
+}
+
+/// What a configuration has.
+struct Kinds {
+    packets: bool,
+    faults: bool,
+    nonblocking: bool,
+    polls: bool,
+    settings: bool,
+    splices: bool,
+    signals: bool,
+    reopens: bool,
+    asyncs: bool,
+    capacity: usize,
+    tasks: usize,
+}
+
+impl Kinds {
+    fn task(&self, rng: &mut Pcg64Mcg, nth: usize) -> Task {
+        // The first two are a reader and a writer.
+        let (reads, writes) = match nth {
+            0 => (true, false),
+            1 => (false, true),
+            _ => *[(true, false), (false, true), (true, true)]
+                .choose(rng)
+                .unwrap(),
+        };
+        let mut flags = 0;
+        if self.packets && rng.gen_bool(0.6) {
+            flags |= O_DIRECT;
+        }
+        if self.nonblocking && rng.gen_bool(0.5) {
+            flags |= O_NONBLOCK;
+        }
+        let count = rng.gen_range(1..=3);
+        let calls = (0..count).map(|_| self.call(rng, reads, writes));
+        Task {
+            reads,
+            writes,
+            flags,
+            shares: None,
+            calls: calls.collect(),
+        }
+    }
+
+    fn call(&self, rng: &mut Pcg64Mcg, reads: bool, writes: bool) -> Call {
+        let mut others = vec![];
+        if self.polls {
+            others.push(Call::Poll {
+                exclusive: rng.gen_bool(0.3),
+            });
+            others.push(Call::Ask);
+            if reads {
+                others.push(Call::EdgeTriggered);
+            }
+        }
+        if self.settings {
+            let capacity = *[1, 5, 8, 9, 16, 24, 40].choose(rng).unwrap();
+            others.push(Call::Resize {
+                capacity,
+                no_memory: rng.gen_bool(0.2),
+            });
+            others.push(Call::SetPolicy {
+                rendezvous: rng.gen(),
+            });
+        }
+        if self.splices && reads {
+            others.push(Call::Splice {
+                len: rng.gen_range(1..=24),
+                room: rng.gen_range(0..=20),
+            });
+        }
+        if self.signals {
+            others.push(Call::Signal(rng.gen_range(0..self.tasks)));
+        }
+        if self.reopens {
+            others.push(Call::Reopen);
+        }
+        if self.asyncs {
+            others.push(Call::Async {
+                on: rng.gen_bool(0.7),
+                no_memory: rng.gen_bool(0.2),
+            });
+        }
+        if !others.is_empty() && rng.gen_bool(0.4) {
+            return *others.choose(rng).unwrap();
+        }
+        let transfer = self.transfer(rng);
+        if reads && (!writes || rng.gen()) {
+            Call::Read(transfer)
+        } else {
+            Call::Write(transfer)
+        }
+    }
+
+    fn transfer(&self, rng: &mut Pcg64Mcg) -> Transfer {
+        let capacity = self.capacity;
+        let len = match rng.gen_range(0..20) {
+            0 => 0,
+            1..=6 => rng.gen_range(1..=3),
+            7..=9 => capacity,
+            10..=12 => rng.gen_range(1..=PAGE_SIZE),
+            13..=18 => rng.gen_range(1..=2 * capacity + 2),
+            // More than a chunk of a copy.
+            _ => 10 * PAGE_SIZE,
+        };
+        let mut faults = Faults::default();
+        if self.faults {
+            match rng.gen_range(0..6) {
+                0 => faults.nothing_from = Some(rng.gen_range(0..=len)),
+                1 | 2 => faults.paged_out = true,
+                3 => faults.stuck = true,
+                _ => {}
+            }
+        }
+        let mut iocb = 0;
+        if self.nonblocking && rng.gen_bool(0.2) {
+            iocb |= IOCB_NOWAIT;
+        }
+        if rng.gen_bool(0.1) {
+            iocb |= IOCB_NOSIGNAL;
+        }
+        Transfer {
+            len,
+            faults,
+            iocb,
+            iterator: rng.gen_bool(0.2),
+        }
+    }
+}
+
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.private { "a private pipe" } else { "the device" };
+        let policy = if self.rendezvous { "rendezvous" } else { "buffered" };
+        let spins = if self.spins { "tasks spin" } else { "nobody spins" };
+        let opened = if self.opened_first { "before" } else { "as they come" };
+        writeln!(
+            f,
+            "  {kind} of {} bytes, {policy}; {spins}; files are opened {opened}; pages and PIPE_BUF \
+             are {PAGE_SIZE} bytes",
+            self.capacity
+        )?;
+        for (number, task) in self.tasks.iter().enumerate() {
+            write!(f, "  task {number} ")?;
+            match task.shares {
+                Some(other) => write!(f, "(the file of task {other})")?,
+                None => write!(f, "({})", task.mode())?,
+            }
+            let calls: Vec<_> = task.calls.iter().map(Call::to_string).collect();
+            writeln!(f, ": {}", calls.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+impl Task {
+    fn mode(&self) -> String {
+        let mut mode = match (self.reads, self.writes) {
+            (true, true) => "O_RDWR",
+            (true, false) => "O_RDONLY",
+            _ => "O_WRONLY",
+        }
+        .to_owned();
+        for (flag, name) in [(O_NONBLOCK, "|O_NONBLOCK"), (O_DIRECT, "|O_DIRECT")] {
+            if self.flags & flag != 0 {
+                mode += name;
+            }
+        }
+        mode
+    }
+}
+
+impl fmt::Display for Transfer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.len)?;
+        if let Some(offset) = self.faults.nothing_from {
+            write!(f, ", EFAULT from {offset}")?;
+        }
+        if self.faults.paged_out {
+            f.write_str(", paged out")?;
+        }
+        if self.faults.stuck {
+            f.write_str(", stuck in a fault")?;
+        }
+        if self.iocb & IOCB_NOWAIT != 0 {
+            f.write_str(", RWF_NOWAIT")?;
+        }
+        if self.iocb & IOCB_NOSIGNAL != 0 {
+            f.write_str(", RWF_NOSIGNAL")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read(transfer) if transfer.iterator => write!(f, "readv({transfer})"),
+            Self::Read(transfer) => write!(f, "read({transfer})"),
+            Self::Write(transfer) if transfer.iterator => write!(f, "writev({transfer})"),
+            Self::Write(transfer) => write!(f, "write({transfer})"),
+            Self::Splice { len, room } => write!(f, "splice({len}, to room for {room})"),
+            Self::Poll { exclusive: true } => write!(f, "epoll_wait(EPOLLEXCLUSIVE)"),
+            Self::Poll { exclusive: false } => write!(f, "poll(-1)"),
+            Self::Ask => write!(f, "poll(0)"),
+            Self::EdgeTriggered => write!(f, "epoll_wait(EPOLLET)"),
+            Self::Async { on, no_memory } => {
+                let on = if *on { "|" } else { "&~" };
+                write!(f, "F_SETFL({on}O_ASYNC{})", memory(*no_memory))
+            }
+            Self::Resize { capacity, no_memory } => {
+                write!(f, "F_SETPIPE_SZ({capacity}{})", memory(*no_memory))
+            }
+            Self::SetPolicy { rendezvous: true } => write!(f, "set policy(rendezvous)"),
+            Self::SetPolicy { rendezvous: false } => write!(f, "set policy(buffered)"),
+            Self::Signal(task) => write!(f, "kill(task {task})"),
+            Self::Reopen => write!(f, "close and open"),
+        }
+    }
+}
+
+fn memory(none: bool) -> &'static str {
+    if none {
+        ", no memory"
+    } else {
+        ""
+    }
+}

@@ -1,0 +1,536 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The stage of one run: it compares the pipe with the reference pipe whenever a task drops the
+//! mutex, and whenever all tasks sleep.
+
+use crate::{
+    pipe::{policy::Policy, state::State, Pipe},
+    reference::Reference,
+    ring::dir::{Dir, PerDir},
+    story,
+    sys::fasync,
+};
+use kernel::{
+    prelude::*,
+    sim::{self, fail, Watcher},
+    sync::{Arc, Entry},
+    uaccess::UserPtr,
+};
+use std::{
+    any::type_name,
+    cell::{Cell, RefCell},
+    rc::Rc, //
+};
+
+const PIPE_BUF: usize = kernel::bindings::PIPE_BUF as usize;
+
+/// Fails unless `condition` holds.
+macro_rules! check {
+    ($condition:expr, $($format:tt)*) => {
+        if !$condition {
+            kernel::sim::fail(&format!($($format)*));
+        }
+    };
+}
+pub(crate) use check;
+
+/// What a task is doing.
+#[derive(Clone)]
+pub(crate) enum Doing {
+    /// A call that neither moves bytes nor waits.
+    Other,
+    Open(PerDir<bool>),
+    Close,
+    /// Moves bytes out, to user memory at the address; a splice has none.
+    Read { to: Option<UserPtr> },
+    /// Moves bytes in.
+    Write { from: Rc<Vec<u8>>, is_packet: bool, blocking: bool },
+    /// Waits until one of these events is there.
+    Poll { wanted: u32, exclusive: bool },
+    /// Waits for an event, whether anything is there or not. The entry has been woken so often, and
+    /// so many writes had come, when it last looked.
+    EdgeTriggered { entry: Rc<Entry>, wakeups: usize, writes: usize },
+}
+
+/// What the reference says at some time, for a task with a file.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Facts {
+    pub(crate) len: usize,
+    pub(crate) room: usize,
+    pub(crate) atomic_limit: usize,
+    /// Its file has seen a peer for each direction, and all are closed.
+    pub(crate) closed: PerDir<bool>,
+    /// Another call excludes this one.
+    pub(crate) contended: PerDir<bool>,
+    /// How many bytes a read can get at once, if it is long enough.
+    pub(crate) available: usize,
+    /// How many bytes a reader has not reserved.
+    pub(crate) readable: usize,
+    /// How many bytes could be written beside a writer's reservation.
+    pub(crate) writable: usize,
+    /// How many signals had been sent for each direction.
+    sent: PerDir<usize>,
+}
+
+/// A task.
+pub(crate) struct Actor {
+    pub(crate) doing: Doing,
+    /// The number of its file in the reference.
+    pub(crate) file: usize,
+    /// How many bytes the call has moved.
+    pub(crate) moved: usize,
+    /// The least and the greatest limit of atomic writes during the call: a resize changes it.
+    limits: (usize, usize),
+    /// The call is a write that returns when its bytes have been read.
+    pub(crate) rendezvous: bool,
+    /// For a splice: what it has moved.
+    pub(crate) spliced: Vec<u8>,
+    /// When the task last dropped the mutex.
+    pub(crate) facts: Facts,
+    /// When it first dropped the mutex in this call, before that changed anything.
+    pub(crate) first: Option<Facts>,
+    /// How many times any task had dropped the mutex when the call began, and how many times this
+    /// one has since.
+    began: usize,
+    unlocked: usize,
+    ended: bool,
+}
+
+pub(crate) struct Stage {
+    pub(crate) pipe: Arc<Pipe>,
+    pub(crate) reference: RefCell<Reference>,
+    pub(crate) actors: RefCell<Vec<Actor>>,
+    /// What the pipe counts.
+    total: Cell<PerDir<u64>>,
+    unlocks: Cell<usize>,
+    /// How many writes have put bytes into the pipe, and how many signals had been sent to readers
+    /// before the last one.
+    pub(crate) writes: Cell<usize>,
+    signals: Cell<PerDir<usize>>,
+    owed: Cell<PerDir<bool>>,
+    contended: Cell<PerDir<bool>>,
+    /// A call got EAGAIN because of another one: how many signals had been sent by then.
+    got_eagain: Cell<PerDir<Option<usize>>>,
+    /// An exclusive poll has been made.
+    exclusive: Cell<bool>,
+}
+
+impl Stage {
+    pub(crate) fn new(pipe: Arc<Pipe>, reference: Reference, tasks: usize) -> Self {
+        let actor = |_| Actor {
+            doing: Doing::Other,
+            file: 0,
+            moved: 0,
+            limits: (0, 0),
+            rendezvous: false,
+            spliced: Vec::new(),
+            facts: Facts::default(),
+            first: None,
+            began: 0,
+            unlocked: 0,
+            ended: false,
+        };
+        Self {
+            pipe,
+            reference: RefCell::new(reference),
+            actors: RefCell::new((0..tasks).map(actor).collect()),
+            total: Cell::default(),
+            unlocks: Cell::new(0),
+            writes: Cell::new(0),
+            signals: Cell::default(),
+            owed: Cell::default(),
+            contended: Cell::default(),
+            got_eagain: Cell::default(),
+            exclusive: Cell::new(false),
+        }
+    }
+
+    /// Lets `work` change the current task's actor.
+    pub(crate) fn actor<T>(&self, work: impl FnOnce(&mut Actor) -> T) -> T {
+        work(&mut self.actors.borrow_mut()[sim::current()])
+    }
+
+    /// The current task begins a call.
+    pub(crate) fn begin(&self, doing: Doing) {
+        if let Doing::Poll { exclusive: true, .. } = doing {
+            self.exclusive.set(true);
+        }
+        let began = self.unlocks.get();
+        let limit = self.reference.borrow().atomic_limit();
+        self.actor(|actor| {
+            actor.doing = doing;
+            actor.moved = 0;
+            actor.limits = (limit, limit);
+            actor.rendezvous = false;
+            actor.spliced.clear();
+            actor.first = None;
+            (actor.began, actor.unlocked) = (began, 0);
+        });
+    }
+
+    /// The current task's call has ended. Returns how many bytes it has moved; the facts when it
+    /// last dropped the mutex; and the facts when it began, if no other task came in between.
+    pub(crate) fn end(&self) -> (usize, Facts, Option<Facts>) {
+        let unlocks = self.unlocks.get();
+        self.actor(|actor| {
+            actor.doing = Doing::Other;
+            let alone = unlocks - actor.began == actor.unlocked;
+            (actor.moved, actor.facts, actor.first.filter(|_| alone))
+        })
+    }
+
+    /// The current task's call got EAGAIN, because another one excludes it.
+    pub(crate) fn note_eagain(&self, dir: Dir, facts: &Facts) {
+        let mut got = self.got_eagain.get();
+        got[dir] = got[dir].or(Some(facts.sent[dir]));
+        self.got_eagain.set(got);
+    }
+
+    /// Whether a call of this direction that got EAGAIN would succeed now.
+    fn would_succeed(&self, dir: Dir) -> bool {
+        let reference = self.reference.borrow();
+        let (len, room) = (reference.len(), reference.room());
+        let enough = match dir {
+            Dir::Read => len > 0 || !reference.is_open(Dir::Write),
+            Dir::Write if reference.capacity >= PIPE_BUF => room >= PIPE_BUF,
+            Dir::Write => room > 0,
+        };
+        enough && !self.contended.get()[dir]
+    }
+
+    /// The current task makes no more calls.
+    pub(crate) fn leave(&self) {
+        self.actor(|actor| actor.ended = true);
+    }
+
+    /// What the reference says for `file`.
+    fn facts(&self, state: &State, file: usize) -> Facts {
+        let reference = self.reference.borrow();
+        let closed = |dir| reference.peer_closed(file, dir);
+        let now = state.ring.occupancy();
+        Facts {
+            len: reference.len(),
+            available: reference.available(usize::MAX).0,
+            room: reference.room(),
+            atomic_limit: reference.atomic_limit(),
+            closed: PerDir {
+                read: closed(Dir::Read),
+                write: closed(Dir::Write),
+            },
+            contended: PerDir {
+                read: state.is_contended(Dir::Read),
+                write: state.is_contended(Dir::Write),
+            },
+            readable: now.readable,
+            writable: now.writable,
+            sent: PerDir {
+                read: fasync::sent(Dir::Read),
+                write: fasync::sent(Dir::Write),
+            },
+        }
+    }
+
+    /// Follows what the current task has done to the pipe under the mutex.
+    fn follow(&self, state: &State) {
+        self.unlocks.set(self.unlocks.get() + 1);
+        let mut actors = self.actors.borrow_mut();
+        let actor = &mut actors[sim::current()];
+        actor.unlocked += 1;
+        let doing = actor.doing.clone();
+        match &doing {
+            Doing::Open(modes) => actor.file = self.reference.borrow_mut().open(*modes),
+            Doing::Close => self.reference.borrow_mut().close(actor.file),
+            _ => {}
+        }
+        if actor.first.is_none() {
+            actor.first = Some(self.facts(state, actor.file));
+            actor.rendezvous = state.policy == Policy::Rendezvous
+                && matches!(doing, Doing::Write { blocking: true, .. });
+        }
+        let capacity = state.ring.indices().capacity();
+        if std::mem::replace(&mut self.reference.borrow_mut().capacity, capacity) != capacity {
+            // A resize wakes writers, and sends no signal; nor does that of fs/pipe.c.
+            self.got_eagain.set(PerDir {
+                write: None,
+                ..self.got_eagain.get()
+            });
+        }
+        let limit = self.reference.borrow().atomic_limit();
+        for actor in actors.iter_mut() {
+            actor.limits = (actor.limits.0.min(limit), actor.limits.1.max(limit));
+        }
+        let actor = &mut actors[sim::current()];
+        let before = self.total.replace(state.total);
+        let read = state.total.read.wrapping_sub(before.read) as usize;
+        let written = state.total.write.wrapping_sub(before.write) as isize;
+        if read > 0 {
+            self.follow_read(actor, &doing, read);
+        }
+        if written != 0 {
+            self.follow_write(actor, &doing, written);
+        }
+        self.compare(state);
+        self.contended.set(PerDir {
+            read: state.is_contended(Dir::Read),
+            write: state.is_contended(Dir::Write),
+        });
+        actor.facts = self.facts(state, actor.file);
+    }
+
+    fn follow_read(&self, actor: &mut Actor, doing: &Doing, count: usize) {
+        let Doing::Read { to } = doing else {
+            return fail("bytes left the pipe, and nobody reads");
+        };
+        story::tell(sim::current(), || format!("  takes {count} bytes"));
+        let expected = self.reference.borrow_mut().read(count);
+        if let (Some(to), Some(expected)) = (to, &expected) {
+            let got = sim::peek(to.wrapping_byte_add(actor.moved), count);
+            check!(got == *expected, "read {got:?}, and the pipe had {expected:?}");
+        }
+        let Some(expected) = expected else {
+            return fail("a read took more bytes than were there, or more than a packet");
+        };
+        actor.spliced.extend(expected);
+        actor.moved += count;
+        self.owe(Dir::Write);
+    }
+
+    fn follow_write(&self, actor: &mut Actor, doing: &Doing, count: isize) {
+        let Doing::Write { from, is_packet, .. } = doing else {
+            return fail("bytes came into the pipe, and nobody writes");
+        };
+        let mut reference = self.reference.borrow_mut();
+        let Ok(count) = usize::try_from(count) else {
+            let back = count.unsigned_abs();
+            story::tell(sim::current(), || format!("  takes {back} bytes back"));
+            check!(back <= actor.moved, "a write took back what others wrote");
+            reference.unwrite(back);
+            actor.moved -= back;
+            return;
+        };
+        story::tell(sim::current(), || format!("  puts in {count} bytes"));
+        let Some(bytes) = from.get(actor.moved..actor.moved + count) else {
+            return fail("a write put in more bytes than it has");
+        };
+        let (least, most) = actor.limits;
+        let rest = from.len() - actor.moved;
+        if from.len() <= least || *is_packet {
+            check!(
+                count >= rest.min(least) && count <= most,
+                "an atomic write put in {count} bytes of {rest}"
+            );
+        }
+        reference.write(bytes, *is_packet);
+        actor.moved += count;
+        check!(
+            reference.len() <= reference.capacity,
+            "{} bytes are in a pipe of {}",
+            reference.len(),
+            reference.capacity
+        );
+        self.writes.set(self.writes.get() + 1);
+        drop(reference);
+        self.owe(Dir::Read);
+    }
+
+    /// Direction `dir` can move more now: the owners of its files are to get a signal.
+    fn owe(&self, dir: Dir) {
+        let (mut signals, mut owed) = (self.signals.get(), self.owed.get());
+        signals[dir] = fasync::sent(dir);
+        owed[dir] = true;
+        self.signals.set(signals);
+        self.owed.set(owed);
+    }
+
+    fn compare(&self, state: &State) {
+        let reference = self.reference.borrow();
+        let contents = state.ring.indices().contents().len;
+        check!(
+            contents == reference.len(),
+            "the pipe has {contents} bytes, and should have {}",
+            reference.len()
+        );
+        let readable = state.ring.indices().readable();
+        check!(
+            state.ring.indices().is_reserved(Dir::Read) || readable == contents,
+            "{readable} bytes of {contents} are readable, and nobody has reserved any"
+        );
+        let writable = state.ring.occupancy().writable;
+        check!(
+            state.ring.indices().is_reserved(Dir::Write) || writable == reference.room(),
+            "{writable} bytes are writable, and should be {}",
+            reference.room()
+        );
+        for dir in [Dir::Read, Dir::Write] {
+            let is_open = reference.is_open(dir);
+            check!(
+                state.ends.is_open(dir) == is_open,
+                "the end for {dir:?} is open: {}, and should be: {is_open}",
+                !is_open
+            );
+        }
+    }
+
+    /// A task sleeps in a call, and no other one runs: is there nothing that it waits for?
+    fn check_sleeper(&self, number: usize, actor: &Actor) {
+        let reference = self.reference.borrow();
+        let closed = |dir| reference.peer_closed(actor.file, dir);
+        let contended = self.contended.get();
+        let len = reference.len();
+        match &actor.doing {
+            Doing::Read { .. } => {
+                check!(
+                    len == 0 || contended.read,
+                    "task {number} sleeps in a read, and {len} bytes are there"
+                );
+                check!(
+                    len > 0 || !closed(Dir::Write),
+                    "task {number} sleeps in a read at the end of file"
+                );
+            }
+            Doing::Write { from, is_packet, .. } => {
+                let rest = from.len() - actor.moved;
+                let limit = reference.atomic_limit();
+                let atomic = *is_packet || from.len() <= limit;
+                let least = if atomic { rest.min(limit) } else { 1 };
+                // Sleepers are woken when there is room for any atomic write; a pipe(2), when a
+                // page is empty.
+                let needed = if reference.capacity >= PIPE_BUF { PIPE_BUF } else { least };
+                let room = reference.room();
+                check!(
+                    !closed(Dir::Read),
+                    "task {number} sleeps in a write, and the readers are closed"
+                );
+                check!(
+                    !actor.rendezvous || actor.moved == 0 || len > 0,
+                    "task {number} waits for a rendezvous, and all was read"
+                );
+                check!(
+                    room < needed || contended.write,
+                    "task {number} sleeps in a write of {needed} bytes, and there is room for {room}"
+                );
+            }
+            Doing::Poll { wanted, exclusive } => {
+                let mask = self.ready(&reference, actor.file);
+                let others = *exclusive || self.exclusive.get();
+                check!(
+                    mask & wanted == 0 || others,
+                    "task {number} sleeps in poll, and the events {mask:#x} are there"
+                );
+            }
+            Doing::EdgeTriggered { entry, wakeups, writes } => check!(
+                entry.wakeups.get() > *wakeups || self.writes.get() == *writes,
+                "task {number} waits for an edge, and {} writes have come",
+                self.writes.get() - writes
+            ),
+            Doing::Other | Doing::Open(_) | Doing::Close => {
+                fail(&format!("task {number} sleeps in a call that does not wait"))
+            }
+        }
+    }
+
+    /// What poll reports for `file`.
+    fn ready(&self, reference: &Reference, file: usize) -> u32 {
+        let contended = self.contended.get();
+        poll_mask(
+            reference.modes(file),
+            PerDir {
+                read: !contended.read && reference.len() > 0,
+                write: !contended.write && reference.room() >= reference.atomic_limit(),
+            },
+            PerDir {
+                read: reference.peer_closed(file, Dir::Read),
+                write: !contended.read && reference.peer_closed(file, Dir::Write),
+            },
+        )
+    }
+}
+
+/// What poll(2) reports for a file of these modes, where some directions are `ready`, and the peers
+/// of some are `closed`.
+pub(crate) fn poll_mask(modes: PerDir<bool>, ready: PerDir<bool>, closed: PerDir<bool>) -> u32 {
+    use kernel::bindings::*;
+    let mut mask = 0;
+    for (holds, events) in [
+        (modes.read && ready.read, POLLIN | POLLRDNORM),
+        (modes.read && closed.write, POLLHUP),
+        (modes.write && ready.write, POLLOUT | POLLWRNORM),
+        (modes.write && closed.read, POLLERR),
+    ] {
+        mask |= if holds { events } else { 0 };
+    }
+    mask
+}
+
+impl Watcher for Stage {
+    fn unlocking(&self, name: &str, value: *const ()) {
+        if name == type_name::<State>() {
+            // SAFETY: The current task holds the mutex of this state.
+            self.follow(unsafe { &*value.cast::<State>() });
+        }
+    }
+
+    fn quiet(&self) {
+        let someone = self.next_to_wake();
+        match someone {
+            Some(stuck) if sim::is_stuck(stuck) => {
+                story::tell(stuck, || "gets its page".to_owned());
+                sim::release(stuck);
+            }
+            Some(sleeper) => {
+                story::tell(sleeper, || "gets a signal".to_owned());
+                sim::signal(sleeper);
+            }
+            None => {}
+        }
+    }
+}
+
+impl Stage {
+    /// All tasks sleep. Returns who has to go on: first who sleeps in a page fault, then who can be
+    /// interrupted.
+    fn next_to_wake(&self) -> Option<usize> {
+        let actors = self.actors.borrow();
+        for (number, actor) in actors.iter().enumerate() {
+            if !actor.ended && !sim::is_stuck(number) {
+                self.check_sleeper(number, actor);
+            }
+        }
+        for dir in [Dir::Read, Dir::Write] {
+            check!(
+                !self.owed.get()[dir] || fasync::sent(dir) > self.signals.get()[dir],
+                "no SIGIO was sent for {dir:?}"
+            );
+            let mut got = self.got_eagain.get();
+            let unanswered = got[dir].is_some_and(|before| fasync::sent(dir) == before);
+            check!(
+                !unanswered || !self.would_succeed(dir),
+                "a call for {dir:?} got EAGAIN, and no SIGIO when it could go on"
+            );
+            if !unanswered {
+                got[dir] = None;
+                self.got_eagain.set(got);
+            }
+        }
+        let mut waiting = (0..actors.len()).filter(|&number| !actors[number].ended);
+        let stuck = waiting.clone().find(|&number| sim::is_stuck(number));
+        stuck.or_else(|| waiting.next())
+    }
+}
+
+/// The policy by name.
+pub(crate) fn policy(rendezvous: bool) -> Policy {
+    if rendezvous {
+        Policy::Rendezvous
+    } else {
+        Policy::Buffered
+    }
+}
+
+/// The result of a call, for the story.
+pub(crate) fn show<T: std::fmt::Debug>(result: &Result<T>) -> String {
+    match result {
+        Ok(value) => format!("{value:?}"),
+        Err(error) => format!("{error:?}"),
+    }
+}

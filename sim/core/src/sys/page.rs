@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Pages: each is freed with its last reference, and nobody may use it from then on. A block of
+//! several pages may fail where single ones do not.
+
+use kernel::{
+    alloc::Flags,
+    page::PAGE_SIZE,
+    prelude::*,
+    sim, //
+};
+use std::{
+    alloc::{alloc_zeroed, dealloc, Layout},
+    cell::{Cell, UnsafeCell},
+    rc::Rc,
+};
+
+pub(crate) const ALWAYS_MAPPED: bool = true;
+
+std::thread_local! {
+    static LIVE: Cell<usize> = const { Cell::new(0) };
+}
+
+/// How many pages are allocated.
+pub(crate) fn live() -> usize {
+    LIVE.get()
+}
+
+/// Forgets the pages of a run that has failed.
+pub(crate) fn forget() {
+    LIVE.set(0);
+}
+
+/// Contiguous memory, which is freed when all of its pages are.
+struct Block(*mut u8, Layout);
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        // SAFETY: It was allocated with this layout.
+        unsafe { dealloc(self.0, self.1) };
+    }
+}
+
+/// The memory of a page.
+struct Frame {
+    _block: Rc<Block>,
+    bytes: *mut u8,
+}
+
+impl Drop for Frame {
+    fn drop(&mut self) {
+        sim::may_free("a page");
+        // Whoever uses it now is found out.
+        drop(sim::claim(self.bytes.addr(), PAGE_SIZE, true));
+        // SAFETY: Nobody else has a reference. `PAGE_POISON` of the kernel.
+        unsafe { self.bytes.write_bytes(0xaa, PAGE_SIZE) };
+        LIVE.set(LIVE.get().saturating_sub(1));
+    }
+}
+
+/// A reference to a page.
+pub(crate) struct Page(Rc<Frame>);
+
+// SAFETY: Tasks take turns.
+unsafe impl Send for Page {}
+// SAFETY: As above.
+unsafe impl Sync for Page {}
+
+impl Page {
+    pub(crate) fn new(_accounted: bool) -> Result<Self> {
+        block(1).and_then(|mut pages| pages.pop()).ok_or(ENOMEM)
+    }
+
+    pub(crate) fn share(&self) -> Self {
+        Self(self.0.clone())
+    }
+
+    pub(crate) fn as_ptr(&self) -> *const u8 {
+        self.0.bytes
+    }
+
+    pub(crate) fn with_bytes<T>(&self, work: impl FnOnce(*mut u8) -> T) -> T {
+        work(self.0.bytes)
+    }
+}
+
+pub(crate) fn allocate_block(
+    pages: &mut KVVec<UnsafeCell<Page>>,
+    order: u32,
+    accounted: bool,
+) -> Result<bool> {
+    let count = 1 << order;
+    pages.reserve(count, flags(accounted))?;
+    // Blocks of four pages and more never are to be had.
+    let Some(block) = block(count).filter(|_| order < 2) else {
+        return Ok(false);
+    };
+    for page in block {
+        pages.push(UnsafeCell::new(page), flags(accounted))?;
+    }
+    Ok(true)
+}
+
+fn block(count: usize) -> Option<Vec<Page>> {
+    if !sim::allocate() {
+        return None;
+    }
+    let layout = Layout::from_size_align(count * PAGE_SIZE, PAGE_SIZE).ok()?;
+    // SAFETY: The layout is not empty.
+    let memory = Rc::new(Block(unsafe { alloc_zeroed(layout) }, layout));
+    LIVE.set(LIVE.get() + count);
+    let page = |nth| {
+        Page(Rc::new(Frame {
+            // SAFETY: The block has this page.
+            bytes: unsafe { memory.0.add(nth * PAGE_SIZE) },
+            _block: memory.clone(),
+        }))
+    };
+    Some((0..count).map(page).collect())
+}
+
+pub(crate) fn available() -> usize {
+    usize::MAX
+}
+
+pub(crate) fn flags(accounted: bool) -> Flags {
+    if accounted {
+        GFP_KERNEL_ACCOUNT
+    } else {
+        GFP_KERNEL
+    }
+}
+
+/// # Safety
+///
+/// That of the module's.
+pub(crate) unsafe fn copy_part(
+    from: &Page,
+    from_offset: usize,
+    to: &Page,
+    to_offset: usize,
+    len: usize,
+) {
+    // SAFETY: By the safety requirements.
+    let (from, to) = unsafe { (from.0.bytes.add(from_offset), to.0.bytes.add(to_offset)) };
+    let _claims = [
+        sim::claim(from.addr(), len, false),
+        sim::claim(to.addr(), len, true),
+    ];
+    // SAFETY: As above.
+    unsafe { to.copy_from_nonoverlapping(from, len) };
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The current task and its processor.
+
+use kernel::sim;
+use std::cell::{Cell, RefCell};
+
+std::thread_local! {
+    static OTHER_CPU: Cell<bool> = const { Cell::new(true) };
+    /// The tasks that were sent SIGPIPE.
+    static SIGPIPES: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Sets whether there is more than one processor.
+pub(crate) fn set_other_cpu(is_there: bool) {
+    OTHER_CPU.set(is_there);
+}
+
+/// Whether the current task was sent SIGPIPE, once. Forgets it.
+pub(crate) fn take_sigpipe() -> bool {
+    SIGPIPES.with_borrow_mut(|tasks| {
+        let before = tasks.len();
+        tasks.retain(|task| *task != sim::current());
+        before - tasks.len() == 1
+    })
+}
+
+pub(crate) fn has_other_cpu() -> bool {
+    OTHER_CPU.get()
+}
+
+pub(crate) fn is_being_killed() -> bool {
+    false
+}
+
+pub(crate) fn raise_sigpipe() {
+    SIGPIPES.with_borrow_mut(|tasks| tasks.push(sim::current()));
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Atomics. Shuttle's are sequentially consistent; loom's have all orders that relaxed ones may
+//! have, and so have the kernel's: Documentation/memory-barriers.txt.
+
+use crate::rt;
+use std::{cell::OnceCell, marker::PhantomData, sync::atomic::Ordering};
+
+/// The order of a relaxed operation.
+pub struct Relaxed;
+
+/// An atomic value. It is made when it is used first, as loom cannot make one in a constant.
+pub struct Atomic<T>(OnceCell<rt::AtomicBool>, bool, PhantomData<T>);
+
+// SAFETY: Tasks take turns, and make the value without a pause.
+unsafe impl<T> Sync for Atomic<T> {}
+
+impl Atomic<bool> {
+    pub const fn new(value: bool) -> Self {
+        Self(OnceCell::new(), value, PhantomData)
+    }
+
+    fn get(&self) -> &rt::AtomicBool {
+        self.0.get_or_init(|| rt::AtomicBool::new(self.1))
+    }
+
+    pub fn load(&self, _order: Relaxed) -> bool {
+        self.get().load(Ordering::Relaxed)
+    }
+
+    pub fn store(&self, value: bool, _order: Relaxed) {
+        self.get().store(value, Ordering::Relaxed);
+    }
+
+    /// Stands for a pointer to the value.
+    pub fn as_ptr(&self) -> Pointer<'_> {
+        Pointer(self)
+    }
+}
+
+pub struct Pointer<'a>(&'a Atomic<bool>);
+
+impl Pointer<'_> {
+    /// A relaxed load: `READ_ONCE()`.
+    ///
+    /// # Safety
+    ///
+    /// Always safe here; the kernel's needs a valid pointer.
+    pub unsafe fn read_volatile(self) -> bool {
+        self.0.load(Relaxed)
+    }
+}
