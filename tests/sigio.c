@@ -164,6 +164,24 @@ TEST_F(any_pipe, failed_call_sends_signal_only_on_pipe_2)
 	EXPECT_NO_SIGNAL();
 }
 
+TEST_F(any_pipe, call_that_faults_sends_signal_only_on_pipe_2)
+{
+	void *nothing = map_pages(_metadata, 1, PROT_NONE);
+	bool signalled = variant->kind == PIPE_2;
+
+	enable_async(_metadata, self->r);
+	ASSERT_EQ(-1, write(self->w, nothing, 1));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(signalled ? SIGNAL : 0, take_signal(NULL));
+	set_flag(_metadata, self->r, O_ASYNC, false);
+	write_pattern(_metadata, self->w, 1);
+	enable_async(_metadata, self->w);
+	ASSERT_EQ(-1, read(self->r, nothing, 1));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(signalled ? SIGNAL : 0, take_signal(NULL));
+	EXPECT_NO_SIGNAL();
+}
+
 TEST_F(any_pipe, write_signals_all_readers)
 {
 	int other = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);

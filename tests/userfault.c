@@ -583,6 +583,27 @@ TEST_F(pipe, end_of_stuck_write_sends_sigio_for_remaining_room)
 	EXPECT_EQ(1, write(writer, "x", 1));
 }
 
+/* A rendezvous excludes other writers when it has copied, too, until its end frees the room. */
+TEST_F(settings, end_of_rendezvous_sends_sigio_after_eagain_during_its_copy)
+{
+	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
+	struct stuck stuck;
+
+	ASSERT_EQ(0, set_policy(self->fd, MINI_PIPE_RENDEZVOUS));
+	if (!start_stuck(_metadata, &stuck, O_WRONLY, 1))
+		return;
+	enable_sigio(_metadata, writer);
+	EXPECT_EQ(-1, write(writer, "x", 1));
+	EXPECT_EQ(EAGAIN, errno);
+	resolve_faults(_metadata, &stuck);
+	ASSERT_ASLEEP_IN(write, &stuck.child);
+	EXPECT_FALSE(take_sigio());
+	kill(stuck.child.pid, SIGUSR1);
+	EXPECT_EQ(EINTR, result_of(_metadata, &stuck.child).err);
+	EXPECT_TRUE(take_sigio());
+	EXPECT_EQ(1, write(writer, "x", 1));
+}
+
 /* The read waits in the io_uring for the stuck reader, and its submitter continues. */
 TEST_F(pipe, io_uring_read_completes_after_stuck_read)
 {

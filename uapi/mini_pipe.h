@@ -3,7 +3,7 @@
  * The ioctls of /dev/mini_pipe and of the private pipes that it makes; see mini_pipe(4).
  *
  * FIONREAD of <sys/ioctl.h> works as well: it stores the number of bytes that can be read, as an
- * int. Any other command fails with ENOTTY.
+ * int. So do the commands that every file has, such as FIONBIO. Any other fails with ENOTTY.
  *
  * All capacities are in bytes. This interface is stable: a number is never reused for another
  * command, and all structures are the same for 32-bit and 64-bit programs.
@@ -53,7 +53,7 @@ enum mini_pipe_policy {
  * The default capacity is 65536 bytes, as for pipe(2). Without CAP_SYS_RESOURCE it is the module's
  * parameter max_capacity if that is less, but at least a page. It is two pages if the pipes of the
  * user would have more pages than the parameter user_pages_soft, and the caller has neither
- * CAP_SYS_RESOURCE nor CAP_SYS_ADMIN. If such a parameter is 0, there is no such limit.
+ * CAP_SYS_RESOURCE nor CAP_SYS_ADMIN. A user_pages parameter of 0 is no limit.
  *
  * On error, no pipe is made:
  *
@@ -105,7 +105,7 @@ enum mini_pipe_policy {
  *
  * On error, the policy does not change:
  *
- * EBUSY:  the pipe is not empty, or a read or write is in progress or sleeps.
+ * EBUSY:  the pipe is not empty, or a read or write is copying or sleeps.
  * EINVAL: the argument is no policy.
  */
 #define MINI_PIPE_IOC_SET_POLICY _IO(MINI_PIPE_IOC_MAGIC, 5)

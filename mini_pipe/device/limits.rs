@@ -135,7 +135,8 @@ fn check(capacity: usize) -> Result {
     }
 }
 
-/// Whether an account is above a limit that holds for the caller: `pipe_is_unprivileged_user()`.
+/// Whether an account is above a limit, and the caller has to keep to it:
+/// `pipe_is_unprivileged_user()`.
 fn is_above(account: &UserAccount, replaced: usize, limit: usize) -> bool {
     quota::is_above(account.pages(), replaced, limit)
         && !has_cap_sys_resource()

@@ -228,7 +228,7 @@ param!(
     USER_PAGES_SOFT,
     0o644,
     "ulong",
-    "pages in a user's pipes, from which on new ones are small (default 16384, 0: none)"
+    "a user with more pages in pipes gets small new ones (default 16384, 0: no limit)"
 );
 param!(
     "user_pages_hard",
@@ -236,5 +236,5 @@ param!(
     USER_PAGES_HARD,
     0o644,
     "ulong",
-    "pages in a user's pipes, from which on there are no new ones (default 0: none)"
+    "a user with more pages in pipes gets no new ones (default 0: no limit)"
 );

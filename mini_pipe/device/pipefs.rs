@@ -150,8 +150,8 @@ impl Drop for FileSystem {
         // `path_put()` and `__fput()`. The super block must not outlive this function, and with it
         // the module.
         //
-        // SAFETY: This owns a reference to the mount by the type invariants. It takes a second one,
-        // as `may_umount()` returns false for a mount with more than two.
+        // SAFETY: This owns a reference to the mount by the type invariants. It takes a second one:
+        // `may_umount()` allows two, so a third is somebody else's.
         unsafe {
             bindings::mntget(mount);
             while bindings::may_umount(mount) == 0 {

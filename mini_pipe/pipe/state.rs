@@ -156,7 +156,7 @@ impl State {
         call: Call,
         from: &impl UserMemory<Writing>,
     ) -> Option<usize> {
-        // A rendezvous that began before the policy was changed may still be active.
+        // A write that still saw the policy rendezvous may have become active since.
         if self.policy != Policy::Buffered
             || self.rendezvous_active
             || call.writes_packets()
@@ -200,7 +200,7 @@ impl State {
         self.count(dir, moved);
         if self.has_no_waiters() && !polled.read && !polled.write {
             let mut wakeups = Wakeups::STOP_SPINNING;
-            wakeups.dirs[dir.other()].fasync = true;
+            wakeups.dirs[dir.other()].fasync = moved > 0;
             return wakeups;
         }
         let now = self.ring.occupancy();
@@ -222,10 +222,10 @@ impl State {
         });
         Wakeups {
             dirs: PerDir {
-                // SIGIO: always for the other direction, which can move more now; for the call's
-                // own direction only if somebody is woken there.
-                read: DirWakeups::stop_spinning_and(read, !reads || read.is_any()),
-                write: DirWakeups::stop_spinning_and(write, reads || write.is_any()),
+                // SIGIO: for the other direction if it can move more now; for the call's own
+                // direction if somebody is woken there.
+                read: DirWakeups::stop_spinning_and(read, !reads && moved > 0 || read.is_any()),
+                write: DirWakeups::stop_spinning_and(write, reads && moved > 0 || write.is_any()),
             },
             rendezvous: self.rendezvous_active,
         }

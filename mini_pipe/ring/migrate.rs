@@ -29,9 +29,9 @@ use kernel::{
 /// the room behind them that a writer has reserved: those pages are shared, too. The pages that
 /// `new` had there are moved to `displaced`, for the caller to drop.
 ///
-/// Where the first and the last page of `live` are one in either storage, neither is shared. A
-/// reservation may use one part of that page for the first bytes, and another part for the last; in
-/// `new`, one of these parts would belong to other indices.
+/// If the first and the last page of `live` are the same page in `old` or in `new`, they may be two
+/// pages in the other one. A page cannot stand for two while reservations use both parts of it. So
+/// neither is shared, and their bytes are copied.
 ///
 /// # Safety
 ///

@@ -85,8 +85,9 @@ pub(crate) struct Occupancy {
 impl Occupancy {
     /// What it was before `len` bytes were moved without a reservation.
     ///
-    /// Such a move needs a free slot (a write) or that there are no packets (a read), and adds no
-    /// packet. So `writable` is that of the indices before and after, and differs by `len`.
+    /// A slot is free before and after such a move: a write needs one and adds no packet, and a read
+    /// needs a ring without packets. So packets never make `writable` 0 here, and it differs by
+    /// exactly `len`.
     pub(crate) fn before(self, dir: Dir, len: usize) -> Self {
         match dir {
             Dir::Read => Self {
@@ -253,7 +254,7 @@ impl Ring {
             } else if whole {
                 read = len;
                 self.storage.packets.pop();
-                // All of the packet, of which the reader may have reserved less.
+                // The whole packet: the reader may have had room for its first bytes only.
                 self.indices.commit(Dir::Read, usize::MAX);
             } else {
                 self.indices.commit(Dir::Read, 0);
@@ -369,8 +370,8 @@ impl Ring {
         true
     }
 
-    /// The pages that only the last commit still used, for the caller to drop without the lock. To
-    /// be called after each commit of a whole reservation.
+    /// The old pages of the reservation that was committed last, for the caller to drop without the
+    /// lock. To be called after each commit of a whole reservation.
     pub(crate) fn take_retired(&mut self) -> Option<Arc<Pages>> {
         self.retired_pages.take()
     }

@@ -59,8 +59,8 @@ pub(crate) struct Reservation<D: Direction> {
 }
 
 impl<D: Direction> Reservation<D> {
-    /// The reservation of `span`, which the indices of the ring with this `storage` have made. Of a
-    /// packet, `span` is the first bytes to be read, or all of them to be written. Atomic bytes are
+    /// The reservation of `span`, which the indices of the ring with this `storage` have made. If
+    /// they are of a packet, a read may have reserved only the first of them. Atomic bytes are
     /// written all, or none.
     ///
     /// # Safety

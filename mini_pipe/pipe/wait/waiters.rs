@@ -8,10 +8,11 @@
 //! hands the wake-up on when its own call has left something. Sleepers without a threshold are all
 //! woken by each rise.
 //!
-//! A call that finds another reservation of its own direction is *contended*: it may need less than
-//! the threshold, and waits until the call with the reservation has *ended*. A contended call that
-//! is non-blocking gets EAGAIN, and a contended poll finds nothing; when that call has ended,
-//! pollers are woken and owners with O_ASYNC signalled, so that they try again.
+//! A call that another one of its own direction excludes, by a reservation or a rendezvous, is
+//! *contended*: it may need less than the threshold, and waits until the other call has *ended*. A
+//! contended call that is non-blocking gets EAGAIN, and a contended poll finds nothing; when the
+//! other call has ended, pollers are woken and owners with O_ASYNC signalled, so that they try
+//! again.
 //!
 //! Plain counting and one pure function, so `make test` also tests it in user space.
 
@@ -19,8 +20,8 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wake {
     None,
-    /// One sleeper; or, of the pollers that asked for this direction's events, one exclusive one
-    /// and all others.
+    /// One sleeper; or, of the pollers that asked for this direction's events, all that are not
+    /// exclusive, and one that is.
     Exclusive,
     /// All, whatever they wait for.
     All,

@@ -30,7 +30,7 @@ use kernel::{
     iov::{iov_iter, IovIterDest, IovIterSource},
     prelude::*,
     sim,
-    sync::Entry,
+    sync::{exclusive_wakeups, Entry},
 };
 use std::{cell::RefCell, rc::Rc};
 
@@ -97,14 +97,14 @@ impl Caller<'_> {
             config::Call::Read(_) | config::Call::Write(_) | config::Call::Splice { .. } => {
                 "EBADF".to_owned()
             }
-            config::Call::Poll { exclusive } => self.poll(exclusive),
+            config::Call::Poll { exclusive, hangup } => self.poll(exclusive, hangup),
             config::Call::Ask => self.ask(),
             config::Call::EdgeTriggered => self.edge_triggered(),
             config::Call::Async { on, no_memory } => self.set_async(on, no_memory),
             config::Call::Resize {
                 capacity,
-                no_memory,
-            } => self.resize(capacity, no_memory),
+                memory,
+            } => self.resize(capacity, memory),
             config::Call::SetPolicy { rendezvous } => self.set_policy(rendezvous),
             config::Call::Signal(other) => {
                 sim::signal(other);
@@ -167,6 +167,7 @@ impl Caller<'_> {
         nonblocking: bool,
         result: &Result<usize>,
     ) {
+        self.check_waits(nonblocking);
         let (moved, facts, alone) = self.stage.end();
         match *result {
             Ok(0) => check!(
@@ -234,12 +235,21 @@ impl Caller<'_> {
 
     fn check_write(&self, transfer: &config::Transfer, call: Flags, result: &Result<usize>) {
         let len = transfer.len;
+        self.check_waits(call.is_nonblocking());
         let (moved, facts, alone) = self.stage.end();
+        let rendezvous = self.stage.actor(|actor| actor.rendezvous);
         let whole = call.writes_packets() || len <= facts.atomic_limit;
         let needed = if whole { (len - moved).min(facts.atomic_limit) } else { 1 };
         match *result {
             Ok(count) => {
                 check!(count == moved, "a write of {moved} bytes returned {count}");
+                // What a reader has reserved counts as read.
+                let reserved = facts.len - facts.readable;
+                check!(
+                    !rendezvous || facts.own <= reserved,
+                    "a write has returned, and {} of its bytes have not been read",
+                    facts.own
+                );
                 let may_be_short = call.is_nonblocking()
                     || transfer.faults.nothing_from.is_some()
                     || facts.closed.read
@@ -257,7 +267,6 @@ impl Caller<'_> {
                     self.check_error(error, call.is_nonblocking(), transfer.faults.nothing_from);
                 }
                 // A rendezvous has waited for readers, and not for room.
-                let rendezvous = self.stage.actor(|actor| actor.rendezvous);
                 if !rendezvous && (error == EAGAIN || error == ERESTARTSYS) {
                     check!(
                         facts.contended.write || facts.writable < needed && !facts.closed.read,
@@ -279,11 +288,21 @@ impl Caller<'_> {
         );
         // A write that nobody disturbed puts in all that there is room for.
         if let (Some(before), Ok(count)) = (alone, result) {
+            check!(
+                !before.closed.read || len == 0,
+                "a write of {count} bytes succeeds, and the readers are closed"
+            );
             let fits = before.room >= len && !before.contended.write;
             if fits && transfer.faults.nothing_from.is_none() && !before.closed.read {
                 check!(*count == len, "a write of {len} bytes put in {count}");
             }
         }
+    }
+
+    /// A non-blocking call neither spins nor sleeps.
+    fn check_waits(&self, nonblocking: bool) {
+        let waits = sim::waits() - self.stage.actor(|actor| actor.waits);
+        check!(waits == 0 || !nonblocking, "a non-blocking call has waited");
     }
 
     fn check_error(&self, error: Error, nonblocking: bool, nothing_from: Option<usize>) {
@@ -332,11 +351,15 @@ impl Caller<'_> {
         format!("{:#x}", self.poll_once(false, None))
     }
 
-    fn poll(&self, exclusive: bool) -> String {
-        let wanted = self.wanted();
+    fn poll(&self, exclusive: bool, hangup: bool) -> String {
+        let wanted = if hangup { POLLERR | POLLHUP } else { self.wanted() };
         let entry = Entry::poller(wanted, exclusive);
         let mut queues = Vec::new();
-        self.begin(Doing::Poll { wanted, exclusive });
+        self.begin(Doing::Poll {
+            wanted,
+            exclusive,
+            wakeups: exclusive_wakeups(),
+        });
         let mut first = Some((&entry, &mut queues));
         let result = loop {
             sim::prepare_to_sleep();
@@ -387,21 +410,21 @@ impl Caller<'_> {
     fn set_async(&self, on: bool, no_memory: bool) -> String {
         self.begin(Doing::Other);
         let end = *self.opened.end.borrow();
-        sim::set_no_memory(no_memory);
+        sim::limit_memory(no_memory.then_some(0));
         let result = self.stage.pipe.set_fasync(&end, 3, &self.opened.file, on);
-        sim::set_no_memory(false);
+        sim::limit_memory(None);
         show(&result)
     }
 
     /// F_SETPIPE_SZ, as device/limits.rs does it.
-    fn resize(&self, capacity: usize, no_memory: bool) -> String {
+    fn resize(&self, capacity: usize, memory: Option<usize>) -> String {
         self.begin(Doing::Other);
         let result = loop {
             let size = self.stage.pipe.size();
-            sim::set_no_memory(no_memory);
+            sim::limit_memory(memory);
             let charge = self.account.charge(pages_for(capacity));
             let storage = Storage::new(capacity, Some(charge));
-            sim::set_no_memory(false);
+            sim::limit_memory(None);
             let resized = storage
                 .and_then(|storage| self.stage.pipe.resize(size.capacity, Some(storage)));
             match resized {
@@ -421,7 +444,7 @@ impl Caller<'_> {
             );
         }
         check!(
-            result != Err(ENOMEM) || no_memory,
+            result != Err(ENOMEM) || memory.is_some(),
             "there was memory, and the result is ENOMEM"
         );
         show(&result)

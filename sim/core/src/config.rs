@@ -25,6 +25,8 @@ pub struct Config {
     pub spins: bool,
     /// All files are open before the first call.
     pub opened_first: bool,
+    /// So many bytes are written, and then so many of them read, before the first call.
+    pub primed: (usize, usize),
     pub tasks: Vec<Task>,
 }
 
@@ -51,6 +53,18 @@ pub struct Transfer {
     pub iterator: bool,
 }
 
+impl Transfer {
+    /// A plain one of `len` bytes.
+    pub fn of(len: usize) -> Self {
+        Self {
+            len,
+            faults: Faults::default(),
+            iocb: 0,
+            iterator: false,
+        }
+    }
+}
+
 /// A call.
 #[derive(Clone, Copy, Debug)]
 pub enum Call {
@@ -58,15 +72,17 @@ pub enum Call {
     Write(Transfer),
     /// Splices at most `len` bytes to a destination with room for `room`.
     Splice { len: usize, room: usize },
-    /// poll(2), which waits; or with EPOLLEXCLUSIVE.
-    Poll { exclusive: bool },
+    /// poll(2), which waits; or with EPOLLEXCLUSIVE; for all events of the file, or for the
+    /// hang-up alone.
+    Poll { exclusive: bool, hangup: bool },
     /// poll(2) with a timeout of 0.
     Ask,
     /// epoll(7) with EPOLLET, until the first event.
     EdgeTriggered,
     /// Switches O_ASYNC.
     Async { on: bool, no_memory: bool },
-    Resize { capacity: usize, no_memory: bool },
+    /// The memory ends after some allocations.
+    Resize { capacity: usize, memory: Option<usize> },
     SetPolicy { rendezvous: bool },
     /// Sends a signal to a task.
     Signal(usize),
@@ -75,22 +91,34 @@ pub enum Call {
 }
 
 impl Config {
+    pub(crate) fn has_splices(&self) -> bool {
+        let mut calls = self.tasks.iter().flat_map(|task| &task.calls);
+        calls.any(|call| matches!(call, Call::Splice { .. }))
+    }
+
     /// The configuration of this seed.
     pub fn random(seed: u64) -> Self {
         let rng = &mut Pcg64Mcg::seed_from_u64(seed);
-        let capacity = *[1, 3, 7, 8, 8, 10, 16, 16, 17, 32].choose(rng).unwrap();
+        let capacity = *[1, 3, 7, 8, 8, 10, 16, 16, 17, 32, 96].choose(rng).unwrap();
         let count = rng.gen_range(2..=4);
+        let written = if rng.gen() { rng.gen_range(0..=capacity) } else { 0 };
+        let primed = (written, rng.gen_range(0..=written));
         // Few kinds of calls in one configuration, so that they meet often.
+        let mut has = [false; 9];
+        for _ in 0..rng.gen_range(0..=3) {
+            *has.choose_mut(rng).unwrap() = true;
+        }
+        let [packets, faults, nonblocking, polls, settings, splices, signals, reopens, asyncs] = has;
         let kinds = Kinds {
-            packets: rng.gen_bool(0.2),
-            faults: rng.gen_bool(0.3),
-            nonblocking: rng.gen_bool(0.3),
-            polls: rng.gen_bool(0.3),
-            settings: rng.gen_bool(0.3),
-            splices: rng.gen_bool(0.2),
-            signals: rng.gen_bool(0.3),
-            reopens: rng.gen_bool(0.2),
-            asyncs: rng.gen_bool(0.1),
+            packets,
+            faults,
+            nonblocking,
+            polls,
+            settings,
+            splices,
+            signals,
+            reopens,
+            asyncs,
             capacity,
             tasks: count,
         };
@@ -106,6 +134,7 @@ impl Config {
             rendezvous: rng.gen_bool(0.2),
             spins: rng.gen(),
             opened_first: rng.gen_bool(0.8),
+            primed,
             tasks,
         }
     }
@@ -158,7 +187,8 @@ impl Kinds {
         let mut others = vec![];
         if self.polls {
             others.push(Call::Poll {
-                exclusive: rng.gen_bool(0.3),
+                exclusive: rng.gen_bool(0.4),
+                hangup: rng.gen_bool(0.3),
             });
             others.push(Call::Ask);
             if reads {
@@ -169,7 +199,7 @@ impl Kinds {
             let capacity = *[1, 5, 8, 9, 16, 24, 40].choose(rng).unwrap();
             others.push(Call::Resize {
                 capacity,
-                no_memory: rng.gen_bool(0.2),
+                memory: rng.gen_bool(0.2).then(|| rng.gen_range(0..5)),
             });
             others.push(Call::SetPolicy {
                 rendezvous: rng.gen(),
@@ -246,10 +276,11 @@ impl fmt::Display for Config {
         let policy = if self.rendezvous { "rendezvous" } else { "buffered" };
         let spins = if self.spins { "tasks spin" } else { "nobody spins" };
         let opened = if self.opened_first { "before" } else { "as they come" };
+        let (written, read) = self.primed;
         writeln!(
             f,
-            "  {kind} of {} bytes, {policy}; {spins}; files are opened {opened}; pages and PIPE_BUF \
-             are {PAGE_SIZE} bytes",
+            "  {kind} of {} bytes, {policy}; {spins}; files are opened {opened}; {written} bytes were \
+             written, and {read} read; pages and PIPE_BUF are {PAGE_SIZE} bytes",
             self.capacity
         )?;
         for (number, task) in self.tasks.iter().enumerate() {
@@ -312,29 +343,26 @@ impl fmt::Display for Call {
             Self::Write(transfer) if transfer.iterator => write!(f, "writev({transfer})"),
             Self::Write(transfer) => write!(f, "write({transfer})"),
             Self::Splice { len, room } => write!(f, "splice({len}, to room for {room})"),
-            Self::Poll { exclusive: true } => write!(f, "epoll_wait(EPOLLEXCLUSIVE)"),
-            Self::Poll { exclusive: false } => write!(f, "poll(-1)"),
+            Self::Poll { exclusive, hangup } => {
+                let name = if *exclusive { "epoll_wait(EPOLLEXCLUSIVE" } else { "poll(-1" };
+                let events = if *hangup { ", no events)" } else { ")" };
+                write!(f, "{name}{events}")
+            }
             Self::Ask => write!(f, "poll(0)"),
             Self::EdgeTriggered => write!(f, "epoll_wait(EPOLLET)"),
             Self::Async { on, no_memory } => {
                 let on = if *on { "|" } else { "&~" };
-                write!(f, "F_SETFL({on}O_ASYNC{})", memory(*no_memory))
+                let memory = if *no_memory { ", no memory" } else { "" };
+                write!(f, "F_SETFL({on}O_ASYNC{memory})")
             }
-            Self::Resize { capacity, no_memory } => {
-                write!(f, "F_SETPIPE_SZ({capacity}{})", memory(*no_memory))
+            Self::Resize { capacity, memory: None } => write!(f, "F_SETPIPE_SZ({capacity})"),
+            Self::Resize { capacity, memory: Some(count) } => {
+                write!(f, "F_SETPIPE_SZ({capacity}, no memory after {count} allocations)")
             }
             Self::SetPolicy { rendezvous: true } => write!(f, "set policy(rendezvous)"),
             Self::SetPolicy { rendezvous: false } => write!(f, "set policy(buffered)"),
             Self::Signal(task) => write!(f, "kill(task {task})"),
             Self::Reopen => write!(f, "close and open"),
         }
-    }
-}
-
-fn memory(none: bool) -> &'static str {
-    if none {
-        ", no memory"
-    } else {
-        ""
     }
 }

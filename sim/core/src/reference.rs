@@ -13,6 +13,8 @@ struct Byte {
     value: u8,
     /// The number of its packet; [`None`] for a byte of a stream.
     packet: Option<usize>,
+    /// The number of the call that wrote it.
+    call: usize,
 }
 
 /// An open file.
@@ -122,11 +124,19 @@ impl Reference {
     }
 
     /// The bytes `values` come in, as a packet or not.
-    pub(crate) fn write(&mut self, values: &[u8], is_packet: bool) {
+    pub(crate) fn write(&mut self, values: &[u8], is_packet: bool, call: usize) {
         self.packets += 1;
         let packet = is_packet.then_some(self.packets);
-        self.bytes
-            .extend(values.iter().map(|&value| Byte { value, packet }));
+        self.bytes.extend(values.iter().map(|&value| Byte {
+            value,
+            packet,
+            call,
+        }));
+    }
+
+    /// How many bytes of a call are in the pipe.
+    pub(crate) fn len_of(&self, call: usize) -> usize {
+        self.bytes.iter().filter(|byte| byte.call == call).count()
     }
 
     /// The newest `count` bytes go, as if they had never been written.

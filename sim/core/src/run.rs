@@ -4,7 +4,7 @@
 
 use crate::{
     calls::{close, open, Caller, Opened},
-    config::{Call, Config},
+    config::{Call, Config, Transfer},
     pipe::{ends::Ends, Pipe},
     reference::Reference,
     ring::{
@@ -16,7 +16,7 @@ use crate::{
     story,
     sys::{account::UserAccount, fasync, page, task},
 };
-use kernel::{prelude::*, sim, sync::Arc};
+use kernel::{fs::file::flags::O_NONBLOCK, prelude::*, sim, sync::Arc};
 use shuttle::{
     scheduler::{DfsScheduler, PctScheduler, RandomScheduler, Schedule, Scheduler, Task, TaskId},
     FailurePersistence, Runner, //
@@ -142,6 +142,7 @@ fn run(config: &Config, told: bool) {
             Rc::new(RefCell::new(opened))
         })
         .collect();
+    prime(config, &stage, &account);
     let mut running = Vec::new();
     for (nth, task) in config.tasks.iter().enumerate() {
         let stage = stage.clone();
@@ -183,8 +184,33 @@ fn run(config: &Config, told: bool) {
     sim::watch(Rc::new(Nobody));
     drop(stage);
     check!(account.pages() == 0, "{} pages are still paid for", account.pages());
+    let unaccounted = page::take_unaccounted();
+    check!(unaccounted == 0, "{unaccounted} pages were charged to no memory cgroup");
     check!(page::live() == 0, "{} pages are never freed", page::live());
     sim::end();
+}
+
+/// Writes and reads some bytes, so that the ring does not begin at its beginning.
+fn prime(config: &Config, stage: &Stage, account: &UserAccount) {
+    let (written, read) = config.primed;
+    if written == 0 {
+        return;
+    }
+    let both = PerDir {
+        read: true,
+        write: true,
+    };
+    let opened = open(stage, both);
+    let caller = Caller {
+        stage,
+        opened: &opened,
+        account,
+        flags: O_NONBLOCK,
+        next: &Cell::new(0),
+    };
+    caller.call(Call::Write(Transfer::of(written)));
+    caller.call(Call::Read(Transfer::of(read)));
+    close(stage, &opened);
 }
 
 /// Whether another task uses the file of this one.
@@ -208,7 +234,9 @@ fn make_stage(config: &Config, account: &UserAccount) -> Rc<Stage> {
     let policy = policy(config.rendezvous);
     let pipe = Arc::pin_init(Pipe::new(Ring::new(storage), ends, policy));
     let reference = Reference::new(config.capacity, config.private);
-    let stage = Rc::new(Stage::new(pipe, reference, config.tasks.len() + 1));
+    let mut stage = Stage::new(pipe, reference, account, config.tasks.len() + 1);
+    stage.pays_for_all = !config.has_splices();
+    let stage = Rc::new(stage);
     sim::watch(stage.clone());
     stage
 }

@@ -3,7 +3,7 @@
 //! Makes a configuration that fails smaller, as long as it fails.
 
 use crate::{
-    config::{Call, Config},
+    config::{Call, Config, Transfer},
     run::{explore, Failure, Strategy},
 };
 
@@ -84,6 +84,12 @@ fn smaller(config: &Config) -> Vec<Config> {
             ..config.clone()
         });
     }
+    if config.primed != (0, 0) {
+        all.push(Config {
+            primed: (0, 0),
+            ..config.clone()
+        });
+    }
     if config.rendezvous {
         all.push(Config {
             rendezvous: false,
@@ -103,10 +109,7 @@ fn simpler(call: Call) -> Vec<Call> {
         _ => Call::Write(transfer),
     };
     let mut all = Vec::new();
-    let mut plain = transfer;
-    plain.faults = Default::default();
-    plain.iocb = 0;
-    plain.iterator = false;
+    let plain = Transfer::of(transfer.len);
     if transfer.iterator || transfer.iocb != 0 || transfer.faults != Default::default() {
         all.push(make(plain));
     }

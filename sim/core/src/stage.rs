@@ -8,12 +8,13 @@ use crate::{
     reference::Reference,
     ring::dir::{Dir, PerDir},
     story,
-    sys::fasync,
+    sys::{account::UserAccount, fasync, page},
 };
 use kernel::{
+    bindings::{POLLERR, POLLHUP},
     prelude::*,
     sim::{self, fail, Watcher},
-    sync::{Arc, Entry},
+    sync::{exclusive_wakeups, Arc, Entry},
     uaccess::UserPtr,
 };
 use std::{
@@ -46,7 +47,7 @@ pub(crate) enum Doing {
     /// Moves bytes in.
     Write { from: Rc<Vec<u8>>, is_packet: bool, blocking: bool },
     /// Waits until one of these events is there.
-    Poll { wanted: u32, exclusive: bool },
+    Poll { wanted: u32, exclusive: bool, wakeups: usize },
     /// Waits for an event, whether anything is there or not. The entry has been woken so often, and
     /// so many writes had come, when it last looked.
     EdgeTriggered { entry: Rc<Entry>, wakeups: usize, writes: usize },
@@ -66,6 +67,8 @@ pub(crate) struct Facts {
     pub(crate) available: usize,
     /// How many bytes a reader has not reserved.
     pub(crate) readable: usize,
+    /// How many bytes of its call are in the pipe.
+    pub(crate) own: usize,
     /// How many bytes could be written beside a writer's reservation.
     pub(crate) writable: usize,
     /// How many signals had been sent for each direction.
@@ -79,6 +82,15 @@ pub(crate) struct Actor {
     pub(crate) file: usize,
     /// How many bytes the call has moved.
     pub(crate) moved: usize,
+    /// The number of the call, among those of all tasks.
+    pub(crate) call: usize,
+    /// At most this many bytes were there for a read when it reserved the first ones; but a writer
+    /// was copying if [`None`].
+    reach: Option<usize>,
+    /// At some time in the call, another one could have moved something.
+    could: PerDir<bool>,
+    /// How often the task had waited before the call.
+    pub(crate) waits: usize,
     /// The least and the greatest limit of atomic writes during the call: a resize changes it.
     limits: (usize, usize),
     /// The call is a write that returns when its bytes have been read.
@@ -102,6 +114,11 @@ pub(crate) struct Stage {
     pub(crate) actors: RefCell<Vec<Actor>>,
     /// What the pipe counts.
     total: Cell<PerDir<u64>>,
+    wakeups: Cell<PerDir<u64>>,
+    policy: Cell<Policy>,
+    account: UserAccount,
+    /// Nobody else has pages.
+    pub(crate) pays_for_all: bool,
     unlocks: Cell<usize>,
     /// How many writes have put bytes into the pipe, and how many signals had been sent to readers
     /// before the last one.
@@ -111,16 +128,25 @@ pub(crate) struct Stage {
     contended: Cell<PerDir<bool>>,
     /// A call got EAGAIN because of another one: how many signals had been sent by then.
     got_eagain: Cell<PerDir<Option<usize>>>,
-    /// An exclusive poll has been made.
-    exclusive: Cell<bool>,
+    /// How many calls have begun.
+    calls: Cell<usize>,
 }
 
 impl Stage {
-    pub(crate) fn new(pipe: Arc<Pipe>, reference: Reference, tasks: usize) -> Self {
+    pub(crate) fn new(
+        pipe: Arc<Pipe>,
+        reference: Reference,
+        account: &UserAccount,
+        tasks: usize,
+    ) -> Self {
         let actor = |_| Actor {
             doing: Doing::Other,
             file: 0,
             moved: 0,
+            call: 0,
+            reach: None,
+            could: PerDir::default(),
+            waits: 0,
             limits: (0, 0),
             rendezvous: false,
             spliced: Vec::new(),
@@ -131,17 +157,21 @@ impl Stage {
             ended: false,
         };
         Self {
-            pipe,
             reference: RefCell::new(reference),
             actors: RefCell::new((0..tasks).map(actor).collect()),
             total: Cell::default(),
+            wakeups: Cell::default(),
+            policy: Cell::new(pipe.policy()),
+            account: account.clone(),
+            pays_for_all: true,
+            pipe,
             unlocks: Cell::new(0),
             writes: Cell::new(0),
             signals: Cell::default(),
             owed: Cell::default(),
             contended: Cell::default(),
             got_eagain: Cell::default(),
-            exclusive: Cell::new(false),
+            calls: Cell::new(0),
         }
     }
 
@@ -152,14 +182,17 @@ impl Stage {
 
     /// The current task begins a call.
     pub(crate) fn begin(&self, doing: Doing) {
-        if let Doing::Poll { exclusive: true, .. } = doing {
-            self.exclusive.set(true);
-        }
         let began = self.unlocks.get();
+        let waits = sim::waits();
+        let call = self.calls.get() + 1;
+        self.calls.set(call);
+        fasync::take_sent(Dir::Read);
         let limit = self.reference.borrow().atomic_limit();
         self.actor(|actor| {
             actor.doing = doing;
             actor.moved = 0;
+            (actor.call, actor.reach, actor.could) = (call, None, PerDir::default());
+            actor.waits = waits;
             actor.limits = (limit, limit);
             actor.rendezvous = false;
             actor.spliced.clear();
@@ -173,6 +206,15 @@ impl Stage {
     pub(crate) fn end(&self) -> (usize, Facts, Option<Facts>) {
         let unlocks = self.unlocks.get();
         self.actor(|actor| {
+            let dir = match actor.doing {
+                Doing::Read { .. } => Some(Dir::Read),
+                Doing::Write { .. } => Some(Dir::Write),
+                _ => None,
+            };
+            check!(
+                dir.is_none_or(|dir| !fasync::take_sent(dir) || actor.could[dir]),
+                "SIGIO was sent to the call's own direction, and nothing can be moved there"
+            );
             actor.doing = Doing::Other;
             let alone = unlocks - actor.began == actor.unlocked;
             (actor.moved, actor.facts, actor.first.filter(|_| alone))
@@ -204,7 +246,7 @@ impl Stage {
     }
 
     /// What the reference says for `file`.
-    fn facts(&self, state: &State, file: usize) -> Facts {
+    fn facts(&self, state: &State, file: usize, call: usize) -> Facts {
         let reference = self.reference.borrow();
         let closed = |dir| reference.peer_closed(file, dir);
         let now = state.ring.occupancy();
@@ -222,6 +264,7 @@ impl Stage {
                 write: state.is_contended(Dir::Write),
             },
             readable: now.readable,
+            own: reference.len_of(call),
             writable: now.writable,
             sent: PerDir {
                 read: fasync::sent(Dir::Read),
@@ -243,7 +286,7 @@ impl Stage {
             _ => {}
         }
         if actor.first.is_none() {
-            actor.first = Some(self.facts(state, actor.file));
+            actor.first = Some(self.facts(state, actor.file, actor.call));
             actor.rendezvous = state.policy == Policy::Rendezvous
                 && matches!(doing, Doing::Write { blocking: true, .. });
         }
@@ -261,6 +304,10 @@ impl Stage {
         }
         let actor = &mut actors[sim::current()];
         let before = self.total.replace(state.total);
+        let wakeups = self.wakeups.replace(PerDir {
+            read: state.waiters.read.wakeups(),
+            write: state.waiters.write.wakeups(),
+        });
         let read = state.total.read.wrapping_sub(before.read) as usize;
         let written = state.total.write.wrapping_sub(before.write) as isize;
         if read > 0 {
@@ -270,11 +317,23 @@ impl Stage {
             self.follow_write(actor, &doing, written);
         }
         self.compare(state);
-        self.contended.set(PerDir {
+        self.check_handed_on(state, before, wakeups);
+        let excluded = self.contended.replace(PerDir {
             read: state.is_contended(Dir::Read),
             write: state.is_contended(Dir::Write),
         });
-        actor.facts = self.facts(state, actor.file);
+        actor.facts = self.facts(state, actor.file, actor.call);
+        for dir in [Dir::Read, Dir::Write] {
+            actor.could[dir] |= match dir {
+                Dir::Read => actor.facts.len > 0 || actor.facts.closed.write,
+                Dir::Write => actor.facts.room > 0,
+            };
+        }
+        let reserves = state.ring.indices().is_reserved(Dir::Read) && !excluded.read;
+        if actor.moved == 0 && reserves {
+            let writes = state.ring.indices().is_reserved(Dir::Write);
+            actor.reach = Some(actor.facts.len).filter(|_| !writes);
+        }
     }
 
     fn follow_read(&self, actor: &mut Actor, doing: &Doing, count: usize) {
@@ -292,6 +351,10 @@ impl Stage {
         };
         actor.spliced.extend(expected);
         actor.moved += count;
+        check!(
+            actor.reach.is_none_or(|reach| actor.moved <= reach),
+            "a read took bytes that were written after it had begun"
+        );
         self.owe(Dir::Write);
     }
 
@@ -320,7 +383,7 @@ impl Stage {
                 "an atomic write put in {count} bytes of {rest}"
             );
         }
-        reference.write(bytes, *is_packet);
+        reference.write(bytes, *is_packet, actor.call);
         actor.moved += count;
         check!(
             reference.len() <= reference.capacity,
@@ -340,6 +403,32 @@ impl Stage {
         owed[dir] = true;
         self.signals.set(signals);
         self.owed.set(owed);
+    }
+
+    /// A call that ends and leaves something wakes the next sleeper of its own direction.
+    fn check_handed_on(&self, state: &State, before: PerDir<u64>, wakeups: PerDir<u64>) {
+        let reference = self.reference.borrow();
+        let (read, write) = (&state.waiters.read, &state.waiters.write);
+        let ends = |dir| !state.is_contended(dir) && state.total[dir] > before[dir];
+        check!(
+            !ends(Dir::Read)
+                || reference.len() == 0
+                || !read.has_sleepers()
+                || read.wakeups() > wakeups.read,
+            "a read has ended, leaves bytes, and wakes no other reader"
+        );
+        check!(
+            !ends(Dir::Write)
+                || reference.room() == 0
+                || !write.has_sleepers()
+                || write.wakeups() > wakeups.write,
+            "a write has ended, leaves room, and wakes no other writer"
+        );
+        let policy = self.policy.replace(state.policy);
+        check!(
+            policy == state.policy || !read.has_sleepers() && !write.has_sleepers(),
+            "the policy was changed while a task sleeps"
+        );
     }
 
     fn compare(&self, state: &State) {
@@ -410,11 +499,14 @@ impl Stage {
                     "task {number} sleeps in a write of {needed} bytes, and there is room for {room}"
                 );
             }
-            Doing::Poll { wanted, exclusive } => {
+            Doing::Poll { wanted, exclusive, wakeups } => {
                 let mask = self.ready(&reference, actor.file);
-                let others = *exclusive || self.exclusive.get();
+                // Of exclusive pollers, one is woken; but all at the last close.
+                let another = *exclusive
+                    && mask & (POLLHUP | POLLERR) == 0
+                    && exclusive_wakeups() > *wakeups;
                 check!(
-                    mask & wanted == 0 || others,
+                    mask & wanted == 0 || another,
                     "task {number} sleeps in poll, and the events {mask:#x} are there"
                 );
             }
@@ -512,6 +604,12 @@ impl Stage {
                 self.got_eagain.set(got);
             }
         }
+        check!(
+            !self.pays_for_all || self.account.pages() >= page::live(),
+            "{} pages are there, and {} are paid for",
+            page::live(),
+            self.account.pages()
+        );
         let mut waiting = (0..actors.len()).filter(|&number| !actors[number].ended);
         let stuck = waiting.clone().find(|&number| sim::is_stuck(number));
         stuck.or_else(|| waiting.next())

@@ -5,9 +5,12 @@
 use crate::{error::code::ENOMEM, prelude::Result, sim};
 use std::ops::{Deref, DerefMut};
 
-/// Allocation flags, which change nothing here.
+/// Allocation flags.
 #[derive(Clone, Copy)]
-pub struct Flags(pub(crate) ());
+pub struct Flags {
+    /// The memory is charged to the task's memory cgroup: `__GFP_ACCOUNT`.
+    pub accounted: bool,
+}
 
 /// A vector. It grows only where the code says so, and that can fail.
 pub struct KVec<T>(Vec<T>);

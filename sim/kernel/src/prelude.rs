@@ -17,8 +17,8 @@ use crate::alloc::Flags;
 
 pub type Result<T = (), E = Error> = core::result::Result<T, E>;
 
-pub const GFP_KERNEL: Flags = Flags(());
-pub const GFP_KERNEL_ACCOUNT: Flags = Flags(());
+pub const GFP_KERNEL: Flags = Flags { accounted: false };
+pub const GFP_KERNEL_ACCOUNT: Flags = Flags { accounted: true };
 
 /// In the kernel, code that reaches this does not build.
 #[macro_export]

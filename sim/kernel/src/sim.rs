@@ -36,8 +36,12 @@ struct Task {
     /// It sleeps in a copy, until [`release`].
     stuck: Cell<bool>,
     mutexes: Cell<usize>,
-    /// Its allocations fail.
-    no_memory: Cell<bool>,
+    /// Its allocations fail after so many.
+    memory: Cell<usize>,
+    /// It may not sleep: it is in as many RCU read-side critical sections.
+    atomic: Cell<usize>,
+    /// How often it has spun or slept.
+    waits: Cell<usize>,
     raw: UnsafeCell<task_struct>,
 }
 
@@ -151,7 +155,9 @@ fn add_task() -> usize {
         signal: Cell::new(false),
         stuck: Cell::new(false),
         mutexes: Cell::new(0),
-        no_memory: Cell::new(false),
+        memory: Cell::new(usize::MAX),
+        atomic: Cell::new(0),
+        waits: Cell::new(0),
         raw: UnsafeCell::default(),
     };
     with(|world| {
@@ -231,6 +237,7 @@ pub fn prepare_to_sleep() {
 /// Sleeps, unless the task was woken since [`prepare_to_sleep`], or a signal is pending.
 pub fn schedule() {
     may_sleep("schedule()");
+    count_wait();
     rt::point();
     let task = task(current());
     if task.signal.get() {
@@ -315,6 +322,22 @@ pub fn is_stuck(id: usize) -> bool {
     task(id).stuck.get()
 }
 
+/// How often the current task has spun or slept.
+pub fn waits() -> usize {
+    task(current()).waits.get()
+}
+
+pub(crate) fn count_wait() {
+    let task = task(current());
+    task.waits.set(task.waits.get() + 1);
+}
+
+/// The current task enters (1) or leaves (-1) an RCU read-side critical section.
+pub(crate) fn set_atomic(change: isize) {
+    let task = task(current());
+    task.atomic.set(task.atomic.get().wrapping_add_signed(change));
+}
+
 /// Lets a task that sleeps in a page fault go on.
 pub fn release(id: usize) {
     if task(id).stuck.replace(false) {
@@ -355,11 +378,14 @@ pub(crate) fn may_sleep(what: &str) {
     if mutexes() > 0 {
         fail(&format!("{what} with a mutex held"));
     }
+    if !has_failed() && current() != usize::MAX && task(current()).atomic.get() > 0 {
+        fail(&format!("{what} in an RCU read-side critical section"));
+    }
 }
 
-/// From now on the current task's allocations fail, or do so no more.
-pub fn set_no_memory(no_memory: bool) {
-    task(current()).no_memory.set(no_memory);
+/// The current task's allocations fail after the next `count`; [`None`]: they do not fail.
+pub fn limit_memory(count: Option<usize>) {
+    task(current()).memory.set(count.unwrap_or(usize::MAX));
 }
 
 /// Something is allocated. Returns whether there is memory.
@@ -373,7 +399,12 @@ pub fn allocate() -> bool {
 
 /// Whether there is memory, for what may also be allocated with a mutex held.
 pub fn has_memory() -> bool {
-    !task(current()).no_memory.get()
+    let task = task(current());
+    let left = task.memory.get();
+    if left != usize::MAX {
+        task.memory.set(left.saturating_sub(1));
+    }
+    left > 0
 }
 
 /// `what` is freed.

@@ -15,6 +15,18 @@ impl Delta {
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros as u64)
     }
+
+    pub const fn from_millis(millis: i64) -> Self {
+        Self::from_micros(millis * 1000)
+    }
+}
+
+pub mod delay {
+    /// Sleeps: others run.
+    pub fn fsleep(_time: super::Delta) {
+        crate::sim::may_sleep("fsleep()");
+        crate::rt::point();
+    }
 }
 
 pub struct Instant<C>(u64, PhantomData<C>);

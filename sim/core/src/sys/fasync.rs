@@ -8,6 +8,8 @@ use std::cell::{Cell, RefCell};
 
 std::thread_local! {
     static SENT: Cell<PerDir<usize>> = const { Cell::new(PerDir { read: 0, write: 0 }) };
+    /// Who sent signals, and to which direction.
+    static SENDERS: RefCell<Vec<(usize, Dir)>> = const { RefCell::new(Vec::new()) };
     /// The files that are on a list, once for each.
     static LISTED: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
@@ -22,8 +24,19 @@ pub(crate) fn has(file: usize) -> bool {
     LISTED.with_borrow(|files| files.contains(&file))
 }
 
+/// Whether the current task has sent signals to this direction. Forgets those that it has sent.
+pub(crate) fn take_sent(dir: Dir) -> bool {
+    let task = sim::current();
+    SENDERS.with_borrow_mut(|senders| {
+        let sent = senders.contains(&(task, dir));
+        senders.retain(|(sender, _)| *sender != task);
+        sent
+    })
+}
+
 /// Forgets the files of the last run.
 pub(crate) fn forget() {
+    SENDERS.take();
     LISTED.take();
 }
 
@@ -68,6 +81,7 @@ impl FasyncList {
         let mut sent = SENT.get();
         let dir = if band == POLL_IN { Dir::Read } else { Dir::Write };
         sent[dir] += 1;
+        SENDERS.with_borrow_mut(|senders| senders.push((sim::current(), dir)));
         SENT.set(sent);
     }
 }

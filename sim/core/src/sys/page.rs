@@ -19,6 +19,12 @@ pub(crate) const ALWAYS_MAPPED: bool = true;
 
 std::thread_local! {
     static LIVE: Cell<usize> = const { Cell::new(0) };
+    static UNACCOUNTED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// How many pages were allocated that no memory cgroup was charged for. Forgets them.
+pub(crate) fn take_unaccounted() -> usize {
+    UNACCOUNTED.take()
 }
 
 /// How many pages are allocated.
@@ -29,6 +35,7 @@ pub(crate) fn live() -> usize {
 /// Forgets the pages of a run that has failed.
 pub(crate) fn forget() {
     LIVE.set(0);
+    UNACCOUNTED.set(0);
 }
 
 /// Contiguous memory, which is freed when all of its pages are.
@@ -67,8 +74,8 @@ unsafe impl Send for Page {}
 unsafe impl Sync for Page {}
 
 impl Page {
-    pub(crate) fn new(_accounted: bool) -> Result<Self> {
-        block(1).and_then(|mut pages| pages.pop()).ok_or(ENOMEM)
+    pub(crate) fn new(accounted: bool) -> Result<Self> {
+        block(1, accounted).and_then(|mut pages| pages.pop()).ok_or(ENOMEM)
     }
 
     pub(crate) fn share(&self) -> Self {
@@ -92,7 +99,7 @@ pub(crate) fn allocate_block(
     let count = 1 << order;
     pages.reserve(count, flags(accounted))?;
     // Blocks of four pages and more never are to be had.
-    let Some(block) = block(count).filter(|_| order < 2) else {
+    let Some(block) = block(count, accounted).filter(|_| order < 2) else {
         return Ok(false);
     };
     for page in block {
@@ -101,9 +108,12 @@ pub(crate) fn allocate_block(
     Ok(true)
 }
 
-fn block(count: usize) -> Option<Vec<Page>> {
+fn block(count: usize, accounted: bool) -> Option<Vec<Page>> {
     if !sim::allocate() {
         return None;
+    }
+    if !accounted {
+        UNACCOUNTED.set(UNACCOUNTED.get() + count);
     }
     let layout = Layout::from_size_align(count * PAGE_SIZE, PAGE_SIZE).ok()?;
     // SAFETY: The layout is not empty.

@@ -37,6 +37,8 @@ impl PollQueue {
     ///
     /// That of the module's.
     pub(crate) unsafe fn add(&self, _file: &File, table: &mut PollTable<'_>) {
+        // `poll_wait()` allocates an entry.
+        sim::allocate();
         sim::point();
         self.0.add(table.entry.clone());
         table.queues.push(self);

@@ -6,13 +6,14 @@ mod arc;
 pub mod atomic;
 mod condvar;
 pub mod lock;
+pub mod rcu;
 mod wait_queue;
 
 pub use self::{
     arc::Arc,
     condvar::CondVar,
     lock::Mutex,
-    wait_queue::{Entry, WaitQueue},
+    wait_queue::{exclusive_wakeups, Entry, WaitQueue},
 };
 
 /// A class of locks for lockdep, which is not here.

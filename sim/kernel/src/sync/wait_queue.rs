@@ -16,6 +16,15 @@ use std::{
     rc::Rc,
 };
 
+std::thread_local! {
+    static EXCLUSIVE_WAKEUPS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// How often exclusive pollers were woken.
+pub fn exclusive_wakeups() -> usize {
+    EXCLUSIVE_WAKEUPS.get()
+}
+
 /// An entry of a queue.
 pub struct Entry {
     task: usize,
@@ -54,6 +63,9 @@ impl Entry {
     /// Wakes the task. Returns whether that was necessary.
     fn wake(&self) -> bool {
         self.wakeups.set(self.wakeups.get() + 1);
+        if self.exclusive && !self.autoremove {
+            EXCLUSIVE_WAKEUPS.set(EXCLUSIVE_WAKEUPS.get() + 1);
+        }
         // A poller notes that it was woken: `__pollwake()`, `ep_poll_callback()`.
         sim::wake(self.task) || !self.autoremove
     }
