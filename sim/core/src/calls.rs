@@ -4,15 +4,11 @@
 
 use crate::{
     config,
-    pipe::{
-        call::Call as Flags,
-        ends::OpenEnd,
-        poll::Interest, //
-    },
+    pipe::{call::Call as Flags, ends::OpenEnd, poll::Interest},
     ring::{
         dir::{Dir, PerDir},
         storage::{pages_for, Storage},
-        user::Buffer, //
+        user::Buffer,
     },
     splice::Dest,
     stage::{check, policy, poll_mask, show, Doing, Facts, Stage},
@@ -101,10 +97,7 @@ impl Caller<'_> {
             config::Call::Ask => self.ask(),
             config::Call::EdgeTriggered => self.edge_triggered(),
             config::Call::Async { on, no_memory } => self.set_async(on, no_memory),
-            config::Call::Resize {
-                capacity,
-                memory,
-            } => self.resize(capacity, memory),
+            config::Call::Resize { capacity, memory } => self.resize(capacity, memory),
             config::Call::SetPolicy { rendezvous } => self.set_policy(rendezvous),
             config::Call::Signal(other) => {
                 sim::signal(other);
@@ -129,11 +122,18 @@ impl Caller<'_> {
         let end = &*self.opened.end.borrow();
         let result = if transfer.iterator {
             let mut iter = iov_iter::new(to.0, len);
-            self.stage.pipe.read(end, call, &mut IovIterDest::new(&mut iter))
+            self.stage
+                .pipe
+                .read(end, call, &mut IovIterDest::new(&mut iter))
         } else {
             self.stage.pipe.read(end, call, Buffer::new(to, len))
         };
-        self.check_read(len, transfer.faults.nothing_from, call.is_nonblocking(), &result);
+        self.check_read(
+            len,
+            transfer.faults.nothing_from,
+            call.is_nonblocking(),
+            &result,
+        );
         show(&result)
     }
 
@@ -239,7 +239,11 @@ impl Caller<'_> {
         let (moved, facts, alone) = self.stage.end();
         let rendezvous = self.stage.actor(|actor| actor.rendezvous);
         let whole = call.writes_packets() || len <= facts.atomic_limit;
-        let needed = if whole { (len - moved).min(facts.atomic_limit) } else { 1 };
+        let needed = if whole {
+            (len - moved).min(facts.atomic_limit)
+        } else {
+            1
+        };
         match *result {
             Ok(count) => {
                 check!(count == moved, "a write of {moved} bytes returned {count}");
@@ -262,7 +266,10 @@ impl Caller<'_> {
             Err(error) => {
                 check!(moved == 0, "a write of {moved} bytes returned {error:?}");
                 if error == EPIPE {
-                    check!(facts.closed.read, "a write returned EPIPE, and a reader is open");
+                    check!(
+                        facts.closed.read,
+                        "a write returned EPIPE, and a reader is open"
+                    );
                 } else {
                     self.check_error(error, call.is_nonblocking(), transfer.faults.nothing_from);
                 }
@@ -352,7 +359,11 @@ impl Caller<'_> {
     }
 
     fn poll(&self, exclusive: bool, hangup: bool) -> String {
-        let wanted = if hangup { POLLERR | POLLHUP } else { self.wanted() };
+        let wanted = if hangup {
+            POLLERR | POLLHUP
+        } else {
+            self.wanted()
+        };
         let entry = Entry::poller(wanted, exclusive);
         let mut queues = Vec::new();
         self.begin(Doing::Poll {
@@ -425,8 +436,8 @@ impl Caller<'_> {
             let charge = self.account.charge(pages_for(capacity));
             let storage = Storage::new(capacity, Some(charge));
             sim::limit_memory(None);
-            let resized = storage
-                .and_then(|storage| self.stage.pipe.resize(size.capacity, Some(storage)));
+            let resized =
+                storage.and_then(|storage| self.stage.pipe.resize(size.capacity, Some(storage)));
             match resized {
                 Ok(false) => {}
                 Ok(true) => break Ok(()),

@@ -71,19 +71,33 @@ pub enum Call {
     Read(Transfer),
     Write(Transfer),
     /// Splices at most `len` bytes to a destination with room for `room`.
-    Splice { len: usize, room: usize },
+    Splice {
+        len: usize,
+        room: usize,
+    },
     /// poll(2), which waits; or with EPOLLEXCLUSIVE; for all events of the file, or for the
     /// hang-up alone.
-    Poll { exclusive: bool, hangup: bool },
+    Poll {
+        exclusive: bool,
+        hangup: bool,
+    },
     /// poll(2) with a timeout of 0.
     Ask,
     /// epoll(7) with EPOLLET, until the first event.
     EdgeTriggered,
     /// Switches O_ASYNC.
-    Async { on: bool, no_memory: bool },
+    Async {
+        on: bool,
+        no_memory: bool,
+    },
     /// The memory ends after some allocations.
-    Resize { capacity: usize, memory: Option<usize> },
-    SetPolicy { rendezvous: bool },
+    Resize {
+        capacity: usize,
+        memory: Option<usize>,
+    },
+    SetPolicy {
+        rendezvous: bool,
+    },
     /// Sends a signal to a task.
     Signal(usize),
     /// Closes the file, and opens the pipe again.
@@ -101,14 +115,19 @@ impl Config {
         let rng = &mut Pcg64Mcg::seed_from_u64(seed);
         let capacity = *[1, 3, 7, 8, 8, 10, 16, 16, 17, 32, 96].choose(rng).unwrap();
         let count = rng.gen_range(2..=4);
-        let written = if rng.gen() { rng.gen_range(0..=capacity) } else { 0 };
+        let written = if rng.gen() {
+            rng.gen_range(0..=capacity)
+        } else {
+            0
+        };
         let primed = (written, rng.gen_range(0..=written));
         // Few kinds of calls in one configuration, so that they meet often.
         let mut has = [false; 9];
         for _ in 0..rng.gen_range(0..=3) {
             *has.choose_mut(rng).unwrap() = true;
         }
-        let [packets, faults, nonblocking, polls, settings, splices, signals, reopens, asyncs] = has;
+        let [packets, faults, nonblocking, polls, settings, splices, signals, reopens, asyncs] =
+            has;
         let kinds = Kinds {
             packets,
             faults,
@@ -272,10 +291,26 @@ impl Kinds {
 
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if self.private { "a private pipe" } else { "the device" };
-        let policy = if self.rendezvous { "rendezvous" } else { "buffered" };
-        let spins = if self.spins { "tasks spin" } else { "nobody spins" };
-        let opened = if self.opened_first { "before" } else { "as they come" };
+        let kind = if self.private {
+            "a private pipe"
+        } else {
+            "the device"
+        };
+        let policy = if self.rendezvous {
+            "rendezvous"
+        } else {
+            "buffered"
+        };
+        let spins = if self.spins {
+            "tasks spin"
+        } else {
+            "nobody spins"
+        };
+        let opened = if self.opened_first {
+            "before"
+        } else {
+            "as they come"
+        };
         let (written, read) = self.primed;
         writeln!(
             f,
@@ -344,7 +379,11 @@ impl fmt::Display for Call {
             Self::Write(transfer) => write!(f, "write({transfer})"),
             Self::Splice { len, room } => write!(f, "splice({len}, to room for {room})"),
             Self::Poll { exclusive, hangup } => {
-                let name = if *exclusive { "epoll_wait(EPOLLEXCLUSIVE" } else { "poll(-1" };
+                let name = if *exclusive {
+                    "epoll_wait(EPOLLEXCLUSIVE"
+                } else {
+                    "poll(-1"
+                };
                 let events = if *hangup { ", no events)" } else { ")" };
                 write!(f, "{name}{events}")
             }
@@ -355,9 +394,18 @@ impl fmt::Display for Call {
                 let memory = if *no_memory { ", no memory" } else { "" };
                 write!(f, "F_SETFL({on}O_ASYNC{memory})")
             }
-            Self::Resize { capacity, memory: None } => write!(f, "F_SETPIPE_SZ({capacity})"),
-            Self::Resize { capacity, memory: Some(count) } => {
-                write!(f, "F_SETPIPE_SZ({capacity}, no memory after {count} allocations)")
+            Self::Resize {
+                capacity,
+                memory: None,
+            } => write!(f, "F_SETPIPE_SZ({capacity})"),
+            Self::Resize {
+                capacity,
+                memory: Some(count),
+            } => {
+                write!(
+                    f,
+                    "F_SETPIPE_SZ({capacity}, no memory after {count} allocations)"
+                )
             }
             Self::SetPolicy { rendezvous: true } => write!(f, "set policy(rendezvous)"),
             Self::SetPolicy { rendezvous: false } => write!(f, "set policy(buffered)"),

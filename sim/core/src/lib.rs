@@ -18,6 +18,7 @@ pub mod config;
 mod reference;
 pub mod run;
 pub mod shrink;
+pub mod small;
 mod splice;
 mod stage;
-pub mod story;
+mod story;

@@ -7,6 +7,7 @@ use mini_pipe_sim::{
     config::Config,
     run::{explore, Failure, Strategy},
     shrink::shrink,
+    small::small,
 };
 use std::{
     process::ExitCode,
@@ -27,10 +28,13 @@ struct Arguments {
     /// Go on until this many seconds have passed
     #[arg(long, default_value_t = 0)]
     duration: u64,
-    /// The first seed; only this one with `--schedules 1`
+    /// The seed of the first configuration; each further one has the next seed
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Does not make a configuration that fails smaller
+    /// Tries this many schedules of each small configuration first, all of them if that is enough
+    #[arg(long, default_value_t = 0)]
+    exhaust: usize,
+    /// Tells a failure as it is, without making its configuration smaller
     #[arg(long)]
     no_shrink: bool,
 }
@@ -42,6 +46,46 @@ const BATCH: usize = 50;
 struct Found {
     config: Config,
     strategy: Strategy,
+    count: usize,
+}
+
+/// What the workers share.
+struct Progress {
+    next: AtomicU64,
+    tried: AtomicUsize,
+    stop: AtomicBool,
+    found: Mutex<Option<Found>>,
+}
+
+impl Progress {
+    /// Tries schedules of a configuration. Returns how many, or [`None`] if one failed.
+    fn explore(&self, config: Config, strategy: Strategy, count: usize) -> Option<usize> {
+        let tried = explore(&config, strategy, count, false).ok();
+        self.tried.fetch_add(tried.unwrap_or(0), Relaxed);
+        if tried.is_none() {
+            self.stop.store(true, Relaxed);
+            *self.found.lock().unwrap() = Some(Found {
+                config,
+                strategy,
+                count,
+            });
+        }
+        tried
+    }
+
+    fn explore_at_random(&self, arguments: &Arguments, until: Instant) {
+        while !self.stop.load(Relaxed)
+            && (self.tried.load(Relaxed) < arguments.schedules || Instant::now() < until)
+        {
+            let seed = self.next.fetch_add(1, Relaxed);
+            let strategy = if seed % 3 == 0 {
+                Strategy::Pct
+            } else {
+                Strategy::Random
+            };
+            self.explore(Config::random(seed), strategy, BATCH);
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -50,61 +94,71 @@ fn main() -> ExitCode {
     let _silence = gag::Gag::stderr();
     let start = Instant::now();
     let until = start + Duration::from_secs(arguments.duration);
-    let next = AtomicU64::new(arguments.seed);
-    let tried = AtomicUsize::new(0);
-    let found = Mutex::new(None);
-    let stop = AtomicBool::new(false);
+    let progress = Progress {
+        next: AtomicU64::new(arguments.seed),
+        tried: AtomicUsize::new(0),
+        stop: AtomicBool::new(false),
+        found: Mutex::new(None),
+    };
+    let small = small();
+    let next_small = AtomicUsize::new(0);
+    let exhausted = AtomicUsize::new(0);
     thread::scope(|scope| {
-        let workers = thread::available_parallelism().map_or(1, usize::from);
-        for _ in 0..workers {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
-                while !stop.load(Relaxed)
-                    && (tried.load(Relaxed) < arguments.schedules || Instant::now() < until)
-                {
-                    let seed = next.fetch_add(1, Relaxed);
-                    let config = Config::random(seed);
-                    let strategy = if seed % 3 == 0 { Strategy::Pct } else { Strategy::Random };
-                    match explore(&config, strategy, BATCH, false) {
-                        Ok(count) => tried.fetch_add(count, Relaxed),
-                        Err(_) => {
-                            stop.store(true, Relaxed);
-                            *found.lock().unwrap() = Some(Found { config, strategy });
-                            0
-                        }
+                while arguments.exhaust > 0 && !progress.stop.load(Relaxed) {
+                    let Some((_, config)) = small.get(next_small.fetch_add(1, Relaxed)) else {
+                        break;
                     };
+                    let tried = progress.explore(config.clone(), Strategy::All, arguments.exhaust);
+                    let all = tried.is_some_and(|count| count < arguments.exhaust);
+                    exhausted.fetch_add(usize::from(all), Relaxed);
                 }
+                progress.explore_at_random(&arguments, until);
             });
         }
     });
     let seconds = start.elapsed().as_secs_f64();
-    let count = tried.load(Relaxed);
-    if let Some(found) = found.into_inner().unwrap() {
-        println!("seed {}: failed after {seconds:.1} s and {count} schedules", found.config.seed);
+    let tried = progress.tried.into_inner();
+    if let Some(found) = progress.found.into_inner().unwrap() {
+        let seed = found.config.seed;
+        println!("seed {seed}: failed after {seconds:.1} s and {tried} schedules");
         tell(&found, !arguments.no_shrink);
         return ExitCode::FAILURE;
     }
-    let configurations = next.load(Relaxed) - arguments.seed;
-    println!("{count} schedules of {configurations} configurations in {seconds:.0} s: no failure");
+    let configurations = progress.next.into_inner() - arguments.seed;
+    println!("{tried} schedules of {configurations} configurations, in {seconds:.0} s: no failure");
+    if arguments.exhaust > 0 {
+        let exhausted = exhausted.into_inner();
+        println!(
+            "among them all of {exhausted} of {} small configurations",
+            small.len()
+        );
+    }
     ExitCode::SUCCESS
 }
 
 /// Runs it again, and tells the story.
 fn tell(found: &Found, shrinks: bool) {
-    let Err(failure) = explore(&found.config, found.strategy, BATCH, true) else {
-        println!("and did not fail again: that is a fault of the simulation");
+    let Err(failure) = explore(&found.config, found.strategy, found.count, true) else {
+        println!("it did not fail again: the simulation is at fault");
         return;
     };
     println!("{}", failure.why);
-    let (config, failure) = if shrinks {
-        shrink(&found.config, failure)
+    if shrinks {
+        let (config, failure) = shrink(&found.config, failure);
+        print_story(
+            "The smallest configuration found that fails:",
+            &config,
+            &failure,
+        );
     } else {
-        (found.config.clone(), failure)
-    };
-    print_story(&config, &failure);
+        print_story("The configuration:", &found.config, &failure);
+    }
 }
 
-fn print_story(config: &Config, failure: &Failure) {
-    println!("\nThe smallest configuration that fails:\n{config}\nWhat happens:");
+fn print_story(title: &str, config: &Config, failure: &Failure) {
+    println!("\n{title}\n{config}\nWhat happens:");
     for line in &failure.story {
         println!("  {line}");
     }

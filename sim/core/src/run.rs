@@ -10,7 +10,7 @@ use crate::{
     ring::{
         dir::PerDir,
         storage::{pages_for, Storage},
-        Ring, //
+        Ring,
     },
     stage::{check, policy, Stage},
     story,
@@ -19,7 +19,7 @@ use crate::{
 use kernel::{fs::file::flags::O_NONBLOCK, prelude::*, sim, sync::Arc};
 use shuttle::{
     scheduler::{DfsScheduler, PctScheduler, RandomScheduler, Schedule, Scheduler, Task, TaskId},
-    FailurePersistence, Runner, //
+    FailurePersistence, Runner,
 };
 use std::{
     cell::{Cell, RefCell},
@@ -69,8 +69,9 @@ pub fn explore(
     settings.stack_size = 0x10000;
     let runner = Runner::new(Silent(ManuallyDrop::new(scheduler)), settings);
     let config = config.clone();
+    let coarse = matches!(strategy, Strategy::All);
     let result = panic::catch_unwind(AssertUnwindSafe(|| {
-        runner.run(move || run(&config, told))
+        runner.run(move || run(&config, coarse, told))
     }));
     let failure = sim::end();
     page::forget();
@@ -121,9 +122,10 @@ impl Scheduler for Silent {
 }
 
 /// One run.
-fn run(config: &Config, told: bool) {
+fn run(config: &Config, coarse: bool, told: bool) {
     story::begin(told);
     fasync::forget();
+    sim::set_coarse(coarse);
     sim::start(config.seed);
     task::set_other_cpu(config.spins);
     let account = UserAccount::default();
@@ -183,9 +185,16 @@ fn run(config: &Config, told: bool) {
     sim::join(running);
     sim::watch(Rc::new(Nobody));
     drop(stage);
-    check!(account.pages() == 0, "{} pages are still paid for", account.pages());
+    check!(
+        account.pages() == 0,
+        "{} pages are still paid for",
+        account.pages()
+    );
     let unaccounted = page::take_unaccounted();
-    check!(unaccounted == 0, "{unaccounted} pages were charged to no memory cgroup");
+    check!(
+        unaccounted == 0,
+        "{unaccounted} pages were charged to no memory cgroup"
+    );
     check!(page::live() == 0, "{} pages are never freed", page::live());
     sim::end();
 }

@@ -32,7 +32,10 @@ impl Dest {
     /// Whether the pages still have the bytes that came: nobody writes to a page that was given
     /// away.
     pub(crate) fn is_intact(&self) -> bool {
-        let now = self.parts.iter().flat_map(|part| bytes_of(&part.0, part.1, part.2));
+        let now = self
+            .parts
+            .iter()
+            .flat_map(|part| bytes_of(&part.0, part.1, part.2));
         now.eq(self.bytes.iter().copied())
     }
 }

@@ -20,7 +20,7 @@ use kernel::{
 use std::{
     any::type_name,
     cell::{Cell, RefCell},
-    rc::Rc, //
+    rc::Rc,
 };
 
 const PIPE_BUF: usize = kernel::bindings::PIPE_BUF as usize;
@@ -43,14 +43,28 @@ pub(crate) enum Doing {
     Open(PerDir<bool>),
     Close,
     /// Moves bytes out, to user memory at the address; a splice has none.
-    Read { to: Option<UserPtr> },
+    Read {
+        to: Option<UserPtr>,
+    },
     /// Moves bytes in.
-    Write { from: Rc<Vec<u8>>, is_packet: bool, blocking: bool },
+    Write {
+        from: Rc<Vec<u8>>,
+        is_packet: bool,
+        blocking: bool,
+    },
     /// Waits until one of these events is there.
-    Poll { wanted: u32, exclusive: bool, wakeups: usize },
+    Poll {
+        wanted: u32,
+        exclusive: bool,
+        wakeups: usize,
+    },
     /// Waits for an event, whether anything is there or not. The entry has been woken so often, and
     /// so many writes had come, when it last looked.
-    EdgeTriggered { entry: Rc<Entry>, wakeups: usize, writes: usize },
+    EdgeTriggered {
+        entry: Rc<Entry>,
+        wakeups: usize,
+        writes: usize,
+    },
 }
 
 /// What the reference says at some time, for a task with a file.
@@ -344,7 +358,10 @@ impl Stage {
         let expected = self.reference.borrow_mut().read(count);
         if let (Some(to), Some(expected)) = (to, &expected) {
             let got = sim::peek(to.wrapping_byte_add(actor.moved), count);
-            check!(got == *expected, "read {got:?}, and the pipe had {expected:?}");
+            check!(
+                got == *expected,
+                "read {got:?}, and the pipe had {expected:?}"
+            );
         }
         let Some(expected) = expected else {
             return fail("a read took more bytes than were there, or more than a packet");
@@ -359,7 +376,10 @@ impl Stage {
     }
 
     fn follow_write(&self, actor: &mut Actor, doing: &Doing, count: isize) {
-        let Doing::Write { from, is_packet, .. } = doing else {
+        let Doing::Write {
+            from, is_packet, ..
+        } = doing
+        else {
             return fail("bytes came into the pipe, and nobody writes");
         };
         let mut reference = self.reference.borrow_mut();
@@ -477,14 +497,20 @@ impl Stage {
                     "task {number} sleeps in a read at the end of file"
                 );
             }
-            Doing::Write { from, is_packet, .. } => {
+            Doing::Write {
+                from, is_packet, ..
+            } => {
                 let rest = from.len() - actor.moved;
                 let limit = reference.atomic_limit();
                 let atomic = *is_packet || from.len() <= limit;
                 let least = if atomic { rest.min(limit) } else { 1 };
                 // Sleepers are woken when there is room for any atomic write; a pipe(2), when a
                 // page is empty.
-                let needed = if reference.capacity >= PIPE_BUF { PIPE_BUF } else { least };
+                let needed = if reference.capacity >= PIPE_BUF {
+                    PIPE_BUF
+                } else {
+                    least
+                };
                 let room = reference.room();
                 check!(
                     !closed(Dir::Read),
@@ -499,25 +525,32 @@ impl Stage {
                     "task {number} sleeps in a write of {needed} bytes, and there is room for {room}"
                 );
             }
-            Doing::Poll { wanted, exclusive, wakeups } => {
+            Doing::Poll {
+                wanted,
+                exclusive,
+                wakeups,
+            } => {
                 let mask = self.ready(&reference, actor.file);
                 // Of exclusive pollers, one is woken; but all at the last close.
-                let another = *exclusive
-                    && mask & (POLLHUP | POLLERR) == 0
-                    && exclusive_wakeups() > *wakeups;
+                let another =
+                    *exclusive && mask & (POLLHUP | POLLERR) == 0 && exclusive_wakeups() > *wakeups;
                 check!(
                     mask & wanted == 0 || another,
                     "task {number} sleeps in poll, and the events {mask:#x} are there"
                 );
             }
-            Doing::EdgeTriggered { entry, wakeups, writes } => check!(
+            Doing::EdgeTriggered {
+                entry,
+                wakeups,
+                writes,
+            } => check!(
                 entry.wakeups.get() > *wakeups || self.writes.get() == *writes,
                 "task {number} waits for an edge, and {} writes have come",
                 self.writes.get() - writes
             ),
-            Doing::Other | Doing::Open(_) | Doing::Close => {
-                fail(&format!("task {number} sleeps in a call that does not wait"))
-            }
+            Doing::Other | Doing::Open(_) | Doing::Close => fail(&format!(
+                "task {number} sleeps in a call that does not wait"
+            )),
         }
     }
 

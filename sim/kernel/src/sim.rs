@@ -5,14 +5,16 @@
 use crate::{
     rt::{self, Parking},
     task::task_struct,
-    uaccess, //
+    uaccess,
 };
 use std::{
     cell::{Cell, RefCell, UnsafeCell},
     ops::Range,
-    rc::Rc, //
+    rc::Rc,
 };
 
+#[cfg(not(feature = "loom"))]
+pub use crate::rt::set_coarse;
 pub use crate::{
     rt::{point, JoinHandle},
     uaccess::{map, peek, Faults},
@@ -335,7 +337,8 @@ pub(crate) fn count_wait() {
 /// The current task enters (1) or leaves (-1) an RCU read-side critical section.
 pub(crate) fn set_atomic(change: isize) {
     let task = task(current());
-    task.atomic.set(task.atomic.get().wrapping_add_signed(change));
+    task.atomic
+        .set(task.atomic.get().wrapping_add_signed(change));
 }
 
 /// Lets a task that sleeps in a page fault go on.

@@ -79,7 +79,11 @@ impl FasyncList {
     pub(crate) fn kill(&self, band: c_uint) {
         sim::point();
         let mut sent = SENT.get();
-        let dir = if band == POLL_IN { Dir::Read } else { Dir::Write };
+        let dir = if band == POLL_IN {
+            Dir::Read
+        } else {
+            Dir::Write
+        };
         sent[dir] += 1;
         SENDERS.with_borrow_mut(|senders| senders.push((sim::current(), dir)));
         SENT.set(sent);

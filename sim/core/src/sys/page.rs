@@ -3,12 +3,7 @@
 //! Pages: each is freed with its last reference, and nobody may use it from then on. A block of
 //! several pages may fail where single ones do not.
 
-use kernel::{
-    alloc::Flags,
-    page::PAGE_SIZE,
-    prelude::*,
-    sim, //
-};
+use kernel::{alloc::Flags, page::PAGE_SIZE, prelude::*, sim};
 use std::{
     alloc::{alloc_zeroed, dealloc, Layout},
     cell::{Cell, UnsafeCell},
@@ -75,7 +70,9 @@ unsafe impl Sync for Page {}
 
 impl Page {
     pub(crate) fn new(accounted: bool) -> Result<Self> {
-        block(1, accounted).and_then(|mut pages| pages.pop()).ok_or(ENOMEM)
+        block(1, accounted)
+            .and_then(|mut pages| pages.pop())
+            .ok_or(ENOMEM)
     }
 
     pub(crate) fn share(&self) -> Self {

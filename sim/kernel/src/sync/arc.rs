@@ -2,11 +2,7 @@
 
 //! Counted references: rust/kernel/sync/arc.rs.
 
-use crate::{
-    alloc::Flags,
-    prelude::*,
-    sim, //
-};
+use crate::{alloc::Flags, prelude::*, sim};
 use std::{mem::MaybeUninit, ops::Deref, sync};
 
 pub struct Arc<T>(sync::Arc<T>);

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Atomics. Shuttle's are sequentially consistent; loom's have all orders that relaxed ones may
-//! have, and so have the kernel's: Documentation/memory-barriers.txt.
+//! Atomics. Under shuttle they are sequentially consistent; under loom they have all orders that
+//! relaxed ones may have, and so have the kernel's: Documentation/memory-barriers.txt.
 
 use crate::rt;
-use std::{cell::OnceCell, marker::PhantomData, sync::atomic::Ordering};
+use std::{cell::OnceCell, marker::PhantomData};
 
 /// The order of a relaxed operation.
 pub struct Relaxed;
 
 /// An atomic value. It is made when it is used first, as loom cannot make one in a constant.
-pub struct Atomic<T>(OnceCell<rt::AtomicBool>, bool, PhantomData<T>);
+pub struct Atomic<T>(OnceCell<rt::Flag>, bool, PhantomData<T>);
 
 // SAFETY: Tasks take turns, and make the value without a pause.
 unsafe impl<T> Sync for Atomic<T> {}
@@ -20,16 +20,16 @@ impl Atomic<bool> {
         Self(OnceCell::new(), value, PhantomData)
     }
 
-    fn get(&self) -> &rt::AtomicBool {
-        self.0.get_or_init(|| rt::AtomicBool::new(self.1))
+    fn get(&self) -> &rt::Flag {
+        self.0.get_or_init(|| rt::Flag::new(self.1))
     }
 
     pub fn load(&self, _order: Relaxed) -> bool {
-        self.get().load(Ordering::Relaxed)
+        self.get().load()
     }
 
     pub fn store(&self, value: bool, _order: Relaxed) {
-        self.get().store(value, Ordering::Relaxed);
+        self.get().store(value);
     }
 
     /// Stands for a pointer to the value.

@@ -20,18 +20,20 @@ pub mod mutex {
 use mutex::MutexBackend;
 
 pub struct Mutex<T> {
-    raw: rt::Mutex<()>,
+    raw: rt::Mutex,
     value: UnsafeCell<T>,
 }
 
-// SAFETY: The value is only used by the task that holds the mutex.
+// SAFETY: The value is only used by the task that holds the mutex; and tasks take turns.
+unsafe impl<T: Send> Send for Mutex<T> {}
+// SAFETY: As above.
 unsafe impl<T: Send> Sync for Mutex<T> {}
 
 impl<T> Mutex<T> {
     #[allow(clippy::new_ret_no_self)]
     pub fn new(value: T) -> impl PinInit<Self> {
         let mutex = Self {
-            raw: rt::Mutex::new(()),
+            raw: rt::Mutex::new(),
             value: UnsafeCell::new(value),
         };
         // SAFETY: This initializes the slot, and does not fail.
@@ -52,8 +54,8 @@ impl<T> Mutex<T> {
         }
     }
 
-    fn lock_raw(&self) -> rt::MutexGuard<'_, ()> {
-        let raw = self.raw.lock().unwrap_or_else(|error| error.into_inner());
+    fn lock_raw(&self) -> rt::MutexGuard<'_> {
+        let raw = self.raw.lock();
         sim::locked();
         raw
     }
@@ -61,7 +63,7 @@ impl<T> Mutex<T> {
 
 /// Holds a mutex.
 pub struct Guard<'a, T, B> {
-    raw: Option<rt::MutexGuard<'a, ()>>,
+    raw: Option<rt::MutexGuard<'a>>,
     mutex: &'a Mutex<T>,
     backend: PhantomData<B>,
 }

@@ -89,7 +89,9 @@ impl WaitQueue {
     }
 
     pub fn remove(&self, entry: &Rc<Entry>) {
-        self.0.borrow_mut().retain(|other| !Rc::ptr_eq(other, entry));
+        self.0
+            .borrow_mut()
+            .retain(|other| !Rc::ptr_eq(other, entry));
     }
 
     pub fn is_empty(&self) -> bool {

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The spinner's relaxed atomics, in all orders that the memory model allows: under loom, which
+//! also finds a task that sleeps for ever.
+
+#![cfg(test)]
+
+#[allow(dead_code)]
+#[path = "../../../mini_pipe/pipe/mod.rs"]
+mod pipe;
+#[allow(dead_code, clippy::all)]
+#[path = "../../../mini_pipe/ring/mod.rs"]
+mod ring;
+#[allow(dead_code)]
+#[path = "../../core/src/sys/mod.rs"]
+mod sys;
+
+use crate::{
+    pipe::{call::Call, ends::Ends, policy::Policy, Pipe},
+    ring::{
+        dir::{PerDir, Reading, Writing},
+        storage::Storage,
+        user::Buffer,
+        Ring,
+    },
+    sys::task,
+};
+use kernel::{
+    prelude::*,
+    sim::{self, Faults},
+    sync::Arc,
+};
+
+const READS: PerDir<bool> = PerDir {
+    read: true,
+    write: false,
+};
+const BOTH: PerDir<bool> = PerDir {
+    read: true,
+    write: true,
+};
+const WRITES: PerDir<bool> = PerDir {
+    read: false,
+    write: true,
+};
+
+/// Opens `modes`, makes a call of `len` bytes, which must move all of them, and closes.
+fn call(pipe: &Pipe, modes: PerDir<bool>, len: usize) -> Result<usize> {
+    let buffer = sim::map(vec![1; len], Faults::default());
+    let end = pipe.open(modes);
+    let call = Call::new(0, 0);
+    let moved = if modes.read {
+        pipe.read(&end, call, Buffer::<Reading>::new(buffer, len))
+    } else {
+        pipe.write(&end, call, Buffer::<Writing>::new(buffer, len))
+    };
+    pipe.close(&end);
+    moved
+}
+
+/// Tries all orders of these calls on a pipe of `capacity` bytes, each by a task of its own.
+fn explore(capacity: usize, calls: &'static [(PerDir<bool>, usize)]) {
+    let mut model = ::loom::model::Builder::new();
+    model.preemption_bound = Some(2);
+    model.check(move || {
+        sim::start(1);
+        task::set_other_cpu(true);
+        let Ok(storage) = Storage::new(capacity, None) else {
+            unreachable!("there is memory");
+        };
+        let ring = Ring::new(storage);
+        let pipe = Arc::pin_init(Pipe::new(ring, Ends::default(), Policy::Buffered));
+        // Makes the atomics, as loom wants it, before there are tasks.
+        pipe.close(&pipe.open(BOTH));
+        let tasks = calls.iter().map(|&(modes, len)| {
+            let pipe = pipe.clone();
+            sim::spawn(move || {
+                let moved = call(&pipe, modes, len);
+                assert_eq!(moved, Ok(len));
+            })
+        });
+        let tasks: Vec<_> = tasks.collect();
+        sim::join(tasks);
+        drop(pipe);
+        assert_eq!(sim::end(), None);
+    });
+}
+
+#[test]
+fn reader_that_spins_gets_its_byte() {
+    explore(8, &[(READS, 1), (WRITES, 1)]);
+}
+
+#[test]
+fn writer_that_spins_gets_its_room() {
+    explore(1, &[(READS, 1), (WRITES, 1), (WRITES, 1), (READS, 1)]);
+}
