@@ -21,7 +21,7 @@ KBUILD := scripts/kernel.sh kbuild M=$(CURDIR)
 
 # A $ in RUN is not expanded by make.
 override RUN := $(value RUN)
-export ADD CPUS DURATION INSTRUMENTS KERNEL LOAD LOG MUTANTS QUICK RECORD REPEAT RUN RUNS SEED SEQUENCES TIMEOUT TOOLS
+export ADD CPUS DURATION INSTRUMENTS KERNEL LOAD LOG MUTANTS QUICK RECORD REPEAT RUN SCHEDULES SEED SEQUENCES TIMEOUT TOOLS
 
 help:
 	@echo 'mini_pipe: a pipe as a misc character device, in Rust'
@@ -36,6 +36,7 @@ help:
 	@echo '  make vm       starts a shell in the virtual machine, with the module loaded'
 	@echo '  make vm RUN="cmd" ADD="file dir ..."   runs a command there, with these files; fails if it fails'
 	@echo '  make check    runs rustfmt, clippy, checkpatch, shellcheck and other checks of form'
+	@echo '  make sim      runs the core under a scheduler that tries many orders of events (DURATION=, SEED=)'
 	@echo '  make verify   checks all states of a model of the wake-ups with Spin'
 	@echo '  make soak     many processes use the device for DURATION seconds; every byte is accounted for'
 	@echo '  make bench    compares mini_pipe with pipe(2) and others; QUICK=1 takes 3 minutes'
@@ -57,7 +58,7 @@ help:
 	@echo '  SEED=n SEQUENCES=n   the first seed and the number of sequences (20000) of the differential test'
 	@echo '  DURATION=n    the length of the subject pairs of make test-debug (40 s)'
 	@echo '  INSTRUMENTS="name ..."   the instruments of make bench: icount, tcg, um, kvm (all that work)'
-	@echo '  RUNS=n MUTANTS="name ..."   how many times make mutants runs each mutant (1), and which ones (all)'
+	@echo '  MUTANTS="name ..."   the mutants of make mutants (all)'
 	@echo '  LOG=file      the file for the kernel'\''s log (build/vm.log)'
 
 ifneq ($(KDIR),)
@@ -98,6 +99,9 @@ demo: $(VM_MODULE) tests
 
 test: $(VM_MODULE) tests
 	@scripts/test.sh $(TESTS)
+
+sim: setup
+	@scripts/sim.sh
 
 verify: setup
 	@scripts/verify.sh
@@ -141,4 +145,4 @@ clean:
 distclean: clean
 	@scripts/toolbox.sh remove
 
-.PHONY: help all module modules_install setup bench-modules bench-parts tests bench guard demo test verify test-debug test-dropin soak mutants logs vm picture check clean distclean $(VM_MODULE)
+.PHONY: help all module modules_install setup bench-modules bench-parts tests bench guard demo test sim verify test-debug test-dropin soak mutants logs vm picture check clean distclean $(VM_MODULE)

@@ -83,12 +83,13 @@ run_units() {
 	echo "# exit: $status"
 }
 
-# run_suite DIR TIMES: runs the programs in DIR in the virtual machine and prints their output. The
+# run_suite DIR TIMES: runs the programs in DIR, or those that SUBJECTS names, in the virtual machine and
+# prints their output. The
 # machine boots with SELinux instead of the distribution's AppArmor. SELinux does nothing until the
 # subject selinux loads a policy.
 run_suite() {
 	local names
-	mapfile -t names < <(subjects)
+	read -ra names <<<"${SUBJECTS:-$(subjects | paste -sd' ')}"
 	APPEND="security=selinux" RUN="export SEED=${SEED-} SEQUENCES=${SEQUENCES-} DURATION=${DURATION-}
 		for i in \$(seq $2); do sh run.sh ${names[*]/#/tests/}; done; echo '# all done'" \
 		ADD="$top/tests/run.sh $1" "$scripts/vm.sh"

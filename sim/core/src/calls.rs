@@ -24,6 +24,7 @@ use kernel::{
     bindings::{POLLERR, POLLHUP, POLLIN, POLLOUT},
     fs::File,
     iov::{iov_iter, IovIterDest, IovIterSource},
+    page::PAGE_SIZE,
     prelude::*,
     sim,
     sync::{exclusive_wakeups, Entry},
@@ -97,7 +98,11 @@ impl Caller<'_> {
             config::Call::Ask => self.ask(),
             config::Call::EdgeTriggered => self.edge_triggered(),
             config::Call::Async { on, no_memory } => self.set_async(on, no_memory),
-            config::Call::Resize { capacity, memory } => self.resize(capacity, memory),
+            config::Call::Resize {
+                capacity,
+                memory,
+                killed,
+            } => self.resize(capacity, memory, killed),
             config::Call::SetPolicy { rendezvous } => self.set_policy(rendezvous),
             config::Call::Signal(other) => {
                 sim::signal(other);
@@ -174,7 +179,18 @@ impl Caller<'_> {
                 len == 0 || facts.len == 0 && facts.closed.write,
                 "a read returned 0, and it is not the end of file"
             ),
-            Ok(count) => check!(count == moved, "a read of {moved} bytes returned {count}"),
+            Ok(count) => {
+                check!(count == moved, "a read of {moved} bytes returned {count}");
+                let may_stop = count == len
+                    || nothing_from.is_some()
+                    || self.stage.actor(|actor| actor.may_stop)
+                    || facts.packet;
+                check!(
+                    may_stop || facts.len == 0,
+                    "a read of {len} bytes got {count}, and a writer had put in {} more",
+                    facts.len
+                );
+            }
             Err(error) => {
                 check!(moved == 0, "a read of {moved} bytes returned {error:?}");
                 self.check_error(error, nonblocking, nothing_from);
@@ -428,14 +444,16 @@ impl Caller<'_> {
     }
 
     /// F_SETPIPE_SZ, as device/limits.rs does it.
-    fn resize(&self, capacity: usize, memory: Option<usize>) -> String {
+    fn resize(&self, capacity: usize, memory: Option<usize>, killed: bool) -> String {
         self.begin(Doing::Other);
         let result = loop {
             let size = self.stage.pipe.size();
             sim::limit_memory(memory);
+            task::set_killed(killed);
             let charge = self.account.charge(pages_for(capacity));
             let storage = Storage::new(capacity, Some(charge));
             sim::limit_memory(None);
+            task::set_killed(false);
             let resized =
                 storage.and_then(|storage| self.stage.pipe.resize(size.capacity, Some(storage)));
             match resized {
@@ -455,8 +473,12 @@ impl Caller<'_> {
             );
         }
         check!(
-            result != Err(ENOMEM) || memory.is_some(),
+            result != Err(ENOMEM) || memory.is_some() || capacity > 100 * PAGE_SIZE,
             "there was memory, and the result is ENOMEM"
+        );
+        check!(
+            result.is_err() || !killed,
+            "a task that is killed has resized the pipe"
         );
         show(&result)
     }

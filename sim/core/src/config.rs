@@ -90,10 +90,11 @@ pub enum Call {
         on: bool,
         no_memory: bool,
     },
-    /// The memory ends after some allocations.
+    /// The memory ends after some allocations, or the task is killed before the first.
     Resize {
         capacity: usize,
         memory: Option<usize>,
+        killed: bool,
     },
     SetPolicy {
         rendezvous: bool,
@@ -120,7 +121,12 @@ impl Config {
         } else {
             0
         };
-        let primed = (written, rng.gen_range(0..=written));
+        let read = match rng.gen_range(0..3) {
+            0 => 0,
+            1 => written / 2,
+            _ => rng.gen_range(0..=written),
+        };
+        let primed = (written, read);
         // Few kinds of calls in one configuration, so that they meet often.
         let mut has = [false; 9];
         for _ in 0..rng.gen_range(0..=3) {
@@ -215,10 +221,12 @@ impl Kinds {
             }
         }
         if self.settings {
-            let capacity = *[1, 5, 8, 9, 16, 24, 40].choose(rng).unwrap();
+            let most = 2 * self.capacity + 8;
+            let capacity = *[1, 5, 8, 9, 16, 24, most, most, 5000].choose(rng).unwrap();
             others.push(Call::Resize {
                 capacity,
                 memory: rng.gen_bool(0.2).then(|| rng.gen_range(0..5)),
+                killed: rng.gen_bool(0.05),
             });
             others.push(Call::SetPolicy {
                 rendezvous: rng.gen(),
@@ -259,6 +267,7 @@ impl Kinds {
             0 => 0,
             1..=6 => rng.gen_range(1..=3),
             7..=9 => capacity,
+            _ if capacity > 8 * PAGE_SIZE => rng.gen_range(8 * PAGE_SIZE..=capacity),
             10..=12 => rng.gen_range(1..=PAGE_SIZE),
             13..=18 => rng.gen_range(1..=2 * capacity + 2),
             // More than a chunk of a copy.
@@ -396,16 +405,14 @@ impl fmt::Display for Call {
             }
             Self::Resize {
                 capacity,
-                memory: None,
-            } => write!(f, "F_SETPIPE_SZ({capacity})"),
-            Self::Resize {
-                capacity,
-                memory: Some(count),
+                memory,
+                killed,
             } => {
-                write!(
-                    f,
-                    "F_SETPIPE_SZ({capacity}, no memory after {count} allocations)"
-                )
+                write!(f, "F_SETPIPE_SZ({capacity}")?;
+                if let Some(count) = memory {
+                    write!(f, ", no memory after {count} allocations")?;
+                }
+                f.write_str(if *killed { ", killed)" } else { ")" })
             }
             Self::SetPolicy { rendezvous: true } => write!(f, "set policy(rendezvous)"),
             Self::SetPolicy { rendezvous: false } => write!(f, "set policy(buffered)"),

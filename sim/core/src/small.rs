@@ -58,6 +58,7 @@ pub fn small() -> Vec<(&'static str, Config)> {
                     reader(&[Call::Resize {
                         capacity: 8,
                         memory: None,
+                        killed: false,
                     }]),
                     writer(&[write(2)]),
                 ],

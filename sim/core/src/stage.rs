@@ -79,6 +79,8 @@ pub(crate) struct Facts {
     pub(crate) contended: PerDir<bool>,
     /// How many bytes a read can get at once, if it is long enough.
     pub(crate) available: usize,
+    /// The oldest bytes are a packet.
+    pub(crate) packet: bool,
     /// How many bytes a reader has not reserved.
     pub(crate) readable: usize,
     /// How many bytes of its call are in the pipe.
@@ -101,8 +103,13 @@ pub(crate) struct Actor {
     /// At most this many bytes were there for a read when it reserved the first ones; but a writer
     /// was copying if [`None`].
     reach: Option<usize>,
+    /// The call is no read that goes on with further bytes: no writer was copying when it reserved
+    /// the first ones, or they are a packet, or it is a splice.
+    pub(crate) may_stop: bool,
     /// At some time in the call, another one could have moved something.
     could: PerDir<bool>,
+    /// The call has moved bytes, which it may have taken back.
+    has_moved: bool,
     /// How often the task had waited before the call.
     pub(crate) waits: usize,
     /// The least and the greatest limit of atomic writes during the call: a resize changes it.
@@ -140,6 +147,8 @@ pub(crate) struct Stage {
     signals: Cell<PerDir<usize>>,
     owed: Cell<PerDir<bool>>,
     contended: Cell<PerDir<bool>>,
+    /// Which task has excluded others last.
+    holders: Cell<PerDir<usize>>,
     /// A call got EAGAIN because of another one: how many signals had been sent by then.
     got_eagain: Cell<PerDir<Option<usize>>>,
     /// How many calls have begun.
@@ -159,7 +168,9 @@ impl Stage {
             moved: 0,
             call: 0,
             reach: None,
+            may_stop: true,
             could: PerDir::default(),
+            has_moved: false,
             waits: 0,
             limits: (0, 0),
             rendezvous: false,
@@ -184,6 +195,7 @@ impl Stage {
             signals: Cell::default(),
             owed: Cell::default(),
             contended: Cell::default(),
+            holders: Cell::default(),
             got_eagain: Cell::default(),
             calls: Cell::new(0),
         }
@@ -200,13 +212,15 @@ impl Stage {
         let waits = sim::waits();
         let call = self.calls.get() + 1;
         self.calls.set(call);
-        fasync::take_sent(Dir::Read);
+        fasync::take_sent();
         let limit = self.reference.borrow().atomic_limit();
         self.actor(|actor| {
             actor.doing = doing;
             actor.moved = 0;
             (actor.call, actor.reach, actor.could) = (call, None, PerDir::default());
             actor.waits = waits;
+            actor.has_moved = false;
+            actor.may_stop = true;
             actor.limits = (limit, limit);
             actor.rendezvous = false;
             actor.spliced.clear();
@@ -225,10 +239,17 @@ impl Stage {
                 Doing::Write { .. } => Some(Dir::Write),
                 _ => None,
             };
-            check!(
-                dir.is_none_or(|dir| !fasync::take_sent(dir) || actor.could[dir]),
-                "SIGIO was sent to the call's own direction, and nothing can be moved there"
-            );
+            if let Some(dir) = dir {
+                let sent = fasync::take_sent();
+                check!(
+                    !sent[dir] || actor.could[dir],
+                    "SIGIO was sent to the call's own direction, and nothing can be moved there"
+                );
+                check!(
+                    !sent[dir.other()] || actor.has_moved,
+                    "SIGIO was sent to the other direction, and nothing was moved"
+                );
+            }
             actor.doing = Doing::Other;
             let alone = unlocks - actor.began == actor.unlocked;
             (actor.moved, actor.facts, actor.first.filter(|_| alone))
@@ -277,6 +298,7 @@ impl Stage {
                 read: state.is_contended(Dir::Read),
                 write: state.is_contended(Dir::Write),
             },
+            packet: reference.available(1).1,
             readable: now.readable,
             own: reference.len_of(call),
             writable: now.writable,
@@ -324,6 +346,7 @@ impl Stage {
         });
         let read = state.total.read.wrapping_sub(before.read) as usize;
         let written = state.total.write.wrapping_sub(before.write) as isize;
+        actor.has_moved |= read > 0 || written != 0;
         if read > 0 {
             self.follow_read(actor, &doing, read);
         }
@@ -336,6 +359,7 @@ impl Stage {
             read: state.is_contended(Dir::Read),
             write: state.is_contended(Dir::Write),
         });
+        self.check_excluded(excluded, before, state.total);
         actor.facts = self.facts(state, actor.file, actor.call);
         for dir in [Dir::Read, Dir::Write] {
             actor.could[dir] |= match dir {
@@ -347,6 +371,8 @@ impl Stage {
         if actor.moved == 0 && reserves {
             let writes = state.ring.indices().is_reserved(Dir::Write);
             actor.reach = Some(actor.facts.len).filter(|_| !writes);
+            let splices = matches!(doing, Doing::Read { to: None });
+            actor.may_stop = !writes || actor.facts.packet || splices;
         }
     }
 
@@ -423,6 +449,23 @@ impl Stage {
         owed[dir] = true;
         self.signals.set(signals);
         self.owed.set(owed);
+    }
+
+    /// Nobody has moved bytes while another task excluded it.
+    fn check_excluded(&self, excluded: PerDir<bool>, before: PerDir<u64>, total: PerDir<u64>) {
+        let current = sim::current();
+        let mut holders = self.holders.get();
+        for dir in [Dir::Read, Dir::Write] {
+            check!(
+                !excluded[dir] || total[dir] == before[dir] || holders[dir] == current,
+                "task {current} has moved bytes, and task {} excludes it",
+                holders[dir]
+            );
+            if self.contended.get()[dir] && !excluded[dir] {
+                holders[dir] = current;
+            }
+        }
+        self.holders.set(holders);
     }
 
     /// A call that ends and leaves something wakes the next sleeper of its own direction.

@@ -16,9 +16,14 @@ mod ring;
 mod sys;
 
 use crate::{
-    pipe::{call::Call, ends::Ends, policy::Policy, Pipe},
+    pipe::{
+        call::Call,
+        ends::{Ends, OpenEnd},
+        policy::Policy,
+        Pipe,
+    },
     ring::{
-        dir::{PerDir, Reading, Writing},
+        dir::{Dir, PerDir, Reading, Writing},
         storage::Storage,
         user::Buffer,
         Ring,
@@ -26,7 +31,6 @@ use crate::{
     sys::task,
 };
 use kernel::{
-    prelude::*,
     sim::{self, Faults},
     sync::Arc,
 };
@@ -44,18 +48,16 @@ const WRITES: PerDir<bool> = PerDir {
     write: true,
 };
 
-/// Opens `modes`, makes a call of `len` bytes, which must move all of them, and closes.
-fn call(pipe: &Pipe, modes: PerDir<bool>, len: usize) -> Result<usize> {
+/// Makes a call of `len` bytes, which must move all of them.
+fn call(pipe: &Pipe, end: &OpenEnd, len: usize) {
     let buffer = sim::map(vec![1; len], Faults::default());
-    let end = pipe.open(modes);
     let call = Call::new(0, 0);
-    let moved = if modes.read {
-        pipe.read(&end, call, Buffer::<Reading>::new(buffer, len))
+    let moved = if end.is(Dir::Read) {
+        pipe.read(end, call, Buffer::<Reading>::new(buffer, len))
     } else {
-        pipe.write(&end, call, Buffer::<Writing>::new(buffer, len))
+        pipe.write(end, call, Buffer::<Writing>::new(buffer, len))
     };
-    pipe.close(&end);
-    moved
+    assert_eq!(moved, Ok(len));
 }
 
 /// Tries all orders of these calls on a pipe of `capacity` bytes, each by a task of its own.
@@ -72,15 +74,13 @@ fn explore(capacity: usize, calls: &'static [(PerDir<bool>, usize)]) {
         let pipe = Arc::pin_init(Pipe::new(ring, Ends::default(), Policy::Buffered));
         // Makes the atomics, as loom wants it, before there are tasks.
         pipe.close(&pipe.open(BOTH));
-        let tasks = calls.iter().map(|&(modes, len)| {
+        let ends: Vec<_> = calls.iter().map(|(modes, _)| pipe.open(*modes)).collect();
+        let tasks = calls.iter().zip(&ends).map(|(&(_, len), &end)| {
             let pipe = pipe.clone();
-            sim::spawn(move || {
-                let moved = call(&pipe, modes, len);
-                assert_eq!(moved, Ok(len));
-            })
+            sim::spawn(move || call(&pipe, &end, len))
         });
-        let tasks: Vec<_> = tasks.collect();
-        sim::join(tasks);
+        sim::join(tasks.collect());
+        ends.iter().for_each(|end| pipe.close(end));
         drop(pipe);
         assert_eq!(sim::end(), None);
     });

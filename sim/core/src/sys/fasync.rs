@@ -24,11 +24,14 @@ pub(crate) fn has(file: usize) -> bool {
     LISTED.with_borrow(|files| files.contains(&file))
 }
 
-/// Whether the current task has sent signals to this direction. Forgets those that it has sent.
-pub(crate) fn take_sent(dir: Dir) -> bool {
+/// To which directions the current task has sent signals. Forgets that.
+pub(crate) fn take_sent() -> PerDir<bool> {
     let task = sim::current();
     SENDERS.with_borrow_mut(|senders| {
-        let sent = senders.contains(&(task, dir));
+        let sent = PerDir {
+            read: senders.contains(&(task, Dir::Read)),
+            write: senders.contains(&(task, Dir::Write)),
+        };
         senders.retain(|(sender, _)| *sender != task);
         sent
     })

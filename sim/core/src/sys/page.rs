@@ -116,6 +116,9 @@ fn block(count: usize, accounted: bool) -> Option<Vec<Page>> {
     // SAFETY: The layout is not empty.
     let memory = Rc::new(Block(unsafe { alloc_zeroed(layout) }, layout));
     LIVE.set(LIVE.get() + count);
+    if LIVE.get() > MEMORY {
+        sim::fail("the OOM killer is called");
+    }
     let page = |nth| {
         Page(Rc::new(Frame {
             // SAFETY: The block has this page.
@@ -126,8 +129,12 @@ fn block(count: usize, accounted: bool) -> Option<Vec<Page>> {
     Some((0..count).map(page).collect())
 }
 
+/// How many pages there are.
+const MEMORY: usize = 400;
+
+/// An estimate of how many pages could be allocated. Who asks for more calls the OOM killer.
 pub(crate) fn available() -> usize {
-    usize::MAX
+    MEMORY.saturating_sub(LIVE.get())
 }
 
 pub(crate) fn flags(accounted: bool) -> Flags {

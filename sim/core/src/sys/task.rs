@@ -6,6 +6,8 @@ use kernel::sim;
 use std::cell::{Cell, RefCell};
 
 std::thread_local! {
+    /// The tasks that have a SIGKILL.
+    static KILLED: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
     static OTHER_CPU: Cell<bool> = const { Cell::new(true) };
     /// The tasks that were sent SIGPIPE.
     static SIGPIPES: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
@@ -29,8 +31,16 @@ pub(crate) fn has_other_cpu() -> bool {
     OTHER_CPU.get()
 }
 
+/// Kills the current task, or revives it.
+pub(crate) fn set_killed(killed: bool) {
+    KILLED.with_borrow_mut(|tasks| {
+        tasks.retain(|task| *task != sim::current());
+        tasks.extend(killed.then(sim::current));
+    });
+}
+
 pub(crate) fn is_being_killed() -> bool {
-    false
+    KILLED.with_borrow(|tasks| tasks.contains(&sim::current()))
 }
 
 pub(crate) fn raise_sigpipe() {
