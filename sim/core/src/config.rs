@@ -37,7 +37,7 @@ pub struct Task {
     pub writes: bool,
     /// `O_*` flags.
     pub flags: u32,
-    /// Uses the file of this task instead of one of its own.
+    /// Uses the file of this one of the tasks, of which the first is number 0, instead of its own.
     pub shares: Option<usize>,
     pub calls: Vec<Call>,
 }
@@ -99,7 +99,7 @@ pub enum Call {
     SetPolicy {
         rendezvous: bool,
     },
-    /// Sends a signal to a task.
+    /// Sends a signal to a task, of which the first is number 1.
     Signal(usize),
     /// Closes the file, and opens the pipe again.
     Reopen,
@@ -239,7 +239,7 @@ impl Kinds {
             });
         }
         if self.signals {
-            others.push(Call::Signal(rng.gen_range(0..self.tasks)));
+            others.push(Call::Signal(rng.gen_range(1..=self.tasks)));
         }
         if self.reopens {
             others.push(Call::Reopen);
@@ -327,10 +327,11 @@ impl fmt::Display for Config {
              written, and {read} read; pages and PIPE_BUF are {PAGE_SIZE} bytes",
             self.capacity
         )?;
-        for (number, task) in self.tasks.iter().enumerate() {
-            write!(f, "  task {number} ")?;
+        for (nth, task) in self.tasks.iter().enumerate() {
+            // Task 0 is the one that starts these.
+            write!(f, "  task {} ", nth + 1)?;
             match task.shares {
-                Some(other) => write!(f, "(the file of task {other})")?,
+                Some(other) => write!(f, "(the file of task {})", other + 1)?,
                 None => write!(f, "({})", task.mode())?,
             }
             let calls: Vec<_> = task.calls.iter().map(Call::to_string).collect();
