@@ -230,7 +230,7 @@ param!(
     USER_PAGES_SOFT,
     0o644,
     "ulong",
-    "pages of a user's pipes, a new one included, above which it is small (default 16384, 0: no limit)"
+    "pages of a user's pipes, with a new one, above which it is small (default 16384, 0: no limit)"
 );
 param!(
     "user_pages_hard",
@@ -238,5 +238,5 @@ param!(
     USER_PAGES_HARD,
     0o644,
     "ulong",
-    "pages of a user's pipes, a new one included, above which it is not made (default 0: no limit)"
+    "pages of a user's pipes, with a new one, above which it is not made (default 0: no limit)"
 );

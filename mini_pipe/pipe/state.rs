@@ -187,8 +187,8 @@ impl State {
     }
 
     /// Counts the bytes that a call has moved, and returns the wake-ups. The other direction can
-    /// move more now. If the call has ended, it also wakes its own direction: it hands its wake-up
-    /// on, and excludes nobody any more. `polled` says which poll queues are not empty.
+    /// move more now. If the call has ended, its own direction is woken, too: the call hands its
+    /// wake-up on, and excludes nobody any more. `polled` says which poll queues are not empty.
     #[inline(always)]
     pub(crate) fn collect_wakeups(&mut self, progress: Progress, polled: PerDir<bool>) -> Wakeups {
         let Progress {
