@@ -3,7 +3,7 @@
 //! mini_pipe: a pipe as a misc character device, /dev/mini_pipe, and private pipes in the place of
 //! pipe(2).
 //!
-//! This is the front door. Behind it are three layers on common ground; each uses only those below:
+//! Three layers, and `sys`, which all of them use. Each layer uses only the layers below it:
 //!
 //! - [`device`]: what the kernel sees: files and their operations, ioctls, the file system of
 //!   private pipes, parameters, limits.
@@ -25,9 +25,9 @@
 //! 7. `Pipe::unlock_and_wake` drops the mutex, and stops spinning writers.
 //!
 //! If the bytes cannot be copied this way, `Pipe::read_slow` goes on after 2, with the mutex held:
-//! it reserves them, drops the mutex, copies, takes the mutex again, commits what was copied, and
-//! wakes those that wait for room. If there are no bytes, it waits for them. A write takes the same
-//! path, with room in the place of bytes.
+//! it reserves the bytes, drops the mutex, copies, takes the mutex again, commits what was copied,
+//! and wakes tasks that wait for room. If there are no bytes, it waits for bytes. A write takes the
+//! same path, with room in the place of bytes.
 
 #[path = "mini_pipe/device/mod.rs"]
 mod device;

@@ -2,8 +2,8 @@
 /*
  * The ioctls of /dev/mini_pipe and of the private pipes that it makes; see mini_pipe(4).
  *
- * FIONREAD of <sys/ioctl.h> works as well: it stores the number of bytes that can be read, as an
- * int. So do the commands that every file has, such as FIONBIO. Any other fails with ENOTTY.
+ * FIONREAD of <sys/ioctl.h> stores the number of bytes that can be read, as an int. The commands
+ * that every file has, such as FIONBIO, work, too. All other commands fail with ENOTTY.
  *
  * All capacities are in bytes. This interface is stable: a number is never reused for another
  * command, and all structures are the same for 32-bit and 64-bit programs.
@@ -50,10 +50,11 @@ enum mini_pipe_policy {
  * The ioctl works on any open file of /dev/mini_pipe. A program that needs nothing else of the
  * device opens it with access mode 3 (O_ACCMODE), which opens neither end of the device's own pipe.
  *
- * The default capacity is 65536 bytes, as for pipe(2). Without CAP_SYS_RESOURCE it is the module's
- * parameter max_capacity if that is less, but at least a page. It is two pages if the pipes of the
- * user would have more pages than the parameter user_pages_soft, and the caller has neither
- * CAP_SYS_RESOURCE nor CAP_SYS_ADMIN. A user_pages parameter of 0 is no limit.
+ * The default capacity is 65536 bytes, as for pipe(2). If the module's parameter max_capacity is
+ * less and the caller has no CAP_SYS_RESOURCE, the default is max_capacity, but at least a page. If
+ * the pipes of the user would have more pages than the parameter user_pages_soft, and the caller
+ * has neither CAP_SYS_RESOURCE nor CAP_SYS_ADMIN, the default is two pages. If user_pages_soft or
+ * user_pages_hard is 0, there is no such limit.
  *
  * On error, no pipe is made:
  *
@@ -86,7 +87,7 @@ enum mini_pipe_policy {
  *
  * EBUSY:  the bytes or packets that are in the pipe, or are being written, do not fit.
  * EINVAL: the capacity is 0 or more than 1 GiB.
- * ENOMEM: not enough memory. The OOM killer is not invoked.
+ * ENOMEM: not enough memory. The OOM killer is not invoked for the pages.
  * EPERM:  the pipe would grow to more than max_capacity bytes, without CAP_SYS_RESOURCE; or a
  *         private pipe would grow while the pipes of the user who made it would have more pages
  *         than user_pages_soft or user_pages_hard, with neither CAP_SYS_RESOURCE nor CAP_SYS_ADMIN.

@@ -3,9 +3,9 @@
 //! An open file, and those of its operations that the kernel crate lacks.
 //!
 //! All file operations are called in process context and may sleep:
-//! Documentation/filesystems/locking.rst. Each says who calls it, and with which locks. `open` runs
-//! once, before all others. The kernel keeps the file open during each of the others, so `release`,
-//! from `__fput()`, runs after them.
+//! Documentation/filesystems/locking.rst. The comment of each says who calls it, and with which
+//! locks. `open` runs once, before all others. The kernel keeps the file open during every other
+//! operation, so `release`, from `__fput()`, runs last.
 
 use crate::{
     device::splice::DestPipe,
@@ -98,15 +98,15 @@ impl Drop for PipeFile {
 }
 
 /// `file_operations.read`: read(2) with a single buffer, which is cheaper than `read_iter`. The
-/// price of having both is that `kernel_read()` and `kernel_write()` refuse these files: autofs and
-/// 9p cannot use them.
+/// price: `kernel_read()` and `kernel_write()` refuse files that have both, so autofs and 9p cannot
+/// use a mini_pipe.
 ///
 /// Context: process context, from `vfs_read()`, without locks; may sleep.
 ///
 /// # Safety
 ///
-/// `file` must be an open file with these operations, and stay open during the call: the callers
-/// have the function from its `f_op`, and keep it open.
+/// `file` must be an open file with these operations, and stay open during the call. The callers
+/// have found this function in the file's `f_op`, and keep the file open.
 pub(crate) unsafe extern "C" fn read(
     file: *mut bindings::file,
     to: *mut c_char,
@@ -152,7 +152,8 @@ pub(crate) unsafe extern "C" fn poll(
 ) -> bindings::__poll_t {
     // SAFETY: By the safety requirements.
     let (me, file) = unsafe { borrow(file) };
-    // SAFETY: The table is null or valid, and only its owner, which waits for this call, uses it.
+    // SAFETY: The table is null or valid. Only its owner uses it, and the owner waits for this
+    // call.
     let table = unsafe { table.as_mut() };
     let edge_triggered = table
         .as_ref()
@@ -164,7 +165,7 @@ pub(crate) unsafe extern "C" fn poll(
     me.pipe.poll(&me.end, file, interest)
 }
 
-/// `file_operations.fasync`: O_ASYNC is switched on or off.
+/// `file_operations.fasync`: switches O_ASYNC on or off.
 ///
 /// Context: process context, from `setfl()`, from `ioctl_fioasync()`, or from `__fput()`, which
 /// switches it off before `release` if the file's flags have FASYNC. Without locks, so two of these
@@ -182,18 +183,18 @@ pub(crate) unsafe extern "C" fn fasync(fd: c_int, file: *mut bindings::file, on:
     }
 }
 
-/// `file_operations.splice_read`: splice(2) and sendfile(2) into a pipe(2). Not for a file with
-/// O_DIRECT: for that the kernel uses `copy_splice_read()`, which waits with the lock of that pipe
-/// held.
+/// `file_operations.splice_read`: splice(2) and sendfile(2) into a pipe(2). If the file has
+/// O_DIRECT, the kernel calls `copy_splice_read()` instead, which waits with the lock of the
+/// pipe(2) held.
 ///
-/// Context: process context, from `splice_file_to_pipe()`, with the mutex of that pipe held; may
+/// Context: process context, from `splice_file_to_pipe()`, with the mutex of the pipe(2) held; may
 /// sleep.
 ///
 /// # Safety
 ///
 /// As for [`read`], and the caller must hold the lock of the valid `pipe`. `splice_file_to_pipe()`
-/// does, also when a stacked file system hands the call on. `splice_direct_to_actor()` does not,
-/// but returns EINVAL for files without FMODE_LSEEK, which `stream_open()` has cleared.
+/// holds it, also when a stacked file system hands the call on. `splice_direct_to_actor()` does not
+/// hold it, but returns EINVAL for files without FMODE_LSEEK, which `stream_open()` has cleared.
 pub(crate) unsafe extern "C" fn splice_read(
     file: *mut bindings::file,
     _position: *mut bindings::loff_t,

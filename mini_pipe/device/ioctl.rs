@@ -49,7 +49,7 @@ pub(crate) fn ioctl(
             let user = UserSlice::new(UserPtr::from_addr(argument), size_of::<uapi::Pair>());
             let (mut reader, mut writer) = user.reader_writer();
             let pair = private::new_pair(reader.read()?, private_fops)?;
-            // Before the descriptors are installed: if this fails, the caller does not get them.
+            // Before the descriptors are installed: if this fails, the caller must not get them.
             writer.write(&pair.numbers())?;
             pair.install();
             Ok(0)

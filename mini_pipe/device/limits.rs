@@ -36,20 +36,20 @@ use kernel::{
     prelude::*, //
 };
 
-/// How many pages a pipe gets when its user is above the soft limit: `PIPE_MIN_DEF_BUFFERS` of
+/// How many pages a pipe gets if its user is above the soft limit: `PIPE_MIN_DEF_BUFFERS` of
 /// fs/pipe.c.
 const PIPE_MIN_DEF_BUFFERS: usize = 2;
 
-/// Storage for a new pipe of the caller, who pays for it. Capacity 0 is the default, or less if
-/// that is above a limit.
+/// Storage for a new pipe of the caller, who pays for it. Capacity 0 is the default, or less if the
+/// default is above a limit.
 ///
 /// Context: process context; may sleep.
 ///
 /// # Errors
 ///
 /// - `EINVAL`, `EPERM`: as for [`check`].
-/// - `EPERM`: the caller is above the soft limit, and asked for a capacity.
-/// - `ENFILE`: the caller is above the hard limit.
+/// - `EPERM`: with the new pipe, the caller is above the soft limit, and asked for a capacity.
+/// - `ENFILE`: with the new pipe, the caller is above the hard limit.
 /// - `ENOMEM`, `EINTR`: as for [`Storage::new`].
 pub(crate) fn new_storage(capacity: usize) -> Result<Storage> {
     let mut size = capacity;
@@ -58,10 +58,11 @@ pub(crate) fn new_storage(capacity: usize) -> Result<Storage> {
     } else if check(DEFAULT_CAPACITY).is_ok() {
         size = DEFAULT_CAPACITY;
     } else {
-        size = params::max_capacity().max(PAGE_SIZE);
+        // The parameter may have been raised since `check`.
+        size = params::max_capacity().clamp(PAGE_SIZE, DEFAULT_CAPACITY);
     }
-    // Like fs/pipe.c, this charges first and tests the limits then, so that two concurrent callers
-    // see each other's pages.
+    // Like fs/pipe.c, charge first and test the limits then, so that two concurrent callers see
+    // each other's pages.
     let account = UserAccount::current();
     let mut charge = account.charge(pages_for(size));
     if is_above(&account, 0, params::user_pages_soft()) {
@@ -83,8 +84,9 @@ pub(crate) fn new_storage(capacity: usize) -> Result<Storage> {
 ///
 /// # Errors
 ///
-/// - `EINVAL`, `EPERM`: as for [`check`]; but a smaller capacity needs no privilege.
-/// - `EPERM`: a larger one, while the user who made the pipe is above a limit.
+/// - `EINVAL`, `EPERM`: as for [`check`]; but no privilege is needed to make a pipe smaller.
+/// - `EPERM`: the capacity is larger than before, and brings the user who made the pipe above a
+///   limit of pages.
 /// - `EBUSY`: as for [`Pipe::resize`].
 /// - `ENOMEM`, `EINTR`: as for [`Storage::new`].
 pub(crate) fn set_capacity(pipe: &Pipe, capacity: usize) -> Result {
@@ -110,7 +112,7 @@ fn other_storage(size: &Size, capacity: usize) -> Result<Storage> {
     let mut charge: Option<Charge> = None;
     if let Some(account) = &size.account {
         charge = Some(account.charge(pages_for(capacity)));
-        // The pages that the pipe has now are still on the account, and about to be replaced.
+        // The present pages of the pipe are still on the account, but will be replaced.
         let exceeds = |limit| is_above(account, pages_for(size.capacity), limit);
         if grows && (exceeds(params::user_pages_soft()) || exceeds(params::user_pages_hard())) {
             return Err(EPERM);
@@ -119,7 +121,8 @@ fn other_storage(size: &Size, capacity: usize) -> Result<Storage> {
     Storage::new(capacity, charge)
 }
 
-/// Tests whether the caller may have a pipe of `capacity` bytes, whatever it has already.
+/// Tests whether the caller may have a pipe of `capacity` bytes. The limits of pages are not tested
+/// here.
 ///
 /// # Errors
 ///
@@ -135,7 +138,7 @@ fn check(capacity: usize) -> Result {
     }
 }
 
-/// Whether an account is above a limit, and the caller has to keep to it:
+/// Whether an account is above a limit, and the caller is bound by limits:
 /// `pipe_is_unprivileged_user()`.
 fn is_above(account: &UserAccount, replaced: usize, limit: usize) -> bool {
     quota::is_above(account.pages(), replaced, limit)

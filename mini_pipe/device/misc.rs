@@ -47,7 +47,8 @@ use kernel::{
     }, //
 };
 
-/// The file operations of /dev/mini_pipe: those of the kernel crate, and those that it lacks.
+/// The file operations of /dev/mini_pipe: those of the kernel crate, and those that the crate
+/// lacks.
 const FOPS: bindings::file_operations = bindings::file_operations {
     read: Some(file::read),
     write: Some(file::write),
@@ -68,7 +69,7 @@ const PRIVATE_FOPS: &bindings::file_operations = &bindings::file_operations {
     ..FOPS
 };
 
-/// A registered misc device: the node exists for as long as this does.
+/// A registered misc device. Dropping it removes the node.
 ///
 /// # Invariants
 ///
@@ -97,7 +98,7 @@ impl Registration {
     /// number, `ENOMEM`.
     pub(crate) fn new(name: &'static CStr, pipe: Arc<Pipe>) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
-            // Before `misc`: a file may be opened as soon as that is registered.
+            // Before `misc`: a file may be opened as soon as `misc` is registered.
             pipe,
             misc <- Opaque::try_ffi_init(move |slot: *mut bindings::miscdevice| {
                 let mut misc = MiscDeviceOptions { name }.into_raw::<PipeFile>();

@@ -4,14 +4,14 @@
 
 use kernel::bindings;
 
-/// `THIS_MODULE`. The kernel crate has it in another place in each release.
+/// `THIS_MODULE`, which the kernel crate moves with each release.
 #[cfg(MODULE)]
 pub(crate) const OWNER: *mut bindings::module = (&raw const bindings::__this_module).cast_mut();
 /// Null for code that is built into the kernel.
 #[cfg(not(MODULE))]
 pub(crate) const OWNER: *mut bindings::module = core::ptr::null_mut();
 
-/// A line of what modinfo(8) prints.
+/// Adds a line to what modinfo(8) prints.
 macro_rules! modinfo {
     ($name:ident, $text:expr) => {
         #[cfg(MODULE)]

@@ -2,9 +2,9 @@
 
 //! The module's parameters.
 //!
-//! Those of `module!` cannot be read or changed in /sys/module/mini_pipe/parameters, and the kernel
-//! refuses text that is no number without saying what is allowed. So `capacity` and `policy` accept
-//! any text here, and loading the module tests their values.
+//! Parameters of `module!` cannot be read or changed in /sys/module/mini_pipe/parameters, so this
+//! file makes each `kernel_param` itself. If a text is no number, the kernel does not say what is
+//! allowed. So `capacity` and `policy` accept any text, and loading the module tests their values.
 
 use crate::{
     device::{
@@ -31,7 +31,8 @@ use kernel::{
     }, //
 };
 
-/// The allowed values of `capacity`, in bytes. The most is the default of pipe-max-size in pipe(7).
+/// The allowed values of `capacity`, in bytes. The largest is the default of pipe-max-size in
+/// pipe(7).
 const ALLOWED: RangeInclusive<usize> = 1..=1048576;
 
 /// 0 if the text was no number.
@@ -70,17 +71,18 @@ pub(crate) fn policy() -> Result<Policy> {
     policy.ok_or(EINVAL)
 }
 
-/// The largest capacity, in bytes, for a user without `CAP_SYS_RESOURCE`.
+/// The largest capacity, in bytes, that a user without `CAP_SYS_RESOURCE` may ask for.
 pub(crate) fn max_capacity() -> usize {
     MAX_CAPACITY.load(Relaxed)
 }
 
-/// With more pages than this in a user's pipes, new pipes are small; 0 is no limit.
+/// If a user's pipes would have more pages than this with a new pipe, the new one is small; 0 is no
+/// limit.
 pub(crate) fn user_pages_soft() -> usize {
     USER_PAGES_SOFT.load(Relaxed)
 }
 
-/// With more pages than this in a user's pipes, the user gets no new ones; 0 is no limit.
+/// If a user's pipes would have more pages than this with a new pipe, none is made; 0 is no limit.
 pub(crate) fn user_pages_hard() -> usize {
     USER_PAGES_HARD.load(Relaxed)
 }
@@ -228,7 +230,7 @@ param!(
     USER_PAGES_SOFT,
     0o644,
     "ulong",
-    "a user with more pages in pipes gets small new ones (default 16384, 0: no limit)"
+    "pages of a user's pipes, with a new one, above which it is small (default 16384, 0: no limit)"
 );
 param!(
     "user_pages_hard",
@@ -236,5 +238,5 @@ param!(
     USER_PAGES_HARD,
     0o644,
     "ulong",
-    "a user with more pages in pipes gets no new ones (default 0: no limit)"
+    "pages of a user's pipes, with a new one, above which it is not made (default 0: no limit)"
 );

@@ -11,27 +11,27 @@
 //! | open file | descriptors, sockets, calls | the last of them | its path; the module |
 //! | path: dentry and mount | open files, `O_PATH`, path look-ups | the last of them | the module |
 //! | the inode's reference to pipe and module | the dentry | `d_iput` | the module |
-//! | inode | the dentry; marks, also without a dentry | the last of them | the super block |
+//! | inode | the dentry; marks, which may outlive it | the last of them | the super block |
 //! | mount, super block | the module; paths | [`FileSystem`] | the module |
 //! | pipe | `PipeFile`s, the device, inodes that have it | the last of them | – |
 //! | wait queues | the pipe, which waiting tasks hold | the pipe | – |
 //! | `Pages` | the ring; a reservation in an older storage | the last of them | – |
 //! | page | `Pages`; a pipe(2) that it was spliced to | the last of them | – |
-//! | charge | the `Pages` that it is for | these | the user |
+//! | charge | the `Pages` that it is for | those `Pages` | the user |
 //! | entry for `O_ASYNC` | a list of the pipe | `__fput()` | the open file |
 //!
-//! An open file holds the module by `f_op->owner`; a path holds it by its inode. Marks are those of
-//! inotify and fanotify. When the module is unloaded, marks that are left get `IN_UNMOUNT` and are
-//! removed: `generic_shutdown_super()`. A sleeping or polling task holds an open file: see
+//! An open file holds the module by `f_op->owner`; a path holds the module by its inode. Marks are
+//! those of inotify and fanotify. When the module is unloaded, marks that are left get `IN_UNMOUNT`
+//! and are removed: `generic_shutdown_super()`. A sleeping or polling task holds an open file: see
 //! `PollQueue::add`. `__fput()` removes a file from the lists for `O_ASYNC` before `release`, if
 //! the file has the flag `FASYNC`.
 //!
-//! The inode and the path of /dev/mini_pipe belong to devtmpfs: a path to it, or a mark on it,
-//! holds nothing of the module; an open file holds the module. Its pipe lives as long as the
-//! module.
+//! The inode and the path of /dev/mini_pipe belong to devtmpfs. A path to the device, or a mark on
+//! it, holds nothing of the module; an open file holds the module. The device's pipe lives as long
+//! as the module.
 //!
-//! So a path keeps the module from being unloaded, and a mark does not. `tests/lifetimes.c` tests
-//! each way to hold a pipe.
+//! So a path to a private pipe keeps the module from being unloaded, and a mark does not.
+//! `tests/lifetimes.c` tests each way to hold a pipe.
 
 use crate::{
     device::module::OWNER,
@@ -145,13 +145,13 @@ impl FileSystem {
 impl Drop for FileSystem {
     fn drop(&mut self) {
         let mount = MOUNT.load(Relaxed);
-        // Nobody has a path any more, or the module would not be unloaded. But the task that put
+        // Nobody has a path any more, else the module could not be unloaded. But the task that put
         // the last path may be between `dput()`, which put the module, and `mntput()`: see
-        // `path_put()` and `__fput()`. The super block must not outlive this function, and with it
-        // the module.
+        // `path_put()` and `__fput()`. Wait for that task: the super block must not outlive the
+        // module.
         //
-        // SAFETY: This owns a reference to the mount by the type invariants. It takes a second one:
-        // `may_umount()` allows two, so a third is somebody else's.
+        // SAFETY: This owns a reference to the mount by the type invariants. `may_umount()` allows
+        // two references, so this takes a second one; a third belongs to another task.
         unsafe {
             bindings::mntget(mount);
             while bindings::may_umount(mount) == 0 {
@@ -164,8 +164,8 @@ impl Drop for FileSystem {
     }
 }
 
-/// Creates an inode that has `pipe`, and a file of it. All files of the inode get the operations
-/// `fops`. Their `open` is not called for this first one: the caller must set its `private_data`.
+/// Creates an inode that has `pipe`, and its first file. All files of the inode get the operations
+/// `fops`. `open` is not called for this first file: the caller must set its `private_data`.
 ///
 /// Context: process context; may sleep.
 ///
@@ -178,8 +178,8 @@ pub(crate) fn new_file(
     fops: &'static bindings::file_operations,
 ) -> Result<ARef<File>> {
     let mount = MOUNT.load(Relaxed);
-    // SAFETY: Only an open file of the device asks for this. It keeps the module loaded, and the
-    // module keeps the file system mounted.
+    // SAFETY: The caller has the device open. The open file keeps the module loaded, and the module
+    // keeps the file system mounted.
     let inode = unsafe { bindings::new_inode((*mount).mnt_sb) };
     if inode.is_null() {
         return Err(ENOMEM);
@@ -199,8 +199,8 @@ pub(crate) fn new_file(
         bindings::__module_get(OWNER);
     }
     // SAFETY: The reference to the inode is handed over, or put after an error. So is the second
-    // reference to the module, which `__fput()` will put by `fops_put()`: `alloc_file_pseudo()`
-    // does not take it with `fops_get()`, as an ordinary open does.
+    // reference to the module: `__fput()` will put it by `fops_put()`, but `alloc_file_pseudo()`,
+    // unlike an ordinary open, does not take it by `fops_get()`.
     unsafe {
         bindings::__module_get(OWNER);
         let file =
@@ -216,8 +216,8 @@ pub(crate) fn new_file(
     }
 }
 
-/// Lets a new file generate the fsnotify events of a pipe(2): all but those that ask for
-/// permission.
+/// Lets a new file generate the fsnotify events of a pipe(2): all but permission and pre-content
+/// events.
 pub(crate) fn set_fsnotify_mode(file: &File) {
     // SAFETY: The caller has made the file, and nobody else uses it yet. This is
     // `file_set_fsnotify_mode()`, which `bindgen` does not see.
@@ -311,8 +311,9 @@ unsafe fn detach_pipe(inode: *mut bindings::inode) {
 ///
 /// `inode` must be one of this file system, whose dentry hands its reference over.
 unsafe extern "C" fn put_inode(_dentry: *mut bindings::dentry, inode: *mut bindings::inode) {
-    // SAFETY: By the safety requirements; an inode here has one dentry. The task that puts it still
-    // has the mount, and `FileSystem::drop` waits for that, so the module stays loaded.
+    // SAFETY: By the safety requirements; an inode here has one dentry. The task that puts the
+    // dentry still has the mount, and `FileSystem::drop` waits until the task has put the mount, so
+    // the module stays loaded.
     unsafe {
         detach_pipe(inode);
         bindings::iput(inode);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Private pipes: an ioctl on the device makes one, like pipe2(2). When its last file is closed,
-//! its bytes are discarded.
+//! Private pipes: an ioctl on the device makes one, as pipe2(2) makes a pipe. When the last file of
+//! a private pipe is closed, its bytes are discarded.
 
 use crate::{
     device::{
@@ -40,7 +40,8 @@ use kernel::{
     types::ForeignOwnable, //
 };
 
-/// The two files of a new private pipe, with their numbers, which nobody can use yet.
+/// The two files of a new private pipe, and the descriptor numbers reserved for them. Nobody can
+/// use them yet.
 pub(crate) struct NewPair {
     request: Pair,
     reader: (FileDescriptorReservation, ARef<File>),
@@ -53,7 +54,7 @@ pub(crate) struct NewPair {
 ///
 /// # Errors
 ///
-/// Those of `MINI_PIPE_IOC_PAIR` in uapi/mini_pipe.h. Nothing was made then.
+/// Those of `MINI_PIPE_IOC_PAIR` in uapi/mini_pipe.h. Then no pipe is left.
 pub(crate) fn new_pair(request: Pair, fops: &'static bindings::file_operations) -> Result<NewPair> {
     if request.flags & !(O_CLOEXEC | O_NONBLOCK | O_DIRECT) != 0 {
         return Err(EINVAL);

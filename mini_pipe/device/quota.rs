@@ -19,7 +19,7 @@ pub(crate) enum Verdict {
     Invalid,
 }
 
-/// Who may have a pipe of `capacity` bytes, where the parameter `max_capacity` has this value.
+/// Who may have a pipe of `capacity` bytes, given the value of the parameter `max_capacity`.
 pub(crate) fn judge(capacity: usize, max_capacity: usize) -> Verdict {
     if capacity == 0 || capacity > MAX_CAPACITY {
         Verdict::Invalid
@@ -30,8 +30,7 @@ pub(crate) fn judge(capacity: usize, max_capacity: usize) -> Verdict {
     }
 }
 
-/// Whether `pages` on an account, without those that are about to be `replaced`, are above `limit`;
-/// 0 is no limit.
+/// Whether `pages` on an account, without the `replaced` pages, are above `limit`; 0 is no limit.
 pub(crate) fn is_above(pages: usize, replaced: usize, limit: usize) -> bool {
     limit != 0 && pages.saturating_sub(replaced) > limit
 }

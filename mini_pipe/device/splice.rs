@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! splice(2) into a pipe(2): whole pages are shared with it, parts of pages are copied.
+//! splice(2) into a pipe(2): shares whole pages with the pipe(2), and copies parts of pages, and
+//! packets.
 
 use crate::{
     pipe::splice::SpliceDest,
@@ -100,7 +101,7 @@ impl Default for SpliceBatch {
 }
 
 impl SpliceBatch {
-    /// Adds the reserved bytes, as many as fit and as there is memory for.
+    /// Adds reserved bytes until the batch is full or memory is short.
     fn add_parts(&mut self, reservation: &ReadReservation, fresh: &mut KVec<Page>) {
         for (page, offset, len) in reservation.parts() {
             let added = if len == PAGE_SIZE {
@@ -114,7 +115,8 @@ impl SpliceBatch {
         }
     }
 
-    /// Adds a whole page, which stays in the ring until the ring gets that of `fresh` instead.
+    /// Adds a whole page. The ring shares it until the commit replaces it by the new page in
+    /// `fresh`.
     fn add_whole(&mut self, page: &Page, fresh: &mut KVec<Page>) -> Result {
         fresh.push(Page::new(true)?, GFP_KERNEL)?;
         self.add(page.share(), 0, PAGE_SIZE);
@@ -185,12 +187,13 @@ impl SpliceBatch {
 
 /// `splice_pipe_desc.spd_release`: the pipe has not taken the page at `index`.
 ///
-/// Context: process context, from `splice_to_pipe()`, with the mutex of that pipe held; may sleep.
+/// Context: process context, from `splice_to_pipe()`, with the mutex of the pipe(2) held; may
+/// sleep.
 ///
 /// # Safety
 ///
-/// `spd` must be that of [`SpliceBatch::send`], and `index` less than its count of pages; called
-/// once for each.
+/// `spd` must be the one of [`SpliceBatch::send`], and `index` less than its count of pages. Called
+/// at most once for each index.
 unsafe extern "C" fn release(spd: *mut SplicePipeDesc, index: c_uint) {
     // SAFETY: By the safety requirements, nobody else has or uses this reference.
     unsafe { bindings::__free_pages(*(*spd).pages.add(index as usize), 0) };

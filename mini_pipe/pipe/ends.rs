@@ -3,10 +3,10 @@
 //! The ends: who has the pipe open, and what an empty or a full ring therefore means.
 //!
 //! After the last close of one end, reads at the other end return end of file, and writes fail with
-//! `EPIPE`; but only for files that have *seen* a peer: one was open when the file was opened, or
-//! has been opened since. For a reader, bytes that were in the pipe count, too. Until then a read
-//! waits, and a write fills the ring. Files of a private pipe have always seen a peer, like those
-//! of a pipe(2).
+//! `EPIPE`; but only for files that have *seen* a peer. A file has seen a peer if a peer was open
+//! when the file was opened, or was opened since. For a reader, bytes that were in the pipe at its
+//! open count as a peer. If a file has not seen a peer, its reads wait, and its writes fill the
+//! ring and then wait. Files of a private pipe have always seen a peer, like files of a pipe(2).
 //!
 //! Plain counting, so `make test` also tests it in user space.
 
@@ -20,8 +20,8 @@ use crate::ring::dir::{
 struct Count {
     /// How many there are.
     open: usize,
-    /// How many times the end has been opened: `r_counter` and `w_counter` of fs/pipe.c. It is only
-    /// compared for equality, so it may wrap.
+    /// How many times the end has been opened: `r_counter` and `w_counter` of fs/pipe.c. This is
+    /// only compared for equality, so it may wrap.
     opens: usize,
 }
 
@@ -39,7 +39,7 @@ pub(crate) enum Peer {
 /// An open file, as an end of the pipe. With `O_RDWR` it is both ends.
 #[derive(Clone, Copy)]
 pub(crate) struct OpenEnd {
-    /// Whether it reads, and whether it writes.
+    /// Whether the file reads, and whether it writes.
     modes: PerDir<bool>,
     /// For each end: equal to its `opens` as long as this file has seen no peer there, and
     /// different once it has.
@@ -90,7 +90,7 @@ impl Ends {
         let unseen = |dir: Dir, has_seen: bool| {
             let count = self.counts[dir];
             let seen = count.open > 0 || has_seen || self.is_private;
-            // If a peer was seen, the value before this one, which `opens` no longer has.
+            // If a peer was seen, store a number that differs from `opens`: the one before.
             count.opens.wrapping_sub(usize::from(seen))
         };
         OpenEnd {

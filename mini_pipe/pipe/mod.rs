@@ -4,7 +4,7 @@
 //!
 //! # Rules for the code of this layer
 //!
-//! - User memory is only accessed under a reservation, without the mutex; except by short copies
+//! - User memory is accessed under a reservation and without the mutex. Exception: short copies,
 //!   with page faults disabled. No memory is allocated or freed under the mutex.
 //! - A woken task tests its condition first and its signals second. An exclusive wake-up reaches
 //!   one task, and must not be lost if that task is interrupted while others sleep on.
@@ -99,8 +99,8 @@ pub(crate) struct Pipe {
 /// The waiting of one call.
 #[derive(Default)]
 struct Wait {
-    /// When this wait began; [`None`] before it, and after each sleep. If it is set, the call has
-    /// spun already, or its [`wait::spin::Spinner`] advised against it, and it sleeps next.
+    /// When this wait began. If it is set, the call sleeps next: it has spun, or the hint of
+    /// [`wait::spin::Spinner`] says not to. [`None`] before the first wait, and after each sleep.
     since: Option<Instant<Monotonic>>,
     /// A signal is pending.
     interrupted: bool,
@@ -226,7 +226,7 @@ impl Pipe {
         }
     }
 
-    /// Ends a call that has moved `moved` bytes without a reservation. Returns this count.
+    /// Ends a call that has moved `moved` bytes without a reservation. Returns `moved`.
     #[inline(always)]
     fn finish_fast<D: Direction>(&self, mut guard: StateGuard<'_>, moved: usize) -> usize {
         let other = D::DIR.other();
@@ -239,7 +239,7 @@ impl Pipe {
         moved
     }
 
-    /// [`Pipe::finish_fast`] where somebody waits.
+    /// [`Pipe::finish_fast`], if somebody waits.
     #[cold]
     fn finish_slow<D: Direction>(&self, mut guard: StateGuard<'_>, moved: usize) -> usize {
         let progress = Progress {
@@ -253,7 +253,8 @@ impl Pipe {
         moved
     }
 
-    /// Sends the wake-ups for bytes that were committed, and drops what the commit left.
+    /// Sends the wake-ups for bytes that were committed, and drops the pages that the commit
+    /// retired.
     #[inline(always)]
     fn finish_commit(&self, mut guard: StateGuard<'_>, progress: Progress) {
         let retired = guard.ring.take_retired();
@@ -262,9 +263,9 @@ impl Pipe {
         drop(retired);
     }
 
-    /// Waits for a change in direction `dir`. The first wait of a read or write spins, if that is
-    /// likely to pay; the next one sleeps; after a sleep, it may spin again. It may return without
-    /// a change, so the caller tests its condition again.
+    /// Waits for a change in direction `dir`: spins, if that is likely to pay and the call has not
+    /// spun since it began or last slept; else sleeps. This may return without a change, so the
+    /// caller tests its condition again.
     ///
     /// # Errors
     ///

@@ -30,7 +30,7 @@ impl Policy {
             .find(|policy| policy.name().to_bytes() == name)
     }
 
-    /// Its name.
+    /// The name of this policy.
     pub(crate) fn name(self) -> &'static CStr {
         match self {
             Self::Buffered => c"buffered",

@@ -28,14 +28,14 @@ pub(crate) struct Interest<'a> {
 
 impl Pipe {
     /// Returns what `file`, which is `end`, can do now: `POLL*` bits. Adds the poll to the wait
-    /// queues, if it wants that. After an edge-triggered poll for reading, every write wakes
+    /// queues, if it wants to be woken. After an edge-triggered poll for reading, every write wakes
     /// pollers.
     ///
     /// Context: process context; may sleep.
     #[inline(always)]
     pub(crate) fn poll(&self, end: &OpenEnd, file: &File, interest: Interest<'_>) -> u32 {
         if let Some(table) = interest.table {
-            // Before the test below, so that no change is missed; and without the mutex, since it
+            // Before the test below, so that no change is missed; and without the mutex, since this
             // allocates memory.
             self.add_poll(end, file, table);
         }
@@ -57,7 +57,7 @@ impl Pipe {
                 }
             }
         }
-        // Reads are no edges for writers; nor are they in fs/pipe.c.
+        // As in fs/pipe.c, a read is no edge for edge-triggered writers.
         if end.is(Dir::Write) {
             if state.is_contended(Dir::Write) {
                 state.waiters.write.note_eagain();

@@ -27,9 +27,8 @@ use crate::{
 use kernel::prelude::*;
 
 impl Pipe {
-    /// Reads from the pipe into `to`: what is readable, or it waits until something is. If the
-    /// oldest bytes are a packet, it reads that packet alone, and bytes of it that do not fit are
-    /// discarded.
+    /// Reads what is readable into `to`. Waits if nothing is readable. If the oldest bytes are a
+    /// packet, reads that packet alone, and discards its bytes that do not fit.
     ///
     /// Returns how many bytes were read; 0 is end of file, unless `to` is empty.
     ///
@@ -56,7 +55,7 @@ impl Pipe {
         }
     }
 
-    /// [`Pipe::read`], if it has to wait, or to reserve the bytes.
+    /// [`Pipe::read`], if the call has to wait, or to reserve the bytes.
     #[inline(always)]
     fn read_slow<'a>(
         &'a self,
@@ -84,9 +83,9 @@ impl Pipe {
         }
     }
 
-    /// Copies the reserved bytes to `to` and commits them, and goes on with at most `rest` more
-    /// bytes that are in the pipe by then. Returns how many bytes were read. They are fewer than
-    /// were first reserved only after a fault.
+    /// Copies the reserved bytes to `to` and commits them, and goes on with the bytes that are in
+    /// the pipe by then, at most `rest`. Returns how many bytes were read; without a fault, at
+    /// least the bytes first reserved.
     #[inline(never)]
     fn read_reserved(
         &self,
@@ -100,7 +99,7 @@ impl Pipe {
             let mut guard = self.state.lock();
             let before = guard.ring.occupancy();
             // A chunk was copied, and a writer spins: commit the chunk, and keep the rest reserved.
-            // Never for a packet, which has at most PIPE_BUF bytes: one chunk.
+            // This is no packet: a packet has at most PIPE_BUF bytes, which is one chunk.
             let (read, next) = if copied < reservation.len() && !fault {
                 let read = guard.ring.commit_part(&mut reservation, copied);
                 (read, Some(reservation))

@@ -36,7 +36,8 @@ impl Pipe {
     ///
     /// # Errors
     ///
-    /// Those of [`Pipe::write`], if no byte has been read. None is left in the pipe then.
+    /// Those of [`Pipe::write`], if no byte has been read. Then no byte of this write is left in
+    /// the pipe.
     pub(in crate::pipe) fn write_rendezvous<'a>(
         &'a self,
         mut guard: StateGuard<'a>,
@@ -61,8 +62,8 @@ impl Pipe {
         let error = loop {
             let rest = if fault { 0 } else { from.len() };
             // Tested first: a write whose bytes have all been read has succeeded, whatever happened
-            // since. `short_count_or` then returns the count; this EFAULT is only for a write that
-            // wrote nothing.
+            // since. `short_count_or` then returns the count, so only a write that wrote nothing
+            // gets this EFAULT.
             if rest == 0 && (written == 0 || guard.ring.indices().is_empty()) {
                 break EFAULT;
             }

@@ -68,9 +68,9 @@ impl Pipe {
 
     /// Exchanges the pipe's storage, and with it the capacity: F_SETPIPE_SZ. All bytes stay in the
     /// pipe, and copies in progress go on. Does nothing and returns false if the present capacity
-    /// is not `expected`; the caller must then check again whether the new one is allowed.
+    /// is not `expected`; then the caller must check again whether the new capacity is allowed.
     ///
-    /// Without a `storage`, the capacity stays. Writers are woken all the same, like by fs/pipe.c.
+    /// Without a `storage`, the capacity stays. Writers are woken even then, as in fs/pipe.c.
     ///
     /// Context: process context; may sleep.
     ///

@@ -19,7 +19,7 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// What bytes are spliced to. The caller of [`Pipe::splice`] has locked it.
+/// The destination of a splice. The caller of [`Pipe::splice`] has locked it.
 pub(crate) trait SpliceDest {
     /// Unlocks the destination for others, until [`SpliceDest::lock`].
     fn unlock(&mut self);
@@ -27,10 +27,10 @@ pub(crate) trait SpliceDest {
     /// Locks it again. May sleep.
     fn lock(&mut self);
 
-    /// Moves reserved bytes to the destination, from the first on, as many as it has room for; a
-    /// packet whole, or not at all. Whole pages are not copied but given to the destination; for
-    /// each of them a new page is pushed to `fresh`, to replace it in the ring. Returns how many
-    /// bytes were moved. May sleep.
+    /// Moves reserved bytes to the destination, from the first on, as many as it has room for. A
+    /// packet is copied, whole or not at all. Of other bytes, whole pages are given to the
+    /// destination without a copy; for each of them, a new page is pushed to `fresh`, to replace it
+    /// in the ring. Returns how many bytes were moved. May sleep.
     ///
     /// # Errors
     ///
@@ -110,8 +110,8 @@ impl Pipe {
             let indices = guard.ring.indices();
             let readable = indices.readable() > 0 && !indices.is_reserved(Dir::Read);
             if readable || guard.is_eof(end) {
-                // Another reader may be faster, as this one has not reserved anything: hand the
-                // wake-up on.
+                // This task reserves the bytes only after it has locked the destination. Until then
+                // another reader may take them: hand the wake-up on.
                 self.unlock_and_wake(guard, Wakeups::hand_on(Dir::Read));
                 return Ok(());
             }

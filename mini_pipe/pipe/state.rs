@@ -70,7 +70,7 @@ pub(crate) struct Progress {
     pub(crate) before: Occupancy,
     /// How many bytes were moved.
     pub(crate) moved: usize,
-    /// The call excludes no others of its direction any more, or never did.
+    /// This call excludes no other call of its direction, or no longer.
     pub(crate) ended: bool,
 }
 
@@ -91,8 +91,8 @@ impl State {
         }
     }
 
-    /// Whether a read by `end` is at the end of file. There is none while another reader has a
-    /// reservation: its bytes may become readable again.
+    /// Whether a read by `end` is at the end of file. While another reader has a reservation, there
+    /// is no end of file: the reserved bytes may become readable again.
     pub(crate) fn is_eof(&self, end: &OpenEnd) -> bool {
         self.ring.indices().is_empty() && self.ends.peer(Dir::Write, end) == Peer::Closed
     }
@@ -114,7 +114,7 @@ impl State {
     }
 
     /// Reserves bytes like [`Ring::reserve_read`]. Also returns how many more bytes the same read
-    /// may take: those that are readable now, but without a limit while a writer has a reservation.
+    /// may take: as many as are readable now, or any number while a writer has a reservation.
     #[inline(always)]
     pub(crate) fn reserve_read(&mut self, most: usize) -> Option<(ReadReservation, usize)> {
         let reservation = self.ring.reserve_read(most)?;
@@ -156,7 +156,8 @@ impl State {
         call: Call,
         from: &impl UserMemory<Writing>,
     ) -> Option<usize> {
-        // A write that still saw the policy rendezvous may have become active since.
+        // A blocking write that began under the policy rendezvous drops the mutex while it spins.
+        // If the policy is changed meanwhile, that write still begins its rendezvous.
         if self.policy != Policy::Buffered
             || self.rendezvous_active
             || call.writes_packets()
@@ -179,16 +180,15 @@ impl State {
         self.total[dir] = self.total[dir].wrapping_add(moved as u64);
     }
 
-    /// Whether no wake-up is needed by anybody but pollers and spinning tasks.
+    /// Whether nobody sleeps or got EAGAIN. Pollers and spinning tasks are not counted.
     #[inline(always)]
     pub(crate) fn has_no_waiters(&self) -> bool {
         self.waiters.read.is_empty() && self.waiters.write.is_empty() && !self.rendezvous_active
     }
 
-    /// Counts the bytes that a call has moved, and returns the wake-ups for that: for the other
-    /// direction, which can move more now; and for the call's own direction, if the call has ended,
-    /// as it hands its wake-up on and excludes nobody any more. `polled` says which poll queues are
-    /// not empty.
+    /// Counts the bytes that a call has moved, and returns the wake-ups. The other direction can
+    /// move more now. If the call has ended, its own direction is woken, too: the call hands its
+    /// wake-up on, and excludes nobody any more. `polled` says which poll queues are not empty.
     #[inline(always)]
     pub(crate) fn collect_wakeups(&mut self, progress: Progress, polled: PerDir<bool>) -> Wakeups {
         let Progress {

@@ -46,8 +46,8 @@ mod cases {
         }
     }
 
-    /// A rendezvous that began before the policy was changed removes the newest bytes if it is
-    /// interrupted, so no other bytes may come behind its own.
+    /// A rendezvous may have begun before the policy was changed. If it is interrupted, it removes
+    /// the newest bytes of the ring, so no other bytes may come behind its own.
     #[test]
     fn short_write_waits_for_an_active_rendezvous() -> Result {
         let ring = Ring::new(Storage::new(1, None)?);

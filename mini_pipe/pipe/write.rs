@@ -31,7 +31,7 @@ impl Pipe {
     /// Writes all of `from` into the pipe, and waits for room if necessary.
     ///
     /// A write of at most PIPE_BUF bytes, or of the capacity if that is less, is atomic. If the
-    /// call writes packets, such a write is one packet, and a larger one becomes several.
+    /// call writes packets, an atomic write is one packet, and a larger write becomes several.
     ///
     /// Returns how many bytes were written: fewer than all if the call is non-blocking, was
     /// interrupted, met a fault, or if the last reader was closed meanwhile.
@@ -60,7 +60,7 @@ impl Pipe {
         }
     }
 
-    /// [`Pipe::write`], if it has to wait, or to reserve the room.
+    /// [`Pipe::write`], if the call has to wait, or to reserve the room.
     #[inline(always)]
     fn write_slow<'a>(
         &'a self,
@@ -107,9 +107,9 @@ impl Pipe {
         }
     }
 
-    /// Copies from `from` into the reserved room and commits it, and goes on with the room that
-    /// there is by then. Returns how many bytes were written, and whether a fault ended that. An
-    /// atomic write that faults writes nothing.
+    /// Copies from `from` into the reserved room and commits the bytes, and goes on with the room
+    /// that there is by then. Returns how many bytes were written, and whether a fault ended the
+    /// copy. An atomic write that faults writes nothing.
     #[inline(never)]
     pub(in crate::pipe) fn write_reserved(
         &self,
@@ -124,7 +124,7 @@ impl Pipe {
             let mut guard = self.state.lock();
             let before = guard.ring.occupancy();
             // A chunk was copied, and a reader spins: commit the chunk, and keep the rest reserved.
-            // Never for an atomic write, which has at most PIPE_BUF bytes: one chunk.
+            // This is no atomic write: that has at most PIPE_BUF bytes, which is one chunk.
             let (written, next) = if copied < reservation.len() && !fault {
                 let written = guard.ring.commit_part(&mut reservation, copied);
                 (written, Some(reservation))

@@ -55,10 +55,10 @@ impl<T> IndexMut<Dir> for PerDir<T> {
     }
 }
 
-/// A direction as a type: what is generic over it is compiled once for each, and cannot mix them
-/// up.
+/// A direction as a type. Code that is generic over it is compiled once for each direction, and the
+/// compiler refuses to mix the two.
 pub(crate) trait Direction {
-    /// The same as a value.
+    /// This direction as a value.
     const DIR: Dir;
 }
 

@@ -11,9 +11,9 @@
 //!         |  reader    |          | writer    |         |
 //! ```
 //!
-//! `head` and `tail` are running indices of bytes, which wrap on purpose. Only their difference has
-//! a meaning and, as the number of pages is a power of two, their low bits: the place in the pages.
-//! An empty ring without reservations starts again at 0.
+//! `head` and `tail` are running indices of bytes, which wrap on purpose. Their difference is the
+//! number of bytes. As the number of pages is a power of two, their low bits are the place in the
+//! pages. An empty ring without reservations starts again at 0.
 
 use crate::ring::dir::{
     Dir,
@@ -194,8 +194,8 @@ impl Indices {
         self.advance(dir, len);
     }
 
-    /// Commits the first `len` bytes of a reservation, and ends it. The rest is as if it had never
-    /// been reserved.
+    /// Commits the first `len` bytes of a reservation, and ends the reservation. The rest is as if
+    /// it had never been reserved.
     pub(crate) fn commit(&mut self, dir: Dir, len: usize) {
         let len = len.min(self.reserved[dir]);
         self.reserved[dir] = 0;
@@ -224,8 +224,8 @@ impl Indices {
         removed
     }
 
-    /// Changes the capacity. Returns whether it did: not if the bytes in the ring, with those that
-    /// are about to be written, do not fit.
+    /// Changes the capacity, if the bytes in the ring and those that are about to be written fit.
+    /// Returns whether they do.
     pub(crate) fn resize(&mut self, capacity: usize) -> bool {
         let fits = self.live().len <= capacity;
         if fits {
@@ -236,7 +236,7 @@ impl Indices {
     }
 
     /// An empty ring starts again at index 0: copies stay aligned with the pages, and the first
-    /// page stays in the cache. Not while a reservation is outstanding, which keeps its own index.
+    /// page stays in the cache. Not while a reservation is outstanding: it keeps its index.
     fn rewind(&mut self) {
         if self.is_empty() && self.reserved.read == 0 && self.reserved.write == 0 {
             self.head = 0;
@@ -417,7 +417,7 @@ mod tests {
         }
     }
 
-    /// Also while the other direction has a reservation.
+    /// The reservations of the other direction make no difference.
     #[test]
     fn advance_equals_reserve_and_commit() {
         let (mut ring, mut other) = (about_to_wrap(128, 20), about_to_wrap(128, 20));
@@ -454,7 +454,7 @@ mod tests {
         ring.commit_part(Dir::Write, 30);
         assert_eq!((ring.readable(), ring.writable()), (61, 27));
         assert!(ring.is_reserved(Dir::Write));
-        // The last commit may be short.
+        // The last commit may be of fewer bytes than are reserved.
         ring.commit(Dir::Write, 20);
         assert_eq!((ring.readable(), ring.writable()), (81, 47));
         let rest = ring.vacant(1, 1).expect("room");
@@ -623,7 +623,7 @@ mod tests {
         }
     }
 
-    /// Whatever is committed under them.
+    /// Random reservations and commits of both directions.
     #[test]
     fn reservations_never_overlap() {
         for capacity in [1, 2, 3, 5, 8, 13] {

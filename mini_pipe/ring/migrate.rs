@@ -3,8 +3,8 @@
 //! Migration of a ring's bytes from one storage to another, for a resize.
 //!
 //! The two storages share the pages that hold the bytes, at the same indices, and no bytes are
-//! copied. The exception: the bytes wrap around so far that, in the old or the new storage, they
-//! end in the page they began in. Then the bytes of that page are copied.
+//! copied. Exception: if the bytes wrap around in the old or in the new storage, and end in the
+//! page that they began in, the bytes of that page are copied.
 //!
 //! Outstanding reservations go on using the old storage: a read has its bytes there, and the bytes
 //! of a write are copied when they are committed, unless their page is shared.
@@ -25,13 +25,13 @@ use kernel::{
     prelude::*, //
 };
 
-/// Puts the bytes `contents` of `old` into `new`, at the same indices. `live` are these bytes and
-/// the room behind them that a writer has reserved: those pages are shared, too. The pages that
-/// `new` had there are moved to `displaced`, for the caller to drop.
+/// Puts the bytes `contents` of `old` into `new`, at the same indices. `live` is `contents` with
+/// the room behind it that a writer has reserved; the pages of that room are shared, too. The pages
+/// that `new` had in the place of shared ones are moved to `displaced`, for the caller to drop.
 ///
-/// If the first and the last page of `live` are the same page in `old` or in `new`, they may be two
-/// pages in the other one. A page cannot stand for two while reservations use both parts of it. So
-/// neither is shared, and their bytes are copied.
+/// If the first and the last page of `live` are one page in one of the storages, they may be two
+/// pages in the other. While reservations use both parts of that page, it cannot be shared as two
+/// pages. So the first and the last page are not shared, and their bytes are copied.
 ///
 /// # Safety
 ///
@@ -46,8 +46,8 @@ pub(crate) unsafe fn share(
 ) {
     let offset = live.start % PAGE_SIZE;
     let count = (offset + live.len).div_ceil(PAGE_SIZE);
-    // The bytes fit into either storage, so no other pages than these two can be the same one. And
-    // as a storage has at least one page, `count` is at least 2 then.
+    // `live` fits into both storages, so only its first and its last page can be one page. If they
+    // are, `live` touches one page more than that storage has, so `count` is at least 2.
     let overlap = count > old.len().min(new.len());
     let shared = if overlap { 1..count - 1 } else { 0..count };
     for nth in shared {
@@ -56,7 +56,8 @@ pub(crate) unsafe fn share(
             // SAFETY: The caller owns the ring, so nobody replaces the page in `from`. Nobody else
             // uses `new`.
             let page = unsafe { mem::replace(&mut *to.get(), (*from.get()).share()) };
-            // The caller has made room for it. Otherwise it is only dropped earlier.
+            // The caller has made room for the page. Without room, the page would only be dropped
+            // earlier.
             let _ = displaced.push_within_capacity(page);
         }
     }

@@ -11,11 +11,12 @@
 //!   lock again and *commits* what was copied. The copy may sleep. There is at most one
 //!   reservation for each direction, so one read and one write may copy at the same time, but not
 //!   two reads or two writes.
-//! - A short copy that lies in one page is made by the owner at once, with page faults disabled:
-//!   [`Ring::read_nofault`], [`Ring::write_nofault`]. If it would fault, it is reserved instead.
+//! - The owner makes a short copy within one page at once, with page faults disabled:
+//!   [`Ring::read_nofault`], [`Ring::write_nofault`]. If that copy would fault, the owner reserves
+//!   instead.
 //!
-//! A packet takes one of as many *slots* as there are pages, like in a pipe(2). While all are
-//! taken, nothing is writable.
+//! Packets need *slots*, like in a pipe(2): there is one slot for each page. While packets take all
+//! slots, nothing is writable.
 //!
 //! A resize gives the ring another storage at any time, see [`migrate`]. Outstanding reservations
 //! (reserved, and not committed yet) keep the pages they were made for.
@@ -83,11 +84,11 @@ pub(crate) struct Occupancy {
 }
 
 impl Occupancy {
-    /// What it was before `len` bytes were moved without a reservation.
+    /// The occupancy before `len` bytes were moved without a reservation.
     ///
-    /// A slot is free before and after such a move: a write needs one and adds no packet, and a read
-    /// needs a ring without packets. So packets never make `writable` 0 here, and it differs by
-    /// exactly `len`.
+    /// A slot is free before and after such a move: a write needs one and adds no packet, and a
+    /// read needs a ring without packets. So packets never make `writable` 0 here, and `writable`
+    /// has changed by exactly `len`.
     pub(crate) fn before(self, dir: Dir, len: usize) -> Self {
         match dir {
             Dir::Read => Self {
@@ -142,8 +143,8 @@ impl Ring {
         }
     }
 
-    /// Reserves the oldest bytes, at most `most`, or the first bytes of one packet. [`None`] if
-    /// there are none, or if another reader has a reservation.
+    /// Reserves the oldest bytes, at most `most`: of one packet only, or of no packet. [`None`] if
+    /// there are no bytes, or if another reader has a reservation.
     #[inline(always)]
     pub(crate) fn reserve_read(&mut self, most: usize) -> Option<ReadReservation> {
         let mut is_packet = false;
@@ -151,7 +152,8 @@ impl Ring {
         if let Some(packet) = self.storage.packets.first() {
             let distance = packet.start.wrapping_sub(self.indices.contents().start);
             is_packet = distance == 0;
-            // The rest of a packet leaves with it, so the indices reserve all of it.
+            // A packet leaves the ring as a whole, also if `most` is less, so the indices reserve
+            // the whole.
             reach = if is_packet {
                 packet.len
             } else {
@@ -163,7 +165,7 @@ impl Ring {
         Some(unsafe { Reservation::new(&self.storage, span, is_packet, false) })
     }
 
-    /// Like [`Ring::reserve_read`], but does not reserve a packet.
+    /// Like [`Ring::reserve_read`], but [`None`] if the oldest bytes are a packet.
     pub(crate) fn reserve_read_stream(&mut self, most: usize) -> Option<ReadReservation> {
         let start = self.indices.contents().start;
         let packet = self.storage.packets.first();
@@ -242,7 +244,7 @@ impl Ring {
 
     /// Commits a read: the first `len` reserved bytes leave the ring. A packet leaves the ring
     /// whole if all reserved bytes were read, else it stays. Returns how many bytes have been read;
-    /// none for a reservation of another ring.
+    /// 0 for a reservation of another ring.
     #[inline(always)]
     pub(crate) fn commit_read(&mut self, reservation: ReadReservation, len: usize) -> usize {
         let mut read = 0;
@@ -265,7 +267,7 @@ impl Ring {
     }
 
     /// Commits a write: the first `len` reserved bytes are in the ring now. Returns how many bytes
-    /// have been written; none for a reservation of another ring.
+    /// have been written; 0 for a reservation of another ring.
     #[inline(always)]
     pub(crate) fn commit_write(&mut self, reservation: WriteReservation, len: usize) -> usize {
         let mut written = 0;
@@ -281,7 +283,7 @@ impl Ring {
     }
 
     /// Commits the first `len` bytes of a reservation, fewer than all. The rest stays reserved. Not
-    /// for packets and other atomic writes. Returns how many bytes have been moved; none for a
+    /// for packets and other atomic writes. Returns how many bytes have been moved; 0 for a
     /// reservation of another ring.
     pub(crate) fn commit_part<D: Direction>(
         &mut self,
@@ -296,9 +298,9 @@ impl Ring {
         len
     }
 
-    /// Commits a read as [`Ring::commit_read`], after the whole pages among its first `len` bytes
-    /// were given away. For each of them the ring takes a page of `fresh`, and leaves its own
-    /// there, for the caller to drop.
+    /// Commits a read like [`Ring::commit_read`], after the whole pages among the first `len` bytes
+    /// were given away. For each page that was given away, the ring takes a page of `fresh`, and
+    /// puts its own page into `fresh`, for the caller to drop.
     pub(crate) fn commit_pages(
         &mut self,
         reservation: ReadReservation,
@@ -317,7 +319,7 @@ impl Ring {
             let (Some(from), Some(cell)) = cells else {
                 continue;
             };
-            // After a resize, the ring may have a copy of the page instead.
+            // After a resize, the ring may have a copy of the page. The copy was not given away.
             //
             // SAFETY: The caller owns the ring, so nobody replaces either page.
             let is_current = unsafe { (*from.get()).as_ptr() == (*cell.get()).as_ptr() };
@@ -345,8 +347,8 @@ impl Ring {
         reservation.is_in(&self.storage.pages) || self.prepare_old(reservation, len, all)
     }
 
-    /// The same for a reservation that was made before a resize. The bytes of a write are copied to
-    /// the storage that the ring has now.
+    /// Like [`Ring::prepare_commit`], for a reservation that was made before a resize. The bytes of
+    /// a write are copied to the storage that the ring has now.
     #[cold]
     fn prepare_old<D: Direction>(
         &mut self,
@@ -423,7 +425,7 @@ impl Ring {
             storage.contig_len = PAGE_SIZE;
         }
         mem::swap(&mut self.storage, storage);
-        // A reservation from before an earlier resize has its pages here already.
+        // A reservation from before an earlier resize has its pages in `old_pages` already.
         for dir in [Dir::Read, Dir::Write] {
             if self.indices.is_reserved(dir) && self.old_pages[dir].is_none() {
                 self.old_pages[dir] = Some(storage.pages.clone());
@@ -435,8 +437,8 @@ impl Ring {
 
 impl Drop for Ring {
     fn drop(&mut self) {
-        // An outstanding reservation points at these pages. Rather leak them than let it use freed
-        // memory.
+        // An outstanding reservation points at these pages. Leak the pages, rather than let the
+        // reservation use freed memory.
         if self.indices.is_reserved(Dir::Read) || self.indices.is_reserved(Dir::Write) {
             mem::forget(self.storage.pages.clone());
             mem::forget(mem::take(&mut self.old_pages));

@@ -14,12 +14,12 @@ pub(crate) struct Packets<S> {
     /// The slot of the oldest packet.
     first: usize,
     count: usize,
-    /// Whether all slots are taken. Every write asks for this.
+    /// Whether all slots are taken. Stored, because every write asks for it.
     full: bool,
 }
 
 impl<S: DerefMut<Target = [Span]>> Packets<S> {
-    /// No packets. There can be as many as `slots` has elements, at least 1, whatever they hold.
+    /// No packets. Each element of `slots`, at least 1, is a slot; its old value does not matter.
     pub(crate) fn new(slots: S) -> Self {
         Self {
             slots,
@@ -39,8 +39,8 @@ impl<S: DerefMut<Target = [Span]>> Packets<S> {
         self.get(0)
     }
 
-    /// Adds a packet that lies behind all others. Without a free slot its bytes become ordinary
-    /// ones: see [`Packets::is_full`].
+    /// Adds a packet that lies behind all others. A slot must be free: see [`Packets::is_full`]. If
+    /// none is free, the bytes stay in the ring as ordinary bytes.
     pub(crate) fn push(&mut self, span: Span) {
         let slot = self.slot(self.count);
         if !self.full {
@@ -59,8 +59,8 @@ impl<S: DerefMut<Target = [Span]>> Packets<S> {
         }
     }
 
-    /// The newest bytes have left the ring, which has only `contents` now: removes the packets
-    /// among them, and shortens one of which a part is left.
+    /// The newest bytes have left the ring, and only `contents` is left. Removes the packets that
+    /// are no longer in the ring, and shortens a packet of which only a part is left.
     pub(crate) fn truncate(&mut self, contents: Span) {
         while let Some(last) = self.count.checked_sub(1) {
             let slot = self.slot(last);
@@ -76,7 +76,7 @@ impl<S: DerefMut<Target = [Span]>> Packets<S> {
     }
 
     /// Moves all packets of `other` here, if there are slots for them and for `reserved` more.
-    /// Returns whether there are.
+    /// Returns whether there are enough slots.
     pub(crate) fn take_over(&mut self, other: &mut Self, reserved: usize) -> bool {
         let fit = other.count + reserved <= self.slots.len() - self.count;
         while let (true, Some(span)) = (fit, other.first()) {

@@ -36,9 +36,10 @@ pub(crate) type WriteReservation = Reservation<Writing>;
 
 /// A part of a ring that one reader or one writer has reserved.
 ///
-/// It is *outstanding* until it is committed to its ring, which consumes it. If it were dropped
-/// instead, the ring could have no other reader, or writer, any more; so code that drops one does
-/// not build. (With `CONFIG_RUST_BUILD_ASSERT_ALLOW` it builds, and panics.)
+/// A reservation is *outstanding* until it is committed to its ring; the commit consumes it. If it
+/// were dropped instead, the ring would exclude all further reads, or writes. So code that drops a
+/// reservation does not build. (With `CONFIG_RUST_BUILD_ASSERT_ALLOW` such code builds, and
+/// panics.)
 ///
 /// # Invariants
 ///
@@ -50,7 +51,8 @@ pub(crate) type WriteReservation = Reservation<Writing>;
 #[must_use = "a reservation must be committed to its ring"]
 pub(crate) struct Reservation<D: Direction> {
     pages: *const Pages,
-    /// That of the storage when this was reserved: no page of `span` has been replaced since.
+    /// `contig_len` of the storage when this was reserved. It still holds: no page of `span` has
+    /// been replaced since.
     contig_len: usize,
     span: Span,
     is_packet: bool,
@@ -59,13 +61,13 @@ pub(crate) struct Reservation<D: Direction> {
 }
 
 impl<D: Direction> Reservation<D> {
-    /// The reservation of `span`, which the indices of the ring with this `storage` have made. If
-    /// they are of a packet, a read may have reserved only the first of them. Atomic bytes are
-    /// written all, or none.
+    /// The reservation of `span` in the ring with this `storage`. For a read, `is_packet` says that
+    /// `span` is a packet, or the first bytes of one, of which the indices have reserved all; for a
+    /// write, that its bytes become a packet. With `is_atomic`, a write commits all bytes or none.
     ///
     /// # Safety
     ///
-    /// `span` must have been reserved by the [`crate::ring::indices::Indices`] of that ring, which
+    /// The [`crate::ring::indices::Indices`] of the ring must have reserved `span`, and the ring
     /// must keep the pages of `storage` until this is committed.
     #[inline(always)]
     pub(crate) unsafe fn new(
@@ -95,7 +97,7 @@ impl<D: Direction> Reservation<D> {
         self.span
     }
 
-    /// Whether the bytes are those of a packet, or its first ones.
+    /// Whether the bytes are a packet, or the first bytes of one.
     pub(crate) fn is_packet(&self) -> bool {
         self.is_packet
     }
@@ -117,7 +119,7 @@ impl<D: Direction> Reservation<D> {
     }
 
     /// Copies `len` of the reserved bytes, after the first `skip`, to or from `user`. Returns how
-    /// many were copied: fewer only after a fault, or at the end of either.
+    /// many were copied: fewer only after a fault, or at the end of the reservation or of `user`.
     ///
     /// Context: process context; may sleep in a page fault.
     #[inline(always)]
@@ -155,8 +157,8 @@ impl<D: Direction> Reservation<D> {
 }
 
 impl ReadReservation {
-    /// The reserved bytes, in order, page by page: each page with the offset of its first reserved
-    /// byte, and how many are reserved.
+    /// The reserved bytes, page by page: each page, the offset of its first reserved byte, and how
+    /// many of its bytes are reserved.
     pub(crate) fn parts(&self) -> impl Iterator<Item = (&Page, usize, usize)> {
         self.span.pieces(PAGE_SIZE).filter_map(|piece| {
             let cell = self.pages().at(piece.index)?;

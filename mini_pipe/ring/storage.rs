@@ -29,12 +29,12 @@ use kernel::{
 /// The order of the largest blocks of pages: 1 MiB.
 const MAX_ORDER: u32 = 8;
 
-/// The pages of a ring. Their number is a power of two, so the low bits of an index are its place,
-/// also after the index has wrapped.
+/// The pages of a ring. Their number is a power of two, so the low bits of an index say where its
+/// byte is, also after the index has wrapped.
 pub(crate) struct Pages {
     cells: KVVec<UnsafeCell<Page>>,
-    /// The pages on a user's account, if one pays for them. A reservation may keep the pages after
-    /// the ring has got other ones, so the charge belongs to the pages.
+    /// The charge to the user who pays for the pages; [`None`] if the system pays. It belongs to
+    /// the pages, not to the ring: a reservation may keep the pages after a resize.
     charge: Option<Charge>,
 }
 
@@ -67,8 +67,8 @@ pub(crate) fn pages_for(capacity: usize) -> usize {
 ///
 /// # Invariants
 ///
-/// Each run of `contig_len` bytes of `pages` that begins at a multiple of it is contiguous in the
-/// kernel's address space. `contig_len` is a power of two, and at least a page.
+/// Each run of `contig_len` bytes of `pages` that begins at a multiple of `contig_len` is
+/// contiguous in the kernel's address space. `contig_len` is a power of two, and at least a page.
 pub(crate) struct Storage {
     /// In bytes; the pages may hold more.
     pub(in crate::ring) capacity: usize,
@@ -78,8 +78,9 @@ pub(crate) struct Storage {
 }
 
 impl Storage {
-    /// Allocates storage for `capacity` bytes, at least 1. With a `charge` for
-    /// [`pages_for`]`(capacity)`, the current task's memory cgroup is charged, too.
+    /// Allocates storage for `capacity` bytes, at least 1. A `charge` must be for
+    /// [`pages_for`]`(capacity)` pages; with a charge, the current task's memory cgroup is charged,
+    /// too.
     ///
     /// Context: process context; may sleep.
     ///
@@ -113,16 +114,17 @@ impl Storage {
     }
 }
 
-/// Allocates `count` pages, a power of two, in blocks as large as there are. Returns them, and the
-/// size of the smallest block in bytes: no block is smaller than those behind it, so each begins at
-/// a multiple of its own size. May sleep.
+/// Allocates `count` pages, a power of two, in blocks as large as there are. Returns the pages, and
+/// the size of the smallest block in bytes. Block sizes only fall from one block to the next, so
+/// each block begins at a multiple of its own size. May sleep.
 ///
 /// # Errors
 ///
 /// As for [`Storage::new`].
 fn allocate(count: usize, accounted: bool) -> Result<(KVVec<UnsafeCell<Page>>, usize)> {
-    // Refuse what cannot succeed, rather than push others into reclaim; kernel/trace/ring_buffer.c
-    // does the same. Up to one block is simply tried.
+    // Refuse what cannot succeed, rather than push other tasks into reclaim;
+    // kernel/trace/ring_buffer.c does the same. A single block, of at most 1 MiB, is too little to
+    // need the test.
     if count > 1 << MAX_ORDER && page::available() < count {
         return Err(ENOMEM);
     }
@@ -136,7 +138,7 @@ fn allocate(count: usize, accounted: bool) -> Result<(KVVec<UnsafeCell<Page>>, u
             if order == 0 {
                 return Err(ENOMEM);
             }
-            // All further blocks are smaller ones, so the last is the smallest.
+            // No further block is larger, so the last block is the smallest.
             order /= 2;
         }
     }

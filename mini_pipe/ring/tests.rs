@@ -94,7 +94,7 @@ mod cases {
         copied
     }
 
-    /// `len` bytes that count from `first` on, modulo a prime, so that no two pages are equal.
+    /// `len` bytes that count from `first` on, modulo the prime 251, so that pages differ.
     fn pattern(first: usize, len: usize) -> Result<KVVec<u8>> {
         let mut bytes = KVVec::with_capacity(len, GFP_KERNEL)?;
         for index in first..first + len {
@@ -129,7 +129,8 @@ mod cases {
             let mut ring = ring(capacity)?;
             let mut came = pattern(0, capacity)?;
             let (mut head, mut tail) = (0, 0);
-            // A third, so that copies begin at other places; all, so that they wrap.
+            // A third of the capacity moves the place where copies begin; the whole capacity makes
+            // them wrap.
             for step in [capacity.div_ceil(3), capacity, 1].iter().cycle().take(24) {
                 head += write(&mut ring, &mut pattern(head, *step)?);
                 let taken = read(&mut ring, &mut came[..step.div_ceil(2)]);
@@ -220,7 +221,7 @@ mod cases {
         }
         assert!(other.indices().is_reserved(Dir::Write));
         assert_eq!(ring.indices().writable(), PAGE_SIZE - 10);
-        // Otherwise dropping the rings would leak their pages.
+        // With an outstanding reservation, dropping the rings would leak their pages.
         ring.indices.commit(Dir::Read, 0);
         other.indices.commit(Dir::Write, 0);
         Ok(())
@@ -256,7 +257,7 @@ mod cases {
         {
             for (at, old, new) in [(0, 1, 1), (100, 1, usize::MAX), (4000, 200, usize::MAX)] {
                 let mut ring = ring(before * PAGE_SIZE)?;
-                // What is read at the end was there before, or came by the reservation.
+                // The bytes that are read at the end were written here, or by the reservation.
                 write(&mut ring, &mut pattern(0, at + old)?);
                 read(&mut ring, &mut pattern(0, at)?);
                 let mut count = ring.indices().readable();
@@ -281,8 +282,8 @@ mod cases {
         Ok(())
     }
 
-    /// The first and the last page of what a reader has reserved are one. A larger ring that is
-    /// then filled up uses the bytes of that page before the reader's first one, too.
+    /// A reader has reserved bytes whose first and last page are one. Then the ring grows and is
+    /// filled up, and so uses also the bytes of that page before the reader's first byte.
     #[test]
     fn reserved_read_survives_a_ring_that_grows_and_fills_up() -> Result {
         for at in [1, 100, PAGE_SIZE - 1] {
@@ -334,7 +335,7 @@ mod cases {
             }
             assert_eq!(copy_to(&reader, &mut came), 3000);
             assert!(came[..3000] == pattern[..3000]);
-            // As after a fault in the last of them.
+            // As after a fault at byte 2000.
             ring.commit_read(reader, 2000);
         }
         // The old pages are left for the caller to drop.

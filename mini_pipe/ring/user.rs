@@ -22,8 +22,8 @@ use kernel::{
     uaccess::UserPtr, //
 };
 
-/// User memory that a read stores to ([`Reading`]), or a write loads from ([`Writing`]). It keeps
-/// its position, and goes on from there with each copy.
+/// User memory that a read stores to ([`Reading`]), or a write loads from ([`Writing`]). It has a
+/// position; each copy begins there, and moves it.
 pub(crate) trait UserMemory<D: Direction> {
     /// How many bytes are left to copy.
     fn len(&self) -> usize;
@@ -45,8 +45,8 @@ pub(crate) trait UserMemory<D: Direction> {
     unsafe fn copy(&mut self, bytes: *mut u8, len: usize) -> usize;
 
     /// Like [`UserMemory::copy`], but with page faults disabled, and the position does not move.
-    /// Returns whether all of the bytes were copied. An implementation may always return false, as
-    /// that of iterators does.
+    /// Returns whether all of the bytes were copied. By default, and so for iterators, no byte is
+    /// copied.
     ///
     /// Context: process context; does not sleep.
     ///
@@ -150,9 +150,9 @@ impl PageFaultsDisabled {
         Self(())
     }
 
-    /// Adds to the current task's count. The copy is a call of a function that the compiler does
-    /// not see into, and so cannot move across this: that is what the `barrier()` of
-    /// `pagefault_disable()` is for.
+    /// Adds to the current task's count. `pagefault_disable()` has a `barrier()`, so that the
+    /// compiler moves no copy across it. None is needed here: the compiler does not see into the
+    /// function that copies.
     #[inline(always)]
     fn add(change: i32) {
         // SAFETY: The current task is valid while it runs this code, and only the task itself

@@ -27,8 +27,7 @@ impl UserAccount {
         Self(credential.into())
     }
 
-    /// Adds `pages` to the account until the result is dropped. This has no
-    /// limit of its own.
+    /// Adds `pages` to the account until the result is dropped. The caller tests the limits.
     pub(crate) fn charge(&self, pages: usize) -> Charge {
         self.count().fetch_add(pages as isize, Relaxed);
         Charge {

@@ -3,9 +3,8 @@
 //! What the kernel's headers define and `bindgen` does not see: constants behind casts, and
 //! declarations in headers that the kernel crate does not include.
 //!
-//! kbuild compiles `headers.c` in every build. It asserts each value and layout of this file
-//! against the headers of the kernel that the module is built for. `make check` compares the two
-//! files.
+//! Every build compiles `headers.c`, which asserts each value and layout of this file against the
+//! headers of the kernel that the module is built for. `make check` compares the two files.
 
 use core::mem::{
     offset_of,
@@ -24,8 +23,8 @@ pub(crate) const IOCB_NOSIGNAL: c_int = 1 << 8;
 pub(crate) const FMODE_CAN_ODIRECT: c_uint = 1 << 22;
 /// Alone: the file generates no fsnotify events.
 pub(crate) const FMODE_NONOTIFY: c_uint = 1 << 25;
-/// Alone: no permission events, and no pre-content ones. Together with [`FMODE_NONOTIFY`]: all
-/// events but `FAN_ACCESS_PERM`.
+/// Alone: the file generates no permission and no pre-content events. Together with
+/// [`FMODE_NONOTIFY`]: only `FAN_ACCESS_PERM` is suppressed.
 pub(crate) const FMODE_NONOTIFY_PERM: c_uint = 1 << 26;
 /// The file supports calls that do not wait.
 pub(crate) const FMODE_NOWAIT: c_uint = 1 << 27;

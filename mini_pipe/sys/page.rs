@@ -57,8 +57,8 @@ impl Page {
     /// `page` must be a page outside of high memory. The caller must own a reference to it, which
     /// is handed over.
     unsafe fn from_raw(page: NonNull<bindings::page>) -> Self {
-        // SAFETY: `page` is a page by the safety requirements. Its mapping ends at once: the
-        // address is only used if it stays valid, which is `ALWAYS_MAPPED`.
+        // SAFETY: `page` is a page by the safety requirements. The mapping ends at once: the
+        // address is only used if `ALWAYS_MAPPED`, so that it stays valid.
         let bytes = unsafe {
             let bytes = bindings::kmap_local_page(page.as_ptr());
             bindings::kunmap_local(bytes);
@@ -114,8 +114,8 @@ impl Drop for Page {
 
 /// Appends a block of `1 << order` contiguous pages to `pages`. Returns whether there was one.
 ///
-/// For a block of several pages the kernel does not try hard: the caller can ask for smaller ones.
-/// For a single page it does, but it does not call the OOM killer.
+/// For a block of several pages the kernel does not try hard: the caller can ask for a smaller
+/// block. For a single page the kernel tries hard, but does not call the OOM killer.
 ///
 /// Context: process context; may sleep.
 ///

@@ -3,8 +3,8 @@
 //! A wait queue of pollers: tasks in poll(2) or select(2), and entries of epoll(7), io_uring and
 //! libaio.
 //!
-//! The kernel crate's `PollCondVar` sends wake-ups without a poll key. This one sends the key, as
-//! fs/pipe.c does: a poller that asked for another event sleeps on, and of the exclusive pollers
+//! The kernel crate's `PollCondVar` sends wake-ups without a poll key. [`PollQueue`] sends the key,
+//! as fs/pipe.c does: a poller that asked for another event sleeps on, and of the exclusive pollers
 //! (`EPOLLEXCLUSIVE`) one is woken.
 
 use core::{
@@ -74,9 +74,9 @@ impl PollQueue {
 
     /// Whether the queue is empty: `waitqueue_active()`.
     ///
-    /// A caller that changes the condition must call this after the change, in the critical section
-    /// that made it or later. A poller that is not seen here takes the same lock only after that
-    /// section, to test the condition, and so sees the change.
+    /// A caller that changes the condition must call this after the change, in the same critical
+    /// section or later. If a poller is not seen here, it has yet to take the lock to test the
+    /// condition, and then sees the change.
     #[inline(always)]
     pub(crate) fn is_empty(&self) -> bool {
         let head = self.queue.get();
@@ -84,8 +84,8 @@ impl PollQueue {
         unsafe { (&raw const (*head).head.next).read_volatile() == &raw mut (*head).head }
     }
 
-    /// Wakes all pollers that wait for one of `events` (`POLL*` bits), but only one exclusive one.
-    /// A sync wake-up: the caller is usually about to sleep.
+    /// Wakes all pollers that wait for one of `events` (`POLL*` bits), but only one exclusive
+    /// poller. A sync wake-up: the caller is usually about to sleep.
     ///
     /// Context: any.
     pub(crate) fn wake(&self, events: u32) {

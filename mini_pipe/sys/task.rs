@@ -8,8 +8,8 @@ use kernel::{
     task::Task, //
 };
 
-/// Whether the current task has `CAP_SYS_RESOURCE` in the initial user namespace. Like `capable()`,
-/// to be asked only when the answer matters: it is audited.
+/// Whether the current task has `CAP_SYS_RESOURCE` in the initial user namespace. Ask only when the
+/// answer matters: `capable()` is audited.
 pub(crate) fn has_cap_sys_resource() -> bool {
     // SAFETY: Any task may ask for this capability.
     unsafe { bindings::capable(bindings::CAP_SYS_RESOURCE as c_int) }

@@ -7,7 +7,7 @@
 //! with `O_ASYNC` get a signal ([`fasync`]).
 //!
 //! A call that changes the pipe finds out, with the mutex held, whom the change wakes
-//! ([`waiters`]), which gives [`wakeups::Wakeups`]. `Pipe::unlock_and_wake` drops the mutex and
+//! ([`waiters`]), and collects [`wakeups::Wakeups`]. `Pipe::unlock_and_wake` drops the mutex and
 //! sends them.
 //!
 //! A woken task tests its condition first and its signals second: an exclusive wake-up reaches one

@@ -3,8 +3,8 @@
 //! Spinning before a sleep: with another processor, the other direction may be done before this
 //! task has fallen asleep.
 //!
-//! Nothing relies on it. A task that has spun tests its condition again, with the mutex held,
-//! before it sleeps; so no change is lost if the spinning task does not see it.
+//! Nothing relies on spinning. A task that has spun tests its condition again, with the mutex held,
+//! before it sleeps. So a change that the spinning task misses is not lost.
 
 use crate::sys::{
     headers::single_task_running,
@@ -24,7 +24,7 @@ use kernel::{
 };
 
 /// About the cost of two sleeps and wake-ups under QEMU's TCG; bench/README.md has what other
-/// limits gave. A wait that lasts longer than this makes the next one sleep at once.
+/// limits gave. After a wait that took longer than this, the next wait does not spin.
 const SPIN_LIMIT: Delta = Delta::from_micros(100);
 
 /// Whether spinning can pay: the other direction has another processor to run on.
@@ -59,8 +59,8 @@ impl Spinner {
         unsafe { self.armed.as_ptr().read_volatile() }
     }
 
-    /// Arms the spinner, if the hint says that spinning is likely to pay. Returns whether it did.
-    /// The mutex must be held, so that each later change stops the spinner.
+    /// Arms the spinner, if the hint says that spinning is likely to pay. Returns whether it is
+    /// armed. The mutex must be held, so that each later change stops the spinner.
     pub(crate) fn arm(&self) -> bool {
         let pays = self.spin_hint.load(Relaxed);
         if pays {
@@ -86,8 +86,8 @@ impl Spinner {
         }
     }
 
-    /// The sleep of a call that began to wait at `since` is over: spinning pays next time if that
-    /// was short.
+    /// A call that began to wait at `since`, and slept, was woken. If its wait was short, the next
+    /// wait spins.
     pub(crate) fn update_hint(&self, since: Instant<Monotonic>) {
         self.spin_hint.store(since.elapsed() < SPIN_LIMIT, Relaxed);
     }

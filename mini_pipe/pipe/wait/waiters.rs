@@ -2,17 +2,17 @@
 
 //! Who waits in one direction, and which of them a change wakes.
 //!
-//! What they wait for has a *level*, in bytes: for readers what is readable, for writers what is
-//! writable. A sleeper needs some level; if one level is enough for every sleeper, it is called the
-//! *threshold*, and when the level reaches it, one exclusive wake-up is enough: whoever is woken
-//! hands the wake-up on when its own call has left something. Sleepers without a threshold are all
-//! woken by each rise.
+//! Each direction has a *level*, in bytes: for readers what is readable, for writers what is
+//! writable. The *threshold* is a level that is enough for any one of the sleepers. When the level
+//! reaches the threshold, one exclusive wake-up is enough: the woken task hands the wake-up on if
+//! its own call leaves something. If there is no threshold, each rise of the level wakes all
+//! sleepers.
 //!
-//! A call that another one of its own direction excludes, by a reservation or a rendezvous, is
-//! *contended*: it may need less than the threshold, and waits until the other call has *ended*. A
-//! contended call that is non-blocking gets EAGAIN, and a contended poll finds nothing; when the
-//! other call has ended, pollers are woken and owners with O_ASYNC signalled, so that they try
-//! again.
+//! A call is *contended* while another call of its direction excludes it, by a reservation or a
+//! rendezvous. A contended sleeper waits until the other call has *ended*; it may need less than
+//! the threshold. A contended non-blocking call gets EAGAIN, and a contended poll finds nothing.
+//! When the other call has ended, pollers are woken and owners with O_ASYNC signalled, so that they
+//! try again.
 //!
 //! Plain counting and one pure function, so `make test` also tests it in user space.
 
@@ -32,8 +32,8 @@ pub(crate) enum Wake {
 pub(crate) struct Selected {
     pub(crate) sleepers: Wake,
     pub(crate) pollers: Wake,
-    /// A call that got EAGAIN would succeed now. SIGIO may be all that reaches it, so this counts
-    /// for [`Selected::is_any`], on which SIGIO depends.
+    /// A call that got EAGAIN would succeed now. Perhaps only SIGIO can tell its caller, and SIGIO
+    /// depends on [`Selected::is_any`]; so this counts there.
     pub(crate) retry: bool,
 }
 
@@ -63,20 +63,20 @@ impl Selected {
 pub(crate) struct Change {
     pub(crate) before: usize,
     pub(crate) now: usize,
-    /// A call of this direction has moved its bytes. If it had a reservation, that was released.
+    /// A call of this direction has ended: it excludes no other call of this direction.
     pub(crate) ended: bool,
-    /// For readers: that call has ended, and the last writer is closed. If nothing is left, that is
-    /// the end of file.
+    /// For readers: a read has ended, and the last writer is closed. If nothing is readable, this
+    /// is the end of file.
     pub(crate) closed: bool,
     /// The direction's poll queue is not empty.
     pub(crate) polled: bool,
 }
 
-/// Who waits in one direction. The counts do not overflow: there are fewer tasks, and a 64-bit
-/// number of sleeps takes centuries.
+/// Who waits in one direction. The counts do not overflow: there are not so many tasks, and 2^64
+/// sleeps take centuries.
 pub(crate) struct Waiters {
-    /// The level at which every sleeper finds what it needs. [`None`] if there is none worth
-    /// waiting for, as in a pipe that never has room for PIPE_BUF bytes: then every rise wakes all.
+    /// A level that is enough for any one of the sleepers. [`None`] for the writers of a pipe that
+    /// never has room for PIPE_BUF bytes: there every rise wakes all.
     threshold: Option<usize>,
     sleeping: usize,
     /// How many of the sleepers are contended.
@@ -123,8 +123,8 @@ impl Waiters {
         self.sleeps = self.sleeps.wrapping_add(1);
     }
 
-    /// Under contention, a call got EAGAIN, or a poll found nothing: it is to be woken when the
-    /// other call has ended.
+    /// Under contention, a call got EAGAIN, or a poll found nothing. The end of the other call will
+    /// wake it.
     pub(crate) fn note_eagain(&mut self) {
         self.got_eagain = true;
     }
@@ -135,7 +135,7 @@ impl Waiters {
         self.edge_triggered = true;
     }
 
-    /// From now on `threshold` is the level at which every sleeper finds what it needs.
+    /// From now on, a level of `threshold` is enough for any one of the sleepers.
     pub(crate) fn set_threshold(&mut self, threshold: Option<usize>) {
         self.threshold = threshold;
     }
@@ -202,7 +202,7 @@ impl Waiters {
         let enough = threshold <= now;
         let reached = enough && before < threshold;
         let got_eagain = ended && self.got_eagain;
-        // Some waiters may find enough, and nobody knows which.
+        // The level may be enough for some waiters, but nobody knows for which.
         let unknown = self.threshold.is_none() && (rose || got_eagain);
 
         let sleepers = if self.sleeping == 0 {
@@ -217,9 +217,9 @@ impl Waiters {
         } else if unknown {
             Wake::All
         } else if (ended && !is_eof) || reached {
-            // The ended call hands the wake-up on, also below the threshold: otherwise a sleeper
-            // for which the rest is enough could sleep on, as the level may not rise again. At end
-            // of file the close has woken the sleepers that are not contended.
+            // The ended call hands the wake-up on, also below the threshold: a smaller level may be
+            // enough for some sleeper, and may never rise again. At end of file, the close has
+            // woken the sleepers that are not contended.
             Wake::Exclusive
         } else {
             Wake::None
@@ -228,7 +228,7 @@ impl Waiters {
         let pollers = if !polled {
             Wake::None
         } else if retry && closed {
-            // They may wait for POLLHUP alone, which is not in the key of an exclusive wake-up.
+            // Pollers may wait for POLLHUP alone, which is not in the key of an exclusive wake-up.
             Wake::All
         } else if retry || unknown || reached || (rose && self.edge_triggered) {
             Wake::Exclusive

@@ -51,7 +51,8 @@ impl Wakeups {
         rendezvous: false,
     };
 
-    /// Direction `dir` can move more now, but nobody sleeps or polls there.
+    /// Stops the spinning tasks of `dir`, and signals the owners of its files with `O_ASYNC`.
+    /// Enough if nobody sleeps or polls there.
     #[inline(always)]
     pub(crate) fn spinning_and_fasync(dir: Dir) -> Self {
         let mut wakeups = Self::NONE;
@@ -59,7 +60,7 @@ impl Wakeups {
         wakeups
     }
 
-    /// A task of direction `dir` was woken, and does not use what it was woken for: wake the next.
+    /// Wakes the next sleeper of `dir`, after a woken task has left the bytes or the room unused.
     pub(crate) fn hand_on(dir: Dir) -> Self {
         let mut wakeups = Self::NONE;
         wakeups.dirs[dir].waiters.sleepers = Wake::Exclusive;
