@@ -321,12 +321,12 @@ impl fmt::Display for Config {
             "as they come"
         };
         let (written, read) = self.primed;
+        writeln!(f, "  {kind} of {} bytes, {policy}; {spins}", self.capacity)?;
         writeln!(
             f,
-            "  {kind} of {} bytes, {policy}; {spins}; files are opened {opened}; {written} bytes were \
-             written, and {read} read; pages and PIPE_BUF are {PAGE_SIZE} bytes",
-            self.capacity
+            "  files are opened {opened}; {written} bytes were written, and {read} read"
         )?;
+        writeln!(f, "  a page, and PIPE_BUF, are {PAGE_SIZE} bytes")?;
         for (nth, task) in self.tasks.iter().enumerate() {
             // Task 0 is the one that starts these.
             write!(f, "  task {} ", nth + 1)?;
