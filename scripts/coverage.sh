@@ -24,11 +24,7 @@ rm -f "$out"/*.profraw
 	cd $out
 	llvm-profdata merge -sparse *.profraw -o profile
 	objects=\$(ls target/debug/deps/mini_pipe_sim-* | grep -v '\.d$' | sed 's/^/-object /')
-	core='-ignore-filename-regex=sim/|\.cargo|/rustc/'
-	llvm-cov report target/debug/mini-pipe-sim \$objects -instr-profile=profile \"\$core\" \
-		-show-functions=false -show-region-summary=false -show-branch-summary >table
-	llvm-cov show target/debug/mini-pipe-sim \$objects -instr-profile=profile \"\$core\" \
-		-show-branches=count -format=html -output-dir=html
-	llvm-cov export target/debug/mini-pipe-sim \$objects -instr-profile=profile \"\$core\" \
-		-format=lcov >lcov"
-cat "$out/table"
+	for format in report 'show -format=html -output-dir=html -show-branches=count' 'export -format=lcov'; do
+		llvm-cov \$format target/debug/mini-pipe-sim \$objects -instr-profile=profile \
+			-sources $top/mini_pipe/pipe $top/mini_pipe/ring
+	done >/dev/null"

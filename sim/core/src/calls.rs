@@ -4,7 +4,7 @@
 
 use crate::{
     config,
-    pipe::{call::Call as Flags, ends::OpenEnd, poll::Interest},
+    pipe::{call::Call as Flags, ends::OpenEnd, policy::Policy, poll::Interest},
     ring::{
         dir::{Dir, PerDir},
         storage::{pages_for, Storage},
@@ -97,13 +97,15 @@ impl Caller<'_> {
             config::Call::Poll { exclusive, hangup } => self.poll(exclusive, hangup),
             config::Call::Ask => self.ask(),
             config::Call::EdgeTriggered => self.edge_triggered(),
-            config::Call::Async { on, no_memory } => self.set_async(on, no_memory),
+            config::Call::Async { on, memory } => self.set_async(on, memory),
             config::Call::Resize {
                 capacity,
                 memory,
                 killed,
             } => self.resize(capacity, memory, killed),
             config::Call::SetPolicy { rendezvous } => self.set_policy(rendezvous),
+            config::Call::CountReadable => self.count_readable(),
+            config::Call::ReadFdinfo => self.read_fdinfo(),
             config::Call::Signal(other) => {
                 sim::signal(other);
                 String::new()
@@ -434,10 +436,10 @@ impl Caller<'_> {
         self.stage.end();
     }
 
-    fn set_async(&self, on: bool, no_memory: bool) -> String {
+    fn set_async(&self, on: bool, memory: Option<usize>) -> String {
         self.begin(Doing::Other);
         let end = *self.opened.end.borrow();
-        sim::limit_memory(no_memory.then_some(0));
+        sim::limit_memory(memory);
         let result = self.stage.pipe.set_fasync(&end, 3, &self.opened.file, on);
         sim::limit_memory(None);
         show(&result)
@@ -446,16 +448,22 @@ impl Caller<'_> {
     /// F_SETPIPE_SZ, as device/limits.rs does it.
     fn resize(&self, capacity: usize, memory: Option<usize>, killed: bool) -> String {
         self.begin(Doing::Other);
+        let mut before;
         let result = loop {
             let size = self.stage.pipe.size();
+            before = size.capacity;
             sim::limit_memory(memory);
             task::set_killed(killed);
-            let charge = self.account.charge(pages_for(capacity));
-            let storage = Storage::new(capacity, Some(charge));
+            let storage = if capacity == size.capacity {
+                Ok(None)
+            } else {
+                let charge = self.account.charge(pages_for(capacity));
+                Storage::new(capacity, Some(charge)).map(Some)
+            };
             sim::limit_memory(None);
             task::set_killed(false);
             let resized =
-                storage.and_then(|storage| self.stage.pipe.resize(size.capacity, Some(storage)));
+                storage.and_then(|storage| self.stage.pipe.resize(size.capacity, storage));
             match resized {
                 Ok(false) => {}
                 Ok(true) => break Ok(()),
@@ -477,15 +485,61 @@ impl Caller<'_> {
             "there was memory, and the result is ENOMEM"
         );
         check!(
-            result.is_err() || !killed,
+            result.is_err() || !killed || capacity == before,
             "a task that is killed has resized the pipe"
         );
         show(&result)
     }
 
+    fn count_readable(&self) -> String {
+        self.begin(Doing::Other);
+        let readable = self.stage.pipe.readable();
+        let facts = self.stage.actor(|actor| actor.facts);
+        check!(
+            readable == facts.readable,
+            "FIONREAD says {readable}, and it is {}",
+            facts.readable
+        );
+        readable.to_string()
+    }
+
+    /// fdinfo, as device/file.rs shows it.
+    fn read_fdinfo(&self) -> String {
+        self.begin(Doing::Other);
+        let status = self.stage.pipe.status();
+        let facts = self.stage.actor(|actor| actor.facts);
+        let moved = status.total.write - status.total.read;
+        check!(
+            status.readable == facts.readable && moved as usize >= facts.len,
+            "fdinfo says that {} bytes are readable, and {moved} are in the pipe",
+            status.readable
+        );
+        let is_private = self.stage.pipe.is_private();
+        check!(
+            is_private == self.stage.reference.borrow().private,
+            "the pipe is private: {is_private}"
+        );
+        let counted = status.sleeps.read + status.sleeps.write;
+        format!(
+            "{} bytes of {}, {} readers, {} writers, {}, {counted} sleeps, {} wake-ups",
+            status.readable,
+            status.capacity,
+            status.open_files.read,
+            status.open_files.write,
+            status.policy.name().to_string_lossy(),
+            status.wakeups.read + status.wakeups.write
+        )
+    }
+
     fn set_policy(&self, rendezvous: bool) -> String {
         self.begin(Doing::Other);
-        let result = self.stage.pipe.set_policy(policy(rendezvous));
+        let wanted = policy(rendezvous);
+        check!(
+            Policy::from_number(wanted as usize) == Some(wanted)
+                && Policy::from_name(wanted.name().to_bytes()) == Some(wanted),
+            "a policy has another number, or name"
+        );
+        let result = self.stage.pipe.set_policy(wanted);
         let facts = self.stage.actor(|actor| actor.facts);
         check!(
             result.is_err() || facts.len == 0,

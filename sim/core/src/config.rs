@@ -85,10 +85,10 @@ pub enum Call {
     Ask,
     /// epoll(7) with EPOLLET, until the first event.
     EdgeTriggered,
-    /// Switches O_ASYNC.
+    /// Switches O_ASYNC. The memory ends after some allocations.
     Async {
         on: bool,
-        no_memory: bool,
+        memory: Option<usize>,
     },
     /// The memory ends after some allocations, or the task is killed before the first.
     Resize {
@@ -99,6 +99,10 @@ pub enum Call {
     SetPolicy {
         rendezvous: bool,
     },
+    /// FIONREAD.
+    CountReadable,
+    /// Reads fdinfo.
+    ReadFdinfo,
     /// Sends a signal to a task, of which the first is number 1.
     Signal(usize),
     /// Closes the file, and opens the pipe again.
@@ -222,7 +226,9 @@ impl Kinds {
         }
         if self.settings {
             let most = 2 * self.capacity + 8;
-            let capacity = *[1, 5, 8, 9, 16, 24, most, most, 5000].choose(rng).unwrap();
+            let capacity = *[1, 5, 8, 9, 16, 24, self.capacity, most, most, 5000]
+                .choose(rng)
+                .unwrap();
             others.push(Call::Resize {
                 capacity,
                 memory: rng.gen_bool(0.2).then(|| rng.gen_range(0..5)),
@@ -231,6 +237,8 @@ impl Kinds {
             others.push(Call::SetPolicy {
                 rendezvous: rng.gen(),
             });
+            others.push(Call::CountReadable);
+            others.push(Call::ReadFdinfo);
         }
         if self.splices && reads {
             others.push(Call::Splice {
@@ -247,7 +255,7 @@ impl Kinds {
         if self.asyncs {
             others.push(Call::Async {
                 on: rng.gen_bool(0.7),
-                no_memory: rng.gen_bool(0.2),
+                memory: rng.gen_bool(0.3).then(|| rng.gen_range(0..2)),
             });
         }
         if !others.is_empty() && rng.gen_bool(0.4) {
@@ -399,26 +407,34 @@ impl fmt::Display for Call {
             }
             Self::Ask => write!(f, "poll(0)"),
             Self::EdgeTriggered => write!(f, "epoll_wait(EPOLLET)"),
-            Self::Async { on, no_memory } => {
+            Self::Async { on, memory } => {
                 let on = if *on { "|" } else { "&~" };
-                let memory = if *no_memory { ", no memory" } else { "" };
-                write!(f, "F_SETFL({on}O_ASYNC{memory})")
+                write!(f, "F_SETFL({on}O_ASYNC{})", memory_left(*memory))
             }
             Self::Resize {
                 capacity,
                 memory,
                 killed,
             } => {
-                write!(f, "F_SETPIPE_SZ({capacity}")?;
-                if let Some(count) = memory {
-                    write!(f, ", no memory after {count} allocations")?;
-                }
-                f.write_str(if *killed { ", killed)" } else { ")" })
+                let killed = if *killed { ", killed" } else { "" };
+                write!(
+                    f,
+                    "F_SETPIPE_SZ({capacity}{}{killed})",
+                    memory_left(*memory)
+                )
             }
             Self::SetPolicy { rendezvous: true } => write!(f, "set policy(rendezvous)"),
             Self::SetPolicy { rendezvous: false } => write!(f, "set policy(buffered)"),
+            Self::CountReadable => write!(f, "FIONREAD"),
+            Self::ReadFdinfo => write!(f, "read fdinfo"),
             Self::Signal(task) => write!(f, "kill(task {task})"),
             Self::Reopen => write!(f, "close and open"),
         }
     }
+}
+
+fn memory_left(allocations: Option<usize>) -> String {
+    allocations.map_or_else(String::new, |count| {
+        format!(", no memory after {count} allocations")
+    })
 }

@@ -28,7 +28,7 @@ struct File {
 pub(crate) struct Reference {
     bytes: VecDeque<Byte>,
     pub(crate) capacity: usize,
-    private: bool,
+    pub(crate) private: bool,
     files: Vec<File>,
     packets: usize,
 }
