@@ -15,6 +15,7 @@ use crate::{
     story,
     sys::{
         account::UserAccount,
+        fasync,
         headers::IOCB_NOSIGNAL,
         poll::{PollQueue, PollTable},
         task,
@@ -40,17 +41,17 @@ pub(crate) struct Opened {
 }
 
 /// Opens the pipe.
-pub(crate) fn open(stage: &Stage, modes: PerDir<bool>) -> Opened {
+pub(crate) fn open(stage: &Stage, modes: PerDir<bool>) -> Rc<Opened> {
     stage.begin(Doing::Open(modes));
     let end = stage.pipe.open(modes);
     stage.end();
     let number = stage.actor(|actor| actor.file);
     story::tell(sim::current(), || format!("opens file {number}"));
-    Opened {
+    Rc::new(Opened {
         file: File::new(number),
         end: RefCell::new(end),
         number,
-    }
+    })
 }
 
 /// Closes a file as `__fput()` does, which asks for O_ASYNC by the flag.
@@ -61,7 +62,7 @@ pub(crate) fn close(stage: &Stage, opened: &Opened) {
         let _ = stage.pipe.set_fasync(&end, -1, &opened.file, false);
     }
     check!(
-        !crate::sys::fasync::has(opened.number),
+        fasync::count(opened.number) == 0,
         "file {} is freed, and is still on a list of files with O_ASYNC",
         opened.number
     );
@@ -69,13 +70,28 @@ pub(crate) fn close(stage: &Stage, opened: &Opened) {
     stage.actor(|actor| actor.file = opened.number);
     story::tell(sim::current(), || format!("closes file {}", opened.number));
     stage.pipe.close(&end);
-    stage.end();
+    let (_, facts, _) = stage.end();
+    check!(
+        !stage.reference.borrow().is_open_file(opened.number),
+        "file {} was closed, and the pipe was not told",
+        opened.number
+    );
+    let sent = fasync::take_sent();
+    for dir in [Dir::Read, Dir::Write] {
+        let last = end.is(dir.other()) && !facts.is_open[dir.other()];
+        check!(
+            !sent[dir] || last,
+            "SIGIO was sent for {dir:?} by a close that was not the last"
+        );
+    }
 }
 
 /// The calls of one task on one file.
 pub(crate) struct Caller<'a> {
     pub(crate) stage: &'a Stage,
     pub(crate) opened: &'a Opened,
+    /// Other tasks use the file, too.
+    pub(crate) shared: bool,
     pub(crate) account: &'a UserAccount,
     pub(crate) flags: u32,
     /// The value of the first byte that this task writes next.
@@ -442,6 +458,12 @@ impl Caller<'_> {
         sim::limit_memory(memory);
         let result = self.stage.pipe.set_fasync(&end, 3, &self.opened.file, on);
         sim::limit_memory(None);
+        let lists = usize::from(end.is(Dir::Read)) + usize::from(end.is(Dir::Write));
+        let listed = fasync::count(self.opened.number);
+        check!(
+            self.shared || result.is_err() || listed == if on { lists } else { 0 },
+            "O_ASYNC is {on}, and the file is on {listed} lists"
+        );
         show(&result)
     }
 

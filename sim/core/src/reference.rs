@@ -71,6 +71,10 @@ impl Reference {
         }
     }
 
+    pub(crate) fn is_open_file(&self, file: usize) -> bool {
+        self.files[file].open
+    }
+
     pub(crate) fn is_open(&self, dir: Dir) -> bool {
         self.files.iter().any(|file| file.open && file.modes[dir])
     }

@@ -140,7 +140,7 @@ fn run(config: &Config, coarse: bool, told: bool) {
         .map(|task| {
             let shared = task.shares.is_some();
             let early = (config.opened_first || shared_by_others(config, task)) && !shared;
-            let opened = early.then(|| Rc::new(open(&stage, modes(task))));
+            let opened = early.then(|| open(&stage, modes(task)));
             Rc::new(RefCell::new(opened))
         })
         .collect();
@@ -151,22 +151,24 @@ fn run(config: &Config, coarse: bool, told: bool) {
         let account = account.clone();
         let plan = task.clone();
         let slot = files[nth].clone();
-        let shared = task.shares.and_then(|other| files[other].borrow().clone());
+        let theirs = task.shares.and_then(|other| files[other].borrow().clone());
+        let shared = theirs.is_some() || shared_by_others(config, task);
         let modes = modes(task);
         running.push(sim::spawn(move || {
-            let mut opened = shared
+            let mut opened = theirs
                 .or_else(|| slot.take())
-                .unwrap_or_else(|| Rc::new(open(&stage, modes)));
+                .unwrap_or_else(|| open(&stage, modes));
             let next = Cell::new((nth as u8 + 1) << 5);
             for call in &plan.calls {
                 if let (Call::Reopen, 1) = (call, Rc::strong_count(&opened)) {
                     close(&stage, &opened);
-                    opened = Rc::new(open(&stage, modes));
+                    opened = open(&stage, modes);
                     continue;
                 }
                 Caller {
                     stage: &stage,
                     opened: &opened,
+                    shared,
                     account: &account,
                     flags: plan.flags,
                     next: &next,
@@ -213,6 +215,7 @@ fn prime(config: &Config, stage: &Stage, account: &UserAccount) {
     let caller = Caller {
         stage,
         opened: &opened,
+        shared: false,
         account,
         flags: O_NONBLOCK,
         next: &Cell::new(0),

@@ -75,6 +75,8 @@ pub(crate) struct Facts {
     pub(crate) atomic_limit: usize,
     /// Its file has seen a peer for each direction, and all are closed.
     pub(crate) closed: PerDir<bool>,
+    /// Some file has each end open.
+    pub(crate) is_open: PerDir<bool>,
     /// Another call excludes this one.
     pub(crate) contended: PerDir<bool>,
     /// How many bytes a read can get at once, if it is long enough.
@@ -293,6 +295,10 @@ impl Stage {
             closed: PerDir {
                 read: closed(Dir::Read),
                 write: closed(Dir::Write),
+            },
+            is_open: PerDir {
+                read: reference.is_open(Dir::Read),
+                write: reference.is_open(Dir::Write),
             },
             contended: PerDir {
                 read: state.is_contended(Dir::Read),

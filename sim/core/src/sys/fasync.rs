@@ -19,9 +19,9 @@ pub(crate) fn sent(dir: Dir) -> usize {
     SENT.get()[dir]
 }
 
-/// Whether a file is on a list.
-pub(crate) fn has(file: usize) -> bool {
-    LISTED.with_borrow(|files| files.contains(&file))
+/// On how many lists a file is.
+pub(crate) fn count(file: usize) -> usize {
+    LISTED.with_borrow(|files| files.iter().filter(|other| **other == file).count())
 }
 
 /// To which directions the current task has sent signals. Forgets that.
