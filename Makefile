@@ -37,6 +37,7 @@ help:
 	@echo '  make vm RUN="cmd" ADD="file dir ..."   runs a command there, with these files; fails if it fails'
 	@echo '  make check    runs rustfmt, clippy, checkpatch, shellcheck and other checks of form'
 	@echo '  make sim      runs the core under a scheduler that tries many orders of events (DURATION=, SEED=)'
+	@echo '  make coverage shows which lines of the core run in the unit tests and in the simulation'
 	@echo '  make verify   checks all states of a model of the wake-ups with Spin'
 	@echo '  make soak     many processes use the device for DURATION seconds; every byte is accounted for'
 	@echo '  make bench    compares mini_pipe with pipe(2) and others; QUICK=1 takes 3 minutes'
@@ -100,6 +101,9 @@ demo: $(VM_MODULE) tests
 test: $(VM_MODULE) tests
 	@scripts/test.sh $(TESTS)
 
+coverage: setup
+	@scripts/coverage.sh
+
 sim: setup
 	@scripts/sim.sh
 
@@ -145,4 +149,4 @@ clean:
 distclean: clean
 	@scripts/toolbox.sh remove
 
-.PHONY: help all module modules_install setup bench-modules bench-parts tests bench guard demo test sim verify test-debug test-dropin soak mutants logs vm picture check clean distclean $(VM_MODULE)
+.PHONY: help all module modules_install setup bench-modules bench-parts tests bench guard demo test sim coverage verify test-debug test-dropin soak mutants logs vm picture check clean distclean $(VM_MODULE)

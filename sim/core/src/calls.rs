@@ -16,14 +16,17 @@ use crate::{
     sys::{
         account::UserAccount,
         fasync,
-        headers::IOCB_NOSIGNAL,
+        headers::{IOCB_NOSIGNAL, IOCB_NOWAIT},
         poll::{PollQueue, PollTable},
         task,
     },
 };
 use kernel::{
     bindings::{POLLERR, POLLHUP, POLLIN, POLLOUT},
-    fs::File,
+    fs::{
+        file::flags::{O_DIRECT, O_NONBLOCK},
+        File,
+    },
     iov::{iov_iter, IovIterDest, IovIterSource},
     page::PAGE_SIZE,
     prelude::*,
@@ -132,6 +135,15 @@ impl Caller<'_> {
         sim::take_signal();
     }
 
+    /// Whether a call with these `IOCB_*` flags must not wait.
+    fn is_nonblocking(&self, iocb: i32) -> bool {
+        self.flags & O_NONBLOCK != 0 || iocb & IOCB_NOWAIT != 0
+    }
+
+    fn writes_packets(&self) -> bool {
+        self.flags & O_DIRECT != 0
+    }
+
     fn begin(&self, doing: Doing) {
         self.stage.begin(doing);
         self.stage.actor(|actor| actor.file = self.opened.number);
@@ -154,7 +166,7 @@ impl Caller<'_> {
         self.check_read(
             len,
             transfer.faults.nothing_from,
-            call.is_nonblocking(),
+            self.is_nonblocking(transfer.iocb),
             &result,
         );
         show(&result)
@@ -177,7 +189,7 @@ impl Caller<'_> {
             "spliced {:?}, and the pipe had {spliced:?}",
             dest.bytes
         );
-        self.check_read(len.min(room), None, call.is_nonblocking(), &result);
+        self.check_read(len.min(room), None, self.is_nonblocking(0), &result);
         sim::point();
         check!(dest.is_intact(), "a page that was spliced has changed");
         show(&result)
@@ -249,11 +261,11 @@ impl Caller<'_> {
             .collect();
         let from = sim::map(bytes.clone(), transfer.faults);
         let call = Flags::new(self.flags, transfer.iocb);
-        let is_packet = call.writes_packets();
+        let is_packet = self.writes_packets();
         self.begin(Doing::Write {
             from: Rc::new(bytes),
             is_packet,
-            blocking: !call.is_nonblocking(),
+            blocking: !self.is_nonblocking(transfer.iocb),
         });
         let end = &*self.opened.end.borrow();
         let result = if transfer.iterator {
@@ -263,16 +275,16 @@ impl Caller<'_> {
         } else {
             self.stage.pipe.write(end, call, Buffer::new(from, len))
         };
-        self.check_write(&transfer, call, &result);
+        self.check_write(&transfer, &result);
         show(&result)
     }
 
-    fn check_write(&self, transfer: &config::Transfer, call: Flags, result: &Result<usize>) {
+    fn check_write(&self, transfer: &config::Transfer, result: &Result<usize>) {
         let len = transfer.len;
-        self.check_waits(call.is_nonblocking());
+        self.check_waits(self.is_nonblocking(transfer.iocb));
         let (moved, facts, alone) = self.stage.end();
         let rendezvous = self.stage.actor(|actor| actor.rendezvous);
-        let whole = call.writes_packets() || len <= facts.atomic_limit;
+        let whole = self.writes_packets() || len <= facts.atomic_limit;
         let needed = if whole {
             (len - moved).min(facts.atomic_limit)
         } else {
@@ -288,7 +300,7 @@ impl Caller<'_> {
                     "a write has returned, and {} of its bytes have not been read",
                     facts.own
                 );
-                let may_be_short = call.is_nonblocking()
+                let may_be_short = self.is_nonblocking(transfer.iocb)
                     || transfer.faults.nothing_from.is_some()
                     || facts.closed.read
                     || sim::has_signal();
@@ -305,7 +317,11 @@ impl Caller<'_> {
                         "a write returned EPIPE, and a reader is open"
                     );
                 } else {
-                    self.check_error(error, call.is_nonblocking(), transfer.faults.nothing_from);
+                    self.check_error(
+                        error,
+                        self.is_nonblocking(transfer.iocb),
+                        transfer.faults.nothing_from,
+                    );
                 }
                 // A rendezvous has waited for readers, and not for room.
                 if !rendezvous && (error == EAGAIN || error == ERESTARTSYS) {
@@ -502,6 +518,11 @@ impl Caller<'_> {
                 facts.len
             );
         }
+        check!(
+            result.is_err() || facts.capacity == capacity,
+            "a resize to {capacity} bytes leaves {}",
+            facts.capacity
+        );
         check!(
             result != Err(ENOMEM) || memory.is_some() || capacity > 100 * PAGE_SIZE,
             "there was memory, and the result is ENOMEM"

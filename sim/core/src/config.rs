@@ -118,6 +118,9 @@ impl Config {
     /// The configuration of this seed.
     pub fn random(seed: u64) -> Self {
         let rng = &mut Pcg64Mcg::seed_from_u64(seed);
+        if rng.gen_bool(0.05) {
+            return Self::long_copies(seed, rng);
+        }
         let capacity = *[1, 3, 7, 8, 8, 10, 16, 16, 17, 32, 96].choose(rng).unwrap();
         let count = rng.gen_range(2..=4);
         let written = if rng.gen() {
@@ -165,6 +168,41 @@ impl Config {
             opened_first: rng.gen_bool(0.8),
             primed,
             tasks,
+        }
+    }
+}
+
+impl Config {
+    /// Copies in several chunks, while the pipe is resized.
+    fn long_copies(seed: u64, rng: &mut Pcg64Mcg) -> Self {
+        let len = 12 * PAGE_SIZE;
+        let resize = |_| Call::Resize {
+            capacity: len + PAGE_SIZE * rng.gen_range(0..3),
+            memory: None,
+            killed: false,
+        };
+        let resizes = (0..4).map(resize).collect();
+        let task = |calls| Task {
+            reads: true,
+            writes: true,
+            flags: 0,
+            shares: None,
+            calls,
+        };
+        let transfer = Transfer::of(len);
+        Self {
+            seed,
+            capacity: len,
+            private: true,
+            rendezvous: false,
+            spins: true,
+            opened_first: true,
+            primed: (len / 2, len / 4),
+            tasks: vec![
+                task(vec![Call::Read(transfer), Call::Read(transfer)]),
+                task(vec![Call::Write(transfer), Call::Write(transfer)]),
+                task(resizes),
+            ],
         }
     }
 }

@@ -61,7 +61,6 @@ impl Progress {
     /// Tries schedules of a configuration. Returns how many, or [`None`] if one failed.
     fn explore(&self, config: Config, strategy: Strategy, count: usize) -> Option<usize> {
         let tried = explore(&config, strategy, count, false).ok();
-        self.tried.fetch_add(tried.unwrap_or(0), Relaxed);
         if tried.is_none() {
             self.stop.store(true, Relaxed);
             *self.found.lock().unwrap() = Some(Found {
@@ -83,7 +82,8 @@ impl Progress {
             } else {
                 Strategy::Random
             };
-            self.explore(Config::random(seed), strategy, BATCH);
+            let tried = self.explore(Config::random(seed), strategy, BATCH);
+            self.tried.fetch_add(tried.unwrap_or(0), Relaxed);
         }
     }
 }
@@ -131,7 +131,7 @@ fn main() -> ExitCode {
     if arguments.exhaust > 0 {
         let exhausted = exhausted.into_inner();
         println!(
-            "among them all of {exhausted} of {} small configurations",
+            "and all schedules of {exhausted} of {} small configurations",
             small.len()
         );
     }

@@ -3,12 +3,17 @@
 //! Configurations so small that all their schedules can be tried.
 
 use crate::config::{Call, Config, Task, Transfer};
-use kernel::fs::file::flags::O_NONBLOCK;
+use kernel::fs::file::flags::{O_DIRECT, O_NONBLOCK};
 
 /// The configurations, each with what it is about.
 pub fn small() -> Vec<(&'static str, Config)> {
     let read = |len| Call::Read(Transfer::of(len));
     let write = |len| Call::Write(Transfer::of(len));
+    let resize = |capacity| Call::Resize {
+        capacity,
+        memory: None,
+        killed: false,
+    };
     let poll = Call::Poll {
         exclusive: false,
         hangup: false,
@@ -51,18 +56,21 @@ pub fn small() -> Vec<(&'static str, Config)> {
             },
         ),
         (
-            "a resize",
+            "packets and a resize",
             pipe(
-                1,
+                16,
                 [
-                    reader(&[Call::Resize {
-                        capacity: 8,
-                        memory: None,
-                        killed: false,
-                    }]),
-                    writer(&[write(2)]),
+                    Task {
+                        flags: O_DIRECT,
+                        ..writer(&[write(1), write(1)])
+                    },
+                    reader(&[resize(8)]),
                 ],
             ),
+        ),
+        (
+            "a resize",
+            pipe(1, [reader(&[resize(8)]), writer(&[write(2)])]),
         ),
     ]
 }

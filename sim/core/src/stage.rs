@@ -71,6 +71,7 @@ pub(crate) enum Doing {
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Facts {
     pub(crate) len: usize,
+    pub(crate) capacity: usize,
     pub(crate) room: usize,
     pub(crate) atomic_limit: usize,
     /// Its file has seen a peer for each direction, and all are closed.
@@ -289,6 +290,7 @@ impl Stage {
         let now = state.ring.occupancy();
         Facts {
             len: reference.len(),
+            capacity: reference.capacity,
             available: reference.available(usize::MAX).0,
             room: reference.room(),
             atomic_limit: reference.atomic_limit(),
