@@ -3,8 +3,8 @@
 //! The module's parameters.
 //!
 //! Parameters of `module!` cannot be read or changed in /sys/module/mini_pipe/parameters, so this
-//! file makes each `kernel_param` itself. If a text is no number, the kernel does not say what is
-//! allowed. So `capacity` and `policy` accept any text, and loading the module tests their values.
+//! file makes each `kernel_param` itself. For a text that is no number, the kernel's error names no
+//! range. So `capacity` and `policy` accept any text, and loading the module tests their values.
 
 use crate::{
     device::{
@@ -230,7 +230,7 @@ param!(
     USER_PAGES_SOFT,
     0o644,
     "ulong",
-    "pages of a user's pipes, with a new one, above which it is small (default 16384, 0: no limit)"
+    "a new pipe above this many pages of its user is small (default 16384, 0: no limit)"
 );
 param!(
     "user_pages_hard",
@@ -238,5 +238,5 @@ param!(
     USER_PAGES_HARD,
     0o644,
     "ulong",
-    "pages of a user's pipes, with a new one, above which it is not made (default 0: no limit)"
+    "a new pipe above this many pages of its user is not made (default 0: no limit)"
 );

@@ -70,7 +70,7 @@ pub(crate) struct Progress {
     pub(crate) before: Occupancy,
     /// How many bytes were moved.
     pub(crate) moved: usize,
-    /// This call excludes no other call of its direction, or no longer.
+    /// From now on, this call excludes no other of its direction.
     pub(crate) ended: bool,
 }
 
@@ -156,8 +156,8 @@ impl State {
         call: Call,
         from: &impl UserMemory<Writing>,
     ) -> Option<usize> {
-        // A blocking write that began under the policy rendezvous drops the mutex while it spins.
-        // If the policy is changed meanwhile, that write still begins its rendezvous.
+        // A rendezvous can be active under the policy buffered, too: its write may have spun,
+        // without the mutex, while the policy was changed.
         if self.policy != Policy::Buffered
             || self.rendezvous_active
             || call.writes_packets()

@@ -32,8 +32,8 @@ pub(crate) enum Wake {
 pub(crate) struct Selected {
     pub(crate) sleepers: Wake,
     pub(crate) pollers: Wake,
-    /// A call that got EAGAIN would succeed now. Perhaps only SIGIO can tell its caller, and SIGIO
-    /// depends on [`Selected::is_any`]; so this counts there.
+    /// A call that got EAGAIN would succeed now. Its caller may wait for SIGIO alone: this makes
+    /// [`Selected::is_any`] true, and so SIGIO is sent.
     pub(crate) retry: bool,
 }
 
@@ -52,7 +52,7 @@ impl Selected {
         retry: false,
     };
 
-    /// Whether somebody is woken.
+    /// Whether somebody is woken, or is to get SIGIO.
     pub(crate) fn is_any(&self) -> bool {
         *self != Self::NONE
     }
@@ -85,8 +85,8 @@ pub(crate) struct Waiters {
     got_eagain: bool,
     /// The direction has been polled with EPOLLET: see [`Waiters::set_edge_triggered`].
     edge_triggered: bool,
-    /// For fdinfo: how often a task has begun to sleep, and for how many changes wake-ups were
-    /// sent.
+    /// For fdinfo: how often a task has begun to sleep, and for how many changes wake-ups or SIGIO
+    /// were sent; not those to a rendezvous writer in its own wait queue.
     sleeps: u64,
     wakeups: u64,
 }
@@ -156,7 +156,7 @@ impl Waiters {
         self.sleeps
     }
 
-    /// For how many changes wake-ups were sent.
+    /// For how many changes wake-ups or SIGIO were sent.
     pub(crate) fn wakeups(&self) -> u64 {
         self.wakeups
     }
@@ -193,7 +193,7 @@ impl Waiters {
         } = change;
         let is_eof = closed && now == 0;
         if now == 0 && !is_eof {
-            // Waiters would find nothing, and a later change will wake them.
+            // Nothing can be moved. The change that makes it possible will wake them.
             return Selected::NONE;
         }
         let rose = before < now;
