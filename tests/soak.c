@@ -610,7 +610,7 @@ int main(void)
 	printf("# %12d cycles\n# %12d rounds\n", cycles, ledger->round.number);
 	for (int i = 0; i < COUNTS; i++)
 		printf("# %12lu %s\n", ledger->counts[i], count_names[i]);
-	printf("# %12ld pages lost in the second half, and %ld kB more slab\n",
+	printf("# %12ld pages fewer than at half time, and %ld kB more slab\n",
 	       halfway.pages - now.pages, now.slab - halfway.slab);
 	printf("%sok 1 every byte is accounted for\n", ledger->failed && !stuck ? "not " : "");
 	printf("%sok 2 no process is stuck\n", stuck ? "not " : "");

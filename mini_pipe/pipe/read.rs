@@ -99,7 +99,7 @@ impl Pipe {
             let mut guard = self.state.lock();
             let before = guard.ring.occupancy();
             // A chunk was copied, and a writer spins: commit the chunk, and keep the rest reserved.
-            // This is no packet: a packet has at most PIPE_BUF bytes, which is one chunk.
+            // This is no packet: a packet has at most PIPE_BUF bytes, less than a chunk.
             let (read, next) = if copied < reservation.len() && !fault {
                 let read = guard.ring.commit_part(&mut reservation, copied);
                 (read, Some(reservation))

@@ -61,9 +61,9 @@ impl Pipe {
         let mut fault = false;
         let error = loop {
             let rest = if fault { 0 } else { from.len() };
-            // Tested first: a write whose bytes have all been read has succeeded, whatever happened
-            // since. `short_count_or` then returns the count, so only a write that wrote nothing
-            // gets this EFAULT.
+            // Tested first: if all bytes have been read, the write has succeeded, whatever happened
+            // since, and `short_count_or` ignores this EFAULT. Only a write that wrote nothing gets
+            // it.
             if rest == 0 && (written == 0 || guard.ring.indices().is_empty()) {
                 break EFAULT;
             }

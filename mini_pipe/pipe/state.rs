@@ -114,7 +114,7 @@ impl State {
     }
 
     /// Reserves bytes like [`Ring::reserve_read`]. Also returns how many more bytes the same read
-    /// may take: as many as are readable now, or any number while a writer has a reservation.
+    /// may take: any number while a writer has a reservation, else what is still readable.
     #[inline(always)]
     pub(crate) fn reserve_read(&mut self, most: usize) -> Option<(ReadReservation, usize)> {
         let reservation = self.ring.reserve_read(most)?;

@@ -124,7 +124,7 @@ impl Pipe {
             let mut guard = self.state.lock();
             let before = guard.ring.occupancy();
             // A chunk was copied, and a reader spins: commit the chunk, and keep the rest reserved.
-            // This is no atomic write: that has at most PIPE_BUF bytes, which is one chunk.
+            // This is no atomic write: that has at most PIPE_BUF bytes, less than a chunk.
             let (written, next) = if copied < reservation.len() && !fault {
                 let written = guard.ring.commit_part(&mut reservation, copied);
                 (written, Some(reservation))

@@ -29,8 +29,8 @@ use kernel::{
 /// the room behind it that a writer has reserved; the pages of that room are shared, too. The pages
 /// that `new` had in the place of shared ones are moved to `displaced`, for the caller to drop.
 ///
-/// If the first and the last page of `live` are one page in one of the storages, they may be two
-/// pages in the other. One page cannot take the place of two, nor two that of one. So these pages
+/// If the first and the last page of `live` are the same page in one of the storages, they may be
+/// two pages in the other. One page cannot take the place of two, nor two that of one. So these pages
 /// are not shared, and their bytes are copied.
 ///
 /// # Safety
@@ -46,8 +46,8 @@ pub(crate) unsafe fn share(
 ) {
     let offset = live.start % PAGE_SIZE;
     let count = (offset + live.len).div_ceil(PAGE_SIZE);
-    // `live` fits into both storages, so only its first and its last page can be one page. If they
-    // are, `live` touches one page more than that storage has, so `count` is at least 2.
+    // `live` fits into both storages, so only its first and its last page can be the same one. If
+    // they are, `live` touches one page more than that storage has, so `count` is at least 2.
     let overlap = count > old.len().min(new.len());
     let shared = if overlap { 1..count - 1 } else { 0..count };
     for nth in shared {
