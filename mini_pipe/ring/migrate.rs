@@ -30,8 +30,8 @@ use kernel::{
 /// that `new` had in the place of shared ones are moved to `displaced`, for the caller to drop.
 ///
 /// If the first and the last page of `live` are the same page in one of the storages, they may be
-/// two pages in the other. One page cannot take the place of two, nor two that of one. So these pages
-/// are not shared, and their bytes are copied.
+/// two pages in the other. One page cannot take the place of two, nor two that of one. So these
+/// pages are not shared, and their bytes are copied.
 ///
 /// # Safety
 ///
