@@ -20,7 +20,6 @@ measure() {
 	rm -f "$out"/*.profraw
 	"$scripts/toolbox.sh" run env CARGO_TARGET_DIR="$out/target" LLVM_PROFILE_FILE="$out/%p-%m.profraw" \
 		RUSTC_BOOTSTRAP=1 RUSTFLAGS='-Cinstrument-coverage -Zcoverage-options=branch' sh -euc "
-		cd sim
 		cargo test -q --locked --lib
 		cargo run -q --locked -- --schedules ${SCHEDULES:-100000} --exhaust 2000
 		llvm-profdata merge -sparse $out/*.profraw -o $out/profile"

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Tests the tests: applies each patch of tests/mutants, which breaks the module, and shows what notices it.
-# The simulation is asked first, if it has the code that the patch changes; then the unit tests; then, in
-# the virtual machine, the subjects that the patch names; then the whole suite. The patches in
-# tests/mutants/debug are for the debug kernel, which detects faults that no test sees. Fails if a mutant
-# survives.
+# Tests the tests: applies each patch of tests/mutants, which breaks the module, and shows what notices it
+# first. The simulation is asked first, if it has the code that the patch changes; then the unit tests;
+# then, in the virtual machine, the subjects that the patch names; then the whole suite. The patches in
+# tests/mutants/debug are for the debug kernel, which detects faults that no test sees. Two mutants are
+# tried at a time. Fails if one survives.
 #
-#   mutants.sh DIR    the test programs are in DIR
+#   mutants.sh DIR              the test programs are in DIR
+#   mutants.sh DIR try PATCH    tries this one; for the script itself
 #
 # MUTANTS='NAME ...' selects mutants.
 
@@ -15,19 +16,18 @@
 . "$(dirname "$0")/lib.sh"
 
 programs=$1
-mapfile -t all < <(subjects)
 patches=tests/mutants
 [[ ${KERNEL-} != debug ]] || patches+=/debug
 work=build/mutants
-# The simulation is built in one place, so that cargo builds only what differs.
-sim=$work/sim
 survivors=$work/survivors
 
-# copy_tree DIR PATCH: puts the module's source into DIR, broken by the patch.
+# copy_tree DIR PATCH: puts the module, broken by the patch, and the simulation into DIR. Only what is new
+# of the simulation is copied, so that cargo does not build it all again.
 copy_tree() {
-	rm -rf "$1/mini_pipe" "$1/tests"
 	mkdir -p "$1"
+	rm -rf "$1/mini_pipe"
 	cp -r --parents Kbuild mini_pipe.rs mini_pipe tests/units.rs "$1"
+	cp -ru Cargo.toml Cargo.lock sim "$1"
 	git apply --directory="$1" "$2"
 }
 
@@ -35,13 +35,11 @@ is_simulated() {
 	grep -qE '^\+\+\+ b/mini_pipe/(ring|pipe)/' "$1"
 }
 
-# Prints how the simulation fails with the module in $sim, or that it does not build.
+# Prints how the simulation fails with the module in $1, or that it does not build.
 ask_simulation() {
-	cp -r sim "$sim/"
-	"$scripts/toolbox.sh" run env CARGO_TARGET_DIR="$top/build/sim" sh -c "
-		cargo build -q --locked --manifest-path $sim/sim/Cargo.toml 2>&1 | sed -n '/^error/{p;q}'
-		timeout 40 build/sim/debug/mini-pipe-sim --schedules 0 --duration 30 --no-shrink ||
-			echo 'it fails'" |
+	"$scripts/toolbox.sh" run env -C "$1" CARGO_TARGET_DIR="$top/$1/target" sh -c "
+		cargo build -q --locked 2>&1 | sed -n '/^error/{p;q}'
+		timeout 40 target/debug/mini-pipe-sim --schedules 0 --duration 30 --no-shrink || echo 'it fails'" |
 		grep -v 'no failure$' | head -2 | paste -sd' '
 }
 
@@ -52,20 +50,30 @@ ask_units() {
 		sed -n -e 's/^test \(.*\) \.\.\. FAILED$/units.\1/p' -e 's/^error.*/units: &/p' "$1/units"
 }
 
-# ask_suite DIR SUBJECT...: prints the tests of these subjects that fail on the module in DIR.
+# Ends the job $1, with all its processes, when a test has failed in the results $2, or when it ends itself.
+end_at_first_failure() {
+	tail --pid="$1" -s 0.2 -n +1 -f "$2" | grep -qm1 '^not ok' && kill -TERM -- -"$1" 2>/dev/null
+	wait "$1" 2>/dev/null
+}
+
+# ask_suite DIR SUBJECT...: prints the tests of these subjects that fail on the module in DIR. The machine
+# runs until the first of them.
 ask_suite() {
 	local dir=$1
 	shift
+	set -m
 	SUBJECTS="$*" SEQUENCES=${SEQUENCES:-2000} MODULE=$dir/mini_pipe.ko LOG=$dir/log TIMEOUT=900 \
-		run_suite "$programs" 1 >"$dir/results" 2>&1 || true
+		run_suite "$programs" 1 >"$dir/results" 2>&1 &
+	set +m
+	end_at_first_failure $! "$dir/results"
 	"$scripts/toolbox.sh" run python3 scripts/ktap.py "$dir/results" "$dir/log" "$@" |
 		sed -n 's/^    FAILED   //p'
 }
 
-# Prints what notices the mutant.
+# noticed_by DIR PATCH: prints what notices the mutant in DIR.
 noticed_by() {
-	local name=$1 dir=$2 patch=$3 named found
-	if is_simulated "$patch" && found=$(ask_simulation || true) && [[ $found ]]; then
+	local dir=$1 patch=$2 named found
+	if is_simulated "$patch" && found=$(ask_simulation "$dir" || true) && [[ $found ]]; then
 		echo "simulation: $found"
 		return
 	fi
@@ -76,34 +84,36 @@ noticed_by() {
 	}
 	read -ra named < <(sed -n 's/^Subjects: //p' "$patch")
 	[[ ${#named[@]} == 0 ]] || ask_suite "$dir" "${named[@]}" | grep . && return
-	ask_suite "$dir" "${all[@]}"
+	mapfile -t named < <(subjects)
+	ask_suite "$dir" "${named[@]}"
 }
 
-# try PATCH...: tries these mutants, one after the other.
+# Tries the mutant $1 in the directory of this worker, where what it built before is there still.
 try() {
-	local patch name dir failed start
-	for patch; do
-		name=$(basename "$patch" .patch)
-		[[ -z ${MUTANTS-} || " $MUTANTS " == *" $name "* ]] || continue
-		dir=$work/$name
-		! is_simulated "$patch" || dir=$sim
-		start=$SECONDS
-		copy_tree "$dir" "$patch"
-		mapfile -t failed < <(noticed_by "$name" "$dir" "$patch")
-		[[ ${#failed[@]} -gt 0 ]] || { failed=("NOTHING notices it"); echo "$name" >>"$survivors"; }
-		printf '%-44s %3d s  %s\n' "$name" $((SECONDS - start)) "${failed[0]:0:140}"
-		[[ ${#failed[@]} == 1 ]] || printf '%54s and %d more\n' '' $((${#failed[@]} - 1))
+	local name dir=$work/${worker:?} start=$SECONDS failed
+	name=$(basename "$1" .patch)
+	copy_tree "$dir" "$1"
+	failed=$(noticed_by "$dir" "$1" | head -n 1 || true)
+	[[ $failed ]] || { failed="NOTHING notices it"; echo "$name" >>"$survivors"; }
+	printf '%-44s %3d s  %s\n' "$name" $((SECONDS - start)) "${failed:0:140}"
+}
+
+# Prints the selected mutants, those that need a machine first.
+selected() {
+	local patch others=() simulated=()
+	for patch in "$patches"/*.patch; do
+		[[ -z ${MUTANTS-} || " $MUTANTS " == *" $(basename "$patch" .patch) "* ]] || continue
+		if is_simulated "$patch"; then simulated+=("$patch"); else others+=("$patch"); fi
 	done
+	printf '%s\n' "${others[@]}" "${simulated[@]}" | grep .
 }
 
 cd "$top"
+if [[ ${2-} == try ]]; then
+	try "$3"
+	exit
+fi
 mkdir -p $work
 : >$survivors
-simulated=() others=()
-for patch in "$patches"/*.patch; do
-	if is_simulated "$patch"; then simulated+=("$patch"); else others+=("$patch"); fi
-done
-try "${others[@]}" &
-try "${simulated[@]}"
-wait
+selected | xargs -P 2 -n 1 --process-slot-var=worker "$0" "$programs" try
 [[ ! -s $survivors ]] || die "survived: $(paste -sd' ' $survivors)"

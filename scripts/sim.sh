@@ -13,9 +13,8 @@
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-cd "$top/sim"
-export CARGO_TARGET_DIR=$top/build/sim
-cargo=("$scripts/toolbox.sh" run env CARGO_TARGET_DIR="$CARGO_TARGET_DIR" cargo --locked)
+cd "$top"
+cargo=("$scripts/toolbox.sh" run cargo --locked)
 
 if [[ $# == 0 ]]; then
 	"${cargo[@]}" test -q -p mini-pipe-sim -p kernel

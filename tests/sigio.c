@@ -120,6 +120,20 @@ TEST_F(any_pipe, write_signals_no_writer_and_read_signals_no_reader)
 	EXPECT_NO_SIGNAL();
 }
 
+/* The first reader to be woken hands the wake-up on to the second one. */
+TEST_F(any_pipe, wake_up_that_is_handed_on_sends_no_signal)
+{
+	struct child readers[2];
+
+	queue_readers(_metadata, readers, 2);
+	enable_async(_metadata, self->r);
+	write_pattern(_metadata, self->w, 2);
+	for (int i = 0; i < 2; i++)
+		EXPECT_EQ(1, result_of(_metadata, &readers[i]).ret);
+	expect_poll_in(_metadata, self->r);
+	EXPECT_NO_SIGNAL();
+}
+
 TEST_F(any_pipe, empty_read_or_write_sends_no_signal)
 {
 	enable_async(_metadata, self->r);

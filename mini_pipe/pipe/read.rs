@@ -69,9 +69,11 @@ impl Pipe {
             return Ok(0);
         }
         loop {
-            if let Some((reservation, rest)) = guard.reserve_read(to.len()) {
+            if let Some(reservation) = guard.ring.reserve_read(to.len()) {
+                // The bytes that a writer copies now belong to this read, too.
+                let goes_on = guard.ring.indices().is_reserved(Dir::Write);
                 drop(guard);
-                return short_count_or(self.read_reserved(reservation, rest, &mut to), EFAULT);
+                return short_count_or(self.read_reserved(reservation, goes_on, &mut to), EFAULT);
             }
             if guard.is_eof(end) {
                 return Ok(0);
@@ -83,14 +85,14 @@ impl Pipe {
         }
     }
 
-    /// Copies the reserved bytes to `to` and commits them, and goes on with the bytes that are in
-    /// the pipe by then, at most `rest`. Returns how many bytes were read; without a fault, at
-    /// least the bytes first reserved.
+    /// Copies the reserved bytes to `to` and commits them. If it `goes_on`, also reads the bytes
+    /// that are in the pipe by then. Returns how many bytes were read; without a fault, at least
+    /// those first reserved.
     #[inline(never)]
     fn read_reserved(
         &self,
         mut reservation: ReadReservation,
-        mut rest: usize,
+        goes_on: bool,
         to: &mut impl UserMemory<Reading>,
     ) -> usize {
         let mut total = 0;
@@ -104,14 +106,13 @@ impl Pipe {
                 let read = guard.ring.commit_part(&mut reservation, copied);
                 (read, Some(reservation))
             } else {
-                let last = fault || reservation.is_packet() || rest == 0 || to.is_empty();
+                let last = !goes_on || fault || reservation.is_packet() || to.is_empty();
                 let read = guard.ring.commit_read(reservation, copied);
                 let next = if last {
                     None
                 } else {
-                    guard.ring.reserve_read_stream(to.len().min(rest))
+                    guard.ring.reserve_read_stream(to.len())
                 };
-                rest -= next.as_ref().map_or(0, ReadReservation::len);
                 (read, next)
             };
             let progress = Progress {

@@ -113,7 +113,7 @@ impl Pipe {
         };
         let mut wakeups = Wakeups::STOP_SPINNING;
         wakeups.dirs.write.waiters = state.waiters.write.on_change(change);
-        wakeups.dirs.write.fasync = wakeups.dirs.write.waiters.is_any();
+        wakeups.dirs.write.fasync = removed > 0 || wakeups.dirs.write.waiters.retry;
         self.unlock_and_wake(guard, wakeups);
         removed
     }

@@ -61,7 +61,7 @@ impl Pipe {
     ) -> Result<usize> {
         let reservation = loop {
             let mut guard = self.state.lock();
-            if let Some((reservation, _)) = guard.reserve_read(most) {
+            if let Some(reservation) = guard.ring.reserve_read(most) {
                 break reservation;
             }
             if guard.is_eof(end) {

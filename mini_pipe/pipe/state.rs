@@ -28,10 +28,7 @@ use crate::{
             PerDir,
             Writing, //
         },
-        reservation::{
-            ReadReservation,
-            WriteReservation, //
-        },
+        reservation::WriteReservation,
         user::UserMemory,
         Occupancy,
         Ring, //
@@ -111,20 +108,6 @@ impl State {
     /// Writes of at most this many bytes are atomic: [`PIPE_BUF`], but no more than the capacity.
     pub(crate) fn atomic_limit(&self) -> usize {
         self.ring.indices().capacity().min(PIPE_BUF)
-    }
-
-    /// Reserves bytes like [`Ring::reserve_read`]. Also returns how many more bytes the same read
-    /// may take: any number while a writer has a reservation, else what is still readable.
-    #[inline(always)]
-    pub(crate) fn reserve_read(&mut self, most: usize) -> Option<(ReadReservation, usize)> {
-        let reservation = self.ring.reserve_read(most)?;
-        let indices = self.ring.indices();
-        let rest = if indices.is_reserved(Dir::Write) {
-            usize::MAX
-        } else {
-            indices.readable()
-        };
-        Some((reservation, rest))
     }
 
     /// Reserves room for the last `rest` bytes of a write of `whole` bytes: for all of them if the
@@ -223,9 +206,9 @@ impl State {
         Wakeups {
             dirs: PerDir {
                 // SIGIO: for the other direction if it can move more now; for the call's own
-                // direction if somebody is woken there.
-                read: DirWakeups::stop_spinning_and(read, !reads && moved > 0 || read.is_any()),
-                write: DirWakeups::stop_spinning_and(write, reads && moved > 0 || write.is_any()),
+                // direction if a call that got EAGAIN there would succeed now.
+                read: DirWakeups::stop_spinning_and(read, !reads && moved > 0 || read.retry),
+                write: DirWakeups::stop_spinning_and(write, reads && moved > 0 || write.retry),
             },
             rendezvous: self.rendezvous_active,
         }

@@ -32,8 +32,8 @@ pub(crate) enum Wake {
 pub(crate) struct Selected {
     pub(crate) sleepers: Wake,
     pub(crate) pollers: Wake,
-    /// A call that got EAGAIN would succeed now. Its caller may wait for SIGIO alone: this makes
-    /// [`Selected::is_any`] true, and so SIGIO is sent.
+    /// A call that got EAGAIN would succeed now. Its caller may wait for SIGIO alone, so SIGIO is
+    /// to be sent.
     pub(crate) retry: bool,
 }
 
@@ -52,7 +52,7 @@ impl Selected {
         retry: false,
     };
 
-    /// Whether somebody is woken, or is to get SIGIO.
+    /// Whether somebody is woken, or is to get SIGIO for `retry`.
     pub(crate) fn is_any(&self) -> bool {
         *self != Self::NONE
     }

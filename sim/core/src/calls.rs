@@ -144,6 +144,12 @@ impl Caller<'_> {
         self.flags & O_DIRECT != 0
     }
 
+    fn note_try(&self, dir: Dir, iocb: i32) {
+        if self.is_nonblocking(iocb) {
+            self.stage.note_try(dir);
+        }
+    }
+
     fn begin(&self, doing: Doing) {
         self.stage.begin(doing);
         self.stage.actor(|actor| actor.file = self.opened.number);
@@ -153,6 +159,7 @@ impl Caller<'_> {
         let to = sim::map(vec![0xff; transfer.len], transfer.faults);
         let call = Flags::new(self.flags, transfer.iocb);
         let len = transfer.len;
+        self.note_try(Dir::Read, transfer.iocb);
         self.begin(Doing::Read { to: Some(to) });
         let end = &*self.opened.end.borrow();
         let result = if transfer.iterator {
@@ -175,6 +182,7 @@ impl Caller<'_> {
     fn splice(&self, len: usize, room: usize) -> String {
         let mut dest = Dest::new(room);
         let call = Flags::new(self.flags, 0);
+        self.note_try(Dir::Read, 0);
         self.begin(Doing::Read { to: None });
         let end = &*self.opened.end.borrow();
         let result = self.stage.pipe.splice(end, call, &mut dest, len);
@@ -262,6 +270,7 @@ impl Caller<'_> {
         let from = sim::map(bytes.clone(), transfer.faults);
         let call = Flags::new(self.flags, transfer.iocb);
         let is_packet = self.writes_packets();
+        self.note_try(Dir::Write, transfer.iocb);
         self.begin(Doing::Write {
             from: Rc::new(bytes),
             is_packet,
@@ -385,6 +394,8 @@ impl Caller<'_> {
         edge_triggered: bool,
         entry: Option<(&Rc<Entry>, &mut Vec<*const PollQueue>)>,
     ) -> u32 {
+        self.stage.note_try(Dir::Read);
+        self.stage.note_try(Dir::Write);
         let end = &*self.opened.end.borrow();
         let interest = Interest {
             table: entry.map(|(entry, queues)| PollTable {

@@ -152,6 +152,8 @@ pub(crate) struct Stage {
     contended: Cell<PerDir<bool>>,
     /// Which task has excluded others last.
     holders: Cell<PerDir<usize>>,
+    /// A call that does not sleep, or a poll, has begun. It may get EAGAIN, or find nothing.
+    tried: Cell<PerDir<bool>>,
     /// A call got EAGAIN because of another one: how many signals had been sent by then.
     got_eagain: Cell<PerDir<Option<usize>>>,
     /// How many calls have begun.
@@ -199,6 +201,7 @@ impl Stage {
             owed: Cell::default(),
             contended: Cell::default(),
             holders: Cell::default(),
+            tried: Cell::default(),
             got_eagain: Cell::default(),
             calls: Cell::new(0),
         }
@@ -248,6 +251,11 @@ impl Stage {
                     !sent[dir] || actor.could[dir],
                     "SIGIO was sent to the call's own direction, and nothing can be moved there"
                 );
+                // A rendezvous write may take bytes back, which leaves more room.
+                check!(
+                    !sent[dir] || self.tried.get()[dir] || actor.rendezvous,
+                    "SIGIO was sent to the call's own direction, and nobody tries again there"
+                );
                 check!(
                     !sent[dir.other()] || actor.has_moved,
                     "SIGIO was sent to the other direction, and nothing was moved"
@@ -257,6 +265,13 @@ impl Stage {
             let alone = unlocks - actor.began == actor.unlocked;
             (actor.moved, actor.facts, actor.first.filter(|_| alone))
         })
+    }
+
+    /// A call that does not sleep, or a poll, begins.
+    pub(crate) fn note_try(&self, dir: Dir) {
+        let mut tried = self.tried.get();
+        tried[dir] = true;
+        self.tried.set(tried);
     }
 
     /// The current task's call got EAGAIN, because another one excludes it.
