@@ -74,6 +74,12 @@ uapi_is_fixed() {
 		compiles tests/uapi.c 'c -std=c23' 'c -std=c23 -m32' 'c++ -std=c++11' 'c++ -std=c++11 -m32'
 }
 
+# Loom is a feature of the stand-in kernel crate, so it is checked apart.
+simulation_is_clean() {
+	"${toolbox[@]}" cargo clippy -q --locked -p mini-pipe-sim -p kernel --all-targets -- -Dwarnings &&
+		"${toolbox[@]}" cargo clippy -q --locked -p mini-pipe-loom --all-targets -- -Dwarnings
+}
+
 # The C modules, with the additional warnings of W=1 as errors.
 bench_is_clean() {
 	"$scripts/kernel.sh" kbuild M="$top/bench" MO="$top/$build/bench" W=1 KCFLAGS=-Werror modules
@@ -105,6 +111,8 @@ check rustfmt "${toolbox[@]}" rustfmt --check --config-path "$source/.rustfmt.to
 rm -rf "$build"
 mkdir -p "$build"
 check clippy "$scripts/kernel.sh" kbuild M="$top" MO="$top/$build" CLIPPY=1 KRUSTFLAGS=-Dwarnings mini_pipe.o
+check cargo-fmt "${toolbox[@]}" cargo fmt --all --check
+check cargo-clippy simulation_is_clean
 check bench bench_is_clean
 check mutants mutants_apply
 check calls calls_agree

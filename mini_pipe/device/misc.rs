@@ -130,8 +130,8 @@ impl MiscDevice for PipeFile {
 
     fn open(file: &File, _misc: &MiscDeviceRegistration<Self>) -> Result<KBox<Self>> {
         let memory = KBox::new_uninit(GFP_KERNEL)?;
-        // `_misc` has the address of the `struct miscdevice`, but there is no
-        // `MiscDeviceRegistration` here: the crate's `open` takes every miscdevice for one.
+        // `_misc` is not used: the crate's `open` takes every `struct miscdevice` for a part of a
+        // `MiscDeviceRegistration`, and this one is a part of a [`Registration`].
         //
         // SAFETY: The file is being opened, so nobody else uses it, and `misc_open()` has stored
         // the address of its `struct miscdevice` there.
@@ -154,7 +154,7 @@ impl MiscDevice for PipeFile {
     }
 
     fn ioctl(me: &Self, _file: &File, command: u32, argument: usize) -> Result<isize> {
-        // The result is a capacity, or less.
+        // No ioctl returns more than the largest capacity, 1 GiB, so the cast changes nothing.
         ioctl::ioctl(&me.pipe, PRIVATE_FOPS, command, argument).map(|value| value as isize)
     }
 

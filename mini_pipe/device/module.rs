@@ -4,7 +4,7 @@
 
 use kernel::bindings;
 
-/// `THIS_MODULE`, which the kernel crate moves with each release.
+/// `THIS_MODULE`. Its place in the kernel crate changes from release to release.
 #[cfg(MODULE)]
 pub(crate) const OWNER: *mut bindings::module = (&raw const bindings::__this_module).cast_mut();
 /// Null for code that is built into the kernel.

@@ -3,8 +3,8 @@
 //! The module's parameters.
 //!
 //! Parameters of `module!` cannot be read or changed in /sys/module/mini_pipe/parameters, so this
-//! file makes each `kernel_param` itself. For a text that is no number, the kernel's error names no
-//! range. So `capacity` and `policy` accept any text, and loading the module tests their values.
+//! file makes each `kernel_param` itself. `capacity` and `policy` accept any text, and loading the
+//! module tests their values: the kernel's own message for a bad text says nothing of what is good.
 
 use crate::{
     device::{
@@ -230,7 +230,7 @@ param!(
     USER_PAGES_SOFT,
     0o644,
     "ulong",
-    "a new pipe above this many pages of its user is small (default 16384, 0: no limit)"
+    "if a user had more pages in pipes, a new pipe is small (default 16384, 0: no limit)"
 );
 param!(
     "user_pages_hard",
@@ -238,5 +238,5 @@ param!(
     USER_PAGES_HARD,
     0o644,
     "ulong",
-    "a new pipe above this many pages of its user is not made (default 0: no limit)"
+    "if a user had more pages in pipes, a new pipe is refused (default 0: no limit)"
 );

@@ -4,8 +4,8 @@
 //!
 //! Such a write makes the rendezvous *active* before its first byte is in the ring, and until its
 //! last byte has been read. All other writers are contended meanwhile, so its bytes are the newest
-//! in the ring, and it can remove those that nobody has read. Bytes that a reader has reserved
-//! count as read.
+//! in the ring, and it can remove those that nobody has read. It cannot remove bytes that a reader
+//! has reserved by then: they count as read.
 
 use crate::{
     pipe::{
@@ -61,9 +61,9 @@ impl Pipe {
         let mut fault = false;
         let error = loop {
             let rest = if fault { 0 } else { from.len() };
-            // Tested first: if all bytes have been read, the write has succeeded, whatever happened
-            // since, and `short_count_or` ignores this EFAULT. Only a write that wrote nothing gets
-            // it.
+            // Two ends are the same here. If all bytes were written and read, the write has
+            // succeeded, whatever happened since: its count is not 0, so EFAULT is ignored below. If
+            // a fault let it write nothing, it returns EFAULT.
             if rest == 0 && (written == 0 || guard.ring.indices().is_empty()) {
                 break EFAULT;
             }

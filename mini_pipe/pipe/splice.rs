@@ -27,8 +27,8 @@ pub(crate) trait SpliceDest {
     /// Locks it again. May sleep.
     fn lock(&mut self);
 
-    /// Moves reserved bytes to the destination, from the first on, as many as it has room for. A
-    /// packet is copied, whole or not at all. Of other bytes, whole pages are given to the
+    /// Moves reserved bytes to the destination, from the first on, as many as it has room for. Of a
+    /// packet, all reserved bytes are copied, or none. Of other bytes, whole pages are given to the
     /// destination without a copy; for each of them, a new page is pushed to `fresh`, to replace it
     /// in the ring. Returns how many bytes were moved. May sleep.
     ///

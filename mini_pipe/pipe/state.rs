@@ -139,8 +139,8 @@ impl State {
         call: Call,
         from: &impl UserMemory<Writing>,
     ) -> Option<usize> {
-        // A rendezvous can be active under the policy buffered, too: its write may have spun,
-        // without the mutex, while the policy was changed.
+        // A rendezvous can be active under the policy buffered, too: a rendezvous write that spins
+        // before its first byte does not keep the policy from being changed.
         if self.policy != Policy::Buffered
             || self.rendezvous_active
             || call.writes_packets()
@@ -163,7 +163,8 @@ impl State {
         self.total[dir] = self.total[dir].wrapping_add(moved as u64);
     }
 
-    /// Whether nobody sleeps or got EAGAIN. Pollers and spinning tasks are not counted.
+    /// Whether no task sleeps, none got EAGAIN under contention, and no rendezvous is active. Pollers
+    /// and spinning tasks are not counted.
     #[inline(always)]
     pub(crate) fn has_no_waiters(&self) -> bool {
         self.waiters.read.is_empty() && self.waiters.write.is_empty() && !self.rendezvous_active

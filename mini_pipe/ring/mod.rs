@@ -86,9 +86,9 @@ pub(crate) struct Occupancy {
 impl Occupancy {
     /// The occupancy before `len` bytes were moved without a reservation.
     ///
-    /// A slot is free before and after such a move: a write needs one and adds no packet, and a
-    /// read needs a ring without packets. So packets never make `writable` 0 here, and `writable`
-    /// has changed by exactly `len`.
+    /// Such a write is refused if packets take all slots, and takes none itself. Such a read is
+    /// refused if a packet is in the ring. So packets make `writable` 0 neither before nor after,
+    /// and `writable` has changed by exactly `len`.
     pub(crate) fn before(self, dir: Dir, len: usize) -> Self {
         match dir {
             Dir::Read => Self {

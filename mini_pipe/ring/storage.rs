@@ -138,7 +138,7 @@ fn allocate(count: usize, accounted: bool) -> Result<(KVVec<UnsafeCell<Page>>, u
             if order == 0 {
                 return Err(ENOMEM);
             }
-            // The orders are 8, 4, 2, 1 and 0, so the last block is the smallest.
+            // The order only falls, so the last block is the smallest.
             order /= 2;
         }
     }

@@ -85,8 +85,8 @@ pub(crate) struct Waiters {
     got_eagain: bool,
     /// The direction has been polled with EPOLLET: see [`Waiters::set_edge_triggered`].
     edge_triggered: bool,
-    /// For fdinfo: how often a task has begun to sleep, and for how many changes wake-ups or SIGIO
-    /// were sent; not those to a rendezvous writer in its own wait queue.
+    /// For fdinfo: how often a task has begun to sleep, and for how many changes waiters were woken,
+    /// or SIGIO was sent after EAGAIN. Rendezvous writers in their own wait queue are not counted.
     sleeps: u64,
     wakeups: u64,
 }
@@ -156,7 +156,7 @@ impl Waiters {
         self.sleeps
     }
 
-    /// For how many changes wake-ups or SIGIO were sent.
+    /// For how many changes waiters were woken, or SIGIO was sent after EAGAIN.
     pub(crate) fn wakeups(&self) -> u64 {
         self.wakeups
     }
