@@ -58,7 +58,8 @@ pub(crate) fn new_storage(capacity: usize) -> Result<Storage> {
     } else if check(DEFAULT_CAPACITY).is_ok() {
         size = DEFAULT_CAPACITY;
     } else {
-        // At least a page. At most the default, as the parameter may have been raised since `check`.
+        // At least a page. At most the default, as the parameter may have been raised since
+        // `check`.
         size = params::max_capacity().clamp(PAGE_SIZE, DEFAULT_CAPACITY);
     }
     // Like fs/pipe.c, charge first and test the limits then, so that two concurrent callers see

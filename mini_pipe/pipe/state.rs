@@ -163,8 +163,8 @@ impl State {
         self.total[dir] = self.total[dir].wrapping_add(moved as u64);
     }
 
-    /// Whether no task sleeps, none got EAGAIN under contention, and no rendezvous is active. Pollers
-    /// and spinning tasks are not counted.
+    /// Whether no task sleeps, none got EAGAIN under contention, and no rendezvous is active.
+    /// Pollers and spinning tasks are not counted.
     #[inline(always)]
     pub(crate) fn has_no_waiters(&self) -> bool {
         self.waiters.read.is_empty() && self.waiters.write.is_empty() && !self.rendezvous_active

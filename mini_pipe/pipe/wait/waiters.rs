@@ -85,8 +85,9 @@ pub(crate) struct Waiters {
     got_eagain: bool,
     /// The direction has been polled with EPOLLET: see [`Waiters::set_edge_triggered`].
     edge_triggered: bool,
-    /// For fdinfo: how often a task has begun to sleep, and for how many changes waiters were woken,
-    /// or SIGIO was sent after EAGAIN. Rendezvous writers in their own wait queue are not counted.
+    /// For fdinfo: how often a task has begun to sleep, and for how many changes waiters were
+    /// woken, or SIGIO was sent after EAGAIN. Rendezvous writers in their own wait queue are not
+    /// counted.
     sleeps: u64,
     wakeups: u64,
 }
