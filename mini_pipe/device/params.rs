@@ -230,7 +230,7 @@ param!(
     USER_PAGES_SOFT,
     0o644,
     "ulong",
-    "if a user had more pages in pipes, a new pipe is small (default 16384, 0: no limit)"
+    "above this many pages of pipes, a user's new pipe is small (default 16384, 0: no limit)"
 );
 param!(
     "user_pages_hard",
@@ -238,5 +238,5 @@ param!(
     USER_PAGES_HARD,
     0o644,
     "ulong",
-    "if a user had more pages in pipes, a new pipe is refused (default 0: no limit)"
+    "above this many pages of pipes, a user gets no new pipe (default 0: no limit)"
 );

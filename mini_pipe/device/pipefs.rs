@@ -150,9 +150,9 @@ impl Drop for FileSystem {
         // `path_put()` and `__fput()`. Wait for that task: the super block must not outlive the
         // module.
         //
-        // SAFETY: This owns a reference to the mount by the type invariants. `may_umount()` says
-        // whether there are at most two references. This takes a second one: so it says whether
-        // another task has one.
+        // SAFETY: This owns a reference to the mount by the type invariants. `may_umount()` is true
+        // if there are at most two references. With a second one taken here, it is true if no other
+        // task has one.
         unsafe {
             bindings::mntget(mount);
             while bindings::may_umount(mount) == 0 {

@@ -99,9 +99,9 @@ pub(crate) struct Pipe {
 /// The waiting of one call.
 #[derive(Default)]
 struct Wait {
-    /// When this wait began; [`None`] before the first wait, and after each sleep. The first turn
-    /// of a wait sets it, and spins unless the hint of [`wait::spin::Spinner`] says not to. If it
-    /// is set already, the turn sleeps.
+    /// When this wait began, if there is another processor; [`None`] before the first wait, and
+    /// after each sleep. The first call of [`Pipe::wait`] sets it, and spins if the hint of
+    /// [`wait::spin::Spinner`] allows that. The second one sleeps.
     since: Option<Instant<Monotonic>>,
     /// A signal is pending.
     interrupted: bool,

@@ -57,7 +57,7 @@ impl Pipe {
                 }
             }
         }
-        // As in fs/pipe.c, a read is no edge for edge-triggered writers.
+        // Nothing is set for edge-triggered writers: as in fs/pipe.c, not every read wakes them.
         if end.is(Dir::Write) {
             if state.is_contended(Dir::Write) {
                 state.waiters.write.note_eagain();

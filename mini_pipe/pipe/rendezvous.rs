@@ -61,7 +61,7 @@ impl Pipe {
         let mut fault = false;
         let error = loop {
             let rest = if fault { 0 } else { from.len() };
-            // Two ends are the same here. If all bytes were written and read, the write has
+            // The loop ends here in two cases. If all bytes were written and read, the write has
             // succeeded, whatever happened since: its count is not 0, so EFAULT is ignored below.
             // If a fault let it write nothing, it returns EFAULT.
             if rest == 0 && (written == 0 || guard.ring.indices().is_empty()) {

@@ -139,8 +139,9 @@ impl State {
         call: Call,
         from: &impl UserMemory<Writing>,
     ) -> Option<usize> {
-        // A rendezvous can be active under the policy buffered, too: a rendezvous write that spins
-        // before its first byte does not keep the policy from being changed.
+        // A rendezvous can be active under the policy buffered, too. While another writer excludes
+        // it, a rendezvous write may spin, and the policy may be changed: nobody sleeps. Then the
+        // write goes on, and makes its rendezvous active.
         if self.policy != Policy::Buffered
             || self.rendezvous_active
             || call.writes_packets()

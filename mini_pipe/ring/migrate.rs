@@ -46,9 +46,10 @@ pub(crate) unsafe fn share(
 ) {
     let offset = live.start % PAGE_SIZE;
     let count = (offset + live.len).div_ceil(PAGE_SIZE);
-    // `live` touches `count` pages' worth of indices. It fits into both storages, so that is at
-    // most one more than a storage has pages. If it is one more, the first and the last are in the
-    // same page of that storage, which cannot be shared; and `count` is at least 2.
+    // `live` touches `count` pages' worth of indices. As it fits into both storages, `count` is at
+    // most one more than either has pages. If `count` is one more, `live` wraps: its first and its
+    // last bytes are in the same page of that storage, which cannot be shared. Then `count` is at
+    // least 2.
     let overlap = count > old.len().min(new.len());
     let shared = if overlap { 1..count - 1 } else { 0..count };
     for nth in shared {

@@ -86,9 +86,9 @@ pub(crate) struct Occupancy {
 impl Occupancy {
     /// The occupancy before `len` bytes were moved without a reservation.
     ///
-    /// Such a write is refused if packets take all slots, and takes none itself. Such a read is
-    /// refused if a packet is in the ring. So packets make `writable` 0 neither before nor after,
-    /// and `writable` has changed by exactly `len`.
+    /// `writable` is 0 whenever packets take all slots. That is the case neither before nor after
+    /// the move: [`Ring::write_nofault`] refuses then, and adds no packet; [`Ring::read_nofault`]
+    /// refuses if there is any packet. So `writable` has changed by exactly `len`.
     pub(crate) fn before(self, dir: Dir, len: usize) -> Self {
         match dir {
             Dir::Read => Self {

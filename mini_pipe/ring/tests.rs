@@ -127,19 +127,19 @@ mod cases {
             3 * PAGE_SIZE,
         ] {
             let mut ring = ring(capacity)?;
-            let mut came = pattern(0, capacity)?;
+            let mut received = pattern(1, capacity)?;
             let (mut head, mut tail) = (0, 0);
             // A third of the capacity moves the place where copies begin; the whole capacity makes
             // them wrap.
             for step in [capacity.div_ceil(3), capacity, 1].iter().cycle().take(24) {
                 head += write(&mut ring, &mut pattern(head, *step)?);
-                let taken = read(&mut ring, &mut came[..step.div_ceil(2)]);
-                assert!(came[..taken] == pattern(tail, taken)?[..]);
+                let taken = read(&mut ring, &mut received[..step.div_ceil(2)]);
+                assert!(received[..taken] == pattern(tail, taken)?[..]);
                 tail += taken;
                 assert_eq!(ring.indices().readable(), head - tail);
             }
-            assert_eq!(read(&mut ring, &mut came), head - tail);
-            assert!(came[..head - tail] == pattern(tail, head - tail)?[..]);
+            assert_eq!(read(&mut ring, &mut received), head - tail);
+            assert!(received[..head - tail] == pattern(tail, head - tail)?[..]);
             assert!(ring.indices().is_empty());
         }
         Ok(())
@@ -165,19 +165,19 @@ mod cases {
     #[test]
     fn committing_nothing_loses_nothing() -> Result {
         let mut ring = ring(PAGE_SIZE)?;
-        let mut came = pattern(0, 100)?;
+        let mut received = pattern(0, 100)?;
         write(&mut ring, &mut pattern(7, 100)?);
         if let Some(reservation) = ring.reserve_read(100) {
-            assert_eq!(copy_to(&reservation, &mut came), 100);
+            assert_eq!(copy_to(&reservation, &mut received), 100);
             ring.commit_read(reservation, 0);
         }
         if let Some(reservation) = ring.reserve_write(1, 100, false) {
-            assert_eq!(copy_from(&reservation, &mut came), 100);
+            assert_eq!(copy_from(&reservation, &mut received), 100);
             ring.commit_write(reservation, 0);
         }
         assert_eq!(ring.indices().readable(), 100);
-        assert_eq!(read(&mut ring, &mut came), 100);
-        assert!(came[..] == pattern(7, 100)?[..]);
+        assert_eq!(read(&mut ring, &mut received), 100);
+        assert!(received[..] == pattern(7, 100)?[..]);
         Ok(())
     }
 
@@ -185,24 +185,24 @@ mod cases {
     fn commit_part_keeps_the_rest_reserved() -> Result {
         let mut ring = ring(4 * PAGE_SIZE)?;
         let mut other = Storage::new(8 * PAGE_SIZE, None)?;
-        let (mut goes, mut came) = (pattern(0, 10000)?, pattern(1, 10000)?);
+        let (mut sent, mut received) = (pattern(0, 10000)?, pattern(1, 10000)?);
         if let Some(mut reservation) = ring.reserve_write(1, 10000, false) {
-            assert_eq!(copy_from(&reservation, &mut goes[..3000]), 3000);
+            assert_eq!(copy_from(&reservation, &mut sent[..3000]), 3000);
             assert_eq!(ring.commit_part(&mut reservation, 3000), 3000);
             assert_eq!((ring.indices().readable(), reservation.len()), (3000, 7000));
-            assert_eq!(copy_from(&reservation, &mut goes[3000..]), 7000);
+            assert_eq!(copy_from(&reservation, &mut sent[3000..]), 7000);
             ring.commit_write(reservation, 7000);
         }
         if let Some(mut reservation) = ring.reserve_read(10000) {
-            assert_eq!(copy_to(&reservation, &mut came[..5000]), 5000);
+            assert_eq!(copy_to(&reservation, &mut received[..5000]), 5000);
             assert!(ring.resize(&mut other, &mut KVVec::new()).is_ok());
             assert_eq!(ring.commit_part(&mut reservation, 5000), 5000);
             assert_eq!(reservation.len(), 5000);
-            assert_eq!(copy_to(&reservation, &mut came[5000..]), 5000);
+            assert_eq!(copy_to(&reservation, &mut received[5000..]), 5000);
             ring.commit_read(reservation, 5000);
         }
         assert!(keeps_no_old_pages(&ring) && ring.indices().is_empty());
-        assert!(came[..] == goes[..]);
+        assert!(received[..] == sent[..]);
         Ok(())
     }
 
@@ -237,16 +237,16 @@ mod cases {
                 read(&mut ring, &mut pattern(0, at)?);
                 let len = 1 + write(&mut ring, &mut pattern(at + 1, PAGE_SIZE - 1)?);
                 resize(&mut ring, after * PAGE_SIZE)?;
-                let mut came = pattern(0, len + 7)?;
+                let mut received = pattern(0, len + 7)?;
                 write(&mut ring, &mut pattern(at + len, 7)?);
-                let taken = read(&mut ring, &mut came);
-                assert!(taken >= len && came[..taken] == pattern(at, taken)?[..]);
+                let taken = read(&mut ring, &mut received);
+                assert!(taken >= len && received[..taken] == pattern(at, taken)?[..]);
             }
         }
         Ok(())
     }
 
-    /// Contents, both reservations and room share pages, at each page offset that makes a
+    /// Contents, both reservations and room lie in the same pages, at each page offset that makes a
     /// difference, while the ring is resized three times.
     #[test]
     fn reserved_write_survives_resizes() -> Result {
@@ -261,28 +261,28 @@ mod cases {
                 write(&mut ring, &mut pattern(0, at + old)?);
                 read(&mut ring, &mut pattern(0, at)?);
                 let mut count = ring.indices().readable();
-                let mut goes = pattern(at + count, before * PAGE_SIZE)?;
+                let mut sent = pattern(at + count, before * PAGE_SIZE)?;
                 if let Some(reservation) = ring.reserve_write(1, new, false) {
                     let _ = resize(&mut ring, between * PAGE_SIZE);
                     let reads = ring.reserve_read(old.div_ceil(2));
                     let _ = resize(&mut ring, 8 * PAGE_SIZE);
                     let _ = resize(&mut ring, before * PAGE_SIZE);
-                    let copied = copy_from(&reservation, &mut goes);
+                    let copied = copy_from(&reservation, &mut sent);
                     count += ring.commit_write(reservation, copied);
                     if let Some(reservation) = reads {
                         ring.commit_read(reservation, 0);
                     }
                 }
-                let mut came = pattern(1, count)?;
-                assert_eq!(read(&mut ring, &mut came), count);
-                assert!(came[..] == pattern(at, count)?[..]);
+                let mut received = pattern(1, count)?;
+                assert_eq!(read(&mut ring, &mut received), count);
+                assert!(received[..] == pattern(at, count)?[..]);
                 assert!(keeps_no_old_pages(&ring));
             }
         }
         Ok(())
     }
 
-    /// A reader has reserved bytes whose first and last page are one. Then the ring grows and is
+    /// A reader has reserved bytes that begin and end in the same page. Then the ring grows and is
     /// filled up, and so uses also the bytes of that page before the reader's first byte.
     #[test]
     fn reserved_read_survives_a_ring_that_grows_and_fills_up() -> Result {
@@ -291,17 +291,17 @@ mod cases {
             write(&mut ring, &mut pattern(0, at + 1)?);
             read(&mut ring, &mut pattern(0, at)?);
             write(&mut ring, &mut pattern(at + 1, PAGE_SIZE - 1)?);
-            let (mut goes, mut came) = (pattern(7, PAGE_SIZE)?, pattern(1, PAGE_SIZE)?);
+            let (mut sent, mut received) = (pattern(7, PAGE_SIZE)?, pattern(1, PAGE_SIZE)?);
             if let Some(reservation) = ring.reserve_read(PAGE_SIZE) {
                 let resized = resize(&mut ring, 2 * PAGE_SIZE);
-                let more = write(&mut ring, &mut goes);
-                let copied = copy_to(&reservation, &mut came);
+                let more = write(&mut ring, &mut sent);
+                let copied = copy_to(&reservation, &mut received);
                 ring.commit_read(reservation, PAGE_SIZE);
                 assert!(resized.is_ok() && (more, copied) == (PAGE_SIZE, PAGE_SIZE));
             }
-            assert!(came[..] == pattern(at, PAGE_SIZE)?[..]);
-            assert_eq!(read(&mut ring, &mut came), PAGE_SIZE);
-            assert!(came[..] == pattern(7, PAGE_SIZE)?[..]);
+            assert!(received[..] == pattern(at, PAGE_SIZE)?[..]);
+            assert_eq!(read(&mut ring, &mut received), PAGE_SIZE);
+            assert!(received[..] == pattern(7, PAGE_SIZE)?[..]);
         }
         Ok(())
     }
@@ -312,9 +312,9 @@ mod cases {
         write(&mut ring, &mut pattern(0, PAGE_SIZE + 1)?);
         assert!(resize(&mut ring, PAGE_SIZE) == Err(EBUSY));
         assert_eq!(ring.indices().capacity(), 2 * PAGE_SIZE);
-        let mut came = pattern(0, PAGE_SIZE + 1)?;
-        assert_eq!(read(&mut ring, &mut came), PAGE_SIZE + 1);
-        assert!(came[..] == pattern(0, PAGE_SIZE + 1)?[..]);
+        let mut received = pattern(0, PAGE_SIZE + 1)?;
+        assert_eq!(read(&mut ring, &mut received), PAGE_SIZE + 1);
+        assert!(received[..] == pattern(0, PAGE_SIZE + 1)?[..]);
         Ok(())
     }
 
@@ -322,7 +322,7 @@ mod cases {
     fn reservations_outlive_their_storage() -> Result {
         let mut ring = ring(4 * PAGE_SIZE)?;
         write(&mut ring, &mut pattern(0, 5000)?);
-        let (mut goes, mut came) = (pattern(5000, 7000)?, pattern(0, 12000)?);
+        let (mut sent, mut received) = (pattern(5000, 7000)?, pattern(0, 12000)?);
         let pattern = pattern(0, 12000)?;
         if let Some(reader) = ring.reserve_read(3000) {
             if let Some(writer) = ring.reserve_write(1, 7000, false) {
@@ -330,19 +330,19 @@ mod cases {
                     assert!(resize(&mut ring, pages * PAGE_SIZE).is_ok());
                 }
                 assert_eq!(ring.indices().capacity(), 16 * PAGE_SIZE);
-                let copied = copy_from(&writer, &mut goes);
+                let copied = copy_from(&writer, &mut sent);
                 ring.commit_write(writer, copied);
             }
-            assert_eq!(copy_to(&reader, &mut came), 3000);
-            assert!(came[..3000] == pattern[..3000]);
+            assert_eq!(copy_to(&reader, &mut received), 3000);
+            assert!(received[..3000] == pattern[..3000]);
             // As after a fault at byte 2000.
             ring.commit_read(reader, 2000);
         }
         // The old pages are left for the caller to drop.
         assert!(ring.take_retired().is_some() && ring.take_retired().is_none());
         assert!(keeps_no_old_pages(&ring));
-        assert_eq!(read(&mut ring, &mut came), 10000);
-        assert!(came[..10000] == pattern[2000..]);
+        assert_eq!(read(&mut ring, &mut received), 10000);
+        assert!(received[..10000] == pattern[2000..]);
         Ok(())
     }
 
@@ -350,10 +350,10 @@ mod cases {
     fn packet_is_read_alone_and_whole() -> Result {
         let mut ring = ring(3 * PAGE_SIZE)?;
         write(&mut ring, &mut pattern(0, 10)?);
-        let (mut goes, mut came) = (pattern(10, 20)?, pattern(0, 100)?);
+        let (mut sent, mut received) = (pattern(10, 20)?, pattern(0, 100)?);
         for _ in 0..4 {
             if let Some(reservation) = ring.reserve_write(20, 20, true) {
-                let copied = copy_from(&reservation, &mut goes);
+                let copied = copy_from(&reservation, &mut sent);
                 ring.commit_write(reservation, copied);
             }
         }
@@ -361,14 +361,14 @@ mod cases {
             (ring.indices().readable(), ring.occupancy().writable),
             (90, 0)
         );
-        assert_eq!(read(&mut ring, &mut came), 10);
-        assert_eq!(read(&mut ring, &mut came[..5]), 5);
+        assert_eq!(read(&mut ring, &mut received), 10);
+        assert_eq!(read(&mut ring, &mut received[..5]), 5);
         assert_eq!(ring.indices().readable(), 60);
-        assert!(came[..5] == pattern(10, 5)?[..]);
+        assert!(received[..5] == pattern(10, 5)?[..]);
         if let Some(reservation) = ring.reserve_read(100) {
             assert_eq!(ring.commit_read(reservation, 19), 0);
         }
-        assert_eq!(read(&mut ring, &mut came), 20);
+        assert_eq!(read(&mut ring, &mut received), 20);
         assert_eq!(ring.unwrite(15), 15);
         assert_eq!(ring.indices().readable(), 25);
         Ok(())

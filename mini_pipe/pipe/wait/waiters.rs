@@ -20,8 +20,9 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wake {
     None,
-    /// One sleeper; or, of the pollers that asked for this direction's events, all that are not
-    /// exclusive, and one that is.
+    /// One exclusive waiter, and, as the kernel does it, all waiters that are not exclusive. All
+    /// sleepers are exclusive: one of them. Of the pollers that asked for this direction's events,
+    /// one with EPOLLEXCLUSIVE, and all others.
     Exclusive,
     /// All, whatever they wait for.
     All,
@@ -85,10 +86,10 @@ pub(crate) struct Waiters {
     got_eagain: bool,
     /// The direction has been polled with EPOLLET: see [`Waiters::set_edge_triggered`].
     edge_triggered: bool,
-    /// For fdinfo: how often a task has begun to sleep, and for how many changes waiters were
-    /// woken, or SIGIO was sent after EAGAIN. Rendezvous writers in their own wait queue are not
-    /// counted.
+    /// For fdinfo: how often a task has begun to sleep.
     sleeps: u64,
+    /// For fdinfo: for how many changes waiters were woken, or SIGIO was sent after EAGAIN. Those
+    /// that woke only a rendezvous writer in its own wait queue are not counted.
     wakeups: u64,
 }
 
