@@ -5,20 +5,17 @@
 //!
 //! # Who may outlive whom
 //!
-//! | what | who holds it | freed by | must not outlive |
-//! | --- | --- | --- | --- |
-//! | `PipeFile` | its open file | `release` | the pipe |
-//! | open file | descriptors, sockets, calls | the last of them | its path; the module |
-//! | path: dentry and mount | open files, `O_PATH`, path look-ups | the last of them | the module |
-//! | the inode's reference to pipe and module | the dentry | `d_iput` | the module |
-//! | inode | the dentry; marks, which may outlive it | the last of them | the super block |
-//! | mount, super block | the module; paths | [`FileSystem`] | the module |
-//! | pipe | `PipeFile`s, the device, inodes that have it | the last of them | – |
-//! | wait queues | the pipe, which waiting tasks hold | the pipe | – |
-//! | `Pages` | the ring; a reservation in an older storage | the last of them | – |
-//! | page | `Pages`; a pipe(2) that it was spliced to | the last of them | – |
-//! | charge | the `Pages` that it is for | those `Pages` | the user |
-//! | entry for `O_ASYNC` | a list of the pipe | `__fput()` | the open file |
+//! | what | who holds it | freed by | must not outlive | | --- | --- | --- | --- | | `PipeFile` |
+//! its open file | `release` | the pipe | | open file | descriptors, sockets, calls | the last of
+//! them | its path; the module | | path: dentry and mount | open files, `O_PATH`, path look-ups |
+//! the last of them | the module | | the inode's reference to pipe and module | the dentry |
+//! `d_iput` | – | | inode | the dentry; marks, which may outlive it | the last of them | the super
+//! block | | mount, super block | the module; paths | [`FileSystem`] | the module | | pipe |
+//! `PipeFile`s, the device, inodes that have it | the last of them | – | | wait queues | the pipe,
+//! which waiting tasks hold | the pipe | – | | `Pages` | the ring: in its storage, or for a
+//! reservation that is older than a resize | the last of them | – | | page | `Pages`; a pipe(2)
+//! that it was spliced to | the last of them | – | | charge | the `Pages` that it is for | those
+//! `Pages` | the user | | entry for `O_ASYNC` | a list of the pipe | `__fput()` | the open file |
 //!
 //! An open file holds the module by `f_op->owner`; a path holds the module by its inode. Marks are
 //! those of inotify and fanotify. When the module is unloaded, marks that are left get `IN_UNMOUNT`
@@ -101,7 +98,7 @@ static TYPE: KernelOwned<bindings::file_system_type> =
         ..unsafe { mem::zeroed() }
     }));
 
-/// The mount; null while there is none.
+/// The mount; null before there is one.
 static MOUNT: Atomic<*mut bindings::vfsmount> = Atomic::new(ptr::null_mut());
 
 const SUPER_OPERATIONS: &bindings::super_operations = &bindings::super_operations {

@@ -118,14 +118,14 @@ impl SpliceBatch {
     /// Adds a whole page. The ring shares it until the commit replaces it by the new page in
     /// `fresh`.
     fn add_whole(&mut self, page: &Page, fresh: &mut KVec<Page>) -> Result {
-        fresh.push(Page::new(true)?, GFP_KERNEL)?;
+        fresh.push(Page::new()?, GFP_KERNEL)?;
         self.add(page.share(), 0, PAGE_SIZE);
         Ok(())
     }
 
     /// Adds a copy of a part of a page.
     fn add_copy(&mut self, page: &Page, offset: usize, len: usize) -> Result {
-        let copy = Page::new(true)?;
+        let copy = Page::new()?;
         // SAFETY: The part lies in its page. Nobody writes to reserved bytes, and nobody else uses
         // the copy yet.
         unsafe { copy_part(page, offset, &copy, offset, len) };
@@ -135,7 +135,7 @@ impl SpliceBatch {
 
     /// Adds a copy of a packet, which is at most a page, as one buffer.
     fn add_packet(&mut self, reservation: &ReadReservation) -> Result {
-        let copy = Page::new(true)?;
+        let copy = Page::new()?;
         let mut done = 0;
         for (page, offset, len) in reservation.parts() {
             if len > PAGE_SIZE - done {

@@ -43,7 +43,7 @@ pub(crate) struct Status {
     pub(crate) total: PerDir<u64>,
     /// How often a task of each direction began to sleep.
     pub(crate) sleeps: PerDir<u64>,
-    /// For how many changes waiters of each direction were woken, or SIGIO sent after EAGAIN.
+    /// How many changes have woken a waiter of each direction, or sent SIGIO after EAGAIN.
     pub(crate) wakeups: PerDir<u64>,
 }
 

@@ -386,9 +386,9 @@ impl Ring {
         removed
     }
 
-    /// Exchanges the ring's storage for `storage`, with all bytes of the ring. The caller must drop
-    /// the old storage, and the pages in `displaced`, which should have room for as many pages as
-    /// the smaller storage has.
+    /// Moves the ring, with all its bytes, to `storage`, which is the old storage afterwards. The
+    /// caller must drop that, and the pages in `displaced`, which should have room for as many
+    /// pages as the smaller storage has.
     ///
     /// # Errors
     ///

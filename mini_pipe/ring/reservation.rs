@@ -62,8 +62,9 @@ pub(crate) struct Reservation<D: Direction> {
 
 impl<D: Direction> Reservation<D> {
     /// The reservation of `span` in the ring with this `storage`. For a read, `is_packet` says that
-    /// `span` is a packet, or the first bytes of one, of which the indices have reserved all; for a
-    /// write, that its bytes become a packet. With `is_atomic`, a write commits all bytes or none.
+    /// `span` is a packet or the first bytes of one, and the indices have reserved the whole
+    /// packet; for a write, that its bytes become a packet. With `is_atomic`, a write commits all
+    /// bytes or none.
     ///
     /// # Safety
     ///

@@ -381,7 +381,7 @@ mod cases {
         read(&mut ring, &mut pattern(0, 100)?);
         let mut fresh = KVec::new();
         for _ in 0..2 {
-            fresh.push(Page::new(false)?, GFP_KERNEL)?;
+            fresh.push(Page::new()?, GFP_KERNEL)?;
         }
         let before = fresh[0].as_ptr();
         if let Some(reservation) = ring.reserve_read(usize::MAX) {
@@ -401,7 +401,7 @@ mod cases {
         write(&mut ring, &mut pattern(0, 3 * PAGE_SIZE)?);
         let mut fresh = KVec::new();
         for _ in 0..3 {
-            fresh.push(Page::new(false)?, GFP_KERNEL)?;
+            fresh.push(Page::new()?, GFP_KERNEL)?;
         }
         let mut gone = [ptr::null_mut(); 3];
         if let Some(reservation) = ring.reserve_read(usize::MAX) {

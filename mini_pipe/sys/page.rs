@@ -39,15 +39,15 @@ unsafe impl Send for Page {}
 unsafe impl Sync for Page {}
 
 impl Page {
-    /// Allocates a page. If `accounted`, the current task's memory cgroup is charged.
+    /// Allocates a page, which is charged to the current task's memory cgroup.
     ///
     /// Context: process context; may sleep.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn new(accounted: bool) -> Result<Self> {
-        let page = block(0, accounted).ok_or(ENOMEM)?;
+    pub(crate) fn new() -> Result<Self> {
+        let page = block(0, true).ok_or(ENOMEM)?;
         // SAFETY: The page is not of high memory, and its only reference is handed over.
         Ok(unsafe { Self::from_raw(page) })
     }

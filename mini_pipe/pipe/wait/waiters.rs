@@ -88,8 +88,8 @@ pub(crate) struct Waiters {
     edge_triggered: bool,
     /// For fdinfo: how often a task has begun to sleep.
     sleeps: u64,
-    /// For fdinfo: for how many changes waiters were woken, or SIGIO was sent after EAGAIN. Those
-    /// that woke only a rendezvous writer in its own wait queue are not counted.
+    /// For fdinfo: how many changes have woken a waiter, or sent SIGIO after EAGAIN. Those that
+    /// have woken only a rendezvous writer in its own wait queue are not counted.
     wakeups: u64,
 }
 
@@ -158,7 +158,7 @@ impl Waiters {
         self.sleeps
     }
 
-    /// For how many changes waiters were woken, or SIGIO was sent after EAGAIN.
+    /// How many changes have woken a waiter, or sent SIGIO after EAGAIN.
     pub(crate) fn wakeups(&self) -> u64 {
         self.wakeups
     }
@@ -317,7 +317,7 @@ mod tests {
         (SMALL, (0, 0, T, F), (9, 9, T, F), (No, Exclusive, T)),
         (SMALL, (1, 0, T, F), (9, 9, T, F), (All, Exclusive, T)),
         (READERS, (0, 0, T, F), (0, 0, T, T), (No, All, T)),
-        // All pollers that may wait for the hang-up alone, also if bytes are left.
+        // All pollers are woken, as some may wait for the hang-up alone; also if bytes are left.
         (READERS, (0, 0, T, F), (5, 5, T, T), (No, All, T)),
         (READERS, (2, 0, F, F), (5, 5, T, T), (Exclusive, No, F)),
         // A change by which no call has ended does not wake a call that got EAGAIN.

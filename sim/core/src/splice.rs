@@ -78,10 +78,10 @@ impl SpliceDest for Dest {
             let bytes = bytes_of(page, offset, len);
             sim::point();
             let page = if whole {
-                fresh.push(Page::new(true)?, GFP_KERNEL)?;
+                fresh.push(Page::new()?, GFP_KERNEL)?;
                 page.share()
             } else {
-                let copy = Page::new(true)?;
+                let copy = Page::new()?;
                 // SAFETY: The part lies in its page. It is reserved, and nobody else has the copy.
                 unsafe { copy_part(page, offset, &copy, offset, len) };
                 copy

@@ -69,8 +69,8 @@ unsafe impl Send for Page {}
 unsafe impl Sync for Page {}
 
 impl Page {
-    pub(crate) fn new(accounted: bool) -> Result<Self> {
-        block(1, accounted)
+    pub(crate) fn new() -> Result<Self> {
+        block(1, true)
             .and_then(|mut pages| pages.pop())
             .ok_or(ENOMEM)
     }
