@@ -17,7 +17,7 @@ cd "$top"
 cargo=("$scripts/toolbox.sh" run cargo --locked)
 
 if [[ $# == 0 ]]; then
-	"${cargo[@]}" test -q -p mini-pipe-sim -p kernel
+	"${cargo[@]}" test -q -p mini-pipe-sim -p kernel --lib
 	"${cargo[@]}" test -q -p mini-pipe-loom
 	set -- --exhaust 100000 --schedules "${SCHEDULES:-250000}" --duration "${DURATION:-0}" --seed "${SEED:-1}"
 fi

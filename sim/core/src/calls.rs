@@ -223,6 +223,15 @@ impl Caller<'_> {
                     || nothing_from.is_some()
                     || self.stage.actor(|actor| actor.may_stop)
                     || facts.packet;
+                if let (Some((least, packet)), None) =
+                    (self.stage.actor(|actor| actor.reserved), nothing_from)
+                {
+                    let least = least.min(len);
+                    check!(
+                        count == least || count > least && !packet,
+                        "a read of {len} bytes got {count}, and had reserved {least}"
+                    );
+                }
                 check!(
                     may_stop || facts.len == 0,
                     "a read of {len} bytes got {count}, and a writer had put in {} more",

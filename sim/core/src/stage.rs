@@ -106,6 +106,8 @@ pub(crate) struct Actor {
     /// At most this many bytes were there for a read when it reserved the first ones; but a writer
     /// was copying if [`None`].
     reach: Option<usize>,
+    /// What a read has reserved first, if its buffer is large enough, and whether that is a packet.
+    pub(crate) reserved: Option<(usize, bool)>,
     /// The call is no read that goes on with further bytes: no writer was copying when it reserved
     /// the first ones, or they are a packet, or it is a splice.
     pub(crate) may_stop: bool,
@@ -173,6 +175,7 @@ impl Stage {
             moved: 0,
             call: 0,
             reach: None,
+            reserved: None,
             may_stop: true,
             could: PerDir::default(),
             has_moved: false,
@@ -223,6 +226,7 @@ impl Stage {
         self.actor(|actor| {
             actor.doing = doing;
             actor.moved = 0;
+            actor.reserved = None;
             (actor.call, actor.reach, actor.could) = (call, None, PerDir::default());
             actor.waits = waits;
             actor.has_moved = false;
@@ -395,6 +399,9 @@ impl Stage {
             let writes = state.ring.indices().is_reserved(Dir::Write);
             actor.reach = Some(actor.facts.len).filter(|_| !writes);
             let splices = matches!(doing, Doing::Read { to: None });
+            if !splices {
+                actor.reserved = Some((actor.facts.available, actor.facts.packet));
+            }
             actor.may_stop = !writes || actor.facts.packet || splices;
         }
     }
@@ -438,6 +445,8 @@ impl Stage {
             check!(back <= actor.moved, "a write took back what others wrote");
             reference.unwrite(back);
             actor.moved -= back;
+            drop(reference);
+            self.owe(Dir::Write);
             return;
         };
         story::tell(sim::current(), || format!("  puts in {count} bytes"));
