@@ -98,7 +98,11 @@ tests: setup
 demo: $(VM_MODULE) tests
 	@LOAD=no RUN='sh demo' ADD='scripts/demo $(TESTS)/assignment' scripts/vm.sh
 
-test: $(VM_MODULE) tests
+# On the debug kernel, make test also shows which lines of the module run; see Kbuild.
+coverage-module: setup
+	@scripts/kernel.sh kbuild M=$(CURDIR)/tests/coverage MO=$(CURDIR)/$(VM_BUILD)/coverage modules
+
+test: $(VM_MODULE) tests $(if $(filter debug,$(KERNEL)),coverage-module)
 	@scripts/test.sh $(TESTS)
 
 coverage: setup
@@ -149,4 +153,4 @@ clean:
 distclean: clean
 	@scripts/toolbox.sh remove
 
-.PHONY: help all module modules_install setup bench-modules bench-parts tests bench guard demo test sim coverage verify test-debug test-dropin soak mutants logs vm picture check clean distclean $(VM_MODULE)
+.PHONY: help all module modules_install setup bench-modules bench-parts coverage-module tests bench guard demo test sim coverage verify test-debug test-dropin soak mutants logs vm picture check clean distclean $(VM_MODULE)

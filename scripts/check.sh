@@ -81,8 +81,11 @@ simulation_is_clean() {
 }
 
 # The C modules, with the additional warnings of W=1 as errors.
-bench_is_clean() {
-	"$scripts/kernel.sh" kbuild M="$top/bench" MO="$top/$build/bench" W=1 KCFLAGS=-Werror modules
+modules_are_clean() {
+	local dir
+	for dir in bench tests/coverage; do
+		"$scripts/kernel.sh" kbuild M="$top/$dir" MO="$top/$build/$dir" W=1 KCFLAGS=-Werror modules || return
+	done
 }
 
 # mandoc may only warn that the toolbox lacks the manuals that are referred to.
@@ -113,7 +116,7 @@ mkdir -p "$build"
 check clippy "$scripts/kernel.sh" kbuild M="$top" MO="$top/$build" CLIPPY=1 KRUSTFLAGS=-Dwarnings mini_pipe.o
 check cargo-fmt "${toolbox[@]}" cargo fmt --all --check
 check cargo-clippy simulation_is_clean
-check bench bench_is_clean
+check modules modules_are_clean
 check mutants mutants_apply
 check calls calls_agree
 check headers headers_agree

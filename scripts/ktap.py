@@ -30,8 +30,9 @@ VERDICT = re.compile(r"# +(?:OK|FAIL|SKIP)  ")
 # The most lines of output for a failure, so that a loop does not hide other failures.
 MAX_LINES = 12
 
-# The seed of a random test. The last one is printed, because it repeats the failure.
-SEED = re.compile(r"# (SEED=.*)$")
+# Printed beside the subject's counts: the last seed of a random test, because it repeats the failure,
+# and the result of scripts/coverage.py.
+NOTE = re.compile(r"# (SEED=.*|[\d.]+ % .*)$")
 
 # The module prints this when it is loaded; only the log after it is searched.
 LOADED = "mini_pipe: /dev/mini_pipe: capacity"
@@ -54,12 +55,12 @@ class Subject:
         self.passed = 0
         self.failures = []
         self.output = []
-        self.seed = ""
+        self.note = ""
 
     def read(self, line):
         """Parses one line of the program's output."""
-        if match := SEED.match(line):
-            self.seed = "  " + match[1]
+        if match := NOTE.match(line):
+            self.note = "  " + match[1]
         elif match := PLAN.match(line):
             self.planned += int(match[1])
         elif match := KTAP.match(line):
@@ -146,7 +147,7 @@ def main():
     subjects.append(read_log(log, done))
     for subject in subjects:
         counts = f"{subject.passed:4} passed, {len(subject.failures):2} failed"
-        print(f"{subject.name:12} {counts}{subject.seed}")
+        print(f"{subject.name:12} {counts}{subject.note}")
         for test, output in subject.failures:
             print(f"    FAILED   {test}")
             for line in output:

@@ -83,16 +83,19 @@ run_units() {
 	echo "# exit: $status"
 }
 
-# run_suite DIR TIMES: runs the programs in DIR, or those that SUBJECTS names, in the virtual machine and
-# prints their output. The
-# machine boots with SELinux instead of the distribution's AppArmor. SELinux does nothing until the
-# subject selinux loads a policy.
+# run_suite DIR TIMES [COUNTERS]: runs the programs in DIR, or those that SUBJECTS names, in the virtual
+# machine and prints their output. COUNTERS is tests/coverage/mini_pipe_coverage.c, built for the machine's
+# kernel: then the module's counters are printed, too. The machine boots with SELinux instead of the
+# distribution's AppArmor. SELinux does nothing until the subject selinux loads a policy.
 run_suite() {
-	local names
+	local names counters=${3-}
 	read -ra names <<<"${SUBJECTS:-$(subjects | paste -sd' ')}"
 	APPEND="security=selinux" RUN="export SEED=${SEED-} SEQUENCES=${SEQUENCES-} DURATION=${DURATION-}
-		for i in \$(seq $2); do sh run.sh ${names[*]/#/tests/}; done; echo '# all done'" \
-		ADD="$top/tests/run.sh $1" "$scripts/vm.sh"
+		${counters:+insmod ${counters##*/}}
+		for i in \$(seq $2); do sh run.sh ${names[*]/#/tests/}; done
+		${counters:+sh print.sh}
+		echo '# all done'" \
+		ADD="$top/tests/run.sh $1 ${counters:+$counters $top/tests/coverage/print.sh}" "$scripts/vm.sh"
 }
 
 # Locks the cache until this process ends, so that two makes do not build the same thing at once.

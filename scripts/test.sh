@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Runs the whole suite: the ring's arithmetic on this host, everything else in the virtual machine.
-# Prints the results by subject.
+# Prints the results by subject. On the debug kernel, `coverage` is one more: which lines have run.
 #
 #   test.sh DIR    the test programs are in DIR; REPEAT=n runs them n times in one machine
 
@@ -14,12 +14,25 @@ mapfile -t expected < <(subjects)
 results=$top/build/results
 repeat=${REPEAT:-1}
 timeout=$((120 + 480 * repeat))
-# The debug kernel takes several times as long.
-[[ ${KERNEL-} != debug ]] || timeout=$((timeout * 5 + 2 * ${DURATION:-0} * repeat))
+counters=
+if [[ ${KERNEL-} == debug ]]; then
+	# It takes several times as long.
+	timeout=$((timeout * 5 + 2 * ${DURATION:-0} * repeat))
+	build=$top/build/$(basename "$("$scripts/kernel.sh" path)")
+	counters=$build/coverage/mini_pipe_coverage.ko
+fi
 export LOG=${LOG:-$top/build/test.log} TIMEOUT=${TIMEOUT:-$timeout}
 
 {
 	run_units .
-	run_suite "$programs" "$repeat" || true
+	run_suite "$programs" "$repeat" "$counters" || true
 } >"$results"
+# A machine that did not reach the end has no counters, and is a failure itself.
+if [[ $counters ]] && grep -q '^# all done' "$results"; then
+	expected+=(coverage)
+	cd "$top"
+	"$scripts/toolbox.sh" run python3 scripts/coverage.py "$results" "$build/mini_pipe.ko" \
+		tests/coverage/exceptions >"$results.coverage" || true
+	cat "$results.coverage" >>"$results"
+fi
 exec "$scripts/toolbox.sh" run python3 scripts/ktap.py "$results" "$LOG" units "${expected[@]}"

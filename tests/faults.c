@@ -690,6 +690,17 @@ static ssize_t query_bytes(const void *arg)
 	return ioctl(files->fd, FIONREAD, &bytes);
 }
 
+/* A file that is both ends is on two lists while it has O_ASYNC, or on neither. */
+static ssize_t switch_o_async(const void *arg)
+{
+	const struct files *files = arg;
+	int flags = fcntl(files->fd, F_GETFL);
+
+	if (fcntl(files->fd, F_SETFL, flags | O_ASYNC) < 0)
+		return -1;
+	return fcntl(files->fd, F_SETFL, flags);
+}
+
 FIXTURE(system_call)
 {
 	int fail_nth;
@@ -709,6 +720,7 @@ FIXTURE_VARIANT_ADD(system_call, read_of_parameter_capacity) { .call = read_capa
 FIXTURE_VARIANT_ADD(system_call, read_of_parameter_policy) { .call = read_policy, .ret = 9, };
 FIXTURE_VARIANT_ADD(system_call, read_of_fdinfo) { .call = read_fdinfo, .ret = 0, };
 FIXTURE_VARIANT_ADD(system_call, fionread) { .call = query_bytes, .ret = 0, };
+FIXTURE_VARIANT_ADD(system_call, o_async) { .call = switch_o_async, .ret = 0, };
 
 FIXTURE_SETUP(system_call)
 {
@@ -718,6 +730,8 @@ FIXTURE_SETUP(system_call)
 	set_up_pipe(_metadata);
 	self->fail_nth = enable_faults(_metadata);
 	files->fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	/* The SIGIO of a file that stays on a list would kill the test. */
+	ASSERT_EQ(0, fcntl(files->fd, F_SETOWN, getpid()));
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", files->fd);
 	files->fdinfo = open(path, O_RDONLY | O_CLOEXEC);
 	ASSERT_LE(0, files->fdinfo);

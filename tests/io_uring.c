@@ -625,4 +625,53 @@ TEST_F(any_pipe, killed_process_leaves_no_read_waiting)
 	EXPECT_EQ(POLLERR, broken.revents);
 }
 
+/* The names of files */
+
+#define FILES 256
+
+static int count_lines(const char *text, const char *end_of_line)
+{
+	int count = 0;
+
+	for (text = strstr(text, end_of_line); text; text = strstr(text + 1, end_of_line))
+		count++;
+	return count;
+}
+
+/*
+ * The fdinfo of a ring has the name of each registered file. If the kernel's buffer is too small,
+ * the kernel asks for names that do not fit, and starts again with a larger buffer. In one of these
+ * rounds, the buffer ends within a name: the line of /dev/null has 17 characters, and the length of
+ * the other lines is no multiple of that.
+ */
+TEST_F(any_pipe, fdinfo_has_whole_names_wherever_buffer_ends)
+{
+	int other = open("/dev/null", O_RDONLY);
+	char name[64], end_of_line[80];
+	static char text[1 << 16];
+	int files[FILES];
+
+	name_of(getpid(), self->r, name, sizeof(name));
+	snprintf(end_of_line, sizeof(end_of_line), ": %s\n", name);
+	for (int others = 0; others < 34; others++) {
+		struct uring ring = open_ring(_metadata);
+		char path[32];
+		int fdinfo;
+
+		for (int i = 0; i < FILES; i++)
+			files[i] = i < others ? other : self->r;
+		ASSERT_EQ(0, syscall(__NR_io_uring_register, ring.fd, IORING_REGISTER_FILES, files,
+				     FILES));
+		snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", ring.fd);
+		fdinfo = open(path, O_RDONLY);
+		memset(text, 0, sizeof(text));
+		ASSERT_LT(0, read(fdinfo, text, sizeof(text) - 1));
+		EXPECT_EQ(FILES - others, count_lines(text, end_of_line));
+		close(fdinfo);
+		/* Closing the ring would do that, but later. */
+		syscall(__NR_io_uring_register, ring.fd, IORING_UNREGISTER_FILES, NULL, 0);
+		uring_close(&ring);
+	}
+}
+
 TEST_HARNESS_MAIN

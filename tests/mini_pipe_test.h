@@ -20,6 +20,7 @@
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <sys/uio.h>
+#include <time.h>
 #include "kselftest_harness.h"
 
 #ifndef MINI_PIPE
@@ -105,6 +106,14 @@ static inline ssize_t smaller(ssize_t a, ssize_t b)
 static inline ssize_t atomic_len(ssize_t capacity)
 {
 	return smaller(capacity, PIPE_BUF);
+}
+
+static inline long ns_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000L + now.tv_nsec;
 }
 
 static inline void sleep_1ms(void)

@@ -14,14 +14,6 @@ static const char * const target_names[] = {
 	"on a file that is both ends of a private pipe",
 };
 
-static inline long ns_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000L + now.tv_nsec;
-}
-
 /* The taint flags of a report: KASAN's or of a bad page, an oops, a warning, a lockup. */
 #define REPORTS (0x20 | 0x80 | 0x200 | 0x4000)
 
