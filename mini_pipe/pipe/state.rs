@@ -222,3 +222,17 @@ impl State {
 fn write_threshold(capacity: usize) -> Option<usize> {
     Some(PIPE_BUF).filter(|threshold| *threshold <= capacity)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        write_threshold,
+        PIPE_BUF, //
+    };
+
+    #[test]
+    fn threshold_is_pipe_buf_if_there_can_be_so_much_room() {
+        assert_eq!(write_threshold(PIPE_BUF), Some(PIPE_BUF));
+        assert_eq!(write_threshold(PIPE_BUF - 1), None);
+    }
+}

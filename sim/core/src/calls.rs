@@ -609,6 +609,14 @@ impl Caller<'_> {
             "the policy was changed, and {} bytes are there",
             facts.len
         );
+        check!(
+            result.is_err() || !facts.contended.write,
+            "the policy was changed while a write excludes others"
+        );
+        check!(
+            result.is_ok() || facts.len > 0 || !self.stage.is_alone(),
+            "the policy was not changed, and the pipe is idle"
+        );
         show(&result)
     }
 }

@@ -121,6 +121,9 @@ impl Config {
         if rng.gen_bool(0.05) {
             return Self::long_copies(seed, rng);
         }
+        if rng.gen_bool(0.02) {
+            return Self::smaller_than_pipe_buf(seed, rng);
+        }
         let capacity = *[1, 3, 7, 8, 8, 10, 16, 16, 17, 32, 96].choose(rng).unwrap();
         let count = rng.gen_range(2..=4);
         let written = if rng.gen() {
@@ -173,6 +176,38 @@ impl Config {
 }
 
 impl Config {
+    /// Reads and writes of a few bytes, while the capacity falls below PIPE_BUF.
+    fn smaller_than_pipe_buf(seed: u64, rng: &mut Pcg64Mcg) -> Self {
+        let task = |reads, calls| Task {
+            reads,
+            writes: !reads,
+            flags: 0,
+            shares: None,
+            calls,
+        };
+        let resize = Call::Resize {
+            capacity: rng.gen_range(3..7),
+            memory: None,
+            killed: false,
+        };
+        let read = Call::Read(Transfer::of(rng.gen_range(1..4)));
+        let write = Call::Write(Transfer::of(rng.gen_range(2..4)));
+        Self {
+            seed,
+            capacity: 8,
+            private: true,
+            rendezvous: false,
+            spins: false,
+            opened_first: true,
+            primed: (0, 0),
+            tasks: vec![
+                task(true, vec![read; 4]),
+                task(false, vec![write; 4]),
+                task(false, vec![resize]),
+            ],
+        }
+    }
+
     /// Copies in several chunks, while the pipe is resized.
     fn long_copies(seed: u64, rng: &mut Pcg64Mcg) -> Self {
         let len = 12 * PAGE_SIZE;

@@ -111,7 +111,7 @@ pub(crate) struct Actor {
     /// The call is no read that goes on with further bytes: no writer was copying when it reserved
     /// the first ones, or they are a packet, or it is a splice.
     pub(crate) may_stop: bool,
-    /// At some time in the call, another one could have moved something.
+    /// When the task last dropped the mutex, another call could have moved something.
     could: PerDir<bool>,
     /// The call has moved bytes, which it may have taken back.
     has_moved: bool,
@@ -239,32 +239,35 @@ impl Stage {
         });
     }
 
+    /// The signals that the current task has sent since it last looked here are due.
+    fn check_signals(&self, actor: &Actor) {
+        let dir = match actor.doing {
+            Doing::Read { .. } => Dir::Read,
+            Doing::Write { .. } => Dir::Write,
+            _ => return,
+        };
+        let sent = fasync::take_sent();
+        check!(
+            !sent[dir] || actor.could[dir],
+            "SIGIO was sent to the call's own direction, and nothing can be moved there"
+        );
+        // A rendezvous write may take bytes back, which leaves more room.
+        check!(
+            !sent[dir] || self.tried.get()[dir] || actor.rendezvous,
+            "SIGIO was sent to the call's own direction, and nobody tries again there"
+        );
+        check!(
+            !sent[dir.other()] || actor.has_moved,
+            "SIGIO was sent to the other direction, and nothing was moved"
+        );
+    }
+
     /// The current task's call has ended. Returns how many bytes it has moved; the facts when it
     /// last dropped the mutex; and the facts when it began, if no other task came in between.
     pub(crate) fn end(&self) -> (usize, Facts, Option<Facts>) {
         let unlocks = self.unlocks.get();
         self.actor(|actor| {
-            let dir = match actor.doing {
-                Doing::Read { .. } => Some(Dir::Read),
-                Doing::Write { .. } => Some(Dir::Write),
-                _ => None,
-            };
-            if let Some(dir) = dir {
-                let sent = fasync::take_sent();
-                check!(
-                    !sent[dir] || actor.could[dir],
-                    "SIGIO was sent to the call's own direction, and nothing can be moved there"
-                );
-                // A rendezvous write may take bytes back, which leaves more room.
-                check!(
-                    !sent[dir] || self.tried.get()[dir] || actor.rendezvous,
-                    "SIGIO was sent to the call's own direction, and nobody tries again there"
-                );
-                check!(
-                    !sent[dir.other()] || actor.has_moved,
-                    "SIGIO was sent to the other direction, and nothing was moved"
-                );
-            }
+            self.check_signals(actor);
             actor.doing = Doing::Other;
             let alone = unlocks - actor.began == actor.unlocked;
             (actor.moved, actor.facts, actor.first.filter(|_| alone))
@@ -295,6 +298,16 @@ impl Stage {
             Dir::Write => room > 0,
         };
         enough && !self.contended.get()[dir]
+    }
+
+    /// Whether all other tasks have ended.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.actors
+            .borrow()
+            .iter()
+            .filter(|actor| !actor.ended)
+            .count()
+            == 1
     }
 
     /// The current task makes no more calls.
@@ -341,6 +354,7 @@ impl Stage {
         self.unlocks.set(self.unlocks.get() + 1);
         let mut actors = self.actors.borrow_mut();
         let actor = &mut actors[sim::current()];
+        self.check_signals(actor);
         actor.unlocked += 1;
         let doing = actor.doing.clone();
         match &doing {
@@ -389,10 +403,11 @@ impl Stage {
         self.check_excluded(excluded, before, state.total);
         actor.facts = self.facts(state, actor.file, actor.call);
         for dir in [Dir::Read, Dir::Write] {
-            actor.could[dir] |= match dir {
-                Dir::Read => actor.facts.len > 0 || actor.facts.closed.write,
-                Dir::Write => actor.facts.room > 0,
-            };
+            actor.could[dir] = !state.is_contended(dir)
+                && match dir {
+                    Dir::Read => actor.facts.len > 0 || actor.facts.closed.write,
+                    Dir::Write => actor.facts.room > 0,
+                };
         }
         let reserves = state.ring.indices().is_reserved(Dir::Read) && !excluded.read;
         if actor.moved == 0 && reserves {
