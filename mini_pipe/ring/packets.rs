@@ -154,6 +154,8 @@ mod tests {
         packets.pop();
         packets.pop();
         assert!(packets.first().is_none());
+        packets.pop();
+        assert!(!packets.is_full());
     }
 
     #[test]
@@ -185,5 +187,7 @@ mod tests {
         assert!(!few.take_over(&mut many, 1));
         assert!(few.take_over(&mut many, 0));
         assert!(few.first() == Some(span(1, 2)) && many.first().is_none());
+        many.push(span(3, 1));
+        assert!(!few.take_over(&mut many, 0));
     }
 }
