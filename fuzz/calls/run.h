@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Runs a program. A first process, the leader, opens the descriptors and starts the tasks: threads of
+ * its own, or processes. The one who waits for the leader kills what is left of the program. If a
+ * process then does not end, it hangs in the kernel.
+ */
+#ifndef RUN_H
+#define RUN_H
+
+#include <linux/kcov.h>
+#include <sys/resource.h>
+#include "table.h"
+
+/* How long the tasks go on, and how long the leader waits for them. */
+#define TASKS_MS 60
+#define LEADER_MS 250
+
+/* A process that got SIGKILL ends within this time, even under an emulator on a busy machine. */
+#define HANG_MS 20000
+
+/* A task that sleeps gets a signal at such intervals. */
+#define SIGNAL_NS 3000000
+
+#define ORDINARY_USER 1000
+
+/* Hidden descriptors: no call uses them. */
+#define HIDDEN_DEVICE 200
+#define HIDDEN_RW 201
+#define HIDDEN_PRIVATE 202
+
+#define KCOV_WORDS (64 << 10)
+
+static inline long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static inline void do_nothing(int sig)
+{
+	(void)sig;
+}
+
+static inline void set_handlers(void)
+{
+	struct sigaction nothing = { .sa_handler = do_nothing };
+
+	for (int sig = 1; sig <= 64; sig++)
+		if (sig != SIGSEGV && sig != SIGBUS && sig != SIGILL && sig != SIGFPE)
+			sigaction(sig, &nothing, NULL);
+}
+
+/* Interrupts this thread's calls again and again. */
+static inline void start_timer(void)
+{
+	struct sigevent event = {
+		.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGUSR2,
+		._sigev_un._tid = gettid(),
+	};
+	struct itimerspec interval = { { 0, SIGNAL_NS }, { 0, SIGNAL_NS } };
+	timer_t timer;
+
+	if (!timer_create(CLOCK_MONOTONIC, &event, &timer))
+		timer_settime(timer, 0, &interval, NULL);
+}
+
+static inline void *run_task(void *arg)
+{
+	struct worker *me = arg;
+	struct shared *shared = me->shared;
+	const struct task *task = &me->program->tasks[me->index];
+	long end;
+
+	start_timer();
+	shared->pids[me->index] = getpid();
+	shared->ready++;
+	while (!shared->go)
+		sched_yield();
+	end = now_ms() + TASKS_MS;
+	if (me->coverage) {
+		me->coverage->areas[me->index][0] = 0;
+		ioctl(me->coverage->fds[me->index], KCOV_ENABLE, KCOV_TRACE_PC);
+	}
+	for (int round = 0; round < me->program->repeat; round++) {
+		for (int i = 0; i < task->count && now_ms() < end && !shared->stop; i++) {
+			const struct call *call = &task->calls[i];
+
+			me->step++;
+			calls[call->nr % CALL_COUNT].make(me, call->arg);
+			shared->calls++;
+		}
+	}
+	if (me->coverage)
+		ioctl(me->coverage->fds[me->index], KCOV_DISABLE, 0);
+	shared->ended++;
+	return NULL;
+}
+
+static inline void open_first(struct worker *me, unsigned char setup)
+{
+	unsigned char nonblock = setup & SETUP_BLOCKING ? 1 : 0;
+
+	for (unsigned char end = DEVICE_R; end <= DEVICE_RW; end++)
+		call_open(me, (unsigned char[ARGS]){ end, end, nonblock | 0x10 });
+	call_open(me, (unsigned char[ARGS]){ IOCTL_ONLY, 4, nonblock });
+	if (setup & SETUP_CLOSED)
+		return;
+	call_pair(me, (unsigned char[ARGS]){
+		PRIVATE_R, PRIVATE_W, nonblock, setup & SETUP_SMALL ? 1 + 4 * 6 : 0,
+	});
+	call_reopen(me, (unsigned char[ARGS]){ PRIVATE_RW, PRIVATE_R, 2, nonblock | 0x10 });
+	call_reopen(me, (unsigned char[ARGS]){ PATH_ONLY, PRIVATE_R, 5, 0 });
+	call_pipe2(me, (unsigned char[ARGS]){ PIPE_R, PIPE_W, 1 });
+	call_memfd(me, (unsigned char[ARGS]){ FILE_RW, 250 });
+	call_socketpair(me, (unsigned char[ARGS]){ SOCKET_A, SOCKET_B });
+	call_epoll_create(me, (unsigned char[ARGS]){ EPOLL });
+	call_inotify_init(me, (unsigned char[ARGS]){ INOTIFY });
+}
+
+static inline void open_hidden(unsigned char setup)
+{
+	char path[32];
+
+	if (!(setup & SETUP_HIDDEN))
+		return;
+	dup3(open(DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC), HIDDEN_RW, O_CLOEXEC);
+	dup3(open(path_of(path, sizeof(path), PRIVATE_R), O_RDWR | O_NONBLOCK | O_CLOEXEC),
+	     HIDDEN_PRIVATE, O_CLOEXEC);
+	close_range(3, FIRST_FD - 1, CLOSE_RANGE_CLOEXEC);
+}
+
+/* The owners of files with O_ASYNC get signals, though the program has closed its files. */
+static inline void signal_owners(struct worker *me)
+{
+	for (int fd = HIDDEN_RW; fd <= HIDDEN_PRIVATE; fd++) {
+		write(fd, me->memory->good, 1);
+		read(fd, me->memory->good, GOOD_BYTES);
+	}
+}
+
+static inline void start_task(struct worker *worker)
+{
+	pthread_t thread;
+
+	if (!worker->program->tasks[worker->index].process) {
+		pthread_create(&thread, NULL, run_task, worker);
+	} else if (!fork()) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		run_task(worker);
+		_exit(0);
+	}
+}
+
+static inline void sleep_ms(void)
+{
+	usleep(1000);
+}
+
+static inline void lead(const struct program *program, struct shared *shared,
+			const struct coverage *coverage)
+{
+	static struct memory memory;
+	static struct worker workers[MAX_TASKS];
+	struct worker first = { .memory = &memory, .program = program, .shared = shared };
+	struct rlimit limit = { 256 << 20, 256 << 20 };
+	int count = program->count % (MAX_TASKS + 1);
+	long end;
+
+	setpgid(0, 0);
+	set_handlers();
+	setrlimit(RLIMIT_AS, &limit);
+	memory = make_memory();
+	first.device = HIDDEN_DEVICE;
+	dup3(open(DEVICE, O_ACCMODE), HIDDEN_DEVICE, O_CLOEXEC);
+	if (program->setup & SETUP_USER) {
+		setresgid(ORDINARY_USER, ORDINARY_USER, ORDINARY_USER);
+		setresuid(ORDINARY_USER, ORDINARY_USER, ORDINARY_USER);
+		/* Otherwise /proc/self/fd belongs to root. */
+		prctl(PR_SET_DUMPABLE, 1);
+	}
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	open_first(&first, program->setup);
+	open_hidden(program->setup);
+	for (int i = 0; i < count; i++) {
+		workers[i] = first;
+		workers[i].index = i;
+		workers[i].coverage = coverage;
+		start_task(&workers[i]);
+	}
+	end = now_ms() + LEADER_MS;
+	while (shared->ready < count && now_ms() < end)
+		sched_yield();
+	shared->go = true;
+	while (shared->ended < count && now_ms() < end)
+		sleep_ms();
+	shared->stop = true;
+	if (program->setup & SETUP_HIDDEN) {
+		close_range(FIRST_FD, HIDDEN_DEVICE - 1, 0);
+		signal_owners(&first);
+	}
+	/* The threads end, too. */
+	_exit(0);
+}
+
+/* Whether a child has ended; false if there is no child, either. */
+static inline bool reap(void)
+{
+	return waitpid(-1, NULL, WNOHANG | __WALL) > 0;
+}
+
+static inline bool has_children(void)
+{
+	siginfo_t info;
+
+	return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0;
+}
+
+/*
+ * Runs the program. The caller must be the subreaper of its children. Returns false if a process
+ * does not end.
+ */
+static inline bool run_program(const struct program *program, struct shared *shared,
+			       const struct coverage *coverage)
+{
+	pid_t leader;
+	long end;
+
+	*shared = (struct shared){ 0 };
+	leader = fork();
+	if (leader < 0)
+		return true;
+	if (!leader) {
+		lead(program, shared, coverage);
+		_exit(0);
+	}
+	end = now_ms() + LEADER_MS + TASKS_MS;
+	while (now_ms() < end) {
+		int status;
+
+		if (waitpid(leader, &status, WNOHANG) == leader)
+			break;
+		usleep(500);
+	}
+	end = now_ms() + HANG_MS;
+	while (has_children()) {
+		kill(-leader, SIGKILL);
+		kill(leader, SIGKILL);
+		while (reap())
+			;
+		if (now_ms() > end)
+			return false;
+		sched_yield();
+	}
+	return true;
+}
+
+static inline struct shared *make_shared(void)
+{
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	return mmap(NULL, sizeof(struct shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		    -1, 0);
+}
+
+#endif
