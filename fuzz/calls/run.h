@@ -98,6 +98,15 @@ static inline void *run_task(void *arg)
 	return NULL;
 }
 
+/* If memory is short, the program ends, and not the fuzzer. */
+static inline void die_first(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	write(fd, "1000", 4);
+	close(fd);
+}
+
 static inline void open_first(struct worker *me, unsigned char setup)
 {
 	unsigned char nonblock = setup & SETUP_BLOCKING ? 1 : 0;
@@ -170,6 +179,7 @@ static inline void lead(const struct program *program, struct shared *shared,
 
 	setpgid(0, 0);
 	set_handlers();
+	die_first();
 	setrlimit(RLIMIT_AS, &limit);
 	memory = make_memory();
 	first.device = HIDDEN_DEVICE;
@@ -235,6 +245,7 @@ static inline bool run_program(const struct program *program, struct shared *sha
 		lead(program, shared, coverage);
 		_exit(0);
 	}
+	setpgid(leader, leader);
 	end = now_ms() + LEADER_MS + TASKS_MS;
 	while (now_ms() < end) {
 		int status;
@@ -246,7 +257,6 @@ static inline bool run_program(const struct program *program, struct shared *sha
 	end = now_ms() + HANG_MS;
 	while (has_children()) {
 		kill(-leader, SIGKILL);
-		kill(leader, SIGKILL);
 		while (reap())
 			;
 		if (now_ms() > end)
