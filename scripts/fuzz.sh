@@ -92,7 +92,7 @@ lines corpus >"$dir/corpus.new"
 lines sum
 [[ $status != 0 ]] || exit 0
 
-echo "$(lines complaint | tail -n 1)"
+lines complaint | tail -n 1
 cp "$dir/log" "$dir/complaint"
 print_log "$dir/complaint"
 echo "shrinking, for at most $shrink seconds"

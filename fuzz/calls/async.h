@@ -129,7 +129,8 @@ static inline void call_uring_files(struct worker *me, const unsigned char *arg)
 		syscall(__NR_io_uring_register, me->ring.fd, IORING_REGISTER_FILES, fds, 4);
 		break;
 	case 1:
-		syscall(__NR_io_uring_register, me->ring.fd, IORING_REGISTER_FILES_UPDATE, &update, 1);
+		syscall(__NR_io_uring_register, me->ring.fd, IORING_REGISTER_FILES_UPDATE, &update,
+			1);
 		break;
 	default:
 		syscall(__NR_io_uring_register, me->ring.fd, IORING_UNREGISTER_FILES, NULL, 0);

@@ -29,7 +29,8 @@ static inline int parts(const struct worker *me, struct iovec *iov, const unsign
 static inline int rwf_flags(unsigned char arg)
 {
 	static const int flags[] = {
-		0, RWF_NOWAIT, RWF_HIPRI, RWF_DSYNC, RWF_SYNC, RWF_APPEND, RWF_NOWAIT | RWF_HIPRI, 0x40000000,
+		0, RWF_NOWAIT, RWF_HIPRI, RWF_DSYNC, RWF_SYNC, RWF_APPEND, RWF_NOWAIT | RWF_HIPRI,
+		0x40000000,
 	};
 
 	return flags[arg % ARRAY_SIZE(flags)];

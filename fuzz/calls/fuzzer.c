@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What the fuzzer, in Rust, uses of the calls. */
-#include "run.h"
-
-unsigned int fuzz_call_count(void);
-const char *fuzz_call_name(unsigned int nr);
-unsigned int fuzz_call_weight(unsigned int nr);
-struct shared *fuzz_make_shared(void);
-bool fuzz_run(const struct program *program, struct shared *shared, const struct coverage *coverage);
+#include "fuzzer.h"
 
 unsigned int fuzz_call_count(void)
 {
@@ -28,7 +22,8 @@ struct shared *fuzz_make_shared(void)
 	return make_shared();
 }
 
-bool fuzz_run(const struct program *program, struct shared *shared, const struct coverage *coverage)
+bool fuzz_run(const struct program *program, struct shared *shared,
+	      const struct coverage *coverage)
 {
 	return run_program(program, shared, coverage);
 }

@@ -87,7 +87,8 @@ static inline void call_priority(struct worker *me, const unsigned char *arg)
 	cpu_set_t set;
 
 	(void)me;
-	sched_setscheduler(0, arg[0] % 2 ? SCHED_FIFO : arg[0] & 2 ? SCHED_IDLE : SCHED_OTHER, &param);
+	sched_setscheduler(0, arg[0] % 2 ? SCHED_FIFO : arg[0] & 2 ? SCHED_IDLE : SCHED_OTHER,
+			   &param);
 	CPU_ZERO(&set);
 	CPU_SET(arg[1] % 2, &set);
 	if (arg[1] & 2)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A program of the fuzzer: some tasks, each with a list of calls, which all run at once. A call is a
- * row of the table in table.h, with small numbers as its arguments.
+ * A program of the fuzzer: some tasks, each with a list of calls, which all run at once. A call is
+ * a row of the table in table.h, with small numbers as its arguments.
  *
  * fuzz/src/program.rs has the same layout.
  */

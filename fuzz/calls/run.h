@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Runs a program. A first process, the leader, opens the descriptors and starts the tasks: threads of
- * its own, or processes. The one who waits for the leader kills what is left of the program. If a
- * process then does not end, it hangs in the kernel.
+ * Runs a program. A first process, the leader, opens the descriptors and starts the tasks: threads
+ * of its own, or processes. The one who waits for the leader kills what is left of the program. If
+ * a process then does not end, it hangs in the kernel.
  */
 #ifndef RUN_H
 #define RUN_H
@@ -112,20 +112,20 @@ static inline void open_first(struct worker *me, unsigned char setup)
 	unsigned char nonblock = setup & SETUP_BLOCKING ? 1 : 0;
 
 	for (unsigned char end = DEVICE_R; end <= DEVICE_RW; end++)
-		call_open(me, (unsigned char[ARGS]){ end, end, nonblock | 0x10 });
-	call_open(me, (unsigned char[ARGS]){ IOCTL_ONLY, 4, nonblock });
+		call_open(me, (unsigned char[ARGS]) { end, end, nonblock | 0x10 });
+	call_open(me, (unsigned char[ARGS]) { IOCTL_ONLY, 4, nonblock });
 	if (setup & SETUP_CLOSED)
 		return;
-	call_pair(me, (unsigned char[ARGS]){
+	call_pair(me, (unsigned char[ARGS]) {
 		PRIVATE_R, PRIVATE_W, nonblock, setup & SETUP_SMALL ? 1 + 4 * 6 : 0,
 	});
-	call_reopen(me, (unsigned char[ARGS]){ PRIVATE_RW, PRIVATE_R, 2, nonblock | 0x10 });
-	call_reopen(me, (unsigned char[ARGS]){ PATH_ONLY, PRIVATE_R, 5, 0 });
-	call_pipe2(me, (unsigned char[ARGS]){ PIPE_R, PIPE_W, 1 });
-	call_memfd(me, (unsigned char[ARGS]){ FILE_RW, 250 });
-	call_socketpair(me, (unsigned char[ARGS]){ SOCKET_A, SOCKET_B });
-	call_epoll_create(me, (unsigned char[ARGS]){ EPOLL });
-	call_inotify_init(me, (unsigned char[ARGS]){ INOTIFY });
+	call_reopen(me, (unsigned char[ARGS]) { PRIVATE_RW, PRIVATE_R, 2, nonblock | 0x10 });
+	call_reopen(me, (unsigned char[ARGS]) { PATH_ONLY, PRIVATE_R, 5, 0 });
+	call_pipe2(me, (unsigned char[ARGS]) { PIPE_R, PIPE_W, 1 });
+	call_memfd(me, (unsigned char[ARGS]) { FILE_RW, 250 });
+	call_socketpair(me, (unsigned char[ARGS]) { SOCKET_A, SOCKET_B });
+	call_epoll_create(me, (unsigned char[ARGS]) { EPOLL });
+	call_inotify_init(me, (unsigned char[ARGS]) { INOTIFY });
 }
 
 static inline void open_hidden(unsigned char setup)

@@ -12,8 +12,8 @@
 static inline unsigned long capacity(unsigned char arg)
 {
 	static const unsigned long capacities[] = {
-		PIPE_BUF, 16 * PIPE_BUF, 2 * PIPE_BUF, 5000, 1, 100, 40 * PIPE_BUF, 100 * PIPE_BUF, 0,
-		ULONG_MAX, 1ul << 30, (1ul << 30) + 1, 3 * PIPE_BUF, 8 * PIPE_BUF, 20 * PIPE_BUF,
+		PIPE_BUF, 16 * PIPE_BUF, 2 * PIPE_BUF, 5000, 1, 100, 40 * PIPE_BUF, 100 * PIPE_BUF,
+		0, ULONG_MAX, 1ul << 30, (1ul << 30) + 1, 3 * PIPE_BUF, 8 * PIPE_BUF, 20 * PIPE_BUF,
 	};
 
 	return capacities[arg % ARRAY_SIZE(capacities)];
@@ -50,7 +50,8 @@ static inline void call_get(struct worker *me, const unsigned char *arg)
 static inline void call_bad_ioctl(struct worker *me, const unsigned char *arg)
 {
 	static const unsigned int numbers[] = {
-		_IO(MINI_PIPE_IOC_MAGIC, 0), _IO(MINI_PIPE_IOC_MAGIC, 1), _IO(MINI_PIPE_IOC_MAGIC, 6),
+		_IO(MINI_PIPE_IOC_MAGIC, 0), _IO(MINI_PIPE_IOC_MAGIC, 1),
+		_IO(MINI_PIPE_IOC_MAGIC, 6),
 		_IOR(MINI_PIPE_IOC_MAGIC, 1, int), _IOW(MINI_PIPE_IOC_MAGIC, 3, long), FIGETBSZ,
 		FIOQSIZE, FS_IOC_GETFLAGS, FIBMAP, 0, ~0u,
 	};

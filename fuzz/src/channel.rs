@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The memory that the machine shares with the host, a file there: what is in it survives a crash of the
-//! machine. It is a device of QEMU, ivshmem.
+//! The memory that the machine shares with the host, a file there: what is in it survives a crash
+//! of the machine. It is a device of QEMU, ivshmem.
 //!
 //! The first part has a slot for each of the last programs that ran. The rest has lines of text.
 

@@ -47,7 +47,8 @@ impl Coverage {
                 .read(true)
                 .write(true)
                 .open("/sys/kernel/debug/kcov")?;
-            // SAFETY: These calls make a new descriptor and a new mapping of the file, which both stay.
+            // SAFETY: These calls make a new descriptor and a new mapping of the file, which both
+            // stay.
             unsafe {
                 *fd = libc::fcntl(file.as_raw_fd(), libc::F_DUPFD, FIRST_FD);
                 if libc::ioctl(*fd, KCOV_INIT_TRACE, WORDS) != 0 {
@@ -82,8 +83,8 @@ impl Coverage {
         }
     }
 
-    /// Counts the edges of the program that has ended in `map`. If the module was loaded again meanwhile,
-    /// the positions mean nothing.
+    /// Counts the edges of the program that has ended in `map`. If the module was loaded again
+    /// meanwhile, the positions mean nothing.
     pub fn collect(&mut self, map: &mut [u8]) {
         let base = module_base();
         if base != self.base {
@@ -103,12 +104,17 @@ impl Coverage {
                     continue;
                 }
                 self.reached.insert(position);
-                let edge = (position ^ last).wrapping_mul(0x9e37_79b9) >> 8 & MAP_LEN - 1;
+                let edge = hash(position ^ last);
                 map[edge] = map[edge].saturating_add(1);
                 last = position << 1;
             }
         }
     }
+}
+
+/// An index of the map.
+fn hash(edge: usize) -> usize {
+    (edge.wrapping_mul(0x9e37_79b9) >> 8) % MAP_LEN
 }
 
 /// Where the module is, or 0 while it is not loaded.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The fuzzing loop, with LibAFL: a program that reaches code in a way that no program before did is kept,
-//! and changed again and again.
+//! The fuzzing loop, with LibAFL: a program that reaches code in a way that no program before did
+//! is kept, and changed again and again.
 
 use crate::{
     channel::{
@@ -203,12 +203,18 @@ pub fn run(
     if complaint.is_none() {
         complaint = executor.target.machine.check().err();
         if let Some(complaint) = &complaint {
-            executor.target.channel.line(&format!("complaint {complaint}"));
+            executor
+                .target
+                .channel
+                .line(&format!("complaint {complaint}"));
         }
     }
     let channel = &mut executor.target.channel;
     for id in state.corpus().ids() {
-        channel.line(&format!("corpus {}", state.corpus().cloned_input_for_id(id)?));
+        channel.line(&format!(
+            "corpus {}",
+            state.corpus().cloned_input_for_id(id)?
+        ));
     }
     channel.line(&format!(
         "sum {} programs in {} seconds; {} places in the module reached; {} programs in the corpus",

@@ -40,12 +40,12 @@ use std::{
     num::NonZero, //
 };
 
-/// The slots that the calls of calls/worker.h begin with, and that most calls are about: the ends of the
-/// device and of a private pipe. The files that are both ends are among them twice.
+/// The slots that the calls of calls/worker.h begin with, and that most calls are about: the ends
+/// of the device and of a private pipe. The files that are both ends are among them twice.
 const FAVOURITES: [u8; 8] = [0, 1, 2, 3, 4, 5, 2, 5];
 
-/// What the calls of one program have in common. A program of few kinds of calls, on few descriptors,
-/// makes each of them at the same time as each other.
+/// What the calls of one program have in common. A program of few kinds of calls, on few
+/// descriptors, makes each of them at the same time as each other.
 struct Theme {
     calls: Vec<u8>,
     slots: [u8; 2],

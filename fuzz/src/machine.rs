@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The state of the machine: what the kernel reports, and whether the module is as it was before the
-//! programs ran.
+//! The state of the machine: what the kernel reports, and whether the module is as it was before
+//! the programs ran.
 
 use std::{
     fs::{
@@ -49,8 +49,8 @@ const IOC_PAIR: u64 = 0xc010_bb01;
 /// How long a call of the fuzzer may take, and how long what a program has left behind may stay.
 const HANG: Duration = Duration::from_secs(20);
 
-/// The words of a kernel's reports, as in scripts/ktap.py. "Out of memory" and "segfault" are no fault of
-/// the kernel here.
+/// The words of a kernel's reports, as in scripts/ktap.py. "Out of memory" and "segfault" are no
+/// fault of the kernel here.
 const REPORTS: [&str; 18] = [
     "WARNING:",
     "BUG:",
@@ -181,7 +181,13 @@ fn load() {
 
 fn unload() {
     // SAFETY: The string is valid.
-    unsafe { libc::syscall(libc::SYS_delete_module, c"mini_pipe".as_ptr(), libc::O_NONBLOCK) };
+    unsafe {
+        libc::syscall(
+            libc::SYS_delete_module,
+            c"mini_pipe".as_ptr(),
+            libc::O_NONBLOCK,
+        )
+    };
 }
 
 fn becomes_true(mut condition: impl FnMut() -> bool) -> bool {
@@ -224,8 +230,8 @@ fn passes_a_byte() -> io::Result<bool> {
     Ok(pipe.read(&mut bytes)? == 1 && bytes[0] == b'x')
 }
 
-/// How many pages the pipes of the user have: the largest soft limit under which the user cannot make a
-/// pipe of one page.
+/// How many pages the pipes of the user have: the largest soft limit under which the user cannot
+/// make a pipe of one page.
 fn pages_of(user: u32) -> usize {
     // SAFETY: A new mapping, which is unmapped below.
     let found = unsafe {

@@ -75,8 +75,8 @@ fn prepare() -> Result<Channel, Box<dyn Error>> {
     Ok(Channel::open()?)
 }
 
-/// Writes the stacks of processes that hang to the log, and resets the machine, which need not be able to
-/// shut down any more.
+/// Writes the stacks of processes that hang to the log, and resets the machine, which need not be
+/// able to shut down any more.
 fn end_machine() {
     let sysrq = |key: &str| {
         let _ = fs::write("/proc/sysrq-trigger", key);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The input of the fuzzer: a program of calls. It has three forms: this one; that of calls/program.h,
-//! to be run; and a line of text, for the corpus and the shared memory.
+//! The input of the fuzzer: a program of calls. It has three forms: this one; that of
+//! calls/program.h, to be run; and a line of text, for the corpus and the shared memory.
 
 use crate::calls;
 use libafl::inputs::Input;
@@ -76,7 +76,8 @@ impl Program {
         }
     }
 
-    /// Reads the text form; [`None`] if the text is no program, or has a call that is no longer there.
+    /// Reads the text form; [`None`] if the text is no program, or has a call that is no longer
+    /// there.
     pub fn parse(text: &str) -> Option<Self> {
         let mut words = text.split_whitespace();
         let mut program = Self {
@@ -110,15 +111,18 @@ impl Program {
     /// The program as C, which needs only the files in fuzz/calls and uapi.
     pub fn to_c(&self) -> String {
         let mut text = String::from(
-            "// SPDX-License-Identifier: GPL-2.0\n\
-             /*\n \
+            "/*\n \
              * As root, from the clone: cc -D_GNU_SOURCE -static -w -I. THIS_FILE && ./a.out\n \
              * It runs until a process hangs. The kernel's log has the other complaints.\n \
              */\n\
              #include \"fuzz/calls/run.h\"\n\n\
              static const struct program program = {\n",
         );
-        text += &format!("\t.setup = {},\n\t.repeat = {},\n", self.setup_names(), self.repeat);
+        text += &format!(
+            "\t.setup = {},\n\t.repeat = {},\n",
+            self.setup_names(),
+            self.repeat
+        );
         text += &format!("\t.count = {},\n\t.tasks = {{\n", self.tasks.len());
         for task in &self.tasks {
             text += &format!("\t\t{{ .process = {}, ", task.process);
@@ -140,7 +144,10 @@ impl Program {
 
     fn setup_names(&self) -> String {
         let names = ["USER", "HIDDEN", "BLOCKING", "SMALL", "CLOSED"];
-        let set = names.iter().enumerate().filter(|(bit, _)| self.setup >> bit & 1 != 0);
+        let set = names
+            .iter()
+            .enumerate()
+            .filter(|(bit, _)| self.setup & (1 << bit) != 0);
         let set: Vec<_> = set.map(|(_, name)| format!("SETUP_{name}")).collect();
         if set.is_empty() {
             String::from("0")

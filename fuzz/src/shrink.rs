@@ -2,10 +2,10 @@
 
 //! Looks for the smallest program that makes the kernel complain.
 //!
-//! At first there are several suspects: the programs that ran before the complaint. Then there is one
-//! program, from which everything is left out that is not needed. A complaint may end the machine. So the
-//! host gets each step as a line, and starts the next machine with the same suspects and the number of the
-//! candidate that ended this one.
+//! At first there are several suspects: the programs that ran before the complaint. Then there is
+//! one program, from which everything is left out that is not needed. A complaint may end the
+//! machine. So the host gets each step as a line, and starts the next machine with the same
+//! suspects and the number of the candidate that ended this one.
 
 use crate::{
     channel::Channel,
@@ -36,8 +36,9 @@ struct Shrink {
     time: Duration,
 }
 
-/// `state` has the suspects, a line each, after a line with the number of the candidate to begin with, and
-/// "take" if this one made the kernel complain. Returns whether the smallest program was found.
+/// `state` has the suspects, a line each, after a line with the number of the candidate to begin
+/// with, and "take" if this one made the kernel complain. Returns whether the smallest program was
+/// found.
 pub fn run(channel: Channel, state: &str) -> io::Result<bool> {
     let (first, suspects) = state.split_once('\n').unwrap_or_default();
     let (number, takes) = first.split_once(' ').unwrap_or((first, ""));
@@ -77,7 +78,10 @@ pub fn run(channel: Channel, state: &str) -> io::Result<bool> {
             continue;
         };
         println!("  {complaint}");
-        shrink.target.channel.line(&format!("complains {complaint}"));
+        shrink
+            .target
+            .channel
+            .line(&format!("complains {complaint}"));
         // A complaint of the kernel may have disabled its checks; a list that is damaged stays so.
         if !complaint.starts_with("user ") && !complaint.contains("KASAN") {
             return Ok(false);
@@ -96,7 +100,9 @@ pub fn run(channel: Channel, state: &str) -> io::Result<bool> {
 
 impl Shrink {
     fn report(&mut self) {
-        self.target.channel.line(&format!("suspects {}", self.suspects.len()));
+        self.target
+            .channel
+            .line(&format!("suspects {}", self.suspects.len()));
         for suspect in &self.suspects {
             self.target.channel.line(&format!("suspect {suspect}"));
         }
@@ -118,9 +124,17 @@ impl Shrink {
 /// What to try instead of these suspects.
 fn candidates(suspects: &[Program]) -> Vec<Vec<Program>> {
     if let [program] = suspects {
-        return smaller(program).into_iter().map(|program| vec![program]).collect();
+        return smaller(program)
+            .into_iter()
+            .map(|program| vec![program])
+            .collect();
     }
-    let mut all: Vec<_> = suspects.iter().rev().take(ALONE).map(|program| vec![program.clone()]).collect();
+    let mut all: Vec<_> = suspects
+        .iter()
+        .rev()
+        .take(ALONE)
+        .map(|program| vec![program.clone()])
+        .collect();
     if suspects.len() > ALONE {
         let (older, newer) = suspects.split_at(suspects.len() / 2);
         all.extend([newer.to_vec(), older.to_vec()]);
