@@ -31,9 +31,9 @@ build() {
 # machine SECONDS COMMAND: runs the command in the machine, with the files corpus and state of $dir.
 machine() {
 	rm -f "$channel"
-	truncate -s 64M "$channel"
-	DEVICES="-object memory-backend-file,id=channel,share=on,mem-path=$channel,size=64M \
-		-device ivshmem-plain,memdev=channel" APPEND='kasan_multi_shot' KERNEL=debug LOAD=no \
+	truncate -s 16M "$channel"
+	DEVICES="-object memory-backend-file,id=channel,share=on,mem-path=$channel,size=16M \
+		-device ivshmem-plain,memdev=channel" APPEND='kasan_multi_shot kmemleak=off' KERNEL=debug LOAD=no \
 		LOG=$dir/log TIMEOUT=$1 RUN="./mini-pipe-fuzz $2" ADD="$fuzzer $dir/corpus $dir/state" \
 		"$scripts/vm.sh" 2>"$dir/errors"
 }

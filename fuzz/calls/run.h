@@ -43,13 +43,14 @@ static inline void do_nothing(int sig)
 	(void)sig;
 }
 
+/* Those that a call may cause. A signal that a call may send in vain does not end the program. */
 static inline void set_handlers(void)
 {
+	static const int signals[] = { SIGUSR1, SIGUSR2, SIGIO, SIGPIPE, SIGXFSZ, 34, 40, 64 };
 	struct sigaction nothing = { .sa_handler = do_nothing };
 
-	for (int sig = 1; sig <= 64; sig++)
-		if (sig != SIGSEGV && sig != SIGBUS && sig != SIGILL && sig != SIGFPE)
-			sigaction(sig, &nothing, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		sigaction(signals[i], &nothing, NULL);
 }
 
 /* Interrupts this thread's calls again and again. */
@@ -77,7 +78,7 @@ static inline void *run_task(void *arg)
 	shared->pids[me->index] = getpid();
 	shared->ready++;
 	while (!shared->go)
-		sched_yield();
+		usleep(200);
 	end = now_ms() + TASKS_MS;
 	if (me->coverage) {
 		me->coverage->areas[me->index][0] = 0;
@@ -162,11 +163,6 @@ static inline void start_task(struct worker *worker)
 	}
 }
 
-static inline void sleep_ms(void)
-{
-	usleep(1000);
-}
-
 static inline void lead(const struct program *program, struct shared *shared,
 			const struct coverage *coverage)
 {
@@ -201,10 +197,10 @@ static inline void lead(const struct program *program, struct shared *shared,
 	}
 	end = now_ms() + LEADER_MS;
 	while (shared->ready < count && now_ms() < end)
-		sched_yield();
+		usleep(200);
 	shared->go = true;
 	while (shared->ended < count && now_ms() < end)
-		sleep_ms();
+		usleep(2000);
 	shared->stop = true;
 	if (program->setup & SETUP_HIDDEN) {
 		close_range(FIRST_FD, HIDDEN_DEVICE - 1, 0);
@@ -252,7 +248,7 @@ static inline bool run_program(const struct program *program, struct shared *sha
 
 		if (waitpid(leader, &status, WNOHANG) == leader)
 			break;
-		usleep(500);
+		usleep(2000);
 	}
 	end = now_ms() + HANG_MS;
 	while (has_children()) {
@@ -261,7 +257,7 @@ static inline bool run_program(const struct program *program, struct shared *sha
 			;
 		if (now_ms() > end)
 			return false;
-		sched_yield();
+		usleep(1000);
 	}
 	return true;
 }

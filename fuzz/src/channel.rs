@@ -59,6 +59,10 @@ impl Channel {
             if memory == libc::MAP_FAILED {
                 return Err(io::Error::last_os_error());
             }
+            // Programs do not get a copy of the mapping, which would take time.
+            //
+            // SAFETY: The mapping is valid.
+            unsafe { libc::madvise(memory, len, libc::MADV_DONTFORK) };
             // SAFETY: The mapping has so many bytes, and nobody else in this machine uses it.
             let bytes = unsafe { slice::from_raw_parts_mut(memory.cast(), len) };
             return Ok(Self {
