@@ -43,6 +43,11 @@ lines() {
 	tail -c +$((last + 1)) "$channel" | tr -d '\0' | sed -n "s/^$1 //p"
 }
 
+# Prints the last line of the channel.
+last_line() {
+	tail -c +$((last + 1)) "$channel" | tr -d '\0' | tail -n 1
+}
+
 # Prints the programs that ran last, the last one at the end.
 last_programs() {
 	head -c $last "$channel" | tr -d '\0' | sort -n | cut -d' ' -f2-
@@ -56,24 +61,21 @@ print_log() {
 
 # Replaces the suspects in $dir/state by fewer ones, until time is over or one program is left as it is.
 shrink_program() {
-	local end=$((SECONDS + shrink)) left count trying
+	local end=$((SECONDS + shrink)) left count first
 	{ echo 0; last_programs; } >"$dir/state"
 	while left=$((end - SECONDS)) && ((left > 30)); do
-		machine $left shrink >&2 && break
+		first=done
+		if ! machine $left shrink; then
+			# The candidate that was tried last has ended the machine, unless time was over.
+			first="$(lines trying | tail -n 1) take"
+			((SECONDS < end)) || first=done
+			[[ -z $(last_line | sed -n '/^suspect/p') ]] || first=0
+		fi
 		count=$(lines suspects | tail -n 1)
-		trying=$(lines trying | tail -n 1)
-		[[ -n $count && -n $trying ]] || break
-		# Unless the machine was only too slow, that candidate has ended it.
-		((SECONDS < end)) || break
-		if tail -n 1 <(tail -c +$((last + 1)) "$channel" | tr -d '\0') | grep -q '^suspect'; then
-			echo "0"
-		else
-			echo "$trying take"
-		fi >"$dir/state"
-		lines suspect | tail -n "$count" >>"$dir/state"
+		[[ -z $count ]] || { echo "$first"; lines suspect | tail -n "$count"; } >"$dir/state"
+		[[ $first != done && -n $count ]] || break
 	done
-	count=$(lines suspects | tail -n 1)
-	lines suspect | tail -n "${count:-0}"
+	tail -n +2 "$dir/state"
 }
 
 mkdir -p "$dir" "$(dirname "$corpus")"
@@ -96,7 +98,8 @@ lines complaint | tail -n 1
 cp "$dir/log" "$dir/complaint"
 print_log "$dir/complaint"
 echo "shrinking, for at most $shrink seconds"
-mapfile -t suspects < <(shrink_program | tee "$dir/suspects")
+shrink_program >"$dir/suspects"
+mapfile -t suspects <"$dir/suspects"
 if [[ ${#suspects[@]} == 1 ]]; then
 	"$fuzzer" print "${suspects[0]}" | tee "$dir/program.c"
 else

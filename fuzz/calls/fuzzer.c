@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the fuzzer, in Rust, uses of the calls. */
 #include "fuzzer.h"
 
 unsigned int fuzz_call_count(void)
@@ -17,13 +16,38 @@ unsigned int fuzz_call_weight(unsigned int nr)
 	return calls[nr % CALL_COUNT].weight;
 }
 
-struct shared *fuzz_make_shared(void)
+static void serve(int fuzzer, const struct program *request, const struct coverage *coverage)
 {
-	return make_shared();
+	struct shared *shared = make_shared();
+	char result;
+
+	while (read(fuzzer, &result, 1) == 1) {
+		result = run_program(request, shared, coverage);
+		write(fuzzer, &result, 1);
+	}
 }
 
-bool fuzz_run(const struct program *program, struct shared *shared,
-	      const struct coverage *coverage)
+int fuzz_start_server(const struct coverage *coverage, struct program **request)
 {
-	return run_program(program, shared, coverage);
+	int ends[2];
+
+	*request = mmap(NULL, sizeof(**request), PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (*request == MAP_FAILED || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+		return -1;
+	if (!fork()) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close(ends[0]);
+		serve(ends[1], *request, coverage);
+		_exit(0);
+	}
+	close(ends[1]);
+	return ends[0];
+}
+
+bool fuzz_run(int server)
+{
+	char result = 0;
+
+	return write(server, &result, 1) == 1 && read(server, &result, 1) == 1 && result;
 }

@@ -21,8 +21,8 @@
 #define SETUP_HIDDEN 2		/* hidden files, no descriptors of a call, signal at the end */
 #define SETUP_BLOCKING 4	/* the first descriptors block */
 #define SETUP_SMALL 8		/* the private pipe has few bytes */
-#define SETUP_CLOSED 16		/* there is no descriptor but /dev/mini_pipe's */
-#define SETUP_BITS 31
+#define SETUP_NO_PRIVATE 16	/* there is no private pipe yet */
+#define SETUP_MORE 32		/* the private pipe has two more descriptors */
 
 struct call {
 	unsigned char nr;

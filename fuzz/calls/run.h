@@ -108,25 +108,48 @@ static inline void die_first(void)
 	close(fd);
 }
 
+static inline bool has_call(const struct program *program, int first, int last)
+{
+	for (int i = 0; i < program->count; i++)
+		for (int j = 0; j < program->tasks[i].count; j++)
+			if (program->tasks[i].calls[j].nr >= first &&
+			    program->tasks[i].calls[j].nr <= last)
+				return true;
+	return false;
+}
+
+/* Opens what the calls of the program need. */
+static inline void open_others(struct worker *me, const struct program *program)
+{
+	if (has_call(program, CALL_splice, CALL_vmsplice))
+		call_pipe2(me, (unsigned char[ARGS]) { PIPE_R, PIPE_W, 1 });
+	if (has_call(program, CALL_sendfile, CALL_copy_file_range))
+		call_memfd(me, (unsigned char[ARGS]) { FILE_RW, 250 });
+	if (has_call(program, CALL_send_fd, CALL_receive_fd))
+		call_socketpair(me, (unsigned char[ARGS]) { SOCKET_A, SOCKET_B });
+	if (has_call(program, CALL_epoll_ctl, CALL_epoll_wait))
+		call_epoll_create(me, (unsigned char[ARGS]) { EPOLL });
+	if (has_call(program, CALL_inotify_add, CALL_inotify_remove))
+		call_inotify_init(me, (unsigned char[ARGS]) { INOTIFY });
+	if (has_call(program, CALL_fanotify_mark, CALL_fanotify_mark))
+		call_fanotify_init(me, (unsigned char[ARGS]) { 0 });
+}
+
 static inline void open_first(struct worker *me, unsigned char setup)
 {
 	unsigned char nonblock = setup & SETUP_BLOCKING ? 1 : 0;
 
 	for (unsigned char end = DEVICE_R; end <= DEVICE_RW; end++)
 		call_open(me, (unsigned char[ARGS]) { end, end, nonblock | 0x10 });
-	call_open(me, (unsigned char[ARGS]) { IOCTL_ONLY, 4, nonblock });
-	if (setup & SETUP_CLOSED)
+	if (setup & SETUP_NO_PRIVATE)
 		return;
 	call_pair(me, (unsigned char[ARGS]) {
 		PRIVATE_R, PRIVATE_W, nonblock, setup & SETUP_SMALL ? 1 + 4 * 6 : 0,
 	});
+	if (!(setup & SETUP_MORE))
+		return;
 	call_reopen(me, (unsigned char[ARGS]) { PRIVATE_RW, PRIVATE_R, 2, nonblock | 0x10 });
 	call_reopen(me, (unsigned char[ARGS]) { PATH_ONLY, PRIVATE_R, 5, 0 });
-	call_pipe2(me, (unsigned char[ARGS]) { PIPE_R, PIPE_W, 1 });
-	call_memfd(me, (unsigned char[ARGS]) { FILE_RW, 250 });
-	call_socketpair(me, (unsigned char[ARGS]) { SOCKET_A, SOCKET_B });
-	call_epoll_create(me, (unsigned char[ARGS]) { EPOLL });
-	call_inotify_init(me, (unsigned char[ARGS]) { INOTIFY });
 }
 
 static inline void open_hidden(unsigned char setup)
@@ -188,6 +211,7 @@ static inline void lead(const struct program *program, struct shared *shared,
 	}
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	open_first(&first, program->setup);
+	open_others(&first, program);
 	open_hidden(program->setup);
 	for (int i = 0; i < count; i++) {
 		workers[i] = first;
@@ -202,10 +226,11 @@ static inline void lead(const struct program *program, struct shared *shared,
 	while (shared->ended < count && now_ms() < end)
 		usleep(2000);
 	shared->stop = true;
-	if (program->setup & SETUP_HIDDEN) {
-		close_range(FIRST_FD, HIDDEN_DEVICE - 1, 0);
+	/* At exit, the kernel would begin with the last one: marks would be gone before the pipes. */
+	for (int fd = FIRST_FD; fd < FIRST_FD + SLOTS; fd++)
+		close(fd);
+	if (program->setup & SETUP_HIDDEN)
 		signal_owners(&first);
-	}
 	/* The threads end, too. */
 	_exit(0);
 }

@@ -14,14 +14,9 @@ use std::{
         c_uint,
         CStr, //
     },
-    ptr::NonNull, //
+    io,
+    ptr, //
 };
-
-/// `struct shared` of calls/program.h.
-#[repr(C)]
-struct Shared {
-    _private: [u8; 0],
-}
 
 /// `struct coverage` of calls/program.h.
 #[repr(C)]
@@ -34,12 +29,8 @@ extern "C" {
     fn fuzz_call_count() -> c_uint;
     fn fuzz_call_name(nr: c_uint) -> *const c_char;
     fn fuzz_call_weight(nr: c_uint) -> c_uint;
-    fn fuzz_make_shared() -> *mut Shared;
-    fn fuzz_run(
-        program: *const RawProgram,
-        shared: *mut Shared,
-        coverage: *const RawCoverage,
-    ) -> bool;
+    fn fuzz_start_server(coverage: *const RawCoverage, request: *mut *mut RawProgram) -> c_int;
+    fn fuzz_run(server: c_int) -> bool;
 }
 
 pub fn count() -> u8 {
@@ -64,18 +55,28 @@ pub fn weight(nr: u8) -> usize {
 }
 
 /// Runs programs, one at a time.
-pub struct Runner(NonNull<Shared>);
+pub struct Runner {
+    server: c_int,
+    request: *mut RawProgram,
+}
 
 impl Runner {
-    pub fn new() -> Self {
-        // SAFETY: It makes a mapping that stays, and makes this process a subreaper.
-        let shared = unsafe { fuzz_make_shared() };
-        Self(NonNull::new(shared).expect("memory"))
+    pub fn new(coverage: &RawCoverage) -> io::Result<Self> {
+        let mut request = ptr::null_mut();
+        // SAFETY: Both are valid. The server is a process, which has a copy of `coverage`.
+        let server = unsafe { fuzz_start_server(coverage, &mut request) };
+        if server < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Self { server, request })
     }
 
     /// Returns whether all processes of the program have ended.
-    pub fn run(&mut self, program: &Program, coverage: &RawCoverage) -> bool {
-        // SAFETY: All are valid, and nobody else uses them during the call.
-        unsafe { fuzz_run(&program.to_raw(), self.0.as_ptr(), coverage) }
+    pub fn run(&mut self, program: &Program) -> bool {
+        // SAFETY: The server reads the request only while `fuzz_run` waits for it.
+        unsafe {
+            self.request.write(program.to_raw());
+            fuzz_run(self.server)
+        }
     }
 }

@@ -60,6 +60,7 @@ use libafl_bolts::{
 };
 use std::{
     cell::RefCell,
+    num::NonZero,
     rc::Rc,
     time::{
         Duration,
@@ -69,6 +70,8 @@ use std::{
 
 /// How many programs the loop starts with, besides the corpus.
 const FIRST_PROGRAMS: usize = 50;
+/// How many programs at most are made of one of the corpus in a row.
+const MOST_CHANGES: usize = 8;
 const REPORT_EVERY: Duration = Duration::from_secs(10);
 
 /// What has happened so far.
@@ -107,6 +110,9 @@ impl<EM, S, Z, OT> Executor<EM, Program, S, Z> for ProgramExecutor<OT> {
         program: &Program,
     ) -> Result<ExitKind, Error> {
         let mut progress = self.progress.borrow_mut();
+        if progress.complaint.is_some() {
+            return Ok(ExitKind::Crash);
+        }
         let mut result = self.target.run(program);
         // SAFETY: The map has so many bytes, and the observer does not use it during this call.
         let map = unsafe { std::slice::from_raw_parts_mut(self.map, MAP_LEN) };
@@ -172,7 +178,10 @@ pub fn run(
         Change::Splice,
         Change::Fresh
     ));
-    let mut stages = tuple_list!(StdMutationalStage::new(mutator));
+    let mut stages = tuple_list!(StdMutationalStage::with_max_iterations(
+        mutator,
+        NonZero::<usize>::MIN.saturating_add(MOST_CHANGES - 1)
+    ));
 
     let start = Instant::now();
     let mut next_report = REPORT_EVERY;

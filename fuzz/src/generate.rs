@@ -118,9 +118,8 @@ impl Theme {
 }
 
 fn random_setup(rand: &mut impl Rand) -> u8 {
-    // Each bit is rarer than not, but hidden files are not.
-    let rare = below(rand, 256) & below(rand, 256) & ((1 << SETUP_BITS) - 1);
-    rare as u8 ^ if one_in(rand, 2) { 2 } else { 0 }
+    // Each bit is set in one of four programs.
+    (below(rand, 1 << SETUP_BITS) & below(rand, 1 << SETUP_BITS)) as u8
 }
 
 pub fn random_program(rand: &mut impl Rand) -> Program {

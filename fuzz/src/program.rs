@@ -15,7 +15,7 @@ pub const MAX_TASKS: usize = 4;
 pub const MAX_CALLS: usize = 16;
 pub const ARGS: usize = 4;
 /// How many bits the set-up has.
-pub const SETUP_BITS: u8 = 5;
+pub const SETUP_BITS: u8 = 6;
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -143,7 +143,7 @@ impl Program {
     }
 
     fn setup_names(&self) -> String {
-        let names = ["USER", "HIDDEN", "BLOCKING", "SMALL", "CLOSED"];
+        let names = ["USER", "HIDDEN", "BLOCKING", "SMALL", "NO_PRIVATE", "MORE"];
         let set = names
             .iter()
             .enumerate()

@@ -20,11 +20,12 @@ pub struct Target {
 
 impl Target {
     pub fn new(channel: Channel) -> io::Result<Self> {
+        let coverage = Coverage::new()?;
         Ok(Self {
             channel,
+            runner: Runner::new(&coverage.raw)?,
             machine: Machine::new()?,
-            coverage: Coverage::new()?,
-            runner: Runner::new(),
+            coverage,
         })
     }
 
@@ -33,7 +34,7 @@ impl Target {
         self.channel.run(program);
         self.machine.prepare();
         self.coverage.clear();
-        let ended = self.runner.run(program, &self.coverage.raw);
+        let ended = self.runner.run(program);
         match self.machine.report() {
             Some(report) => Err(report),
             None if ended => Ok(()),
