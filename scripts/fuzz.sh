@@ -13,7 +13,7 @@
 
 duration=${DURATION:-60}
 seed=${SEED:-$RANDOM}
-shrink=${SHRINK:-300}
+shrink=${SHRINK:-600}
 corpus=${CORPUS:-$cache/corpus}
 dir=$top/build/fuzz
 triple=x86_64-unknown-linux-gnu
@@ -65,11 +65,11 @@ shrink_program() {
 	{ echo 0; last_programs; } >"$dir/state"
 	while left=$((end - SECONDS)) && ((left > 30)); do
 		first=done
-		if ! machine $left shrink; then
+		if ! machine $left shrink >&2; then
 			# The candidate that was tried last has ended the machine, unless time was over.
-			first="$(lines trying | tail -n 1) take"
+			first="$(lines trying | tail -n 1) $(lines runs | tail -n 1) take"
 			((SECONDS < end)) || first=done
-			[[ -z $(last_line | sed -n '/^suspect/p') ]] || first=0
+			[[ -z $(last_line | sed -n '/^suspect/p') ]] || first="0 $(lines runs | tail -n 1)"
 		fi
 		count=$(lines suspects | tail -n 1)
 		[[ -z $count ]] || { echo "$first"; lines suspect | tail -n "$count"; } >"$dir/state"

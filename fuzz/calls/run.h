@@ -16,7 +16,7 @@
 #define LEADER_MS 250
 
 /* A process that got SIGKILL ends within this time, even under an emulator on a busy machine. */
-#define HANG_MS 20000
+#define HANG_MS 10000
 
 /* A task that sleeps gets a signal at such intervals. */
 #define SIGNAL_NS 3000000

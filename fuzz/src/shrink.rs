@@ -25,71 +25,59 @@ use std::{
 
 /// How many suspects are tried alone, the last ones first.
 const ALONE: usize = 4;
-/// How long a candidate runs at least, and at most.
-const LEAST: Duration = Duration::from_secs(1);
-const MOST: Duration = Duration::from_secs(8);
+/// How often a candidate runs at least, and how long at most.
+const LEAST_RUNS: usize = 4;
+const MOST_TIME: Duration = Duration::from_secs(10);
 
 struct Shrink {
     target: Target,
     suspects: Vec<Program>,
-    /// How long a candidate runs.
-    time: Duration,
+    /// How often a candidate runs.
+    runs: usize,
 }
 
 /// `state` has the suspects, a line each, after a line with the number of the candidate to begin
-/// with, and "take" if this one made the kernel complain. Returns whether the smallest program was
-/// found.
+/// with, how many runs the last complaint took, and "take" if that candidate was its cause. Returns
+/// whether the smallest program was found.
 pub fn run(channel: Channel, state: &str) -> io::Result<bool> {
     let (first, suspects) = state.split_once('\n').unwrap_or_default();
-    let (number, takes) = first.split_once(' ').unwrap_or((first, ""));
-    let mut next: usize = number.parse().unwrap_or(0);
+    let mut words = first.split_whitespace();
+    let mut number = || words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
+    let (mut next, runs): (usize, usize) = (number(), number());
     let mut shrink = Shrink {
         target: Target::new(channel)?,
         suspects: suspects.lines().filter_map(Program::parse).collect(),
-        time: Duration::from_secs(3),
+        runs: LEAST_RUNS.max(3 * runs),
     };
-    if takes == "take" {
+    if words.next() == Some("take") {
         if let Some(taken) = candidates(&shrink.suspects).into_iter().nth(next) {
-            next = if shrink.suspects.len() > 1 { 0 } else { next };
-            shrink.suspects = taken;
+            next = shrink.take(taken, next);
         }
     }
     shrink.report();
-    // Where nothing more was left out since.
-    let mut last_success = None;
+    // How many candidates have not complained since the last that has.
+    let mut innocent = 0;
     loop {
         let all = candidates(&shrink.suspects);
-        if last_success == Some(next) || all.is_empty() {
+        if innocent >= all.len() {
             return Ok(true);
         }
-        let Some(candidate) = all.into_iter().nth(next) else {
-            if next == 0 || last_success.is_none() && shrink.suspects.len() > 1 {
-                return Ok(true);
-            }
-            last_success = last_success.or(Some(next));
-            next = 0;
-            continue;
-        };
-        println!("  trying {next}: {} programs", candidate.len());
+        next %= all.len();
+        let candidate = all[next].clone();
+        println!("  candidate {next}, {} programs", candidate.len());
         shrink.target.channel.line(&format!("trying {next}"));
-        let start = Instant::now();
         let Err(complaint) = shrink.test(&candidate) else {
             next += 1;
+            innocent += 1;
             continue;
         };
         println!("  {complaint}");
-        shrink
-            .target
-            .channel
-            .line(&format!("complains {complaint}"));
-        // A complaint of the kernel may have disabled its checks; a list that is damaged stays so.
+        // A complaint of the kernel may have disabled its checks, and what is damaged stays so.
         if !complaint.starts_with("user ") && !complaint.contains("KASAN") {
             return Ok(false);
         }
-        next = if shrink.suspects.len() > 1 { 0 } else { next };
-        last_success = Some(next);
-        shrink.time = (start.elapsed() * 3).clamp(LEAST, MOST);
-        shrink.suspects = candidate;
+        next = shrink.take(candidate, next);
+        innocent = 0;
         shrink.report();
         while shrink.target.machine.report().is_some() {}
         if shrink.target.machine.check().is_err() {
@@ -108,16 +96,31 @@ impl Shrink {
         }
     }
 
+    /// Returns the number of the candidate with which to go on.
+    fn take(&mut self, candidate: Vec<Program>, number: usize) -> usize {
+        let was_alone = self.suspects.len() == 1;
+        self.suspects = candidate;
+        if was_alone {
+            number
+        } else {
+            0
+        }
+    }
+
     fn test(&mut self, programs: &[Program]) -> Result<(), String> {
-        let end = Instant::now() + self.time;
-        loop {
+        let end = Instant::now() + MOST_TIME;
+        let mut runs = 0;
+        while runs < self.runs && (runs == 0 || Instant::now() < end) {
+            runs += 1;
+            self.target.channel.line(&format!("runs {runs}"));
             for program in programs {
-                self.target.run(program)?;
-            }
-            if Instant::now() > end {
-                return self.target.machine.check();
+                if let Err(complaint) = self.target.run(program) {
+                    self.runs = LEAST_RUNS.max(3 * runs);
+                    return Err(complaint);
+                }
             }
         }
+        self.target.machine.check()
     }
 }
 
@@ -152,10 +155,24 @@ fn smaller(program: &Program) -> Vec<Program> {
             all.push(changed);
         }
     };
+    // The smallest ones first: if a candidate complains, the machine may have to boot again.
+    for index in 0..program.tasks.len() {
+        add(&|program| program.tasks = vec![program.tasks[index].clone()]);
+    }
     for index in 0..program.tasks.len() {
         add(&|program| {
             program.tasks.remove(index);
         });
+    }
+    for len in [1, 2, 3] {
+        for (index, task) in program.tasks.iter().enumerate() {
+            for start in 0..task.calls.len().saturating_sub(len) {
+                add(&|program| {
+                    let calls = &program.tasks[index].calls[start..start + len];
+                    program.tasks[index].calls = calls.to_vec();
+                });
+            }
+        }
     }
     for len in [8, 4, 2, 1] {
         for (index, task) in program.tasks.iter().enumerate() {
