@@ -31,9 +31,9 @@ const DEVICE: &str = "/dev/mini_pipe";
 const MODULE: &str = "/sys/module/mini_pipe";
 
 /// An ordinary user reaches these limits with the sizes of calls/settings.h.
-const PARAMETERS: &std::ffi::CStr = c"user_pages_soft=64 max_capacity=500000";
+const PARAMETERS: &std::ffi::CStr = c"user_pages_soft=18 max_capacity=500000";
 const SOFT_LIMIT: &str = "/sys/module/mini_pipe/parameters/user_pages_soft";
-const USUAL_SOFT_LIMIT: &str = "64";
+const USUAL_SOFT_LIMIT: &str = "18";
 
 /// KUnit need not test the module again at each load.
 const KUNIT_FILTER: &str = "/sys/module/kunit/parameters/filter_glob";
