@@ -18,11 +18,12 @@ unsigned int fuzz_call_weight(unsigned int nr)
 
 static void serve(int fuzzer, const struct program *request, const struct coverage *coverage)
 {
-	struct shared *shared = make_shared();
+	struct memory memory;
+	struct shared *shared = prepare(&memory);
 	char result;
 
 	while (read(fuzzer, &result, 1) == 1) {
-		result = run_program(request, shared, coverage);
+		result = run_program(request, &memory, shared, coverage);
 		write(fuzzer, &result, 1);
 	}
 }

@@ -35,10 +35,10 @@ static inline void call_mask(struct worker *me, const unsigned char *arg)
 	sigprocmask(arg[0] % 2 ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
 }
 
-/* The child has all descriptors for a while. */
+/* The child has all descriptors for a while. _Fork(): it may be a copy of several tasks. */
 static inline void call_fork(struct worker *me, const unsigned char *arg)
 {
-	pid_t child = fork();
+	pid_t child = _Fork();
 
 	if (child < 0)
 		return;

@@ -11,9 +11,10 @@
 #include <sys/resource.h>
 #include "table.h"
 
-/* How long the tasks go on, and how long the leader waits for them. */
+/* How long the tasks go on, how long the leader waits for them, and how long it may take in all. */
 #define TASKS_MS 60
-#define LEADER_MS 250
+#define WAIT_MS 250
+#define LEADER_MS 2000
 
 /* A process that got SIGKILL ends within this time, even under an emulator on a busy machine. */
 #define HANG_MS 10000
@@ -28,7 +29,7 @@
 #define HIDDEN_RW 201
 #define HIDDEN_PRIVATE 202
 
-#define KCOV_WORDS (64 << 10)
+#define STACK_BYTES (64 << 10)
 
 static inline long now_ms(void)
 {
@@ -67,7 +68,7 @@ static inline void start_timer(void)
 		timer_settime(timer, 0, &interval, NULL);
 }
 
-static inline void *run_task(void *arg)
+static inline int run_task(void *arg)
 {
 	struct worker *me = arg;
 	struct shared *shared = me->shared;
@@ -96,16 +97,13 @@ static inline void *run_task(void *arg)
 	if (me->coverage)
 		ioctl(me->coverage->fds[me->index], KCOV_DISABLE, 0);
 	shared->ended++;
-	return NULL;
+	return 0;
 }
 
-/* If memory is short, the program ends, and not the fuzzer. */
-static inline void die_first(void)
+static inline void *run_thread(void *arg)
 {
-	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-
-	write(fd, "1000", 4);
-	close(fd);
+	run_task(arg);
+	return NULL;
 }
 
 static inline bool has_call(const struct program *program, int first, int last)
@@ -173,34 +171,35 @@ static inline void signal_owners(struct worker *me)
 	}
 }
 
+/*
+ * A process has descriptors of its own, but shares the memory, because to copy it takes long. Stacks
+ * are there already for the same reason.
+ */
 static inline void start_task(struct worker *worker)
 {
+	static unsigned char stacks[MAX_TASKS][STACK_BYTES] __attribute__((aligned(PAGE)));
+	unsigned char *stack = stacks[worker->index];
+	pthread_attr_t attr;
 	pthread_t thread;
 
-	if (!worker->program->tasks[worker->index].process) {
-		pthread_create(&thread, NULL, run_task, worker);
-	} else if (!fork()) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		run_task(worker);
-		_exit(0);
+	if (worker->program->tasks[worker->index].process) {
+		clone(run_task, stack + STACK_BYTES, CLONE_VM | SIGCHLD, worker);
+		return;
 	}
+	pthread_attr_init(&attr);
+	pthread_attr_setstack(&attr, stack, STACK_BYTES);
+	pthread_create(&thread, &attr, run_thread, worker);
 }
 
-static inline void lead(const struct program *program, struct shared *shared,
-			const struct coverage *coverage)
+static inline void lead(const struct program *program, struct memory *memory,
+			struct shared *shared, const struct coverage *coverage)
 {
-	static struct memory memory;
 	static struct worker workers[MAX_TASKS];
-	struct worker first = { .memory = &memory, .program = program, .shared = shared };
-	struct rlimit limit = { 256 << 20, 256 << 20 };
+	struct worker first = { .memory = memory, .program = program, .shared = shared };
 	int count = program->count % (MAX_TASKS + 1);
 	long end;
 
 	setpgid(0, 0);
-	set_handlers();
-	die_first();
-	setrlimit(RLIMIT_AS, &limit);
-	memory = make_memory();
 	first.device = HIDDEN_DEVICE;
 	dup3(open(DEVICE, O_ACCMODE), HIDDEN_DEVICE, O_CLOEXEC);
 	if (program->setup & SETUP_USER) {
@@ -219,10 +218,11 @@ static inline void lead(const struct program *program, struct shared *shared,
 		workers[i].coverage = coverage;
 		start_task(&workers[i]);
 	}
-	end = now_ms() + LEADER_MS;
+	end = now_ms() + WAIT_MS;
 	while (shared->ready < count && now_ms() < end)
 		usleep(200);
 	shared->go = true;
+	end = now_ms() + WAIT_MS;
 	while (shared->ended < count && now_ms() < end)
 		usleep(2000);
 	shared->stop = true;
@@ -248,33 +248,36 @@ static inline bool has_children(void)
 	return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0;
 }
 
-/*
- * Runs the program. The caller must be the subreaper of its children. Returns false if a process
- * does not end.
- */
-static inline bool run_program(const struct program *program, struct shared *shared,
-			       const struct coverage *coverage)
+/* Prepares this process to run programs. */
+static inline struct shared *prepare(struct memory *memory)
+{
+	struct rlimit limit = { 256 << 20, 256 << 20 };
+
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	set_handlers();
+	setrlimit(RLIMIT_AS, &limit);
+	*memory = make_memory();
+	return mmap(NULL, sizeof(struct shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		    -1, 0);
+}
+
+/* Runs the program. Returns false if a process does not end. */
+static inline bool run_program(const struct program *program, struct memory *memory,
+			       struct shared *shared, const struct coverage *coverage)
 {
 	pid_t leader;
 	long end;
 
-	*shared = (struct shared){ 0 };
+	*shared = (struct shared) { 0 };
 	leader = fork();
 	if (leader < 0)
 		return true;
-	if (!leader) {
-		lead(program, shared, coverage);
-		_exit(0);
-	}
+	if (!leader)
+		lead(program, memory, shared, coverage);
 	setpgid(leader, leader);
-	end = now_ms() + LEADER_MS + TASKS_MS;
-	while (now_ms() < end) {
-		int status;
-
-		if (waitpid(leader, &status, WNOHANG) == leader)
-			break;
+	end = now_ms() + LEADER_MS;
+	while (now_ms() < end && waitpid(leader, NULL, WNOHANG) != leader)
 		usleep(2000);
-	}
 	end = now_ms() + HANG_MS;
 	while (has_children()) {
 		kill(-leader, SIGKILL);
@@ -285,13 +288,6 @@ static inline bool run_program(const struct program *program, struct shared *sha
 		usleep(1000);
 	}
 	return true;
-}
-
-static inline struct shared *make_shared(void)
-{
-	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	return mmap(NULL, sizeof(struct shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		    -1, 0);
 }
 
 #endif

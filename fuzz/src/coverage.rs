@@ -7,7 +7,6 @@ use crate::{
     program::MAX_TASKS, //
 };
 use std::{
-    collections::HashSet,
     fs::{
         self,
         OpenOptions, //
@@ -18,8 +17,8 @@ use std::{
     slice, //
 };
 
-/// The numbers of the areas: KCOV_WORDS in calls/run.h.
-const WORDS: usize = 64 << 10;
+/// How many words an area has: the first word is how many follow.
+const WORDS: usize = 32 << 10;
 /// `_IOR('c', 1, unsigned long)`.
 const KCOV_INIT_TRACE: u64 = 0x8008_6301;
 /// Where the descriptors are: no call reaches them.
@@ -27,13 +26,14 @@ const FIRST_FD: i32 = 210;
 /// More than the size of the module.
 const MODULE_LEN: usize = 1 << 21;
 /// A power of two.
-pub const MAP_LEN: usize = 1 << 16;
+pub const MAP_LEN: usize = 1 << 15;
 
 pub struct Coverage {
     pub raw: RawCoverage,
     base: usize,
     /// All positions in the module that a program has reached.
-    pub reached: HashSet<usize>,
+    reached: Vec<bool>,
+    pub count: usize,
 }
 
 impl Coverage {
@@ -71,7 +71,8 @@ impl Coverage {
         Ok(Self {
             raw,
             base: module_base(),
-            reached: HashSet::new(),
+            reached: vec![false; MODULE_LEN],
+            count: 0,
         })
     }
 
@@ -103,7 +104,9 @@ impl Coverage {
                 if position >= MODULE_LEN {
                     continue;
                 }
-                self.reached.insert(position);
+                if !std::mem::replace(&mut self.reached[position], true) {
+                    self.count += 1;
+                }
                 let edge = hash(position ^ last);
                 map[edge] = map[edge].saturating_add(1);
                 last = position << 1;

@@ -117,7 +117,7 @@ impl<EM, S, Z, OT> Executor<EM, Program, S, Z> for ProgramExecutor<OT> {
         // SAFETY: The map has so many bytes, and the observer does not use it during this call.
         let map = unsafe { std::slice::from_raw_parts_mut(self.map, MAP_LEN) };
         self.target.coverage.collect(map);
-        *self.reached.borrow_mut() = self.target.coverage.reached.len();
+        *self.reached.borrow_mut() = self.target.coverage.count;
         progress.programs += 1;
         // The channel has all programs since the last check.
         if result.is_ok() && progress.programs % SLOTS == 0 {

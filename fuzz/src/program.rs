@@ -136,8 +136,9 @@ impl Program {
         }
         text += "\t},\n};\n\n\
                  int main(void)\n{\n\
-                 \tstruct shared *shared = make_shared();\n\n\
-                 \twhile (run_program(&program, shared, NULL))\n\t\t;\n\
+                 \tstruct memory memory;\n\
+                 \tstruct shared *shared = prepare(&memory);\n\n\
+                 \twhile (run_program(&program, &memory, shared, NULL))\n\t\t;\n\
                  \treturn 1;\n}\n";
         text
     }
