@@ -74,6 +74,12 @@ uapi_is_fixed() {
 		compiles tests/uapi.c 'c -std=c23' 'c -std=c23 -m32' 'c++ -std=c++11' 'c++ -std=c++11 -m32'
 }
 
+# The fuzzer is a program of user space, with the lints of its Cargo.toml.
+fuzzer_is_clean() {
+	"${toolbox[@]}" env CARGO_TARGET_DIR="$top/build/fuzz" \
+		cargo clippy -q --locked --manifest-path fuzz/Cargo.toml -- -Dwarnings
+}
+
 # The C modules, with the additional warnings of W=1 as errors.
 bench_is_clean() {
 	"$scripts/kernel.sh" kbuild M="$top/bench" MO="$top/$build/bench" W=1 KCFLAGS=-Werror modules
@@ -100,11 +106,13 @@ cd "$top"
 mapfile -t sources < <(git ls-files -co --exclude-standard '*.[ch]' '*.rs')
 mapfile -t shell < <(git grep --untracked -lE '^#!.*(ba)?sh$'; echo scripts/lib.sh)
 
-check rustfmt "${toolbox[@]}" rustfmt --check --config-path "$source/.rustfmt.toml" mini_pipe.rs
+check rustfmt "${toolbox[@]}" rustfmt --check --config-path "$source/.rustfmt.toml" mini_pipe.rs \
+	fuzz/build.rs fuzz/src/main.rs
 # Warnings are errors. clippy reports only what it compiles, so it starts from an empty directory.
 rm -rf "$build"
 mkdir -p "$build"
 check clippy "$scripts/kernel.sh" kbuild M="$top" MO="$top/$build" CLIPPY=1 KRUSTFLAGS=-Dwarnings mini_pipe.o
+check fuzz fuzzer_is_clean
 check bench bench_is_clean
 check mutants mutants_apply
 check calls calls_agree

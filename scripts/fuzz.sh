@@ -64,16 +64,16 @@ shrink_program() {
 	local end=$((SECONDS + shrink)) left count first
 	{ echo 0; last_programs; } >"$dir/state"
 	while left=$((end - SECONDS)) && ((left > 30)); do
-		first=done
+		first=end
 		if ! machine $left shrink >&2; then
 			# The candidate that was tried last has ended the machine, unless time was over.
 			first="$(lines trying | tail -n 1) $(lines runs | tail -n 1) take"
-			((SECONDS < end)) || first=done
+			((SECONDS < end)) || first=end
 			[[ -z $(last_line | sed -n '/^suspect/p') ]] || first="0 $(lines runs | tail -n 1)"
 		fi
 		count=$(lines suspects | tail -n 1)
 		[[ -z $count ]] || { echo "$first"; lines suspect | tail -n "$count"; } >"$dir/state"
-		[[ $first != done && -n $count ]] || break
+		[[ $first != end && -n $count ]] || break
 	done
 	tail -n +2 "$dir/state"
 }

@@ -35,10 +35,13 @@ static inline void call_mask(struct worker *me, const unsigned char *arg)
 	sigprocmask(arg[0] % 2 ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
 }
 
-/* The child has all descriptors for a while. _Fork(): it may be a copy of several tasks. */
+/*
+ * The child has all descriptors for a while. Not fork(): libc prepares for that, which a process that
+ * shares its memory with other tasks cannot do.
+ */
 static inline void call_fork(struct worker *me, const unsigned char *arg)
 {
-	pid_t child = _Fork();
+	pid_t child = syscall(__NR_fork);
 
 	if (child < 0)
 		return;

@@ -172,12 +172,12 @@ static inline void signal_owners(struct worker *me)
 }
 
 /*
- * A process has descriptors of its own, but shares the memory, because to copy it takes long. Stacks
- * are there already for the same reason.
+ * A process has descriptors of its own, but shares the memory, because to copy it takes long. The
+ * stacks are there already for the same reason.
  */
 static inline void start_task(struct worker *worker)
 {
-	static unsigned char stacks[MAX_TASKS][STACK_BYTES] __attribute__((aligned(PAGE)));
+	static _Alignas(PAGE) unsigned char stacks[MAX_TASKS][STACK_BYTES];
 	unsigned char *stack = stacks[worker->index];
 	pthread_attr_t attr;
 	pthread_t thread;
@@ -226,7 +226,7 @@ static inline void lead(const struct program *program, struct memory *memory,
 	while (shared->ended < count && now_ms() < end)
 		usleep(2000);
 	shared->stop = true;
-	/* At exit, the kernel would begin with the last one: marks would be gone before the pipes. */
+	/* At exit, the kernel would begin with the last one, and remove marks before pipes. */
 	for (int fd = FIRST_FD; fd < FIRST_FD + SLOTS; fd++)
 		close(fd);
 	if (program->setup & SETUP_HIDDEN)
@@ -257,8 +257,8 @@ static inline struct shared *prepare(struct memory *memory)
 	set_handlers();
 	setrlimit(RLIMIT_AS, &limit);
 	*memory = make_memory();
-	return mmap(NULL, sizeof(struct shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		    -1, 0);
+	return mmap(NULL, sizeof(struct shared), PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 }
 
 /* Runs the program. Returns false if a process does not end. */

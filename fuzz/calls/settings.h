@@ -72,7 +72,7 @@ static inline void call_toggle_async(struct worker *me, const unsigned char *arg
 	int fd = slot(arg[0]), on;
 
 	fcntl(fd, F_SETOWN, task_pid(me, arg[1]));
-	for (int i = 0; i < 2 + arg[2] % 16; i++) {
+	for (int i = 0; i < 2 + arg[2] % 64; i++) {
 		on = i % 2;
 		ioctl(fd, FIOASYNC, &on);
 	}

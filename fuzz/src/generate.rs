@@ -126,10 +126,15 @@ fn random_setup(rand: &mut impl Rand) -> u8 {
 pub fn random_program(rand: &mut impl Rand) -> Program {
     let theme = Theme::new(rand);
     let count = 1 + below(rand, MAX_TASKS);
+    let mut tasks: Vec<_> = (0..count).map(|_| theme.task(rand)).collect();
+    if one_in(rand, 3) {
+        // All make the same calls.
+        tasks = vec![tasks.swap_remove(0); count.max(2)];
+    }
     Program {
         setup: random_setup(rand),
         repeat: [1, 4, 20, 100, 255][below(rand, 5)],
-        tasks: (0..count).map(|_| theme.task(rand)).collect(),
+        tasks,
     }
 }
 
