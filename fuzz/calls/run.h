@@ -20,7 +20,7 @@
 #define HANG_MS 10000
 
 /* A task that sleeps gets a signal at such intervals. */
-#define SIGNAL_NS 3000000
+#define SIGNAL_NS 1000000
 
 #define ORDINARY_USER 1000
 

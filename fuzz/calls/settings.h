@@ -66,16 +66,23 @@ static inline void call_fioasync(struct worker *me, const unsigned char *arg)
 	ioctl(slot(arg[0]), FIOASYNC, &on);
 }
 
-/* On and off at once, so that one of two tasks which do this is often between both. */
+/*
+ * On and off again and again, and then a new file that is both ends in the place of this one. If
+ * another task does the same, it may be in the middle of that when the file is closed.
+ */
 static inline void call_toggle_async(struct worker *me, const unsigned char *arg)
 {
 	int fd = slot(arg[0]), on;
+	char path[32];
 
 	fcntl(fd, F_SETOWN, task_pid(me, arg[1]));
-	for (int i = 0; i < 2 + arg[2] % 64; i++) {
-		on = i % 2;
+	for (int i = 0; i < 1 + arg[2] % 4; i++) {
+		on = i % 2 == arg[3] % 2;
 		ioctl(fd, FIOASYNC, &on);
 	}
+	if (arg[3] & 2)
+		place(open(arg[3] & 4 ? DEVICE : path_of(path, sizeof(path), PRIVATE_R),
+			   O_RDWR | O_NONBLOCK | O_CLOEXEC), arg[0]);
 }
 
 static inline void call_fionbio(struct worker *me, const unsigned char *arg)

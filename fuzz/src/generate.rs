@@ -74,7 +74,8 @@ fn random_nr(rand: &mut impl Rand) -> u8 {
 
 impl Theme {
     fn new(rand: &mut impl Rand) -> Self {
-        let count = 2 + below(rand, 6);
+        // Mostly few: then each of them meets itself and the others more often.
+        let count = 1 + below(rand, 6).min(below(rand, 6));
         Self {
             calls: (0..count).map(|_| random_nr(rand)).collect(),
             slots: [0; 2].map(|_| FAVOURITES[below(rand, FAVOURITES.len())]),
