@@ -36,8 +36,8 @@ static inline void call_mask(struct worker *me, const unsigned char *arg)
 }
 
 /*
- * The child has all descriptors for a while. Not fork(): libc prepares for that, which a process that
- * shares its memory with other tasks cannot do.
+ * The child has all descriptors for a while. Not fork(): libc prepares for that, which a process
+ * that shares its memory with other tasks cannot do.
  */
 static inline void call_fork(struct worker *me, const unsigned char *arg)
 {

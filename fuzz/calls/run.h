@@ -177,7 +177,7 @@ static inline void signal_owners(struct worker *me)
  */
 static inline void start_task(struct worker *worker)
 {
-	static _Alignas(PAGE) unsigned char stacks[MAX_TASKS][STACK_BYTES];
+	static unsigned char stacks[MAX_TASKS][STACK_BYTES];
 	unsigned char *stack = stacks[worker->index];
 	pthread_attr_t attr;
 	pthread_t thread;

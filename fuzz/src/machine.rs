@@ -46,8 +46,10 @@ const MANY_PAGES: usize = 4096;
 /// `_IOWR(MINI_PIPE_IOC_MAGIC, 1, struct mini_pipe_pair)`, and that structure.
 const IOC_PAIR: u64 = 0xc010_bb01;
 
-/// How long a call of the fuzzer may take, and how long what a program has left behind may stay.
+/// How long a call of the fuzzer may take.
 const HANG: Duration = Duration::from_secs(20);
+/// How long what a program has left behind may stay.
+const SETTLE: Duration = Duration::from_secs(6);
 
 /// The words of a kernel's reports, as in scripts/ktap.py. "Out of memory" and "segfault" are no
 /// fault of the kernel here.
@@ -128,12 +130,12 @@ impl Machine {
         // SAFETY: It has no argument.
         in_time("sync(2)", || unsafe { libc::sync() })?;
         self.prepare();
-        if !becomes_true(|| read(&format!("{MODULE}/refcnt")) == "0") {
+        if !becomes_true(SETTLE, || read(&format!("{MODULE}/refcnt")) == "0") {
             return Err("nobody uses a pipe, but the module is in use".into());
         }
         for (pages, user) in self.pages.iter_mut().zip(USERS) {
             let mut now = 0;
-            if !becomes_true(|| {
+            if !becomes_true(SETTLE, || {
                 now = pages_of(user);
                 now == *pages
             }) {
@@ -190,8 +192,8 @@ fn unload() {
     };
 }
 
-fn becomes_true(mut condition: impl FnMut() -> bool) -> bool {
-    let end = Instant::now() + HANG;
+fn becomes_true(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + limit;
     while !condition() {
         if Instant::now() > end {
             return false;
@@ -212,7 +214,10 @@ fn in_time(name: &str, call: impl FnOnce()) -> Result<(), String> {
     }
     let mut status = 0;
     // SAFETY: `status` is valid.
-    if becomes_true(|| unsafe { libc::waitpid(child, &mut status, libc::WNOHANG) } == child) {
+    if becomes_true(
+        HANG,
+        || unsafe { libc::waitpid(child, &mut status, libc::WNOHANG) } == child,
+    ) {
         Ok(())
     } else {
         Err(format!("{name} hangs"))

@@ -23,7 +23,7 @@ use std::{
     }, //
 };
 
-/// How many suspects are tried alone, the last ones first.
+/// So many suspects are tried one by one.
 const ALONE: usize = 4;
 /// How often a candidate runs at least, and how long at most.
 const LEAST_RUNS: usize = 4;
@@ -132,16 +132,14 @@ fn candidates(suspects: &[Program]) -> Vec<Vec<Program>> {
             .map(|program| vec![program])
             .collect();
     }
-    let mut all: Vec<_> = suspects
-        .iter()
-        .rev()
-        .take(ALONE)
-        .map(|program| vec![program.clone()])
-        .collect();
-    if suspects.len() > ALONE {
-        let (older, newer) = suspects.split_at(suspects.len() / 2);
-        all.extend([newer.to_vec(), older.to_vec()]);
+    let alone = suspects.iter().rev().map(|program| vec![program.clone()]);
+    if suspects.len() <= ALONE {
+        return alone.collect();
     }
+    // Most complaints are about the last program.
+    let mut all: Vec<_> = alone.take(1).collect();
+    let (older, newer) = suspects.split_at(suspects.len() / 2);
+    all.extend([newer.to_vec(), older.to_vec()]);
     all
 }
 
