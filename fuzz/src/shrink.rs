@@ -61,7 +61,7 @@ pub fn run(channel: Channel, state: &str) -> io::Result<bool> {
     loop {
         let all = candidates(&shrink.suspects);
         // With several suspects, one of them is the cause, though it does not complain each time.
-        if innocent >= all.len() && shrink.suspects.len() <= 1 {
+        if all.is_empty() || innocent >= all.len() && shrink.suspects.len() == 1 {
             return Ok(true);
         }
         next %= all.len();
