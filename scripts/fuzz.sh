@@ -94,7 +94,8 @@ lines corpus >"$dir/corpus.new"
 lines sum
 [[ $status != 0 ]] || exit 0
 
-lines complaint | tail -n 1
+# A panic ends the machine before the fuzzer sees it; so does an error of the fuzzer itself.
+lines complaint | tail -n 1 | grep . || tail -n 3 "$dir/errors"
 cp "$dir/log" "$dir/complaint"
 print_log "$dir/complaint"
 echo "shrinking, for at most $shrink seconds"
