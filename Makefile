@@ -21,7 +21,7 @@ KBUILD := scripts/kernel.sh kbuild M=$(CURDIR)
 
 # A $ in RUN is not expanded by make.
 override RUN := $(value RUN)
-export ADD CPUS DURATION INSTRUMENTS KERNEL LOAD LOG MUTANTS QUICK RECORD REPEAT RUN SCHEDULES SEED SEQUENCES TIMEOUT TOOLS
+export ADD CORPUS CPUS DURATION INSTRUMENTS KERNEL LOAD LOG MODULE MUTANTS QUICK RECORD REPEAT RUN SCHEDULES SEED SEQUENCES TIMEOUT TOOLS
 
 help:
 	@echo 'mini_pipe: a pipe as a misc character device, in Rust'
@@ -40,6 +40,7 @@ help:
 	@echo '  make coverage shows which lines of the core run in the unit tests and in the simulation'
 	@echo '  make verify   checks all states of a model of the wake-ups with Spin'
 	@echo '  make soak     many processes use the device for DURATION seconds; every byte is accounted for'
+	@echo '  make fuzz     random programs of calls on the debug kernel, for DURATION seconds (60); it learns'
 	@echo '  make bench    compares mini_pipe with pipe(2) and others; QUICK=1 takes 3 minutes'
 	@echo '  make guard    fails if a message costs more instructions than recorded; RECORD=1 records them'
 	@echo '  make mutants  applies patches that break the module, and shows which tests fail for each'
@@ -56,6 +57,7 @@ help:
 	@echo '  CPUS=n        the number of processors of the machine (2)'
 	@echo '  REPEAT=n      how many times make test runs the programs in one machine (1)'
 	@echo '  DURATION=n SEED=n   the length of make soak (60 s), and the seed of its random choices'
+	@echo '  DURATION=n SEED=n   the same of make fuzz; MODULE=file fuzzes another module, CORPUS=file learns there'
 	@echo '  SEED=n SEQUENCES=n   the first seed and the number of sequences (20000) of the differential test'
 	@echo '  DURATION=n    the length of the subject pairs of make test-debug (40 s)'
 	@echo '  INSTRUMENTS="name ..."   the instruments of make bench: icount, tcg, um, kvm (all that work)'
@@ -129,6 +131,12 @@ bench guard: bench-parts
 soak: $(VM_MODULE) tests
 	@scripts/soak.sh $(TESTS)
 
+fuzz:
+	@$(MAKE) -s fuzz-debug KERNEL=debug
+
+fuzz-debug: $(VM_MODULE)
+	@scripts/fuzz.sh
+
 mutants: setup tests
 	@scripts/mutants.sh $(TESTS)
 
@@ -153,4 +161,4 @@ clean:
 distclean: clean
 	@scripts/toolbox.sh remove
 
-.PHONY: help all module modules_install setup bench-modules bench-parts coverage-module tests bench guard demo test sim coverage verify test-debug test-dropin soak mutants logs vm picture check clean distclean $(VM_MODULE)
+.PHONY: help all module modules_install setup bench-modules bench-parts coverage-module tests bench guard demo test sim coverage verify test-debug test-dropin soak fuzz fuzz-debug mutants logs vm picture check clean distclean $(VM_MODULE)

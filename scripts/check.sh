@@ -80,6 +80,12 @@ simulation_is_clean() {
 		"${toolbox[@]}" cargo clippy -q --locked -p mini-pipe-loom --all-targets -- -Dwarnings
 }
 
+# The fuzzer is a program of user space, with the lints of its Cargo.toml.
+fuzzer_is_clean() {
+	"${toolbox[@]}" env CARGO_TARGET_DIR="$top/build/fuzz" \
+		cargo clippy -q --locked --manifest-path fuzz/Cargo.toml -- -Dwarnings
+}
+
 # The C modules, with the additional warnings of W=1 as errors.
 modules_are_clean() {
 	local dir
@@ -109,13 +115,15 @@ cd "$top"
 mapfile -t sources < <(git ls-files -co --exclude-standard '*.[ch]' '*.rs')
 mapfile -t shell < <(git grep --untracked -lE '^#!.*(ba)?sh$'; echo scripts/lib.sh)
 
-check rustfmt "${toolbox[@]}" rustfmt --check --config-path "$source/.rustfmt.toml" mini_pipe.rs
+check rustfmt "${toolbox[@]}" rustfmt --check --config-path "$source/.rustfmt.toml" mini_pipe.rs \
+	fuzz/build.rs fuzz/src/main.rs
 # Warnings are errors. clippy reports only what it compiles, so it starts from an empty directory.
 rm -rf "$build"
 mkdir -p "$build"
 check clippy "$scripts/kernel.sh" kbuild M="$top" MO="$top/$build" CLIPPY=1 KRUSTFLAGS=-Dwarnings mini_pipe.o
 check cargo-fmt "${toolbox[@]}" cargo fmt --all --check
 check cargo-clippy simulation_is_clean
+check fuzz fuzzer_is_clean
 check modules modules_are_clean
 check mutants mutants_apply
 check calls calls_agree

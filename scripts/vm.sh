@@ -8,6 +8,7 @@
 #   RUN='command'    runs this instead, and exits with its status; machine.sh has the other settings
 #   ICOUNT=1         one processor, whose clock counts instructions, a nanosecond each
 #   APPEND='...'     further parameters of the kernel
+#   DEVICES='...'    further options of QEMU
 #   ACCEL=kvm or tcg QEMU's accelerator; by default KVM where it works
 
 [[ ${KERNEL-} != um ]] || exec "$(dirname "$0")/um.sh"
@@ -47,7 +48,8 @@ boot() {
 	fi
 	[[ -n $run ]] || stdio+=,mux=on,signal=off
 	# The first serial line is the kernel's log, the second is the user's.
-	limited "$timeout" "${machine[@]}" "${accel[@]}" -initrd "$work/initrd" \
+	# shellcheck disable=SC2086 # Several options are several words.
+	limited "$timeout" "${machine[@]}" "${accel[@]}" ${DEVICES-} -initrd "$work/initrd" \
 		-append "console=ttyS0 panic=-1 oops=panic quiet ${APPEND-}" -device isa-serial,chardev=kernel \
 		-chardev "file,id=kernel,path=$work/log" -device isa-serial,chardev=user -chardev "$stdio"
 }
