@@ -74,8 +74,9 @@ static int mini_pipe2(int fds[2], int flags)
 		return ret;
 	}
 	/*
-	 * Programs rely on getting the lowest free numbers. The lowest is that of the open device, so the
-	 * reading end goes there, and the writing end goes to where the reading end was.
+	 * Programs rely on getting the lowest free numbers. The lowest is that of the open
+	 * device, so the reading end goes there, and the writing end goes to where the reading
+	 * end was.
 	 */
 	if (dup3(pair.read_fd, device, cloexec) < 0 ||
 	    dup3(pair.write_fd, pair.read_fd, cloexec) < 0) {

@@ -5,17 +5,20 @@
 //!
 //! # Who may outlive whom
 //!
-//! | what | who holds it | freed by | must not outlive | | --- | --- | --- | --- | | `PipeFile` |
-//! its open file | `release` | the pipe | | open file | descriptors, sockets, calls | the last of
-//! them | its path; the module | | path: dentry and mount | open files, `O_PATH`, path look-ups |
-//! the last of them | the module | | the inode's reference to pipe and module | the dentry |
-//! `d_iput` | – | | inode | the dentry; marks, which may outlive it | the last of them | the super
-//! block | | mount, super block | the module; paths | [`FileSystem`] | the module | | pipe |
-//! `PipeFile`s, the device, inodes that have it | the last of them | – | | wait queues | the pipe,
-//! which waiting tasks hold | the pipe | – | | `Pages` | the ring: in its storage, or for a
-//! reservation that is older than a resize | the last of them | – | | page | `Pages`; a pipe(2)
-//! that it was spliced to | the last of them | – | | charge | the `Pages` that it is for | those
-//! `Pages` | the user | | entry for `O_ASYNC` | a list of the pipe | `__fput()` | the open file |
+//! | what | who holds it | freed by | must not outlive |
+//! | --- | --- | --- | --- |
+//! | `PipeFile` | its open file | `release` | the pipe |
+//! | open file | descriptors, sockets, calls | the last of them | its path; the module |
+//! | path: dentry and mount | open files, `O_PATH`, path look-ups | the last of them | the module |
+//! | the inode's reference to pipe and module | the dentry | `d_iput` | – |
+//! | inode | the dentry; marks, which may outlive it | the last of them | the super block |
+//! | mount, super block | the module; paths | [`FileSystem`] | the module |
+//! | pipe | `PipeFile`s, the device, inodes that have it | the last of them | – |
+//! | wait queues | the pipe, which waiting tasks hold | the pipe | – |
+//! | `Pages` | the ring, also for reservations from before a resize | the last of them | – |
+//! | page | `Pages`; a pipe(2) that it was spliced to | the last of them | – |
+//! | charge | the `Pages` that it is for | those `Pages` | the user |
+//! | entry for `O_ASYNC` | a list of the pipe | `__fput()` | the open file |
 //!
 //! An open file holds the module by `f_op->owner`; a path holds the module by its inode. Marks are
 //! those of inotify and fanotify. When the module is unloaded, marks that are left get `IN_UNMOUNT`
