@@ -52,8 +52,10 @@ ask_units() {
 
 # Ends the job $1, with all its processes, when a test has failed in the results $2, or when it ends itself.
 end_at_first_failure() {
-	tail --pid="$1" -s 0.2 -n +1 -f "$2" | grep -qm1 '^not ok' && kill -TERM -- -"$1" 2>/dev/null
-	wait "$1" 2>/dev/null
+	if grep -qm1 '^not ok' < <(tail --pid="$1" -s 0.2 -n +1 -f "$2"); then
+		kill -TERM -- -"$1" 2>/dev/null || true
+	fi
+	wait "$1" 2>/dev/null || true
 }
 
 # ask_suite DIR SUBJECT...: prints the tests of these subjects that fail on the module in DIR. The machine
@@ -61,6 +63,7 @@ end_at_first_failure() {
 ask_suite() {
 	local dir=$1
 	shift
+	: >"$dir/results"
 	set -m
 	SUBJECTS="$*" SEQUENCES=${SEQUENCES:-2000} MODULE=$dir/mini_pipe.ko LOG=$dir/log TIMEOUT=900 \
 		run_suite "$programs" 1 >"$dir/results" 2>&1 &
