@@ -59,9 +59,7 @@ use libafl_bolts::{
     }, //
 };
 use std::{
-    cell::RefCell,
     num::NonZero,
-    rc::Rc,
     time::{
         Duration,
         Instant, //
@@ -74,19 +72,20 @@ const FIRST_PROGRAMS: usize = 50;
 const MOST_CHANGES: usize = 8;
 const REPORT_EVERY: Duration = Duration::from_secs(10);
 
-/// What has happened so far.
-#[derive(Default)]
-struct Progress {
-    programs: usize,
-    complaint: Option<String>,
-}
-
 struct ProgramExecutor<OT> {
     target: Target,
     observers: OT,
     map: *mut u8,
-    progress: Rc<RefCell<Progress>>,
-    reached: Rc<RefCell<usize>>,
+    /// How many programs have run.
+    programs: usize,
+    complaint: Option<String>,
+}
+
+impl<OT> ProgramExecutor<OT> {
+    fn complain(&mut self, complaint: String) {
+        self.target.channel.line(&format!("complaint {complaint}"));
+        self.complaint = Some(complaint);
+    }
 }
 
 impl<OT> HasObservers for ProgramExecutor<OT> {
@@ -109,25 +108,22 @@ impl<EM, S, Z, OT> Executor<EM, Program, S, Z> for ProgramExecutor<OT> {
         _manager: &mut EM,
         program: &Program,
     ) -> Result<ExitKind, Error> {
-        let mut progress = self.progress.borrow_mut();
-        if progress.complaint.is_some() {
+        if self.complaint.is_some() {
             return Ok(ExitKind::Crash);
         }
         let mut result = self.target.run(program);
         // SAFETY: The map has so many bytes, and the observer does not use it during this call.
         let map = unsafe { std::slice::from_raw_parts_mut(self.map, MAP_LEN) };
         self.target.coverage.collect(map);
-        *self.reached.borrow_mut() = self.target.coverage.count;
-        progress.programs += 1;
+        self.programs += 1;
         // The channel has all programs since the last check.
-        if result.is_ok() && progress.programs % SLOTS == 0 {
+        if result.is_ok() && self.programs % SLOTS == 0 {
             result = self.target.machine.check();
         }
         match result {
             Ok(()) => Ok(ExitKind::Ok),
             Err(complaint) => {
-                self.target.channel.line(&format!("complaint {complaint}"));
-                progress.complaint = Some(complaint);
+                self.complain(complaint);
                 Ok(ExitKind::Crash)
             }
         }
@@ -159,14 +155,12 @@ pub fn run(
     )?;
     let mut manager = NopEventManager::new();
     let mut fuzzer = StdFuzzer::new(RandScheduler::new(), feedback, objective);
-    let progress = Rc::new(RefCell::new(Progress::default()));
-    let reached = Rc::new(RefCell::new(0));
     let mut executor = ProgramExecutor {
         target,
         observers: tuple_list!(observer),
         map: pointer,
-        progress: progress.clone(),
-        reached: reached.clone(),
+        programs: 0,
+        complaint: None,
     };
     let mutator = StdScheduledMutator::new(tuple_list!(
         Change::Insert,
@@ -187,7 +181,7 @@ pub fn run(
     let mut next_report = REPORT_EVERY;
     let mut first = corpus.lines().filter_map(Program::parse);
     let mut generated = 0;
-    while progress.borrow().complaint.is_none() && start.elapsed() < time {
+    while executor.complaint.is_none() && start.elapsed() < time {
         if let Some(program) = first.next() {
             fuzzer.evaluate_input(&mut state, &mut executor, &mut manager, &program)?;
         } else if generated < FIRST_PROGRAMS || state.corpus().count() == 0 {
@@ -202,35 +196,28 @@ pub fn run(
             println!(
                 "{:6} s: {} programs, {} places in the module reached, {} programs in the corpus",
                 start.elapsed().as_secs(),
-                progress.borrow().programs,
-                reached.borrow(),
+                executor.programs,
+                executor.target.coverage.count,
                 state.corpus().count()
             );
         }
     }
-    let mut complaint = progress.borrow_mut().complaint.take();
-    if complaint.is_none() {
-        complaint = executor.target.machine.check().err();
-        if let Some(complaint) = &complaint {
-            executor
-                .target
-                .channel
-                .line(&format!("complaint {complaint}"));
+    if executor.complaint.is_none() {
+        if let Err(complaint) = executor.target.machine.check() {
+            executor.complain(complaint);
         }
     }
-    let channel = &mut executor.target.channel;
     for id in state.corpus().ids() {
-        channel.line(&format!(
-            "corpus {}",
-            state.corpus().cloned_input_for_id(id)?
-        ));
+        let program = state.corpus().cloned_input_for_id(id)?;
+        executor.target.channel.line(&format!("corpus {program}"));
     }
-    channel.line(&format!(
+    let sum = format!(
         "sum {} programs in {} seconds; {} places in the module reached; {} programs in the corpus",
-        progress.borrow().programs,
+        executor.programs,
         start.elapsed().as_secs(),
-        reached.borrow(),
+        executor.target.coverage.count,
         state.corpus().count()
-    ));
-    Ok(complaint)
+    );
+    executor.target.channel.line(&sum);
+    Ok(executor.complaint)
 }
