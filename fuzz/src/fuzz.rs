@@ -211,6 +211,10 @@ pub fn run(
         let program = state.corpus().cloned_input_for_id(id)?;
         executor.target.channel.line(&format!("corpus {program}"));
     }
+    // A short run has not come to all programs of the corpus.
+    for program in first {
+        executor.target.channel.line(&format!("corpus {program}"));
+    }
     let sum = format!(
         "sum {} programs in {} seconds; {} places in the module reached; {} programs in the corpus",
         executor.programs,
