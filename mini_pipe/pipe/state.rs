@@ -54,7 +54,7 @@ pub(crate) struct State {
     pub(crate) ends: Ends,
     pub(crate) waiters: PerDir<Waiters>,
     pub(crate) policy: Policy,
-    /// A writer waits for its bytes to be read. It excludes all other writers: see `rendezvous`.
+    /// A rendezvous is active. Its writer excludes all other writers: see `rendezvous`.
     pub(crate) rendezvous_active: bool,
     /// How many bytes have been read, and written, since the pipe was made.
     pub(crate) total: PerDir<u64>,
@@ -139,9 +139,10 @@ impl State {
         call: Call,
         from: &impl UserMemory<Writing>,
     ) -> Option<usize> {
-        // A rendezvous can be active under the policy buffered, too. While another writer excludes
-        // it, a rendezvous write may spin, and the policy may be changed: nobody sleeps. Then the
-        // write goes on, and makes its rendezvous active.
+        // A rendezvous can be active under the policy buffered, too. A rendezvous write may spin
+        // while another writer excludes it. If that writer ends, and readers empty the ring before
+        // the spinning task has the mutex again, the pipe is idle, and the policy may be changed.
+        // Then the write goes on, and makes its rendezvous active.
         if self.policy != Policy::Buffered
             || self.rendezvous_active
             || call.writes_packets()
