@@ -89,7 +89,7 @@ pub(crate) struct Pipe {
     readers: Queues,
     #[pin]
     writers: Queues,
-    /// Where a rendezvous writer sleeps until its bytes have been read.
+    /// Where the writer of an active rendezvous sleeps: for room, and until its bytes are read.
     #[pin]
     drained: CondVar,
     #[pin]
@@ -99,9 +99,10 @@ pub(crate) struct Pipe {
 /// The waiting of one call.
 #[derive(Default)]
 struct Wait {
-    /// When this wait began, if there is another processor; [`None`] before the first wait, and
-    /// after each sleep. The first call of [`Pipe::wait`] sets it, and spins if the hint of
-    /// [`wait::spin::Spinner`] allows that. The second one sleeps.
+    /// When the call's first wait began, or its first one since it last slept; that wait may be
+    /// over. [`None`] before such a wait, and if there is no other processor. A wait that finds it
+    /// set sleeps. With another processor, any other wait sets it, and spins if the hint of
+    /// [`wait::spin::Spinner`] allows that; else it sleeps at once.
     since: Option<Instant<Monotonic>>,
     /// A signal is pending.
     interrupted: bool,

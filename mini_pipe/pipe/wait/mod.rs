@@ -3,9 +3,9 @@
 //! Waiting: who waits for a change, and how a change wakes them.
 //!
 //! A call that cannot go on waits in up to two ways: first it spins for a short time ([`spin`]),
-//! then it sleeps on the wait queue of its direction. A rendezvous writer does not spin while it
-//! waits for its bytes to be read: it sleeps at once, on a queue of its own. Polls wait on queues
-//! of their own, too, and files with `O_ASYNC` get a signal ([`fasync`]).
+//! then it sleeps on the wait queue of its direction. The writer of an active rendezvous does not
+//! spin: it sleeps at once, on a queue of its own, for room and until its bytes have been read.
+//! Polls wait on queues of their own, too, and files with `O_ASYNC` get a signal ([`fasync`]).
 //!
 //! A call that changes the pipe finds out, with the mutex held, whom the change wakes
 //! ([`waiters`]), and collects [`wakeups::Wakeups`]. `Pipe::unlock_and_wake` drops the mutex and

@@ -24,7 +24,8 @@ use kernel::{
 };
 
 /// About the cost of two sleeps and wake-ups under QEMU's TCG; bench/README.md has what other
-/// limits gave. After a wait that took longer than this, the next wait does not spin.
+/// limits gave. If the last sleeper had waited for longer than this, spinning included, the next
+/// wait does not spin.
 const SPIN_LIMIT: Delta = Delta::from_micros(100);
 
 /// Whether spinning can pay: the other direction has another processor to run on.
@@ -38,7 +39,8 @@ pub(crate) fn can_spin() -> bool {
 pub(crate) struct Spinner {
     /// A task spins, and nobody has stopped it.
     armed: Atomic<bool>,
-    /// The last wait was shorter than `SPIN_LIMIT`, so the next is likely to be.
+    /// The last sleeper had waited for less than `SPIN_LIMIT`, so the next wait is likely to be
+    /// short, too.
     spin_hint: Atomic<bool>,
 }
 
@@ -86,8 +88,9 @@ impl Spinner {
         }
     }
 
-    /// A call that began to wait at `since`, and slept, was woken. If its wait was short, the next
-    /// wait spins.
+    /// A call that slept was woken; it had begun to wait at `since`. If that was less than
+    /// `SPIN_LIMIT` ago, the next wait spins. That time includes a spin before the sleep, and what
+    /// the call did between the two.
     pub(crate) fn update_hint(&self, since: Instant<Monotonic>) {
         self.spin_hint.store(since.elapsed() < SPIN_LIMIT, Relaxed);
     }

@@ -27,7 +27,7 @@ pub(crate) struct DirWakeups {
 #[must_use = "waiters sleep on if their wake-ups are not sent"]
 pub(crate) struct Wakeups {
     pub(crate) dirs: PerDir<DirWakeups>,
-    /// Wake the writer that waits for its bytes to be read: see `rendezvous`.
+    /// Wake the writer of the active rendezvous: see `rendezvous`.
     pub(crate) rendezvous: bool,
 }
 
