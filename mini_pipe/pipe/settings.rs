@@ -43,7 +43,8 @@ pub(crate) struct Status {
     pub(crate) total: PerDir<u64>,
     /// How often a task of each direction began to sleep.
     pub(crate) sleeps: PerDir<u64>,
-    /// How many changes have woken a waiter of each direction, or sent SIGIO after EAGAIN.
+    /// How many changes have woken a waiter of each direction, or sent SIGIO after EAGAIN. The last
+    /// close of the other end, and for writers a resize, are counted even if nobody waits.
     pub(crate) wakeups: PerDir<u64>,
 }
 

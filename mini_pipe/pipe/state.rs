@@ -209,7 +209,7 @@ impl State {
         Wakeups {
             dirs: PerDir {
                 // SIGIO: for the other direction if it can move more now; for the call's own
-                // direction if a call that got EAGAIN there would succeed now.
+                // direction if a call that got EAGAIN there can be tried again.
                 read: DirWakeups::stop_spinning_and(read, !reads && moved > 0 || read.retry),
                 write: DirWakeups::stop_spinning_and(write, reads && moved > 0 || write.retry),
             },

@@ -11,8 +11,8 @@
 //! A call is *contended* while another call of its direction excludes it, by a reservation or a
 //! rendezvous. A contended sleeper waits until the other call has *ended*; it may need less than
 //! the threshold. A contended non-blocking call gets EAGAIN, and a contended poll finds nothing.
-//! When the other call has ended, pollers are woken and owners with O_ASYNC signalled, so that they
-//! try again.
+//! When the other call has ended and left enough, pollers are woken and owners with O_ASYNC
+//! signalled, so that they try again.
 //!
 //! Plain counting and one pure function, so `make test` also tests it in user space.
 
@@ -20,9 +20,9 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wake {
     None,
-    /// One exclusive waiter, and, as the kernel does it, all waiters that are not exclusive. All
-    /// sleepers are exclusive: one of them. Of the pollers that asked for this direction's events,
-    /// one with EPOLLEXCLUSIVE, and all others.
+    /// One exclusive waiter, and, as the kernel does it, all waiters that are not exclusive. Of the
+    /// sleepers, that is one. Of the pollers that asked for this direction's events, it is one of
+    /// those with EPOLLEXCLUSIVE, and all of those without.
     Exclusive,
     /// All, whatever they wait for.
     All,
@@ -33,7 +33,7 @@ pub(crate) enum Wake {
 pub(crate) struct Selected {
     pub(crate) sleepers: Wake,
     pub(crate) pollers: Wake,
-    /// A call that got EAGAIN would succeed now. Its caller may wait for SIGIO alone, so SIGIO is
+    /// A call that got EAGAIN can be tried again. Its caller may wait for SIGIO alone, so SIGIO is
     /// to be sent.
     pub(crate) retry: bool,
 }
@@ -88,8 +88,9 @@ pub(crate) struct Waiters {
     edge_triggered: bool,
     /// For fdinfo: how often a task has begun to sleep.
     sleeps: u64,
-    /// For fdinfo: how many changes have woken a waiter, or sent SIGIO after EAGAIN. Those that
-    /// have woken only a rendezvous writer in its own wait queue are not counted.
+    /// For fdinfo: how many changes have woken a waiter, or sent SIGIO after EAGAIN. The last close
+    /// of the other end, and a resize, are counted even if nobody waits. A change that has woken
+    /// only a rendezvous writer in its own wait queue is not counted.
     wakeups: u64,
 }
 
@@ -126,7 +127,7 @@ impl Waiters {
     }
 
     /// Under contention, a call got EAGAIN, or a poll found nothing. The end of the other call will
-    /// wake it.
+    /// wake it, if that leaves enough.
     pub(crate) fn note_eagain(&mut self) {
         self.got_eagain = true;
     }
@@ -158,7 +159,7 @@ impl Waiters {
         self.sleeps
     }
 
-    /// How many changes have woken a waiter, or sent SIGIO after EAGAIN.
+    /// How many changes were counted: see the field.
     pub(crate) fn wakeups(&self) -> u64 {
         self.wakeups
     }
@@ -310,7 +311,8 @@ mod tests {
         (READERS, (2, 1, F, F), (0, 0, F, F), (No, No, F)),
         // At end of file, the close has woken the sleepers that are not contended.
         (READERS, (2, 0, F, F), (0, 0, T, T), (No, No, F)),
-        // A call that got EAGAIN is woken, if it would succeed.
+        // A call that got EAGAIN is woken at the threshold, or at any level if there is none, and
+        // at end of file.
         (READERS, (0, 0, T, F), (5, 5, T, F), (No, Exclusive, T)),
         (WRITERS, (0, 0, T, F), (9, 9, T, F), (No, No, F)),
         (WRITERS, (0, 0, T, F), (4096, 4096, T, F), (No, Exclusive, T)),
