@@ -70,7 +70,8 @@ impl Pipe {
         }
         loop {
             if let Some(reservation) = guard.ring.reserve_read(to.len()) {
-                // The bytes that a writer copies now belong to this read, too.
+                // If a writer copies now, this read goes on: with the bytes that are committed
+                // before it commits its own.
                 let goes_on = guard.ring.indices().is_reserved(Dir::Write);
                 drop(guard);
                 return short_count_or(self.read_reserved(reservation, goes_on, &mut to), EFAULT);
