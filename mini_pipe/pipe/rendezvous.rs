@@ -61,9 +61,10 @@ impl Pipe {
         let mut fault = false;
         let error = loop {
             let rest = if fault { 0 } else { from.len() };
-            // The loop ends here in two cases. If all bytes were written and read, the write has
-            // succeeded, whatever happened since: its count is not 0, so EFAULT is ignored below.
-            // If a fault let it write nothing, it returns EFAULT.
+            // The loop ends here if nothing is left to write, and nothing of this write to be read.
+            // If a fault came before any byte was written, the write returns EFAULT. Else all
+            // bytes, or those before a fault, have been read: their count is not 0, and it is
+            // returned below instead of EFAULT, whatever happened since.
             if rest == 0 && (written == 0 || guard.ring.indices().is_empty()) {
                 break EFAULT;
             }
