@@ -35,7 +35,9 @@ impl FasyncList {
     /// `ENOMEM`, when it adds.
     pub(crate) fn update(&self, fd: c_int, file: &File, on: bool) -> Result<bool> {
         // SAFETY: The file is open. The list is only used by this function and by `kill`, which
-        // lock it.
+        // lock it. No file is freed while it is on the list: it then has the flag FASYNC (see
+        // pipe/wait/fasync.rs), so `__fput()` calls `fasync` of device/file.rs, which calls this
+        // function, with `on` false, for this list.
         let changed =
             unsafe { bindings::fasync_helper(fd, file.as_ptr(), c_int::from(on), self.0.get()) };
         to_result(changed)?;
@@ -51,7 +53,7 @@ impl FasyncList {
         // SAFETY: The head of the list is one word; it is read once and not followed.
         let is_empty = unsafe { self.0.get().read_volatile() }.is_null();
         if !is_empty {
-            // SAFETY: As in `update`.
+            // SAFETY: As in `update`: no file on the list has been freed.
             unsafe { bindings::kill_fasync(self.0.get(), bindings::SIGIO as c_int, band as c_int) };
         }
     }
