@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Runs the core of the module, the very files of mini_pipe/ring and mini_pipe/pipe, in user space under
-# schedulers that try many orders of events: under loom all orders of the spinner's atomics, under
-# shuttle all schedules of small configurations, and many of random ones. See sim/README.md.
+# schedulers that try many orders of events. Under loom: all orders of the spinner's atomics, with at most
+# two preemptions. Under shuttle: random configurations, and small ones, of which the smallest run under
+# all schedules. See sim/README.md.
 #
 #   sim.sh [OPTION]...    the options of mini-pipe-sim, instead of those below
 #

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The spinner's relaxed atomics, in all orders that the memory model allows: under loom, which
-//! also finds a task that sleeps for ever.
+//! The spinner's relaxed atomics, in all orders that the memory model allows, with at most two
+//! preemptions: under loom, which also finds a task that sleeps for ever.
 
 #![cfg(test)]
 
@@ -60,7 +60,8 @@ fn call(pipe: &Pipe, end: &OpenEnd, len: usize) {
     assert_eq!(moved, Ok(len));
 }
 
-/// Tries all orders of these calls on a pipe of `capacity` bytes, each by a task of its own.
+/// Tries all orders of these calls with at most two preemptions, on a pipe of `capacity` bytes, each
+/// call by a task of its own.
 fn explore(capacity: usize, calls: &'static [(PerDir<bool>, usize)]) {
     let mut model = ::loom::model::Builder::new();
     model.preemption_bound = Some(2);
