@@ -64,16 +64,15 @@ pub(crate) fn new_storage(capacity: usize) -> Result<Storage> {
     }
     // Like fs/pipe.c, charge first and test the limits then, so that two concurrent callers see
     // each other's pages.
-    let account = UserAccount::current();
-    let mut charge = account.charge(pages_for(size));
-    if is_above(&account, 0, params::user_pages_soft()) {
+    let mut charge = UserAccount::current().charge(pages_for(size));
+    if is_above(charge.account(), 0, params::user_pages_soft()) {
         if capacity != 0 {
             return Err(EPERM);
         }
         size = PIPE_MIN_DEF_BUFFERS * PAGE_SIZE;
-        charge = account.charge(PIPE_MIN_DEF_BUFFERS);
+        charge = UserAccount::current().charge(PIPE_MIN_DEF_BUFFERS);
     }
-    if is_above(&account, 0, params::user_pages_hard()) {
+    if is_above(charge.account(), 0, params::user_pages_hard()) {
         return Err(ENFILE);
     }
     Storage::new(size, Some(charge))
@@ -112,14 +111,14 @@ fn other_storage(size: &Size, capacity: usize) -> Result<Storage> {
     }
     let mut charge: Option<Charge> = None;
     if let Some(account) = &size.account {
-        charge = Some(account.charge(pages_for(capacity)));
+        charge = Some(account.clone().charge(pages_for(capacity)));
         // The present pages of the pipe are still on the account, but will be replaced.
         let exceeds = |limit| is_above(account, pages_for(size.capacity), limit);
         if grows && (exceeds(params::user_pages_soft()) || exceeds(params::user_pages_hard())) {
             return Err(EPERM);
         }
     }
-    Storage::new(capacity, charge)
+    Storage::for_resize(capacity, charge)
 }
 
 /// Tests whether the caller may have a pipe of `capacity` bytes. The limits of pages are not tested

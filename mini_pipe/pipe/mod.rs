@@ -22,6 +22,8 @@
 pub(crate) mod call;
 mod copy;
 pub(crate) mod ends;
+mod memory;
+pub(crate) mod patience;
 pub(crate) mod policy;
 pub(crate) mod poll;
 mod read;
@@ -146,6 +148,7 @@ impl Pipe {
         let mut guard = self.state.lock();
         let state = &mut *guard;
         state.ends.close(end);
+        let polled = self.polled();
         let read_closed = !state.ends.is_open(Dir::Read);
         let write_closed = !state.ends.is_open(Dir::Write);
         if state.ends.is_private() && read_closed && write_closed {
@@ -155,13 +158,13 @@ impl Pipe {
         }
         let mut wakeups = Wakeups::STOP_SPINNING;
         if end.is(Dir::Write) && write_closed {
-            wakeups.dirs.read.waiters = state.waiters.read.on_change_for_all();
+            wakeups.dirs.read.waiters = state.waiters.read.on_change_for_all(polled.read);
             wakeups.dirs.read.fasync = true;
         }
         if end.is(Dir::Read) && read_closed {
-            wakeups.dirs.write.waiters = state.waiters.write.on_change_for_all();
+            wakeups.dirs.write.waiters = state.waiters.write.on_change_for_all(polled.write);
             wakeups.dirs.write.fasync = true;
-            wakeups.rendezvous = true;
+            wakeups.rendezvous = state.rendezvous_active;
         }
         self.unlock_and_wake(guard, wakeups);
     }
@@ -256,12 +259,16 @@ impl Pipe {
     }
 
     /// Sends the wake-ups for bytes that were committed, and drops the pages that the commit
-    /// retired.
+    /// retired, and those that an empty pipe does not keep.
     #[inline(always)]
     fn finish_commit(&self, mut guard: StateGuard<'_>, progress: Progress) {
         let retired = guard.ring.take_retired();
         let wakeups = guard.collect_wakeups(progress, self.polled());
-        self.unlock_and_wake(guard, wakeups);
+        if guard.ring.has_surplus() {
+            self.shrink(guard, wakeups);
+        } else {
+            self.unlock_and_wake(guard, wakeups);
+        }
         drop(retired);
     }
 

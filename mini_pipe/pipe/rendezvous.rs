@@ -71,6 +71,13 @@ impl Pipe {
             if guard.is_broken(end) {
                 break EPIPE;
             }
+            let missing = guard.ring.missing(rest);
+            if missing > 0 {
+                // While this grows the ring without the mutex, no other writer may come in.
+                guard.rendezvous_active = true;
+                guard = self.grow(guard, missing);
+                continue;
+            }
             // `reserve_write` refuses while a rendezvous is active; this call is that rendezvous.
             guard.rendezvous_active = false;
             let reservation = guard.reserve_write(call, whole, rest);

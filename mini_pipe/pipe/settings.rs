@@ -13,10 +13,7 @@ use crate::{
             Dir,
             PerDir, //
         },
-        storage::{
-            pages_for,
-            Storage, //
-        }, //
+        storage::Storage, //
     },
     sys::account::UserAccount, //
 };
@@ -81,21 +78,18 @@ impl Pipe {
     ///   fit.
     /// - `ENOMEM`.
     pub(crate) fn resize(&self, expected: usize, mut storage: Option<Storage>) -> Result<bool> {
-        // The storages share at most as many pages as the smaller one has.
-        let shared = storage.as_ref().map_or(0, Storage::page_count);
-        let shared = shared.min(pages_for(expected));
-        let mut displaced = KVVec::with_capacity(shared, GFP_KERNEL)?;
         let mut guard = self.state.lock();
         if guard.ring.indices().capacity() != expected {
             return Ok(false);
         }
         if let Some(storage) = &mut storage {
-            guard.ring.resize(storage, &mut displaced)?;
+            guard.ring.resize(storage)?;
             guard.update_threshold();
         }
+        let polled = self.polled().write;
         let mut wakeups = Wakeups::STOP_SPINNING;
-        wakeups.dirs.write.waiters = guard.waiters.write.on_change_for_all();
-        wakeups.rendezvous = true;
+        wakeups.dirs.write.waiters = guard.waiters.write.on_change_for_all(polled);
+        wakeups.rendezvous = guard.rendezvous_active;
         self.unlock_and_wake(guard, wakeups);
         Ok(true)
     }

@@ -10,6 +10,7 @@ use crate::{
             OpenEnd,
             Peer, //
         },
+        patience::Patience,
         policy::Policy,
         wait::{
             waiters::{
@@ -58,6 +59,8 @@ pub(crate) struct State {
     pub(crate) rendezvous_active: bool,
     /// How many bytes have been read, and written, since the pipe was made.
     pub(crate) total: PerDir<u64>,
+    /// When the pipe frees pages.
+    pub(crate) patience: Patience,
 }
 
 /// What a call has moved.
@@ -85,6 +88,7 @@ impl State {
             policy,
             rendezvous_active: false,
             total: PerDir::default(),
+            patience: Patience::default(),
         }
     }
 

@@ -84,6 +84,14 @@ impl Pipe {
                 call.raise_sigpipe();
                 return short_count_or(written, EPIPE);
             }
+            let missing = guard.ring.missing(from.len());
+            if missing > 0 {
+                guard = self.grow(guard, missing);
+                match guard.write_nofault(end, call, &from) {
+                    Some(last) => return Ok(written + self.finish_fast::<Writing>(guard, last)),
+                    None => continue,
+                }
+            }
             if let Some(reservation) = guard.reserve_write(call, whole, from.len()) {
                 drop(guard);
                 let (part, fault) = self.write_reserved(reservation, call, whole, &mut from);

@@ -148,6 +148,19 @@ impl Indices {
             .wrapping_sub(self.reserved.write)
     }
 
+    /// The room that can be reserved for writing.
+    pub(crate) fn room(&self) -> Span {
+        Span {
+            start: self.head.wrapping_add(self.reserved.write),
+            len: self.writable(),
+        }
+    }
+
+    /// Whether the ring is empty, and nobody has a reservation. Then it starts again at index 0.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.is_empty() && !self.is_reserved(Dir::Read) && !self.is_reserved(Dir::Write)
+    }
+
     /// Whether a reservation in this direction is outstanding.
     pub(crate) fn is_reserved(&self, dir: Dir) -> bool {
         self.reserved[dir] != 0
@@ -238,7 +251,7 @@ impl Indices {
     /// An empty ring starts again at index 0: copies stay aligned with the pages, and the first
     /// page stays in the cache. Not while a reservation is outstanding: it keeps its index.
     fn rewind(&mut self) {
-        if self.is_empty() && self.reserved.read == 0 && self.reserved.write == 0 {
+        if self.is_idle() {
             self.head = 0;
             self.tail = 0;
         }

@@ -12,64 +12,57 @@
 use crate::{
     ring::{
         indices::Span,
-        storage::Pages, //
+        storage::{
+            Pages,
+            Storage, //
+        }, //
     },
-    sys::page::{
-        copy_part,
-        Page, //
-    }, //
+    sys::page::copy_part, //
 };
-use core::mem;
-use kernel::{
-    page::PAGE_SIZE,
-    prelude::*, //
-};
+use kernel::page::PAGE_SIZE;
 
 /// Puts the bytes `contents` of `old` into `new`, at the same indices. `live` is `contents` with
-/// the room behind it that a writer has reserved; the pages of that room are shared, too. The pages
-/// that `new` had in the place of shared ones are moved to `displaced`, for the caller to drop.
+/// the room behind it that a writer has reserved; the pages of that room are shared, too.
 ///
 /// If the first and the last page of `live` are the same page in one of the storages, they may be
 /// two pages in the other. One page cannot take the place of two, nor two that of one. So these
-/// pages are not shared, and their bytes are copied.
+/// pages are not shared, and their bytes are copied to spare pages of `new`.
 ///
 /// # Safety
 ///
-/// The caller must own the ring that `old` is the storage of, and nobody else may use `new`. `live`
-/// and `contents` must be those of that ring, and `live` must fit into both storages.
-pub(crate) unsafe fn share(
-    old: &Pages,
-    new: &Pages,
-    live: Span,
-    contents: Span,
-    displaced: &mut KVVec<Page>,
-) {
+/// The caller must own the ring that `old` is the storage of, and nobody else may use `new`, whose
+/// cells are empty. `live` and `contents` must be those of that ring, and `live` must fit into both
+/// storages.
+pub(crate) unsafe fn share(old: &Pages, new: &mut Storage, live: Span, contents: Span) {
     let offset = live.start % PAGE_SIZE;
     let count = (offset + live.len).div_ceil(PAGE_SIZE);
     // `live` touches `count` pages' worth of indices. As it fits into both storages, `count` is at
     // most one more than either has pages. If `count` is one more, `live` wraps: its first and its
     // last bytes are in the same page of that storage, which cannot be shared. Then `count` is at
     // least 2.
-    let overlap = count > old.len().min(new.len());
+    let overlap = count > old.len().min(new.pages.len());
     let shared = if overlap { 1..count - 1 } else { 0..count };
     for nth in shared {
         let index = live.start.wrapping_add(nth * PAGE_SIZE);
-        if let (Some(from), Some(to)) = (old.at(index), new.at(index)) {
-            // SAFETY: The caller owns the ring, so nobody replaces the page in `from`. Nobody else
-            // uses `new`.
-            let page = unsafe { mem::replace(&mut *to.get(), (*from.get()).share()) };
-            // The caller has made room for the page. Without room, the page would only be dropped
-            // earlier.
-            let _ = displaced.push_within_capacity(page);
+        // SAFETY: The caller owns the ring, so nobody writes to the cell of `old`. Nobody else uses
+        // `new`.
+        unsafe {
+            if let Some(page) = old.page(index) {
+                new.put(index, page.share());
+            }
         }
     }
     if overlap {
         // All of `contents` that lies in the first and in the last page.
         let first = contents.first(PAGE_SIZE - offset);
         let last = contents.skip(first.len).skip((count - 2) * PAGE_SIZE);
+        for index in [live.start, live.start.wrapping_add((count - 1) * PAGE_SIZE)] {
+            // SAFETY: As above. These are the same cell, or two.
+            unsafe { new.fill_cell(index) };
+        }
         for part in [first, last] {
             // SAFETY: By the safety requirements. No writer has reserved any of `contents`.
-            unsafe { migrate(old, new, part) };
+            unsafe { migrate(old, &new.pages, part) };
         }
     }
 }
@@ -83,9 +76,9 @@ pub(crate) unsafe fn share(
 /// indices in `new`.
 pub(crate) unsafe fn migrate(old: &Pages, new: &Pages, span: Span) {
     for piece in span.pieces(PAGE_SIZE) {
-        if let (Some(from), Some(to)) = (old.at(piece.index), new.at(piece.index)) {
-            // SAFETY: The caller owns the ring, so nobody replaces either page.
-            let (from, to) = unsafe { (&*from.get(), &*to.get()) };
+        // SAFETY: The caller owns the ring, so nobody writes to either cell.
+        let pages = unsafe { (old.page(piece.index), new.page(piece.index)) };
+        if let (Some(from), Some(to)) = pages {
             if from.as_ptr() != to.as_ptr() {
                 // SAFETY: The piece lies in its page, these are two pages, and the rest is what the
                 // safety requirements say.

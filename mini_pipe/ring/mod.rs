@@ -24,7 +24,9 @@
 //! Modules: `dir` (directions), [`indices`] (where the bytes are), [`packets`] (which of them are
 //! packets), [`storage`] (pages), [`migrate`] (resize), [`reservation`], [`user`] (user memory).
 
+mod array;
 pub(crate) mod dir;
+pub(crate) mod growth;
 pub(crate) mod indices;
 pub(crate) mod migrate;
 pub(crate) mod packets;
@@ -64,10 +66,7 @@ use crate::{
     },
     sys::page::Page, //
 };
-use core::{
-    mem,
-    ptr, //
-};
+use core::mem;
 use kernel::{
     page::PAGE_SIZE,
     prelude::*,
@@ -111,16 +110,25 @@ pub(crate) struct Ring {
     old_pages: PerDir<Option<Arc<Pages>>>,
     /// The old pages of the reservation that was committed last: see [`Ring::take_retired`].
     retired_pages: Option<Arc<Pages>>,
+    /// There was no memory for pages that a write needs: see `growth`. Until bytes leave the ring,
+    /// only room that has pages is writable.
+    is_short: bool,
+    /// Some reads must be committed: see [`Ring::must_commit`]. Every read asks for it.
+    is_watched: bool,
 }
 
 impl Ring {
     /// An empty ring.
-    pub(crate) fn new(storage: Storage) -> Self {
+    pub(crate) fn new(mut storage: Storage) -> Self {
+        // SAFETY: Nobody else has the storage.
+        unsafe { storage.fill() };
         Self {
             indices: Indices::new(storage.capacity),
             storage,
             old_pages: PerDir::default(),
             retired_pages: None,
+            is_short: false,
+            is_watched: false,
         }
     }
 
@@ -139,7 +147,11 @@ impl Ring {
         let full = self.storage.packets.is_full();
         Occupancy {
             readable: self.indices.readable(),
-            writable: if full { 0 } else { self.indices.writable() },
+            writable: match (full, self.is_short) {
+                (true, _) => 0,
+                (false, true) => self.backed(self.indices.writable()),
+                (false, false) => self.indices.writable(),
+            },
         }
     }
 
@@ -188,9 +200,14 @@ impl Ring {
         if self.storage.packets.is_full() {
             return None;
         }
+        let is_atomic = least == most;
+        let most = self.backed(most);
+        if most < least {
+            return None;
+        }
         let span = self.indices.reserve_write(least, most)?;
         // SAFETY: The indices have reserved it, and `resize` and `Ring::drop` keep the pages.
-        Some(unsafe { Reservation::new(&self.storage, span, is_packet, least == most) })
+        Some(unsafe { Reservation::new(&self.storage, span, is_packet, is_atomic) })
     }
 
     /// Moves the oldest bytes to `to` without a reservation, as many as fit. Does not sleep.
@@ -203,6 +220,9 @@ impl Ring {
             return None;
         }
         let span = self.indices.oldest(to.len())?;
+        if self.is_watched && self.must_commit(span) {
+            return None;
+        }
         self.copy_nofault(span, to)?;
         self.indices.advance(Dir::Read, span.len);
         Some(span.len)
@@ -231,9 +251,9 @@ impl Ring {
         if offset.wrapping_add(span.len) > PAGE_SIZE {
             return None;
         }
-        let cell = self.storage.pages.at(span.start)?;
-        // SAFETY: The caller owns the ring, so nobody replaces the page.
-        let copied = unsafe { &*cell.get() }.with_bytes(|bytes| {
+        // SAFETY: The caller owns the ring, so nobody writes to the cell.
+        let page = unsafe { self.storage.pages.page(span.start) }?;
+        let copied = page.with_bytes(|bytes| {
             // SAFETY: `offset + len` lies in the page. Nobody else uses these bytes: there is no
             // reservation of this direction, by `oldest` and `vacant`; one of the other direction
             // does not overlap; and a new one needs to own the ring.
@@ -263,6 +283,7 @@ impl Ring {
             }
         }
         reservation.end();
+        self.set_short(false);
         read
     }
 
@@ -294,6 +315,9 @@ impl Ring {
             return 0;
         }
         self.indices.commit_part(D::DIR, len);
+        if D::DIR == Dir::Read {
+            self.set_short(false);
+        }
         reservation.advance(len);
         len
     }
@@ -312,22 +336,22 @@ impl Ring {
             if piece.len != PAGE_SIZE {
                 continue;
             }
-            let cells = (
-                reservation.pages().at(piece.index),
-                self.storage.pages.at(piece.index),
-            );
-            let (Some(from), Some(cell)) = cells else {
-                continue;
-            };
+            let from = reservation.pages().cell(piece.index);
+            let cell = self.storage.pages.cell(piece.index);
             // After a resize, the ring may have a copy of the page. The copy was not given away.
             //
-            // SAFETY: The caller owns the ring, so nobody replaces either page.
-            let is_current = unsafe { (*from.get()).as_ptr() == (*cell.get()).as_ptr() };
+            // SAFETY: The caller owns the ring, so nobody else writes to either cell.
+            let is_current = match unsafe { (&*from.get(), &*cell.get()) } {
+                (Some(given), Some(page)) => given.as_ptr() == page.as_ptr(),
+                _ => false,
+            };
             if let (true, Some(page)) = (is_current, fresh.next()) {
                 // SAFETY: All bytes of this page are reserved by the reservation that ends here, so
                 // nobody else uses the cell: a writer has reserved other pages, and a resize needs
                 // to own the ring.
-                unsafe { ptr::swap(cell.get(), page) };
+                if let Some(given) = unsafe { &mut *cell.get() } {
+                    mem::swap(given, page);
+                }
                 // The new page is not contiguous with the others.
                 self.storage.contig_len = PAGE_SIZE;
             }
@@ -383,18 +407,18 @@ impl Ring {
     pub(crate) fn unwrite(&mut self, most: usize) -> usize {
         let removed = self.indices.unwrite(most);
         self.storage.packets.truncate(self.indices.contents());
+        self.set_short(false);
         removed
     }
 
-    /// Moves the ring, with all its bytes, to `storage`, which is the old storage afterwards. The
-    /// caller must drop that, and the pages in `displaced`, which should have room for as many
-    /// pages as the smaller storage has.
+    /// Moves the ring, with all its bytes, to `storage`, which is the old storage afterwards, and has
+    /// the spare pages that were not needed. The caller must drop it.
     ///
     /// # Errors
     ///
     /// `EBUSY` if the bytes in the ring, those that are about to be written, or the packets do not
     /// fit.
-    pub(crate) fn resize(&mut self, storage: &mut Storage, displaced: &mut KVVec<Page>) -> Result {
+    pub(crate) fn resize(&mut self, storage: &mut Storage) -> Result {
         let old_capacity = self.indices.capacity();
         if !self.indices.resize(storage.capacity) {
             return Err(EBUSY);
@@ -412,19 +436,15 @@ impl Ring {
         if live.len > 0 {
             // SAFETY: The caller owns the ring, and nobody else has the new storage.
             // `Indices::resize` has found that `live` fits.
-            unsafe {
-                share(
-                    &self.storage.pages,
-                    &storage.pages,
-                    live,
-                    contents,
-                    displaced,
-                )
-            };
+            unsafe { share(&self.storage.pages, storage, live, contents) };
             // A shared page is not contiguous with the others.
             storage.contig_len = PAGE_SIZE;
         }
+        // SAFETY: Nobody else has the new storage.
+        unsafe { storage.fill() };
         mem::swap(&mut self.storage, storage);
+        mem::swap(&mut self.storage.spare, &mut storage.spare);
+        self.set_short(false);
         // A reservation from before an earlier resize has its pages in `old_pages` already.
         for dir in [Dir::Read, Dir::Write] {
             if self.indices.is_reserved(dir) && self.old_pages[dir].is_none() {

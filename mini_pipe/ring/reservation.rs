@@ -44,7 +44,8 @@ pub(crate) type WriteReservation = Reservation<Writing>;
 /// # Invariants
 ///
 /// - `pages` are the pages of the ring that made this reservation. As long as the reservation is
-///   outstanding, that ring keeps them, and replaces none that has a byte of `span`.
+///   outstanding, that ring keeps them, and writes to no cell that has a byte of `span`. None of
+///   these cells is empty.
 /// - As long as it is outstanding, nobody else uses the bytes of `span`: a ring has at most one
 ///   reservation for each direction, and the two never overlap (see
 ///   [`crate::ring::indices::Indices`]).
@@ -127,11 +128,10 @@ impl<D: Direction> Reservation<D> {
     pub(crate) fn copy(&self, skip: usize, len: usize, user: &mut impl UserMemory<D>) -> usize {
         let mut copied = 0;
         for piece in self.span.skip(skip).first(len).pieces(self.contig_len) {
-            let Some(cell) = self.pages().at(piece.index) else {
+            // SAFETY: Nobody writes to this cell, by the type invariants.
+            let Some(page) = (unsafe { self.pages().page(piece.index) }) else {
                 break;
             };
-            // SAFETY: Nobody replaces this page, by the type invariants.
-            let page = unsafe { &*cell.get() };
             let progress = page.with_bytes(|bytes| {
                 // SAFETY: The piece lies in an aligned run of `contig_len` bytes, which is
                 // contiguous by the invariants of `Storage`; this is the page with its first byte.
@@ -162,9 +162,9 @@ impl ReadReservation {
     /// many of its bytes are reserved.
     pub(crate) fn parts(&self) -> impl Iterator<Item = (&Page, usize, usize)> {
         self.span.pieces(PAGE_SIZE).filter_map(|piece| {
-            let cell = self.pages().at(piece.index)?;
-            // SAFETY: Nobody replaces this page, by the type invariants.
-            Some((unsafe { &*cell.get() }, piece.offset, piece.len))
+            // SAFETY: Nobody writes to this cell, by the type invariants.
+            let page = unsafe { self.pages().page(piece.index) }?;
+            Some((page, piece.offset, piece.len))
         })
     }
 }

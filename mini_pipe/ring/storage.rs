@@ -4,6 +4,10 @@
 
 use crate::{
     ring::{
+        array::{
+            Array,
+            FEW, //
+        },
         indices::Span,
         packets::Packets, //
     },
@@ -19,91 +23,281 @@ use crate::{
         task, //
     }, //
 };
-use core::cell::UnsafeCell;
+use core::{
+    cell::UnsafeCell,
+    ops::{
+        Deref,
+        DerefMut, //
+    },
+    ptr::NonNull, //
+};
 use kernel::{
     page::PAGE_SIZE,
     prelude::*,
-    sync::Arc, //
+    sync::{
+        Arc,
+        UniqueArc, //
+    }, //
 };
 
 /// The order of the largest blocks of pages: 1 MiB.
 const MAX_ORDER: u32 = 8;
 
-/// The pages of a ring. Their number is a power of two, so the low bits of an index say where its
-/// byte is, also after the index has wrapped.
+/// The place for a page.
+pub(in crate::ring) type Cell = UnsafeCell<Option<Page>>;
+
+/// The places for the pages of a ring, each with a page or empty. Their number is a power of two,
+/// so the low bits of an index say where its byte is, also after the index has wrapped.
+///
+/// # Invariants
+///
+/// `cells` points to the elements of `array`, whose number is `mask + 1`. So long as the pages
+/// exist, they stay where they are.
 pub(crate) struct Pages {
-    cells: KVVec<UnsafeCell<Page>>,
+    cells: NonNull<Cell>,
+    mask: usize,
+    array: Array<Cell>,
+    /// For as many packets: see [`Slots`].
+    slots: UnsafeCell<Array<Span>>,
     /// The charge to the user who pays for the pages; [`None`] if the system pays. It belongs to
     /// the pages, not to the ring: a reservation may keep the pages after a resize.
     charge: Option<Charge>,
 }
 
-// SAFETY: `Page` and `Charge` are `Sync`. Only two functions write to a cell: `Ring::commit_pages`
-// in its ring's current storage, while its caller owns the ring and has the only reservation for
-// all bytes of that page; and `migrate::share`, in a storage that nobody else has a reference to.
+// SAFETY: `Page` and `Charge` are `Sync`. A cell is written to only while nobody else uses it:
+// `Ring::commit_pages` has the only reservation for all bytes of the page; `Ring::add_pages` fills
+// empty cells, which no reservation has; `Ring::take_surplus` empties cells of a ring without bytes
+// and without reservations; and `migrate::share` fills a storage that nobody else has a reference
+// to. The callers of the first three own the ring. `Slots` says who uses the slots.
 unsafe impl Sync for Pages {}
+// SAFETY: `Page`, `Charge` and `Span` are `Send`, and `cells` points to elements of this.
+unsafe impl Send for Pages {}
 
 impl Pages {
-    /// The cell of the page that has the byte at `index`.
+    /// The cell for the byte at `index`.
     #[inline(always)]
-    pub(crate) fn at(&self, index: usize) -> Option<&UnsafeCell<Page>> {
-        // The number of pages is a power of two, so this is the remainder.
-        self.cells
-            .get(index / PAGE_SIZE & self.len().wrapping_sub(1))
+    pub(in crate::ring) fn cell(&self, index: usize) -> &Cell {
+        // The number of cells is a power of two, so this is the remainder.
+        let nth = index / PAGE_SIZE & self.mask;
+        // SAFETY: There are more than `mask` cells, by the type invariants.
+        unsafe { self.cells.add(nth).as_ref() }
     }
 
-    /// How many pages these are.
+    /// The page with the byte at `index`; [`None`] if the cell is empty.
+    ///
+    /// # Safety
+    ///
+    /// Nobody may write to the cell while the result is used.
+    #[inline(always)]
+    pub(in crate::ring) unsafe fn page(&self, index: usize) -> Option<&Page> {
+        // SAFETY: By the safety requirements.
+        unsafe { &*self.cell(index).get() }.as_ref()
+    }
+
+    /// How many cells there are.
     pub(crate) fn len(&self) -> usize {
-        self.cells.len()
+        self.array.len()
     }
 }
 
-/// How many pages a ring of `capacity` bytes has.
+/// The slots for packets in the pages of a storage. They are there, and not here, so that they need
+/// no memory of their own.
+///
+/// # Invariants
+///
+/// The `pages` of the storage that has this live as long as this, and nobody else uses their slots.
+pub(in crate::ring) struct Slots(NonNull<[Span]>);
+
+// SAFETY: A `Span` may be used by any thread.
+unsafe impl Send for Slots {}
+
+impl Deref for Slots {
+    type Target = [Span];
+
+    fn deref(&self) -> &[Span] {
+        // SAFETY: By the type invariants.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl DerefMut for Slots {
+    fn deref_mut(&mut self) -> &mut [Span] {
+        // SAFETY: By the type invariants.
+        unsafe { self.0.as_mut() }
+    }
+}
+
+/// How many pages a ring of `capacity` bytes may have.
 pub(crate) fn pages_for(capacity: usize) -> usize {
     capacity.div_ceil(PAGE_SIZE).next_power_of_two()
 }
+
+/// A resize may copy the bytes of two pages: see [`crate::ring::migrate`].
+const COPIED: usize = 2;
 
 /// The memory of a ring.
 ///
 /// # Invariants
 ///
-/// Each run of `contig_len` bytes of `pages` that begins at a multiple of `contig_len` is
-/// contiguous in the kernel's address space. `contig_len` is a power of two, and at least a page.
+/// Each run of `contig_len` bytes that begins at a multiple of `contig_len` is contiguous in the
+/// kernel's address space, if its cells have pages. `contig_len` is a power of two, and at least a
+/// page.
 pub(crate) struct Storage {
     /// In bytes; the pages may hold more.
     pub(in crate::ring) capacity: usize,
     pub(in crate::ring) pages: Arc<Pages>,
     pub(in crate::ring) contig_len: usize,
-    pub(in crate::ring) packets: Packets<KVVec<Span>>,
+    /// How many cells have pages.
+    pub(in crate::ring) filled: usize,
+    /// For growing storage: no cell from this one on has a page. For fixed storage: 0.
+    pub(in crate::ring) end: usize,
+    /// Pages that are in no cell yet, if there are any.
+    pub(in crate::ring) spare: Option<KVVec<Page>>,
+    pub(in crate::ring) packets: Packets<Slots>,
 }
 
 impl Storage {
     /// Allocates storage for `capacity` bytes, at least 1. A `charge` must be for
-    /// [`pages_for`]`(capacity)` pages; with a charge, the current task's memory cgroup is charged,
-    /// too.
+    /// [`pages_for`]`(capacity)` pages.
+    ///
+    /// Without a charge, the storage is *fixed*: all its pages are allocated now. With one, it is
+    /// *growing*: it has no pages, and the ring gets those that it needs. The current task's memory
+    /// cgroup is charged, too.
     ///
     /// Context: process context; may sleep.
     ///
     /// # Errors
     ///
-    /// - `ENOMEM`. The OOM killer is not called for the pages.
-    /// - `EINTR`: a SIGKILL is pending.
+    /// As for [`allocate`].
     pub(crate) fn new(capacity: usize, charge: Option<Charge>) -> Result<Self> {
-        let accounted = charge.is_some();
-        let flags = page::flags(accounted);
+        Self::with_spare(capacity, charge, 0)
+    }
+
+    /// Like [`Storage::new`], with the pages that a resize needs.
+    pub(crate) fn for_resize(capacity: usize, charge: Option<Charge>) -> Result<Self> {
+        Self::with_spare(capacity, charge, COPIED)
+    }
+
+    fn with_spare(capacity: usize, charge: Option<Charge>, spare: usize) -> Result<Self> {
+        let grows = charge.is_some();
+        let flags = page::flags(grows);
         let count = pages_for(capacity);
-        let (cells, contig_len) = allocate(count, accounted)?;
-        let slots = KVVec::from_elem(Span { start: 0, len: 0 }, count, flags)?;
-        // INVARIANT: By `allocate`.
+        // Refuse what memory could not hold, rather than push other tasks into reclaim;
+        // kernel/trace/ring_buffer.c does the same. A single block, of at most 1 MiB, is too little
+        // to need the test.
+        if count > 1 << MAX_ORDER && page::available() < count {
+            return Err(ENOMEM);
+        }
+        let spare = if grows { spare } else { count };
+        let (spare, contig_len) = if spare > 0 {
+            let (pages, contig_len) = allocate(spare, grows)?;
+            (Some(pages), if grows { PAGE_SIZE } else { contig_len })
+        } else {
+            (None, PAGE_SIZE)
+        };
+        let memory = UniqueArc::<Pages>::new_uninit(flags)?;
+        let (cell, slot) = (|| UnsafeCell::new(None), || Span { start: 0, len: 0 });
+        let mut pages = memory.write(Pages {
+            cells: NonNull::dangling(),
+            mask: count - 1,
+            array: Array::few(count, cell),
+            slots: UnsafeCell::new(Array::few(count, slot)),
+            charge,
+        });
+        if count > FEW {
+            pages.array.extend(count, cell, flags)?;
+            pages.slots.get_mut().extend(count, slot, flags)?;
+        }
+        // INVARIANT: The number of cells is a power of two. From here on, they are not moved.
+        pages.cells = NonNull::from(&*pages.array).cast();
+        let slots = NonNull::from(&mut **pages.slots.get_mut());
+        let pages = pages.into();
+        // INVARIANT: By `allocate`, as `fill` puts the pages in their order into all cells.
         Ok(Self {
             capacity,
-            pages: Arc::new(Pages { cells, charge }, flags)?,
+            pages,
             contig_len,
-            packets: Packets::new(slots),
+            filled: 0,
+            end: 0,
+            spare,
+            // INVARIANT: The storage keeps its pages.
+            packets: Packets::new(Slots(slots)),
         })
     }
 
-    /// How many pages it has.
+    /// Whether the device's ring has this: then all cells have pages, always.
+    fn is_fixed(&self) -> bool {
+        self.pages.charge.is_none()
+    }
+
+    /// Whether all cells have pages.
+    #[inline(always)]
+    pub(in crate::ring) fn is_full(&self) -> bool {
+        self.filled > self.pages.mask
+    }
+
+    /// Takes the last page out of growing storage. [`None`] if its cell was empty.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else may use the cells.
+    pub(in crate::ring) unsafe fn take_last(&mut self) -> Option<Page> {
+        self.end = self.end.checked_sub(1)?;
+        // SAFETY: By the safety requirements.
+        let page = unsafe { &mut *self.pages.cell(self.end * PAGE_SIZE).get() }.take();
+        self.filled -= usize::from(page.is_some());
+        page
+    }
+
+    /// Puts `page` into the cell for the byte at `index`, and returns the page that was there.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else may use the cell.
+    pub(in crate::ring) unsafe fn put(&mut self, index: usize, page: Page) -> Option<Page> {
+        let nth = index / PAGE_SIZE & self.pages.mask;
+        if !self.is_fixed() {
+            self.end = self.end.max(nth + 1);
+        }
+        // SAFETY: By the safety requirements.
+        let before = unsafe { &mut *self.pages.cell(index).get() }.replace(page);
+        self.filled += usize::from(before.is_none());
+        before
+    }
+
+    /// Puts the spare pages into the empty cells of fixed storage, from the last to the first: so
+    /// the pages of a block keep their order.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else may use the cells.
+    pub(in crate::ring) unsafe fn fill(&mut self) {
+        let is_fixed = self.is_fixed();
+        for nth in (0..self.pages.len()).rev().filter(|_| is_fixed) {
+            let index = nth * PAGE_SIZE;
+            // SAFETY: By the safety requirements.
+            unsafe {
+                self.fill_cell(index);
+            }
+        }
+    }
+
+    /// Puts a spare page into the cell for the byte at `index`, if that is empty.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else may use the cell.
+    pub(in crate::ring) unsafe fn fill_cell(&mut self, index: usize) {
+        // SAFETY: By the safety requirements.
+        if unsafe { self.pages.page(index) }.is_none() {
+            if let Some(page) = self.spare.as_mut().and_then(KVVec::pop) {
+                // SAFETY: As above.
+                unsafe { self.put(index, page) };
+            }
+        }
+    }
+
+    /// How many pages it may have.
     pub(crate) fn page_count(&self) -> usize {
         self.pages.len()
     }
@@ -114,27 +308,29 @@ impl Storage {
     }
 }
 
-/// Allocates `count` pages, a power of two, in blocks as large as there are. Returns the pages, and
-/// the size of the smallest block in bytes. Block sizes only fall from one block to the next, so
-/// each block begins at a multiple of its own size. May sleep.
+/// Allocates `count` pages, in blocks as large as there are. With `accounted`, the current task's
+/// memory cgroup is charged. Returns the pages, and the size of the smallest block in bytes, or a
+/// page if blocks are not contiguous. Block sizes only fall from one block to the next, so if
+/// `count` is a power of two, each block begins at a multiple of its own size.
+///
+/// Context: process context; may sleep.
 ///
 /// # Errors
 ///
-/// As for [`Storage::new`].
-fn allocate(count: usize, accounted: bool) -> Result<(KVVec<UnsafeCell<Page>>, usize)> {
-    // Refuse what cannot succeed, rather than push other tasks into reclaim;
-    // kernel/trace/ring_buffer.c does the same. A single block, of at most 1 MiB, is too little to
-    // need the test.
-    if count > 1 << MAX_ORDER && page::available() < count {
-        return Err(ENOMEM);
-    }
-    let mut cells = KVVec::with_capacity(count, page::flags(accounted))?;
+/// - `ENOMEM`. The OOM killer is not called for the pages.
+/// - `EINTR`: a SIGKILL is pending.
+fn allocate(count: usize, accounted: bool) -> Result<(KVVec<Page>, usize)> {
+    let mut pages = KVVec::with_capacity(count, page::flags(accounted))?;
     let mut order = count.ilog2().min(MAX_ORDER);
-    while cells.len() < count {
+    while pages.len() < count {
         if task::is_being_killed() {
             return Err(EINTR);
         }
-        if !page::allocate_block(&mut cells, order, accounted)? {
+        let push = |page| {
+            // There is room for `count` pages.
+            let _ = pages.push_within_capacity(page);
+        };
+        if !page::allocate_block(order, accounted, push) {
             if order == 0 {
                 return Err(ENOMEM);
             }
@@ -143,5 +339,5 @@ fn allocate(count: usize, accounted: bool) -> Result<(KVVec<UnsafeCell<Page>>, u
         }
     }
     let contig_order = if page::ALWAYS_MAPPED { order } else { 0 };
-    Ok((cells, PAGE_SIZE << contig_order))
+    Ok((pages, PAGE_SIZE << contig_order))
 }

@@ -28,10 +28,10 @@ impl UserAccount {
     }
 
     /// Adds `pages` to the account until the result is dropped. The caller tests the limits.
-    pub(crate) fn charge(&self, pages: usize) -> Charge {
+    pub(crate) fn charge(self, pages: usize) -> Charge {
         self.count().fetch_add(pages as isize, Relaxed);
         Charge {
-            account: self.clone(),
+            account: self,
             pages,
         }
     }

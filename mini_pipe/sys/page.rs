@@ -4,10 +4,7 @@
 //!
 //! The kernel crate's `Page` is allocated one at a time, and has a single owner.
 
-use core::{
-    cell::UnsafeCell,
-    ptr::NonNull, //
-};
+use core::ptr::NonNull;
 use kernel::{
     alloc::Flags,
     bindings,
@@ -39,7 +36,8 @@ unsafe impl Send for Page {}
 unsafe impl Sync for Page {}
 
 impl Page {
-    /// Allocates a page, which is charged to the current task's memory cgroup.
+    /// Allocates a page, which is charged to the current task's memory cgroup. The OOM killer is not
+    /// called.
     ///
     /// Context: process context; may sleep.
     ///
@@ -47,9 +45,19 @@ impl Page {
     ///
     /// `ENOMEM`.
     pub(crate) fn new() -> Result<Self> {
-        let page = block(0, true).ok_or(ENOMEM)?;
+        let page = block(0, true, RETRY_MAYFAIL).ok_or(ENOMEM)?;
         // SAFETY: The page is not of high memory, and its only reference is handed over.
         Ok(unsafe { Self::from_raw(page) })
+    }
+
+    /// Allocates a page like [`Page::new`], but waits until there is one. The OOM killer may be
+    /// called, as for a page of pipe(2). [`None`] does not happen.
+    ///
+    /// Context: process context; may sleep.
+    pub(crate) fn wait_for_new() -> Option<Self> {
+        let page = block(0, true, NOFAIL)?;
+        // SAFETY: As above.
+        Some(unsafe { Self::from_raw(page) })
     }
 
     /// # Safety
@@ -112,33 +120,24 @@ impl Drop for Page {
     }
 }
 
-/// Appends a block of `1 << order` contiguous pages to `pages`. Returns whether there was one.
+/// Calls `push` with each page of a block of `1 << order` contiguous pages. Returns whether there
+/// was such a block.
 ///
 /// For a block of several pages the kernel does not try hard: the caller can ask for a smaller
 /// block. For a single page the kernel tries hard, but does not call the OOM killer.
 ///
 /// Context: process context; may sleep.
-///
-/// # Errors
-///
-/// `ENOMEM` if `pages` cannot grow.
-pub(crate) fn allocate_block(
-    pages: &mut KVVec<UnsafeCell<Page>>,
-    order: u32,
-    accounted: bool,
-) -> Result<bool> {
-    let count = 1 << order;
-    pages.reserve(count, flags(accounted))?;
-    let Some(first) = block(order, accounted) else {
-        return Ok(false);
+pub(crate) fn allocate_block(order: u32, accounted: bool, mut push: impl FnMut(Page)) -> bool {
+    let effort = if order > 0 { NORETRY } else { RETRY_MAYFAIL };
+    let Some(first) = block(order, accounted, effort) else {
+        return false;
     };
-    for nth in 0..count {
-        // SAFETY: The block has `count` pages, not of high memory. `block` has given each of them a
+    for nth in 0..1 << order {
+        // SAFETY: The block has so many pages, not of high memory. `block` has given each of them a
         // reference, which is handed over.
-        let page = unsafe { Page::from_raw(first.add(nth)) };
-        pages.push(UnsafeCell::new(page), flags(accounted))?;
+        push(unsafe { Page::from_raw(first.add(nth)) });
     }
-    Ok(true)
+    true
 }
 
 /// An estimate of how many pages could be allocated.
@@ -156,23 +155,29 @@ pub(crate) fn flags(accounted: bool) -> Flags {
     }
 }
 
+/// Give up soon: `__GFP_NORETRY`.
+const NORETRY: u32 = 1 << bindings::___GFP_NORETRY_BIT;
+
+/// Try hard, but do not call the OOM killer: `__GFP_RETRY_MAYFAIL`.
+const RETRY_MAYFAIL: u32 = 1 << bindings::___GFP_RETRY_MAYFAIL_BIT;
+
+/// Wait until there is memory: `__GFP_NOFAIL`.
+const NOFAIL: u32 = 1 << bindings::___GFP_NOFAIL_BIT;
+
 /// The first of `1 << order` contiguous pages, each with a reference of its own.
-fn block(order: u32, accounted: bool) -> Option<NonNull<bindings::page>> {
-    let mut flags = if accounted {
+fn block(order: u32, accounted: bool, effort: u32) -> Option<NonNull<bindings::page>> {
+    let flags = if accounted {
         bindings::GFP_KERNEL_ACCOUNT
     } else {
         bindings::GFP_KERNEL
     };
-    flags |= bindings::__GFP_NOWARN;
-    flags |= if order > 0 {
-        1 << bindings::___GFP_NORETRY_BIT
-    } else {
-        1 << bindings::___GFP_RETRY_MAYFAIL_BIT
-    };
     // SAFETY: The caller may sleep. None of these flags allows high memory.
-    let first = NonNull::new(unsafe { bindings::alloc_pages(flags, order) })?;
-    // SAFETY: The block has just been allocated with this order.
-    unsafe { bindings::split_page(first.as_ptr(), order) };
+    let first = unsafe { bindings::alloc_pages(flags | bindings::__GFP_NOWARN | effort, order) };
+    let first = NonNull::new(first)?;
+    if order > 0 {
+        // SAFETY: The block has just been allocated with this order.
+        unsafe { bindings::split_page(first.as_ptr(), order) };
+    }
     Some(first)
 }
 

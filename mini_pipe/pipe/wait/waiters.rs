@@ -28,6 +28,17 @@ pub(crate) enum Wake {
     All,
 }
 
+impl Wake {
+    /// All, if there are any.
+    fn all_if(any: bool) -> Self {
+        if any {
+            Self::All
+        } else {
+            Self::None
+        }
+    }
+}
+
 /// Which waiters of one direction a change wakes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Selected {
@@ -43,13 +54,6 @@ impl Selected {
     pub(crate) const NONE: Self = Self {
         sleepers: Wake::None,
         pollers: Wake::None,
-        retry: false,
-    };
-
-    /// Everybody.
-    pub(crate) const ALL: Self = Self {
-        sleepers: Wake::All,
-        pollers: Wake::All,
         retry: false,
     };
 
@@ -178,10 +182,16 @@ impl Waiters {
         selected
     }
 
-    /// Records a change that wakes all waiters. It is counted even if there are none.
-    pub(crate) fn on_change_for_all(&mut self) -> Selected {
-        self.wakeups = self.wakeups.wrapping_add(1);
-        Selected::ALL
+    /// Records a change that wakes all waiters. `polled` says whether the direction's poll queue is
+    /// not empty.
+    pub(crate) fn on_change_for_all(&mut self, polled: bool) -> Selected {
+        let selected = Selected {
+            sleepers: Wake::all_if(self.sleeping > 0),
+            pollers: Wake::all_if(polled),
+            retry: false,
+        };
+        self.wakeups = self.wakeups.wrapping_add(u64::from(selected.is_any()));
+        selected
     }
 
     /// Selects whom a change wakes.

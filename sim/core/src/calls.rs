@@ -14,7 +14,6 @@ use crate::{
     stage::{check, policy, poll_mask, show, Doing, Facts, Stage},
     story,
     sys::{
-        account::UserAccount,
         fasync,
         headers::{IOCB_NOSIGNAL, IOCB_NOWAIT},
         poll::{PollQueue, PollTable},
@@ -95,7 +94,6 @@ pub(crate) struct Caller<'a> {
     pub(crate) opened: &'a Opened,
     /// Other tasks use the file, too.
     pub(crate) shared: bool,
-    pub(crate) account: &'a UserAccount,
     pub(crate) flags: u32,
     /// The value of the first byte that this task writes next.
     pub(crate) next: &'a std::cell::Cell<u8>,
@@ -286,6 +284,7 @@ impl Caller<'_> {
             blocking: !self.is_nonblocking(transfer.iocb),
         });
         let end = &*self.opened.end.borrow();
+        sim::limit_memory(transfer.memory);
         let result = if transfer.iterator {
             let mut iter = iov_iter::new(from.0, len);
             let from = &mut IovIterSource::new(&mut iter);
@@ -293,6 +292,7 @@ impl Caller<'_> {
         } else {
             self.stage.pipe.write(end, call, Buffer::new(from, len))
         };
+        sim::limit_memory(None);
         self.check_write(&transfer, &result);
         show(&result)
     }
@@ -368,7 +368,11 @@ impl Caller<'_> {
                 "a write of {count} bytes succeeds, and the readers are closed"
             );
             let fits = before.room >= len && !before.contended.write;
-            if fits && transfer.faults.nothing_from.is_none() && !before.closed.read {
+            if fits
+                && !sim::memory_has_ended()
+                && transfer.faults.nothing_from.is_none()
+                && !before.closed.read
+            {
                 check!(*count == len, "a write of {len} bytes put in {count}");
             }
         }
@@ -515,8 +519,10 @@ impl Caller<'_> {
             let storage = if capacity == size.capacity {
                 Ok(None)
             } else {
-                let charge = self.account.charge(pages_for(capacity));
-                Storage::new(capacity, Some(charge)).map(Some)
+                let charge = size
+                    .account
+                    .map(|account| account.charge(pages_for(capacity)));
+                Storage::for_resize(capacity, charge).map(Some)
             };
             sim::limit_memory(None);
             task::set_killed(false);

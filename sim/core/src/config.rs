@@ -51,6 +51,8 @@ pub struct Transfer {
     pub iocb: i32,
     /// Passes an iterator, as readv(2) does.
     pub iterator: bool,
+    /// For a write: the memory ends after some allocations.
+    pub memory: Option<usize>,
 }
 
 impl Transfer {
@@ -61,6 +63,7 @@ impl Transfer {
             faults: Faults::default(),
             iocb: 0,
             iterator: false,
+            memory: None,
         }
     }
 }
@@ -138,11 +141,11 @@ impl Config {
         };
         let primed = (written, read);
         // Few kinds of calls in one configuration, so that they meet often.
-        let mut has = [false; 9];
+        let mut has = [false; 10];
         for _ in 0..rng.gen_range(0..=3) {
             *has.choose_mut(rng).unwrap() = true;
         }
-        let [packets, faults, nonblocking, polls, settings, splices, signals, reopens, asyncs] =
+        let [packets, faults, nonblocking, polls, settings, splices, signals, reopens, asyncs, shortage] =
             has;
         let kinds = Kinds {
             packets,
@@ -154,6 +157,7 @@ impl Config {
             signals,
             reopens,
             asyncs,
+            shortage,
             capacity,
             tasks: count,
         };
@@ -253,6 +257,7 @@ struct Kinds {
     signals: bool,
     reopens: bool,
     asyncs: bool,
+    shortage: bool,
     capacity: usize,
     tasks: usize,
 }
@@ -375,6 +380,7 @@ impl Kinds {
             faults,
             iocb,
             iterator: rng.gen_bool(0.2),
+            memory: self.shortage.then(|| rng.gen_range(0..3)),
         }
     }
 }
@@ -456,6 +462,9 @@ impl fmt::Display for Transfer {
         }
         if self.iocb & IOCB_NOSIGNAL != 0 {
             f.write_str(", RWF_NOSIGNAL")?;
+        }
+        if self.memory.is_some() {
+            f.write_str(&memory_left(self.memory))?;
         }
         Ok(())
     }

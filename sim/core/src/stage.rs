@@ -401,7 +401,11 @@ impl Stage {
             write: state.is_contended(Dir::Write),
         });
         self.check_excluded(excluded, before, state.total);
-        actor.facts = self.facts(state, actor.file, actor.call);
+        // A read that has moved bytes may take the mutex once more, to free pages.
+        let frees = matches!(doing, Doing::Read { .. }) && actor.moved > 0 && read == 0;
+        if !frees {
+            actor.facts = self.facts(state, actor.file, actor.call);
+        }
         for dir in [Dir::Read, Dir::Write] {
             actor.could[dir] = !state.is_contended(dir)
                 && match dir {
@@ -541,7 +545,22 @@ impl Stage {
         );
     }
 
+    /// If there was no memory, the pipe may have less room, as long as it has bytes: but always
+    /// enough for an atomic write if it is empty.
+    fn follow_shortage(&self, state: &State) {
+        let mut reference = self.reference.borrow_mut();
+        let writable = state.ring.occupancy().writable;
+        let reserved = state.ring.indices().is_reserved(Dir::Write);
+        let short = sim::memory_has_ended() && !reserved && writable < reference.room_with_memory();
+        reference.short = short.then_some(writable);
+        check!(
+            !short || reference.len() > 0 || writable >= reference.atomic_limit(),
+            "an empty pipe has room for {writable} bytes"
+        );
+    }
+
     fn compare(&self, state: &State) {
+        self.follow_shortage(state);
         let reference = self.reference.borrow();
         let contents = state.ring.indices().contents().len;
         check!(

@@ -54,6 +54,10 @@ impl<T> KVec<T> {
         Ok(())
     }
 
+    pub fn pop(&mut self) -> Option<T> {
+        self.0.pop()
+    }
+
     pub fn push_within_capacity(&mut self, value: T) -> Result<(), PushError<T>> {
         if self.0.len() == self.0.capacity() {
             return Err(PushError(value));

@@ -71,6 +71,7 @@ pub struct World {
     watcher: Option<Rc<dyn Watcher>>,
     /// Why the run has failed: nothing is checked any more.
     failure: Option<String>,
+    memory_has_ended: bool,
     now: u64,
     random: u64,
     claims: Vec<Rc<Claimed>>,
@@ -85,6 +86,7 @@ impl World {
             woken: Vec::new(),
             watcher: None,
             failure: None,
+            memory_has_ended: false,
             now: 0,
             random: 0,
             claims: Vec::new(),
@@ -391,6 +393,19 @@ pub fn limit_memory(count: Option<usize>) {
     task(current()).memory.set(count.unwrap_or(usize::MAX));
 }
 
+/// Calls `work`, during which no allocation fails.
+pub fn without_limit<T>(work: impl FnOnce() -> T) -> T {
+    let before = task(current()).memory.replace(usize::MAX);
+    let result = work();
+    task(current()).memory.set(before);
+    result
+}
+
+/// Whether the memory of some task has ended in this run.
+pub fn memory_has_ended() -> bool {
+    with(|world| world.memory_has_ended)
+}
+
 /// Something is allocated. Returns whether there is memory.
 #[track_caller]
 pub fn allocate() -> bool {
@@ -406,6 +421,9 @@ pub fn has_memory() -> bool {
     let left = task.memory.get();
     if left != usize::MAX {
         task.memory.set(left.saturating_sub(1));
+    }
+    if left == 0 {
+        with(|world| world.memory_has_ended = true);
     }
     left > 0
 }

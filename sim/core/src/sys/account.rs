@@ -9,10 +9,10 @@ use std::{cell::Cell, rc::Rc};
 pub(crate) struct UserAccount(Rc<Cell<usize>>);
 
 impl UserAccount {
-    pub(crate) fn charge(&self, pages: usize) -> Charge {
+    pub(crate) fn charge(self, pages: usize) -> Charge {
         self.0.set(self.0.get() + pages);
         Charge {
-            account: self.clone(),
+            account: self,
             pages,
         }
     }

@@ -6,7 +6,7 @@
 use kernel::{alloc::Flags, page::PAGE_SIZE, prelude::*, sim};
 use std::{
     alloc::{alloc_zeroed, dealloc, Layout},
-    cell::{Cell, UnsafeCell},
+    cell::Cell,
     rc::Rc,
 };
 
@@ -75,6 +75,11 @@ impl Page {
             .ok_or(ENOMEM)
     }
 
+    /// Waits for memory, if there is none.
+    pub(crate) fn wait_for_new() -> Option<Self> {
+        sim::without_limit(|| block(1, true)).and_then(|mut pages| pages.pop())
+    }
+
     pub(crate) fn share(&self) -> Self {
         Self(self.0.clone())
     }
@@ -88,21 +93,12 @@ impl Page {
     }
 }
 
-pub(crate) fn allocate_block(
-    pages: &mut KVVec<UnsafeCell<Page>>,
-    order: u32,
-    accounted: bool,
-) -> Result<bool> {
-    let count = 1 << order;
-    pages.reserve(count, flags(accounted))?;
+pub(crate) fn allocate_block(order: u32, accounted: bool, push: impl FnMut(Page)) -> bool {
     // Blocks of four pages and more never are to be had.
-    let Some(block) = block(count, accounted).filter(|_| order < 2) else {
-        return Ok(false);
-    };
-    for page in block {
-        pages.push(UnsafeCell::new(page), flags(accounted))?;
-    }
-    Ok(true)
+    let block = block(1 << order, accounted).filter(|_| order < 2);
+    let found = block.is_some();
+    block.into_iter().flatten().for_each(push);
+    found
 }
 
 fn block(count: usize, accounted: bool) -> Option<Vec<Page>> {

@@ -10,7 +10,7 @@ pub mod rcu;
 mod wait_queue;
 
 pub use self::{
-    arc::Arc,
+    arc::{Arc, UniqueArc},
     condvar::CondVar,
     lock::Mutex,
     wait_queue::{exclusive_wakeups, Entry, WaitQueue},

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The memory of a private pipe: pages come with the bytes, and go when the pipe is empty.
+//!
+//! A write whose bytes need pages allocates them without the mutex. If memory is short, it goes on
+//! with the room that there is. Without any, in a pipe with bytes, it waits as in a full pipe, until
+//! bytes were read; in an empty pipe, it waits for the pages of an atomic write.
+//!
+//! A read that empties the pipe frees most of its pages, see [`crate::ring::growth`], unless the
+//! pipe was filled again soon after the last times that it did so: see [`crate::pipe::patience`].
+
+use crate::{
+    pipe::{
+        state::StateGuard,
+        wait::wakeups::Wakeups,
+        Pipe, //
+    },
+    ring::growth::Batch, //
+};
+impl Pipe {
+    /// Gives the ring `missing` pages for a write, or fewer if memory is short.
+    #[cold]
+    pub(in crate::pipe) fn grow<'a>(
+        &'a self,
+        guard: StateGuard<'a>,
+        missing: usize,
+    ) -> StateGuard<'a> {
+        // Nobody makes room in an empty pipe. A page is enough for an atomic write.
+        let least = usize::from(guard.ring.indices().is_empty());
+        drop(guard);
+        let mut batch = Batch::new();
+        let enough = batch.allocate(missing, least);
+
+        let mut guard = self.state.lock();
+        let has_room = least > 0 || !guard.ring.indices().is_empty();
+        guard.ring.add_pages(&mut batch, enough || !has_room);
+        guard.patience.begin();
+        if !batch.is_empty() {
+            // Others have given the ring pages meanwhile.
+            drop(guard);
+            drop(batch);
+            guard = self.state.lock();
+        }
+        guard
+    }
+
+    /// Drops the mutex and sends `wakeups`. Frees the pages that the pipe, which is empty, does not
+    /// keep.
+    #[cold]
+    pub(in crate::pipe) fn shrink(&self, mut guard: StateGuard<'_>, wakeups: Wakeups) {
+        let mut batch = Batch::new();
+        let mut more = guard.patience.ends() && guard.ring.take_surplus(&mut batch);
+        self.unlock_and_wake(guard, wakeups);
+        drop(batch);
+        while more {
+            let mut batch = Batch::new();
+            more = self.state.lock().ring.take_surplus(&mut batch);
+        }
+    }
+}

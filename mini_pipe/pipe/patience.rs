@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! When a private pipe that has become empty frees its pages: see [`crate::pipe::memory`].
+
+use kernel::time::{
+    Delta,
+    Instant,
+    Monotonic, //
+};
+
+/// A pipe that gets pages sooner than this after it has freed some should have kept them. Freeing
+/// and allocating 64 KiB takes a few thousandths of this time.
+const SOON: Delta = Delta::from_millis(10);
+
+/// A pipe never keeps its pages longer than until it has been empty so many times.
+const MOST: u8 = 63;
+
+/// When a pipe that has become empty frees its pages: the first time, or after it has been empty
+/// more often, if it was filled again soon before.
+#[derive(Default)]
+pub(crate) struct Patience {
+    /// When the pages were freed last, if none have been allocated since.
+    freed: Option<Instant<Monotonic>>,
+    /// How often the pipe may become empty before it frees its pages.
+    times: u8,
+    /// How often it still may.
+    left: u8,
+}
+
+impl Patience {
+    /// The pipe has become empty. Returns whether it frees its pages now.
+    pub(in crate::pipe) fn ends(&mut self) -> bool {
+        let ends = self.left == 0;
+        if ends {
+            self.freed = Some(Instant::now());
+        }
+        self.left = self.left.saturating_sub(1);
+        ends
+    }
+
+    /// The pipe has been given pages.
+    pub(in crate::pipe) fn begin(&mut self) {
+        if let Some(freed) = self.freed.take() {
+            let soon = freed.elapsed() < SOON;
+            self.times = if soon {
+                (2 * self.times + 1).min(MOST)
+            } else {
+                0
+            };
+            self.left = self.times;
+        }
+    }
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An array whose first elements need no memory of their own.
+
+use core::{
+    array,
+    ops::{
+        Deref,
+        DerefMut, //
+    }, //
+};
+use kernel::{
+    alloc::Flags,
+    prelude::*, //
+};
+
+/// So many elements are in the array itself: enough for a pipe of 64 KiB, which most pipes are.
+/// Making such a pipe then takes one allocation less.
+pub(in crate::ring) const FEW: usize = 16;
+
+/// An array of fixed length.
+pub(in crate::ring) enum Array<T> {
+    /// The first so many of these are the elements.
+    Few([T; FEW], usize),
+    Many(KVVec<T>),
+}
+
+impl<T> Array<T> {
+    /// An array of at most [`FEW`] elements, each of which is made by `make`: of `len`, if that is
+    /// less.
+    #[inline(always)]
+    pub(in crate::ring) fn few(len: usize, make: impl Fn() -> T) -> Self {
+        Self::Few(array::from_fn(|_| make()), len)
+    }
+
+    /// Makes this an array of `len` elements, if there are fewer, each of which is made by `make`.
+    ///
+    /// Context: process context; may sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; then nothing has changed.
+    pub(in crate::ring) fn extend(
+        &mut self,
+        len: usize,
+        make: impl Fn() -> T,
+        flags: Flags,
+    ) -> Result {
+        let mut many = KVVec::with_capacity(len, flags)?;
+        for _ in 0..len {
+            many.push(make(), flags)?;
+        }
+        *self = Self::Many(many);
+        Ok(())
+    }
+}
+
+impl<T> Deref for Array<T> {
+    type Target = [T];
+
+    #[inline(always)]
+    fn deref(&self) -> &[T] {
+        match self {
+            Self::Few(few, len) => &few[..(*len).min(FEW)],
+            Self::Many(many) => many,
+        }
+    }
+}
+
+impl<T> DerefMut for Array<T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [T] {
+        match self {
+            Self::Few(few, len) => &mut few[..(*len).min(FEW)],
+            Self::Many(many) => many,
+        }
+    }
+}
