@@ -76,8 +76,9 @@ subjects() {
 
 # run_units TREE: runs the unit tests of the module in TREE, in user space, and prints their output.
 run_units() {
-	local program=build/units status
+	local program=$1/build/units status
 	echo "# subject: units"
+	mkdir -p "$1/build"
 	"$scripts/toolbox.sh" run sh -c "rustc --edition=2021 --test -o $program $1/tests/units.rs && $program" &&
 		status=0 || status=$?
 	echo "# exit: $status"

@@ -20,6 +20,9 @@ patches=tests/mutants
 [[ ${KERNEL-} != debug ]] || patches+=/debug
 work=build/mutants
 survivors=$work/survivors
+# A mutant may hang its machine.
+limit=240
+[[ ${KERNEL-} != debug ]] || limit=1800
 
 # copy_tree DIR PATCH: puts the module, broken by the patch, and the simulation into DIR. Only what is new
 # of the simulation is copied, so that cargo does not build it all again.
@@ -65,7 +68,7 @@ ask_suite() {
 	shift
 	: >"$dir/results"
 	set -m
-	SUBJECTS="$*" SEQUENCES=${SEQUENCES:-2000} MODULE=$dir/mini_pipe.ko LOG=$dir/log TIMEOUT=900 \
+	SUBJECTS="$*" SEQUENCES=${SEQUENCES:-2000} MODULE=$dir/mini_pipe.ko LOG=$dir/log TIMEOUT=$limit \
 		run_suite "$programs" 1 >"$dir/results" 2>&1 &
 	set +m
 	end_at_first_failure $! "$dir/results"

@@ -64,7 +64,7 @@ enum mini_pipe_policy {
  * ENFILE: too many open files in the system; or the pipes of the user would have more pages than
  *         the parameter user_pages_hard, and the caller has neither CAP_SYS_RESOURCE nor
  *         CAP_SYS_ADMIN.
- * ENOMEM: not enough memory.
+ * ENOMEM: not enough memory, or less than the pipe would hold.
  * ENOTTY: the file is a private pipe.
  * EPERM:  a capacity of more than max_capacity bytes, without CAP_SYS_RESOURCE; or a capacity other
  *         than 0 while the pipes of the user would have more pages than user_pages_soft, with
@@ -87,7 +87,7 @@ enum mini_pipe_policy {
  *
  * EBUSY:  the bytes or packets that are in the pipe, or are being written, do not fit.
  * EINVAL: the capacity is 0 or more than 1 GiB.
- * ENOMEM: not enough memory. The OOM killer is not invoked for the pages.
+ * ENOMEM: less memory than the pipe would hold. The OOM killer is not invoked.
  * EPERM:  the pipe would grow to more than max_capacity bytes, without CAP_SYS_RESOURCE; or a
  *         private pipe would grow while the pipes of the user who made it would have more pages
  *         than user_pages_soft or user_pages_hard, with neither CAP_SYS_RESOURCE nor CAP_SYS_ADMIN.

@@ -8,8 +8,8 @@ use kernel::time::{
     Monotonic, //
 };
 
-/// A pipe that gets pages sooner than this after it has freed some should have kept them. Freeing
-/// and allocating 64 KiB takes a few thousandths of this time.
+/// A pipe that gets pages sooner than this after it has freed some should have kept them. A pipe
+/// that is filled less often spends little of its time on pages.
 const SOON: Delta = Delta::from_millis(10);
 
 /// A pipe never keeps its pages longer than until it has been empty so many times.

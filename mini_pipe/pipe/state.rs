@@ -29,9 +29,9 @@ use crate::{
             PerDir,
             Writing, //
         },
+        occupancy::Occupancy,
         reservation::WriteReservation,
         user::UserMemory,
-        Occupancy,
         Ring, //
     }, //
 };

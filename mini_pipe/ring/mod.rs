@@ -29,6 +29,7 @@ pub(crate) mod dir;
 pub(crate) mod growth;
 pub(crate) mod indices;
 pub(crate) mod migrate;
+pub(crate) mod occupancy;
 pub(crate) mod packets;
 pub(crate) mod reservation;
 pub(crate) mod storage;
@@ -53,6 +54,7 @@ use crate::{
             migrate,
             share, //
         },
+        occupancy::Occupancy,
         reservation::{
             ReadReservation,
             Reservation,
@@ -72,35 +74,6 @@ use kernel::{
     prelude::*,
     sync::Arc, //
 };
-
-/// How much can be moved now, in bytes.
-#[derive(Clone, Copy)]
-pub(crate) struct Occupancy {
-    /// What a reader can reserve.
-    pub(crate) readable: usize,
-    /// What a writer can reserve.
-    pub(crate) writable: usize,
-}
-
-impl Occupancy {
-    /// The occupancy before `len` bytes were moved without a reservation.
-    ///
-    /// `writable` is 0 whenever packets take all slots. That is the case neither before nor after
-    /// the move: [`Ring::write_nofault`] refuses then, and adds no packet; [`Ring::read_nofault`]
-    /// refuses if there is any packet. So `writable` has changed by exactly `len`.
-    pub(crate) fn before(self, dir: Dir, len: usize) -> Self {
-        match dir {
-            Dir::Read => Self {
-                readable: self.readable.wrapping_add(len),
-                writable: self.writable.wrapping_sub(len),
-            },
-            Dir::Write => Self {
-                readable: self.readable.wrapping_sub(len),
-                writable: self.writable.wrapping_add(len),
-            },
-        }
-    }
-}
 
 /// A ring of bytes.
 pub(crate) struct Ring {
