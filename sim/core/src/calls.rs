@@ -495,6 +495,7 @@ impl Caller<'_> {
     fn set_async(&self, on: bool, memory: Option<usize>) -> String {
         self.begin(Doing::Other);
         let end = *self.opened.end.borrow();
+        let before = fasync::count(self.opened.number);
         sim::limit_memory(memory);
         let result = self.stage.pipe.set_fasync(&end, 3, &self.opened.file, on);
         sim::limit_memory(None);
@@ -503,6 +504,14 @@ impl Caller<'_> {
         check!(
             self.shared || result.is_err() || listed == if on { lists } else { 0 },
             "O_ASYNC is {on}, and the file is on {listed} lists"
+        );
+        check!(
+            self.shared || result.is_ok() || listed == before,
+            "there was no memory for O_ASYNC, and the file is on {listed} lists, not {before}"
+        );
+        check!(
+            self.shared || result.is_err() || result == Ok(listed != before),
+            "O_ASYNC has changed from {before} lists to {listed}: {result:?}"
         );
         show(&result)
     }

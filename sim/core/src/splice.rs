@@ -2,6 +2,7 @@
 
 //! The destination of a splice, which keeps the pages that it is given.
 
+use crate::stage::check;
 use crate::{
     pipe::splice::SpliceDest,
     ring::reservation::ReadReservation,
@@ -65,6 +66,12 @@ impl SpliceDest for Dest {
         fresh: &mut KVec<Page>,
     ) -> Result<usize> {
         assert!(self.locked);
+        let parts: usize = reservation.parts().map(|(_, _, len)| len).sum();
+        check!(
+            parts == reservation.len(),
+            "the parts of {} reserved bytes have {parts}",
+            reservation.len()
+        );
         if self.room == 0 || reservation.is_packet() && reservation.len() > self.room {
             return Err(EAGAIN);
         }
