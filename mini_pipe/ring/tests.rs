@@ -9,14 +9,21 @@ mod cases {
     use crate::{
         ring::{
             dir::Dir,
+            growth::Batch,
             reservation::{
                 ReadReservation,
                 WriteReservation, //
             },
-            storage::Storage,
+            storage::{
+                pages_for,
+                Storage, //
+            },
             Ring, //
         },
-        sys::page::Page, //
+        sys::{
+            account::UserAccount,
+            page::Page, //
+        }, //
     };
     use core::ptr;
     use kernel::{
@@ -70,8 +77,7 @@ mod cases {
     }
 
     fn resize(ring: &mut Ring, capacity: usize) -> Result {
-        let mut displaced = KVVec::with_capacity(capacity / PAGE_SIZE + 1, GFP_KERNEL)?;
-        ring.resize(&mut Storage::new(capacity, None)?, &mut displaced)
+        ring.resize(&mut Storage::for_resize(capacity, None)?)
     }
 
     /// Writes what fits of `bytes`; returns how many bytes.
@@ -111,6 +117,82 @@ mod cases {
                 let ring = ring(capacity)?;
                 assert_eq!(ring.storage().page_count(), expected);
                 assert_eq!(ring.indices().capacity(), capacity);
+            }
+        }
+        Ok(())
+    }
+
+    /// The ring of a private pipe.
+    fn growing(capacity: usize) -> Result<Ring> {
+        let charge = UserAccount::current().charge(pages_for(capacity));
+        Ok(Ring::new(Storage::new(capacity, Some(charge))?))
+    }
+
+    fn grow(ring: &mut Ring, len: usize) {
+        while ring.missing(len) > 0 {
+            let mut batch = Batch::new();
+            let enough = batch.allocate(ring.missing(len), 1);
+            ring.add_pages(&mut batch, enough);
+        }
+    }
+
+    #[test]
+    fn growing_ring_has_the_pages_that_its_bytes_need() -> Result {
+        let mut ring = growing(100 * PAGE_SIZE)?;
+        assert_eq!((ring.missing(1), ring.missing(PAGE_SIZE + 1)), (1, 2));
+        assert_eq!(ring.missing(usize::MAX), 100);
+        assert_eq!(write(&mut ring, &mut pattern(0, 1)?), 0);
+        for len in [1, PAGE_SIZE, 40 * PAGE_SIZE + 1] {
+            grow(&mut ring, len);
+            assert_eq!(ring.missing(len), 0);
+            assert_eq!(write(&mut ring, &mut pattern(0, len)?), len);
+            let mut received = pattern(1, len)?;
+            assert_eq!(read(&mut ring, &mut received), len);
+            assert!(received[..] == pattern(0, len)?[..]);
+        }
+        assert_eq!(ring.storage.filled, 41);
+        let mut batch = Batch::new();
+        assert!(ring.has_surplus() && ring.take_surplus(&mut batch));
+        while ring.take_surplus(&mut Batch::new()) {}
+        assert_eq!((ring.storage.filled, ring.missing(3 * PAGE_SIZE)), (2, 1));
+        Ok(())
+    }
+
+    #[test]
+    fn ring_without_memory_goes_on_with_its_pages() -> Result {
+        let mut ring = growing(16 * PAGE_SIZE)?;
+        grow(&mut ring, 1);
+        assert_eq!(write(&mut ring, &mut pattern(0, 100)?), 100);
+        ring.add_pages(&mut Batch::new(), false);
+        assert_eq!(ring.missing(usize::MAX), 0);
+        assert_eq!(ring.occupancy().writable, PAGE_SIZE - 100);
+        assert_eq!(
+            write(&mut ring, &mut pattern(0, PAGE_SIZE)?),
+            PAGE_SIZE - 100
+        );
+        assert_eq!(ring.occupancy().writable, 0);
+        assert_eq!(read(&mut ring, &mut pattern(0, 1)?), 1);
+        assert_eq!(ring.occupancy().writable, 15 * PAGE_SIZE + 1);
+        assert_eq!(ring.missing(usize::MAX), 15);
+        Ok(())
+    }
+
+    /// Each page that has bytes is shared, and the others are empty.
+    #[test]
+    fn growing_ring_keeps_its_pages_in_a_resize() -> Result {
+        for (before, after) in [(16, 4), (4, 16), (1, 2), (2, 1)] {
+            for at in [0, 1, PAGE_SIZE - 1] {
+                let mut ring = growing(before * PAGE_SIZE)?;
+                grow(&mut ring, usize::MAX);
+                write(&mut ring, &mut pattern(0, at + 1)?);
+                read(&mut ring, &mut pattern(0, at)?);
+                let len = 1 + write(&mut ring, &mut pattern(at + 1, PAGE_SIZE - 1)?);
+                let charge = UserAccount::current().charge(pages_for(after * PAGE_SIZE));
+                ring.resize(&mut Storage::for_resize(after * PAGE_SIZE, Some(charge))?)?;
+                assert!(ring.storage.filled <= 2);
+                let mut received = pattern(0, len)?;
+                assert_eq!(read(&mut ring, &mut received), len);
+                assert!(received[..] == pattern(at, len)?[..]);
             }
         }
         Ok(())
@@ -195,7 +277,7 @@ mod cases {
         }
         if let Some(mut reservation) = ring.reserve_read(10000) {
             assert_eq!(copy_to(&reservation, &mut received[..5000]), 5000);
-            assert!(ring.resize(&mut other, &mut KVVec::new()).is_ok());
+            assert!(ring.resize(&mut other).is_ok());
             assert_eq!(ring.commit_part(&mut reservation, 5000), 5000);
             assert_eq!(reservation.len(), 5000);
             assert_eq!(copy_to(&reservation, &mut received[5000..]), 5000);
@@ -414,9 +496,8 @@ mod cases {
             assert!(resized.is_ok());
         }
         for nth in 0..16 {
-            let cell = ring.storage.pages.at(nth * PAGE_SIZE);
             // SAFETY: Nobody else uses this ring.
-            let page = cell.map(|cell| unsafe { &*cell.get() }.as_ptr());
+            let page = unsafe { ring.storage.pages.page(nth * PAGE_SIZE) }.map(Page::as_ptr);
             assert!(page.is_some_and(|page| !gone.contains(&page)));
         }
         Ok(())
