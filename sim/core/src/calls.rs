@@ -361,19 +361,24 @@ impl Caller<'_> {
             got == allowed || !got && *result != Err(EPIPE),
             "SIGPIPE was sent: {got}, and should be: {allowed}"
         );
-        // A write that nobody disturbed puts in all that there is room for.
-        if let (Some(before), Ok(count)) = (alone, result) {
+        // A write that nobody disturbed puts in all that there is room for, but nothing of an atomic
+        // write that faults.
+        if let Some(before) = alone {
             check!(
-                !before.closed.read || len == 0,
-                "a write of {count} bytes succeeds, and the readers are closed"
+                result.is_err() || !before.closed.read || len == 0,
+                "a write of {len} bytes succeeds, and the readers are closed"
             );
             let fits = before.room >= len && !before.contended.write;
-            if fits
-                && !sim::memory_has_ended()
-                && transfer.faults.nothing_from.is_none()
-                && !before.closed.read
-            {
-                check!(*count == len, "a write of {len} bytes put in {count}");
+            if fits && !rendezvous && !sim::memory_has_ended() && !before.closed.read {
+                let expected = match transfer.faults.nothing_from {
+                    Some(bad) if bad < len && (whole || bad == 0) => Err(EFAULT),
+                    Some(bad) => Ok(bad.min(len)),
+                    None => Ok(len),
+                };
+                check!(
+                    *result == expected || self.writes_packets(),
+                    "a write of {len} bytes gives {result:?}, not {expected:?}"
+                );
             }
         }
     }

@@ -25,7 +25,8 @@ impl UserPtr {
 /// How a buffer behaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
-    /// From this offset on there is no memory: EFAULT.
+    /// From this offset on there is no memory: EFAULT. Once a copy has failed there, another thread
+    /// maps it: a call must not go on, and skip the bytes that it has missed.
     pub nothing_from: Option<usize>,
     /// It is there, but the first access sleeps until it is.
     pub paged_out: bool,
@@ -83,7 +84,11 @@ pub(crate) unsafe fn copy(address: usize, bytes: *mut u8, len: usize, to_user: b
     let (faults, whole) = sim::with(|world| {
         let (buffer, offset) = find(world, address);
         let end = buffer.faults.nothing_from.unwrap_or(buffer.bytes.len());
-        (buffer.faults, end.saturating_sub(offset).min(len))
+        let whole = end.saturating_sub(offset).min(len);
+        if may_sleep && whole < len {
+            buffer.faults.nothing_from = None;
+        }
+        (buffer.faults, whole)
     });
     if faults.paged_out || faults.stuck {
         if !may_sleep {
