@@ -26,14 +26,13 @@ impl Pipe {
         missing: usize,
     ) -> StateGuard<'a> {
         // Nobody makes room in an empty pipe. A page is enough for an atomic write.
-        let least = usize::from(guard.ring.indices().is_empty());
+        let least = usize::from(guard.ring.has_nothing());
         drop(guard);
         let mut batch = Batch::new();
         let enough = batch.allocate(missing, least);
 
         let mut guard = self.state.lock();
-        let has_room = least > 0 || !guard.ring.indices().is_empty();
-        guard.ring.add_pages(&mut batch, enough || !has_room);
+        guard.ring.add_pages(&mut batch, enough);
         guard.patience.begin();
         if !batch.is_empty() {
             // Others have given the ring pages meanwhile.

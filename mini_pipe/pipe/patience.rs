@@ -13,7 +13,7 @@ use kernel::time::{
 const SOON: Delta = Delta::from_millis(10);
 
 /// A pipe never keeps its pages longer than until it has been empty so many times.
-const MOST: u8 = 63;
+const MOST: u8 = 127;
 
 /// When a pipe that has become empty frees its pages: the first time, or after it has been empty
 /// more often, if it was filled again soon before.

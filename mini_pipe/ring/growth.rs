@@ -33,8 +33,10 @@ pub(crate) struct Batch {
     pages: [Option<Page>; BATCH],
     /// How many pages were added.
     added: usize,
-    /// How many of them were taken: the first ones.
+    /// How many of the first ones were taken in turn.
     taken: usize,
+    /// The order of the largest block that was allocated.
+    order: u32,
 }
 
 impl Batch {
@@ -44,6 +46,7 @@ impl Batch {
             pages: [const { None }; BATCH],
             added: 0,
             taken: 0,
+            order: 0,
         }
     }
 
@@ -60,6 +63,7 @@ impl Batch {
             let order = largest.min((count - self.added).ilog2());
             let killed = task::is_being_killed();
             if !killed && page::allocate_block(order, true, |page| self.push(page)) {
+                self.order = self.order.max(order);
                 continue;
             }
             if order == 0 || killed {
@@ -75,9 +79,14 @@ impl Batch {
         self.added == count
     }
 
-    /// Whether all pages were taken.
+    /// Whether no pages are left.
     pub(crate) fn is_empty(&self) -> bool {
-        self.taken == self.added
+        self.pages.iter().all(Option::is_none)
+    }
+
+    /// Whether this is one block of `count` pages.
+    fn is_block_of(&self, count: usize) -> bool {
+        self.added == count && 1 << self.order == count
     }
 
     fn push(&mut self, page: Page) {
@@ -103,12 +112,49 @@ impl Ring {
             return 0;
         }
         let room = self.indices.room().first(len).pieces(PAGE_SIZE);
-        room.filter(|piece| !self.has_page(piece.index)).count()
+        let (mut count, mut missing) = (0, 0);
+        for piece in room {
+            count += 1;
+            missing += usize::from(!self.has_page(piece.index));
+        }
+        // An empty ring that is to be filled gets all pages anew, perhaps as a block.
+        let all = self.storage.pages.len();
+        if missing > 0 && count == all && all <= BATCH && self.indices.is_idle() {
+            return all;
+        }
+        missing
     }
 
     /// Puts the pages of `batch` into the first empty cells for room. Without `enough` of them, the
     /// ring goes on with the room that has pages.
+    ///
+    /// If the batch is a block with a page for each cell, and the ring is empty, the block takes the
+    /// place of all pages; those are in the batch then. Copies within a block are faster.
     pub(crate) fn add_pages(&mut self, batch: &mut Batch, enough: bool) {
+        let all = self.storage.pages.len();
+        if batch.is_block_of(all) && self.indices.is_idle() {
+            for (nth, page) in batch.pages.iter_mut().enumerate().take(all) {
+                if let Some(new) = page.take() {
+                    // SAFETY: The caller owns the ring, which has no bytes and no reservations:
+                    // nobody else uses its cells.
+                    *page = unsafe { self.storage.put(nth * PAGE_SIZE, new) };
+                }
+            }
+            self.storage.contig_len = page::contig_len(batch.order);
+        } else {
+            self.fill_room(batch);
+        }
+        // Without any room, a write must try again: no read will make some.
+        self.set_short(!enough && !self.has_nothing());
+    }
+
+    /// Whether the ring has no bytes, and no page for any.
+    pub(crate) fn has_nothing(&self) -> bool {
+        self.indices.is_empty() && self.backed(1) == 0
+    }
+
+    /// Puts the pages of `batch` into the first empty cells for room.
+    fn fill_room(&mut self, batch: &mut Batch) {
         for piece in self.indices.room().pieces(PAGE_SIZE) {
             if self.has_page(piece.index) {
                 continue;
@@ -118,8 +164,9 @@ impl Ring {
             };
             // SAFETY: The caller owns the ring, and no reservation has an empty cell.
             unsafe { self.storage.put(piece.index, page) };
+            // The new page is not contiguous with the others.
+            self.storage.contig_len = PAGE_SIZE;
         }
-        self.set_short(!enough);
     }
 
     /// For how many bytes, at most `most`, there is room that has pages.

@@ -338,6 +338,5 @@ fn allocate(count: usize, accounted: bool) -> Result<(KVVec<Page>, usize)> {
             order /= 2;
         }
     }
-    let contig_order = if page::ALWAYS_MAPPED { order } else { 0 };
-    Ok((pages, PAGE_SIZE << contig_order))
+    Ok((pages, page::contig_len(order)))
 }

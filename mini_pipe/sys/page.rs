@@ -8,6 +8,7 @@ use core::ptr::NonNull;
 use kernel::{
     alloc::Flags,
     bindings,
+    page::PAGE_SIZE,
     prelude::*,
     sync::atomic::{
         Atomic,
@@ -17,7 +18,13 @@ use kernel::{
 
 /// Whether pages outside of high memory are always mapped, so that `kmap_local_page()` only returns
 /// their address.
-pub(crate) const ALWAYS_MAPPED: bool = !cfg!(CONFIG_DEBUG_KMAP_LOCAL_FORCE_MAP);
+const ALWAYS_MAPPED: bool = !cfg!(CONFIG_DEBUG_KMAP_LOCAL_FORCE_MAP);
+
+/// How many bytes of a block of `1 << order` pages have contiguous addresses in
+/// [`Page::with_bytes`].
+pub(crate) fn contig_len(order: u32) -> usize {
+    PAGE_SIZE << if ALWAYS_MAPPED { order } else { 0 }
+}
 
 /// A reference to a page.
 ///
@@ -96,8 +103,8 @@ impl Page {
         self.page.as_ptr()
     }
 
-    /// Calls `work` with the address of the page's bytes, which is valid during the call. If
-    /// [`ALWAYS_MAPPED`], contiguous pages have contiguous addresses.
+    /// Calls `work` with the address of the page's bytes, which is valid during the call. The
+    /// pages of a block have contiguous addresses, as far as [`contig_len`] says.
     #[inline(always)]
     pub(crate) fn with_bytes<T>(&self, work: impl FnOnce(*mut u8) -> T) -> T {
         if ALWAYS_MAPPED {

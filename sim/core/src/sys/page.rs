@@ -10,7 +10,9 @@ use std::{
     rc::Rc,
 };
 
-pub(crate) const ALWAYS_MAPPED: bool = true;
+pub(crate) fn contig_len(order: u32) -> usize {
+    PAGE_SIZE << order
+}
 
 std::thread_local! {
     static LIVE: Cell<usize> = const { Cell::new(0) };
