@@ -23,6 +23,7 @@ struct load {
 	const char *name;
 	unsigned long (*measure)(const struct setting *setting);
 	bool has_floors;
+	bool makes;		/* only for contenders that make a pipe with one system call */
 	bool is_rate;		/* the result is in MB/s; otherwise in ns per message */
 	size_t size;		/* of a message; 0 if the numbers are sizes, not tasks */
 	const char *numbers;	/* the default */
@@ -32,6 +33,8 @@ struct load {
 static const struct load loads[] = {
 	{ "pair", pair, .has_floors = true, .numbers = "1,64,512,4096,16384,65536",
 	  .max = MAX_MESSAGE },
+	{ "create", create, .makes = true, .numbers = "1", .max = 1 },
+	{ "create-use", create_and_use, .makes = true, .numbers = "1", .max = MAX_MESSAGE },
 	{ "stream", stream, .is_rate = true, .numbers = "1,64,512,4096,16384,65536,1048576",
 	  .max = MAX_MESSAGE },
 	{ "roundtrip", roundtrip, .numbers = "1", .max = MAX_MESSAGE },
@@ -59,6 +62,8 @@ static bool is_applicable(const struct contender *contender, const struct load *
 {
 	if (access(contender->path, F_OK) || (only && !is_named(only, contender->name)))
 		return false;
+	if (load->makes)
+		return contender->make;
 	switch (contender->kind) {
 	case ONE_PIPE:
 		return load->measure != epoll || setting->tasks == 1;

@@ -28,6 +28,7 @@ struct contender {
 	enum kind kind;
 	void (*open)(struct channel *channel, const char *path, int number, size_t capacity);
 	const char *path;	/* a contender without it is left out */
+	void (*make)(struct channel *channel);	/* makes a pipe, with one system call */
 };
 
 /* The default capacity of pipe(2). Only larger messages use pipes of a larger capacity. */
@@ -42,6 +43,25 @@ static inline void open_private(struct channel *channel, const char *path, int n
 	check(ioctl(device, MINI_PIPE_IOC_PAIR, &pair), "MINI_PIPE_IOC_PAIR");
 	close(device);
 	*channel = (struct channel){ pair.read_fd, pair.write_fd };
+}
+
+static inline void make_private(struct channel *channel)
+{
+	struct mini_pipe_pair pair = { .flags = O_CLOEXEC };
+	static int device = -1;
+
+	if (device < 0)
+		device = check(open("/dev/mini_pipe", O_ACCMODE | O_CLOEXEC), "/dev/mini_pipe");
+	check(ioctl(device, MINI_PIPE_IOC_PAIR, &pair), "MINI_PIPE_IOC_PAIR");
+	*channel = (struct channel){ pair.read_fd, pair.write_fd };
+}
+
+static inline void make_pipe(struct channel *channel)
+{
+	int fds[2];
+
+	check(pipe2(fds, O_CLOEXEC), "pipe2");
+	*channel = (struct channel){ fds[0], fds[1] };
 }
 
 static inline void open_ends(struct channel *channel, const char *path)
@@ -133,16 +153,16 @@ static inline void close_channel(const struct channel *channel)
 }
 
 static const struct contender contenders[] = {
-	{ "mini_pipe", ONE_PIPE, open_device, "/dev/mini_pipe" },
-	{ "private", PIPE, open_private, "/dev/mini_pipe" },
-	{ "pipe", PIPE, open_pipe, "/" },
-	{ "fifo", PIPE, open_fifo, "/" },
-	{ "socketpair", PIPE, open_sockets, "/" },
-	{ "circular", PIPE, open_numbered, "/dev/mini_pipe_circular" },
-	{ "syscall", SYSCALL, open_none, "/" },
-	{ "null-zero", FLOOR, open_null_zero, "/" },
-	{ "copy-one", FLOOR, open_writer, "/dev/mini_pipe_plain" },
-	{ "copy-two", FLOOR, open_numbered, "/dev/mini_pipe_plain" },
+	{ "mini_pipe", ONE_PIPE, open_device, "/dev/mini_pipe", NULL },
+	{ "private", PIPE, open_private, "/dev/mini_pipe", make_private },
+	{ "pipe", PIPE, open_pipe, "/", make_pipe },
+	{ "fifo", PIPE, open_fifo, "/", NULL },
+	{ "socketpair", PIPE, open_sockets, "/", NULL },
+	{ "circular", PIPE, open_numbered, "/dev/mini_pipe_circular", NULL },
+	{ "syscall", SYSCALL, open_none, "/", NULL },
+	{ "null-zero", FLOOR, open_null_zero, "/", NULL },
+	{ "copy-one", FLOOR, open_writer, "/dev/mini_pipe_plain", NULL },
+	{ "copy-two", FLOOR, open_numbered, "/dev/mini_pipe_plain", NULL },
 };
 
 #endif

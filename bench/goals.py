@@ -7,13 +7,17 @@ import measured
 
 
 class Goal(NamedTuple):
-    """A limit for a ratio of mini_pipe: to another contender, or to another number of tasks."""
+    """
+    A limit for a ratio of mini_pipe or of private pipes: to another contender, or to another number
+    of tasks.
+    """
 
     instrument: str
     load: str | None  # None: every load
     number: int | None
     to: str | int
     limit: float  # a minimum if more is better, else a maximum
+    of: str = "mini_pipe"
 
 
 GOALS = (
@@ -31,6 +35,8 @@ GOALS = (
     Goal("tcg", "crowd", 16, "pipe", 1.5),
     Goal("tcg", "crowd-p99", 16, "pipe", 1),
     Goal("icount", "sleepers", 64, 1, 1.15),
+    Goal("icount", "create", 1, "pipe", 1.5, "private"),
+    Goal("icount", "create-use", 1, "pipe", 1.3, "private"),
     *(Goal(instrument, None, None, "circular", 1) for instrument in ("icount", "tcg", "um")),
 )
 
@@ -66,9 +72,9 @@ def settings_of(goal, instruments):
                 continue
             if isinstance(goal.to, int):
                 other = instrument.find(goal.load, goal.to)
-                found = other and row.ratio_of("mini_pipe", other, "mini_pipe")
+                found = other and row.ratio_of(goal.of, other, goal.of)
             else:
-                found = row.ratio("mini_pipe", goal.to)
+                found = row.ratio_of(goal.of, row, goal.to)
             if found:
                 yield row, found
 
@@ -92,7 +98,8 @@ def judge(goal, instruments):
         text = f"{reached} of {len(seen)}; worst: {row.setting}, {text}"
         limit = "better" if goal.limit == 1 else limit
     to = f"{goal.load} {goal.to}" if isinstance(goal.to, int) else goal.to
-    what = f"{goal.instrument}: {row.setting if goal.load else 'every load'} to {to}"
+    of = "" if goal.of == "mini_pipe" else f"{goal.of}, "
+    what = f"{goal.instrument}: {of}{row.setting if goal.load else 'every load'} to {to}"
     return Verdict(what, limit, text, reached == len(seen))
 
 

@@ -66,6 +66,33 @@ static inline unsigned long pair(const struct setting *setting)
 	return end - start;
 }
 
+/* Pipes are made and closed, one after the other. */
+static inline unsigned long create(const struct setting *setting)
+{
+	unsigned long start = now_ns();
+	struct channel channel;
+
+	for (unsigned long i = 0; i < setting->count; i++) {
+		setting->contender->make(&channel);
+		close_channel(&channel);
+	}
+	return now_ns() - start;
+}
+
+/* The same, and a message goes through each pipe. */
+static inline unsigned long create_and_use(const struct setting *setting)
+{
+	unsigned long start = now_ns();
+	struct channel channel;
+
+	for (unsigned long i = 0; i < setting->count; i++) {
+		setting->contender->make(&channel);
+		write_and_read(&channel, setting->size);
+		close_channel(&channel);
+	}
+	return now_ns() - start;
+}
+
 static inline void write_messages(const struct setting *setting, int fd)
 {
 	for (unsigned long i = 0; i < setting->count; i++)

@@ -30,6 +30,10 @@ class Setting(NamedTuple):
             return f"{self.load} {self.tasks}:{self.tasks}"
         if self.load == "roundtrip":
             return "round trip"
+        if self.load == "create":
+            return "create and close"
+        if self.load == "create-use":
+            return f"create, use for {in_bytes(self.size)}, close"
         return f"{self.load} {self.tasks or in_bytes(self.size)}"
 
 

@@ -25,19 +25,20 @@ programs=(bench/{run,pipe_bench}.sh build/bench/bench build/tests/{pipe_bench,mi
 if [[ -n ${QUICK-} ]]; then
 	out=build/bench/quick
 	results=$out
-	one_task='-r 3 -t 10 pair=1,512,4096,65536 roundtrip sleepers=1,64 epoll=1'
+	one_task='-r 3 -t 10 pair=1,512,4096,65536 create create-use roundtrip sleepers=1,64 epoll=1'
 	largest='-r 3 -t 10 pair=1048576'
 	two_tasks='-r 5 -t 60 stream=1,4096,65536,1048576 crowd=1,16'
 	bulk='-r 5 -t 60 stream=65536,1048576 crowd=16'
 	times=1
 else
-	one_task='-r 5 -t 20 pair roundtrip sleepers epoll'
+	one_task='-r 5 -t 20 pair create create-use roundtrip sleepers epoll'
 	largest='-r 5 -t 20 pair=1048576'
 	two_tasks='-r 15 -t 200 stream crowd roundtrip'
 	bulk='-r 15 -t 200 stream=4096,16384,65536,1048576 crowd'
 	times=5
 fi
-guarded='-r 3 -t 10 -c mini_pipe,private pair=1,64,512,4096,65536 roundtrip sleepers=1,64'
+guarded='-r 3 -t 10 -c mini_pipe,private pair=1,64,512,4096,65536 create create-use'
+guarded+=' roundtrip sleepers=1,64'
 
 # The capacity of the pipes, which limits the messages of a single task.
 usual='sh run.sh 65536'

@@ -32,10 +32,9 @@ impl Pipe {
         let enough = batch.allocate(missing, least);
 
         let mut guard = self.state.lock();
-        guard.ring.add_pages(&mut batch, enough);
+        let are_left = guard.ring.add_pages(&mut batch, enough);
         guard.patience.begin();
-        if !batch.is_empty() {
-            // Others have given the ring pages meanwhile.
+        if are_left {
             drop(guard);
             drop(batch);
             guard = self.state.lock();
@@ -48,7 +47,7 @@ impl Pipe {
     #[cold]
     pub(in crate::pipe) fn shrink(&self, mut guard: StateGuard<'_>, wakeups: Wakeups) {
         let mut batch = Batch::new();
-        let mut more = guard.patience.ends() && guard.ring.take_surplus(&mut batch);
+        let mut more = guard.ring.take_surplus(&mut batch);
         self.unlock_and_wake(guard, wakeups);
         drop(batch);
         while more {

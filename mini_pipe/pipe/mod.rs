@@ -264,7 +264,7 @@ impl Pipe {
     fn finish_commit(&self, mut guard: StateGuard<'_>, progress: Progress) {
         let retired = guard.ring.take_retired();
         let wakeups = guard.collect_wakeups(progress, self.polled());
-        if guard.ring.has_surplus() {
+        if guard.ring.has_surplus() && guard.patience.ends() {
             self.shrink(guard, wakeups);
         } else {
             self.unlock_and_wake(guard, wakeups);

@@ -29,6 +29,7 @@ pub(crate) struct Patience {
 
 impl Patience {
     /// The pipe has become empty. Returns whether it frees its pages now.
+    #[inline(always)]
     pub(in crate::pipe) fn ends(&mut self) -> bool {
         let ends = self.left == 0;
         if ends {

@@ -79,11 +79,6 @@ impl Batch {
         self.added == count
     }
 
-    /// Whether no pages are left.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.pages.iter().all(Option::is_none)
-    }
-
     /// Whether this is one block of `count` pages.
     fn is_block_of(&self, count: usize) -> bool {
         self.added == count && 1 << self.order == count
@@ -130,7 +125,10 @@ impl Ring {
     ///
     /// If the batch is a block with a page for each cell, and the ring is empty, the block takes the
     /// place of all pages; those are in the batch then. Copies within a block are faster.
-    pub(crate) fn add_pages(&mut self, batch: &mut Batch, enough: bool) {
+    ///
+    /// Returns whether pages are left in the batch, for the caller to drop without the lock.
+    pub(crate) fn add_pages(&mut self, batch: &mut Batch, enough: bool) -> bool {
+        let mut are_left = false;
         let all = self.storage.pages.len();
         if batch.is_block_of(all) && self.indices.is_idle() {
             for (nth, page) in batch.pages.iter_mut().enumerate().take(all) {
@@ -138,14 +136,17 @@ impl Ring {
                     // SAFETY: The caller owns the ring, which has no bytes and no reservations:
                     // nobody else uses its cells.
                     *page = unsafe { self.storage.put(nth * PAGE_SIZE, new) };
+                    are_left |= page.is_some();
                 }
             }
             self.storage.contig_len = page::contig_len(batch.order);
         } else {
             self.fill_room(batch);
+            are_left = batch.taken < batch.added;
         }
         // Without any room, a write must try again: no read will make some.
         self.set_short(!enough && !self.has_nothing());
+        are_left
     }
 
     /// Whether the ring has no bytes, and no page for any.
