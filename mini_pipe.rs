@@ -21,8 +21,8 @@
 //! 4. `Ring::copy_nofault` finds their page.
 //! 5. `Buffer::copy_nofault` copies them to user memory, with page faults disabled. Back in 3, the
 //!    indices advance.
-//! 6. `Pipe::finish_fast` finds that nobody sleeps or polls.
-//! 7. `Pipe::unlock_and_wake` drops the mutex, and stops spinning writers.
+//! 6. `Pipe::finish_fast` finds that nobody sleeps, and that no writer polls.
+//! 7. `Pipe::unlock_and_wake` drops the mutex, stops spinning writers, and sends SIGIO.
 //!
 //! If the bytes cannot be copied this way, `Pipe::read_slow` goes on after 2, with the mutex held:
 //! it reserves the bytes, drops the mutex, copies, takes the mutex again, commits what was copied,

@@ -98,7 +98,7 @@
 #define OPENS			0
 #endif
 
-/* The ways to break the model. tests/mutants breaks the module in most of them, too. */
+/* The ways to break the model. tests/mutants breaks the module in the same ways. */
 #define SIGNAL_BEFORE_CONDITION		1
 #define WAKEUP_NOT_HANDED_ON		2
 #define COMMIT_AFTER_WAKEUP		3

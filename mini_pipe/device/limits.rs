@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What users may have of private pipes: the limits of pipe(7), with the module's parameters in the
-//! place of the files in /proc/sys/fs.
+//! How large pipes may be, and how many pages of private pipes a user may have: the limits of
+//! pipe(7), with the module's parameters in the place of the files in /proc/sys/fs.
 
 use crate::{
     device::{

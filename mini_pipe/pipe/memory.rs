@@ -4,7 +4,7 @@
 //!
 //! A write whose bytes need pages allocates them without the mutex. If memory is short, it goes on
 //! with the room that there is. Without any, in a pipe with bytes, it waits as in a full pipe, until
-//! bytes were read; in an empty pipe, it waits for the pages of an atomic write.
+//! bytes were read; in an empty pipe, it waits for a page, which is enough for an atomic write.
 //!
 //! A read that empties the pipe frees most of its pages, see [`crate::ring::growth`], unless the
 //! pipe was filled again soon after the last times that it did so: see [`crate::pipe::patience`].

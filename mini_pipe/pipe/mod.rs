@@ -12,7 +12,8 @@
 //!   [`Pipe::unlock_and_wake`], the only function that sends any.
 //!
 //! Modules: [`state`] (what the mutex protects), [`ends`], [`policy`], [`call`], [`wait`] (waiting
-//! and wake-ups), `copy` (copies under a reservation), and the calls: `read`, `write`,
+//! and wake-ups), `copy` (copies under a reservation), `memory` and [`patience`] (pages of private
+//! pipes), and the calls: `read`, `write`,
 //! `rendezvous`, `splice`, `poll`, `settings`.
 //!
 //! The functions that every short read and write passes are `#[inline(always)]`.
@@ -101,10 +102,8 @@ pub(crate) struct Pipe {
 /// The waiting of one call.
 #[derive(Default)]
 struct Wait {
-    /// When the call's first wait began, or its first one since it last slept; that wait may be
-    /// over. [`None`] before such a wait, and if there is no other processor. A wait that finds it
-    /// set sleeps. With another processor, any other wait sets it, and spins if the hint of
-    /// [`wait::spin::Spinner`] allows that; else it sleeps at once.
+    /// When the first wait began since the call began or last slept, if there is another processor.
+    /// That wait spins if the hint of [`wait::spin::Spinner`] allows it. The next wait sleeps.
     since: Option<Instant<Monotonic>>,
     /// A signal is pending.
     interrupted: bool,

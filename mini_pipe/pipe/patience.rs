@@ -12,11 +12,13 @@ use kernel::time::{
 /// that is filled less often spends little of its time on pages.
 const SOON: Delta = Delta::from_millis(10);
 
-/// A pipe never keeps its pages longer than until it has been empty so many times.
+/// A pipe becomes empty at most so often before it frees its pages.
 const MOST: u8 = 127;
 
-/// When a pipe that has become empty frees its pages: the first time, or after it has been empty
-/// more often, if it was filled again soon before.
+/// How often a pipe becomes empty before it frees its pages.
+///
+/// Normally it frees them the first time. Each time that it gets pages again within [`SOON`] of
+/// freeing some, it waits about twice as often before it frees them.
 #[derive(Default)]
 pub(crate) struct Patience {
     /// When the pages were freed last, if none have been allocated since.

@@ -61,10 +61,9 @@ impl Pipe {
         let mut fault = false;
         let error = loop {
             let rest = if fault { 0 } else { from.len() };
-            // The loop ends here if nothing is left to write, and nothing of this write to be read.
-            // If a fault came before any byte was written, the write returns EFAULT. Else all
-            // bytes, or those before a fault, have been read: their count is not 0, and it is
-            // returned below instead of EFAULT, whatever happened since.
+            // The usual end, too: nothing is left to write, and nothing of this write to be read.
+            // The error counts only if no byte was written, because of a fault. Else the count of
+            // the bytes that were read is returned below instead.
             if rest == 0 && (written == 0 || guard.ring.indices().is_empty()) {
                 break EFAULT;
             }

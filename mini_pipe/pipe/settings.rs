@@ -40,8 +40,7 @@ pub(crate) struct Status {
     pub(crate) total: PerDir<u64>,
     /// How often a task of each direction began to sleep.
     pub(crate) sleeps: PerDir<u64>,
-    /// How many changes have woken a waiter of each direction, or sent SIGIO after EAGAIN. The last
-    /// close of the other end, and for writers a resize, are counted even if nobody waits.
+    /// How many changes have woken a waiter of each direction, or sent SIGIO after EAGAIN.
     pub(crate) wakeups: PerDir<u64>,
 }
 
@@ -76,7 +75,6 @@ impl Pipe {
     ///
     /// - `EBUSY`: the bytes in the pipe, those that are about to be written, or the packets do not
     ///   fit.
-    /// - `ENOMEM`.
     pub(crate) fn resize(&self, expected: usize, mut storage: Option<Storage>) -> Result<bool> {
         let mut guard = self.state.lock();
         if guard.ring.indices().capacity() != expected {

@@ -135,7 +135,7 @@ impl State {
     }
 
     /// Writes all of `from` like [`Ring::write_nofault`]. [`None`] also if the pipe is broken, the
-    /// policy is not [`Policy::Buffered`], or the write is a packet.
+    /// policy is not [`Policy::Buffered`], a rendezvous is active, or the write is a packet.
     #[inline(always)]
     pub(crate) fn write_nofault(
         &mut self,

@@ -26,21 +26,20 @@ pub(in crate::ring) enum Array<T> {
 }
 
 impl<T> Array<T> {
-    /// An array of at most [`FEW`] elements, each of which is made by `make`: of `len`, if that is
-    /// less.
+    /// An array of `len` elements, at most [`FEW`], each of which is made by `make`.
     #[inline(always)]
     pub(in crate::ring) fn few(len: usize, make: impl Fn() -> T) -> Self {
-        Self::Few(array::from_fn(|_| make()), len)
+        Self::Few(array::from_fn(|_| make()), len.min(FEW))
     }
 
-    /// Makes this an array of `len` elements, if there are fewer, each of which is made by `make`.
+    /// Replaces the elements by `len` new ones, each of which is made by `make`.
     ///
     /// Context: process context; may sleep.
     ///
     /// # Errors
     ///
     /// `ENOMEM`; then nothing has changed.
-    pub(in crate::ring) fn extend(
+    pub(in crate::ring) fn replace_by_many(
         &mut self,
         len: usize,
         make: impl Fn() -> T,
@@ -61,7 +60,7 @@ impl<T> Deref for Array<T> {
     #[inline(always)]
     fn deref(&self) -> &[T] {
         match self {
-            Self::Few(few, len) => &few[..(*len).min(FEW)],
+            Self::Few(few, len) => &few[..*len],
             Self::Many(many) => many,
         }
     }
@@ -71,7 +70,7 @@ impl<T> DerefMut for Array<T> {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut [T] {
         match self {
-            Self::Few(few, len) => &mut few[..(*len).min(FEW)],
+            Self::Few(few, len) => &mut few[..*len],
             Self::Many(many) => many,
         }
     }

@@ -101,7 +101,7 @@ impl Batch {
 
 impl Ring {
     /// How many pages the ring needs before a write of `len` bytes has all the room that it could
-    /// have. 0 if a writer has a reservation, or if there was no memory a moment ago.
+    /// have. 0 if a writer has a reservation, or while memory is short.
     pub(crate) fn missing(&self, len: usize) -> usize {
         if self.storage.is_full() || self.is_short || self.indices.is_reserved(Dir::Write) {
             return 0;
@@ -201,10 +201,10 @@ impl Ring {
         self.has_surplus()
     }
 
-    /// Whether a read of the oldest bytes, `span`, must be committed: it may end a shortage of
-    /// memory, or empty a ring that has pages to give back.
+    /// Whether a read of the oldest bytes, `span`, needs a reservation, so that its commit does the
+    /// rest: the read ends a shortage of memory, or empties a ring that has pages to give back.
     #[cold]
-    pub(in crate::ring) fn must_commit(&self, span: Span) -> bool {
+    pub(in crate::ring) fn needs_reservation(&self, span: Span) -> bool {
         self.is_short || span.len == self.indices.readable()
     }
 

@@ -22,7 +22,8 @@
 //! (reserved, and not committed yet) keep the pages they were made for.
 //!
 //! Modules: `dir` (directions), [`indices`] (where the bytes are), [`packets`] (which of them are
-//! packets), [`storage`] (pages), [`migrate`] (resize), [`reservation`], [`user`] (user memory).
+//! packets), [`occupancy`], [`storage`] (pages), `array`, [`growth`] (pages come and go),
+//! [`migrate`] (resize), [`reservation`], [`user`] (user memory).
 
 mod array;
 pub(crate) mod dir;
@@ -86,7 +87,8 @@ pub(crate) struct Ring {
     /// There was no memory for pages that a write needs: see `growth`. Until bytes leave the ring,
     /// only room that has pages is writable.
     is_short: bool,
-    /// Some reads must be committed: see [`Ring::must_commit`]. Every read asks for it.
+    /// Some reads need a reservation: see [`Ring::needs_reservation`]. Stored, because every read
+    /// asks for it.
     is_watched: bool,
 }
 
@@ -185,15 +187,15 @@ impl Ring {
 
     /// Moves the oldest bytes to `to` without a reservation, as many as fit. Does not sleep.
     /// Returns how many were moved. [`None`] if none can be moved this way: there are none, they
-    /// cross a page boundary, a packet is in the ring, another reader has a reservation, or `to`
-    /// faults.
+    /// cross a page boundary, a packet is in the ring, another reader has a reservation, `to`
+    /// faults, or the ring [needs a reservation](Ring::needs_reservation).
     #[inline(always)]
     pub(crate) fn read_nofault(&mut self, to: &impl UserMemory<Reading>) -> Option<usize> {
         if self.storage.packets.first().is_some() {
             return None;
         }
         let span = self.indices.oldest(to.len())?;
-        if self.is_watched && self.must_commit(span) {
+        if self.is_watched && self.needs_reservation(span) {
             return None;
         }
         self.copy_nofault(span, to)?;
@@ -203,7 +205,8 @@ impl Ring {
 
     /// Moves all bytes of `from` into the ring without a reservation. Does not sleep. Returns how
     /// many were moved. [`None`] if they cannot be moved this way: there is no room for all, the
-    /// room crosses a page boundary, another writer has a reservation, or `from` faults.
+    /// room crosses a page boundary or has no page, packets take all slots, another writer has a
+    /// reservation, or `from` faults.
     #[inline(always)]
     pub(crate) fn write_nofault(&mut self, from: &impl UserMemory<Writing>) -> Option<usize> {
         if self.storage.packets.is_full() {
@@ -217,7 +220,7 @@ impl Ring {
     }
 
     /// Copies the bytes of `span`, which the indices have just returned as the oldest bytes or as
-    /// vacant. [`None`] if they cross a page boundary, or if `user` faults.
+    /// vacant. [`None`] if they cross a page boundary or have no page, or if `user` faults.
     #[inline(always)]
     fn copy_nofault<D: Direction>(&mut self, span: Span, user: &impl UserMemory<D>) -> Option<()> {
         let offset = span.start % PAGE_SIZE;

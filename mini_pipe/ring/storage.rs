@@ -100,8 +100,8 @@ impl Pages {
     }
 }
 
-/// The slots for packets in the pages of a storage. They are there, and not here, so that they need
-/// no memory of their own.
+/// The slots for packets of a storage. They are elements of [`Pages::slots`], so that they need no
+/// memory of their own.
 ///
 /// # Invariants
 ///
@@ -132,7 +132,7 @@ pub(crate) fn pages_for(capacity: usize) -> usize {
     capacity.div_ceil(PAGE_SIZE).next_power_of_two()
 }
 
-/// A resize may copy the bytes of two pages: see [`crate::ring::migrate`].
+/// A resize may copy bytes to so many new pages: see [`crate::ring::migrate`].
 const COPIED: usize = 2;
 
 /// The memory of a ring.
@@ -205,8 +205,8 @@ impl Storage {
             charge,
         });
         if count > FEW {
-            pages.array.extend(count, cell, flags)?;
-            pages.slots.get_mut().extend(count, slot, flags)?;
+            pages.array.replace_by_many(count, cell, flags)?;
+            pages.slots.get_mut().replace_by_many(count, slot, flags)?;
         }
         // INVARIANT: The number of cells is a power of two. From here on, they are not moved.
         pages.cells = NonNull::from(&*pages.array).cast();
@@ -309,8 +309,8 @@ impl Storage {
 }
 
 /// Allocates `count` pages, in blocks as large as there are. With `accounted`, the current task's
-/// memory cgroup is charged. Returns the pages, and the size of the smallest block in bytes, or a
-/// page if blocks are not contiguous. Block sizes only fall from one block to the next, so if
+/// memory cgroup is charged. Returns the pages, and how many bytes of the smallest block have
+/// contiguous addresses, see [`page::contig_len`]. Block sizes only fall from one block to the next, so if
 /// `count` is a power of two, each block begins at a multiple of its own size.
 ///
 /// Context: process context; may sleep.

@@ -92,9 +92,8 @@ pub(crate) struct Waiters {
     edge_triggered: bool,
     /// For fdinfo: how often a task has begun to sleep.
     sleeps: u64,
-    /// For fdinfo: how many changes have woken a waiter, or sent SIGIO after EAGAIN. The last close
-    /// of the other end, and a resize, are counted even if nobody waits. A change that has woken
-    /// only a rendezvous writer in its own wait queue is not counted.
+    /// For fdinfo: how many changes have woken a waiter, or sent SIGIO after EAGAIN. A change that
+    /// has woken only a rendezvous writer in its own wait queue is not counted.
     wakeups: u64,
 }
 
