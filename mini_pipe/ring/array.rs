@@ -60,7 +60,7 @@ impl<T> Deref for Array<T> {
     #[inline(always)]
     fn deref(&self) -> &[T] {
         match self {
-            Self::Few(few, len) => &few[..*len],
+            Self::Few(few, len) => few.get(..*len).unwrap_or_default(),
             Self::Many(many) => many,
         }
     }
@@ -70,7 +70,7 @@ impl<T> DerefMut for Array<T> {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut [T] {
         match self {
-            Self::Few(few, len) => &mut few[..*len],
+            Self::Few(few, len) => few.get_mut(..*len).unwrap_or_default(),
             Self::Many(many) => many,
         }
     }
