@@ -733,7 +733,7 @@ TEST_F_TIMEOUT(large_pipe, resize_to_600_mib_gives_enomem_and_no_oom_kill, 120)
 /* The device's pipe gets all its pages at once: see the fall of free memory. */
 TEST_F_TIMEOUT(large_pipe, killed_resize_of_device_changes_nothing, 120)
 {
-	struct resizes resizes = { .fd = open_for_ioctl(_metadata), .capacity = 256 << 20 };
+	struct resizes resizes = { .fd = open_for_ioctl(_metadata), .capacity = 64 << 20 };
 	ssize_t memory = free_memory();
 	int capacity = capacity_of(resizes.fd);
 	struct child child;
@@ -741,7 +741,7 @@ TEST_F_TIMEOUT(large_pipe, killed_resize_of_device_changes_nothing, 120)
 	if (memory < (ssize_t)resizes.capacity + MEMORY_SLACK)
 		SKIP(return, "needs %zu MiB of free memory", resizes.capacity >> 20);
 	child = start_forked(_metadata, resize_to, &resizes);
-	while (free_memory() > memory - 4 * MEMORY_SLACK && !has_reported(&child))
+	while (free_memory() > memory - MEMORY_SLACK && !has_reported(&child))
 		;
 	ASSERT_FALSE(has_reported(&child));
 	kill(child.pid, SIGKILL);

@@ -87,7 +87,7 @@ enum mini_pipe_policy {
  *
  * EBUSY:  the bytes or packets that are in the pipe, or are being written, do not fit.
  * EINVAL: the capacity is 0 or more than 1 GiB.
- * ENOMEM: less memory than the pipe would hold. The OOM killer is not invoked.
+ * ENOMEM: less memory than the pipe would hold. The OOM killer is not invoked for the pages.
  * EPERM:  the pipe would grow to more than max_capacity bytes, without CAP_SYS_RESOURCE; or a
  *         private pipe would grow while the pipes of the user who made it would have more pages
  *         than user_pages_soft or user_pages_hard, with neither CAP_SYS_RESOURCE nor CAP_SYS_ADMIN.

@@ -2,12 +2,12 @@
 
 //! The memory of a private pipe: pages come with the bytes, and go when the pipe is empty.
 //!
-//! A write whose bytes need pages allocates them without the mutex. If memory is short, it goes on
-//! with the room that there is. Without any, in a pipe with bytes, it waits as in a full pipe, until
-//! bytes were read; in an empty pipe, it waits for a page, which is enough for an atomic write.
+//! A write whose bytes need pages allocates them without the mutex. If memory is short, the write
+//! goes on with the room that has pages. If there is none, it waits as in a full pipe, until bytes
+//! are read; in an empty pipe, it waits for a page, which is enough for an atomic write.
 //!
 //! A read that empties the pipe frees most of its pages, see [`crate::ring::growth`], unless the
-//! pipe was filled again soon after the last times that it did so: see [`crate::pipe::patience`].
+//! pipe was filled again soon after it had freed them before: see [`crate::pipe::patience`].
 
 use crate::{
     pipe::{
@@ -17,29 +17,31 @@ use crate::{
     },
     ring::growth::Batch, //
 };
+
 impl Pipe {
-    /// Gives the ring `missing` pages for a write, or fewer if memory is short.
+    /// Gives the ring `missing` pages for a write, or fewer if memory is short. Returns whether it
+    /// is.
     #[cold]
     pub(in crate::pipe) fn grow<'a>(
         &'a self,
         guard: StateGuard<'a>,
         missing: usize,
-    ) -> StateGuard<'a> {
-        // Nobody makes room in an empty pipe. A page is enough for an atomic write.
+    ) -> (StateGuard<'a>, bool) {
+        // No read will make room in an empty pipe.
         let least = usize::from(guard.ring.has_nothing());
         drop(guard);
         let mut batch = Batch::new();
         let enough = batch.allocate(missing, least);
 
         let mut guard = self.state.lock();
-        let are_left = guard.ring.add_pages(&mut batch, enough);
+        let are_left = guard.ring.add_pages(&mut batch);
         guard.patience.begin();
         if are_left {
             drop(guard);
             drop(batch);
             guard = self.state.lock();
         }
-        guard
+        (guard, !enough)
     }
 
     /// Drops the mutex and sends `wakeups`. Frees the pages that the pipe, which is empty, does not

@@ -165,7 +165,11 @@ impl Pipe {
             wakeups.dirs.write.fasync = true;
             wakeups.rendezvous = state.rendezvous_active;
         }
-        self.unlock_and_wake(guard, wakeups);
+        if state.ring.has_surplus() {
+            self.shrink(guard, wakeups);
+        } else {
+            self.unlock_and_wake(guard, wakeups);
+        }
     }
 
     /// Switches `O_ASYNC` of `file`, which is `end`, on or off. Returns whether that changed

@@ -28,6 +28,7 @@ use crate::{
         user::UserMemory, //
     }, //
 };
+use core::mem;
 use kernel::prelude::*;
 
 impl Pipe {
@@ -59,6 +60,8 @@ impl Pipe {
         let whole = from.len();
         let mut written = 0;
         let mut fault = false;
+        // There was no memory for the pages that the rest needs.
+        let mut is_short = false;
         let error = loop {
             let rest = if fault { 0 } else { from.len() };
             // The usual end, too: nothing is left to write, and nothing of this write to be read.
@@ -71,10 +74,10 @@ impl Pipe {
                 break EPIPE;
             }
             let missing = guard.ring.missing(rest);
-            if missing > 0 {
+            if missing > 0 && !is_short {
                 // While this grows the ring without the mutex, no other writer may come in.
                 guard.rendezvous_active = true;
-                guard = self.grow(guard, missing);
+                (guard, is_short) = self.grow(guard, missing);
                 continue;
             }
             // `reserve_write` refuses while a rendezvous is active; this call is that rendezvous.
@@ -91,6 +94,11 @@ impl Pipe {
             }
             if interrupted {
                 break ERESTARTSYS;
+            }
+            // After a wait, there may be memory.
+            if mem::take(&mut is_short) && guard.ring.indices().is_empty() {
+                // No read will make room. `grow` waits for memory, if there is none still.
+                continue;
             }
             guard.waiters.write.count_sleep();
             interrupted = self.drained.wait_interruptible(&mut guard);
@@ -121,7 +129,11 @@ impl Pipe {
         let mut wakeups = Wakeups::STOP_SPINNING;
         wakeups.dirs.write.waiters = state.waiters.write.on_change(change);
         wakeups.dirs.write.fasync = removed > 0 || wakeups.dirs.write.waiters.retry;
-        self.unlock_and_wake(guard, wakeups);
+        if state.ring.has_surplus() && state.patience.ends() {
+            self.shrink(guard, wakeups);
+        } else {
+            self.unlock_and_wake(guard, wakeups);
+        }
         removed
     }
 }

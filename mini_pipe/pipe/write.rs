@@ -25,6 +25,7 @@ use crate::{
         user::UserMemory, //
     }, //
 };
+use core::mem;
 use kernel::prelude::*;
 
 impl Pipe {
@@ -71,6 +72,8 @@ impl Pipe {
     ) -> Result<usize> {
         let mut written = 0;
         let mut wait = Wait::default();
+        // There was no memory for the pages that the rest needs.
+        let mut is_short = false;
         let whole = from.len();
         if whole == 0 {
             return Ok(0);
@@ -84,9 +87,10 @@ impl Pipe {
                 call.raise_sigpipe();
                 return short_count_or(written, EPIPE);
             }
+            let contended = guard.is_contended(Dir::Write);
             let missing = guard.ring.missing(from.len());
-            if missing > 0 {
-                guard = self.grow(guard, missing);
+            if missing > 0 && !is_short && !contended {
+                (guard, is_short) = self.grow(guard, missing);
                 match guard.write_nofault(end, call, &from) {
                     Some(last) => return Ok(written + self.finish_fast::<Writing>(guard, last)),
                     None => continue,
@@ -104,6 +108,14 @@ impl Pipe {
                 }
                 guard = self.state.lock();
                 continue;
+            }
+            // After a wait, there may be memory.
+            if mem::take(&mut is_short) && !contended {
+                if guard.ring.indices().is_empty() {
+                    // No read will make room. `grow` waits for memory, if there is none still.
+                    continue;
+                }
+                guard.waiters.write.note_starved();
             }
             match self.wait(guard, Dir::Write, call, &mut wait) {
                 Ok(locked) => guard = locked,

@@ -2,9 +2,11 @@
 
 //! How the ring of a private pipe gets pages, and gives them back.
 //!
-//! A new ring has no pages. A write first gives the ring the pages that its bytes need: see
-//! [`Ring::missing`] and [`Ring::add_pages`]. A ring that has become empty gives back all but
+//! A new ring has no pages. Before a write, its caller gives the ring the pages that the bytes need:
+//! see [`Ring::missing`] and [`Ring::add_pages`]. A ring that has become empty gives back all but
 //! [`KEPT`]: see [`Ring::take_surplus`]. The caller allocates and frees the pages without the lock.
+//!
+//! Without memory for them, a write goes on with the room that has pages: see [`Ring::backed`].
 
 use crate::{
     ring::{
@@ -12,12 +14,9 @@ use crate::{
         indices::Span,
         Ring, //
     },
-    sys::{
-        page::{
-            self,
-            Page, //
-        },
-        task, //
+    sys::page::{
+        self,
+        Page, //
     }, //
 };
 use kernel::page::PAGE_SIZE;
@@ -50,33 +49,30 @@ impl Batch {
         }
     }
 
-    /// Allocates `count` pages, or [`BATCH`] if that is less, in blocks as large as there are. They
-    /// are charged to the current task's memory cgroup. Returns false if there was no memory for all
-    /// of them, or if a SIGKILL is pending. If there was none for `least`, waits until there is: the
-    /// OOM killer may be called.
+    /// Allocates `count` pages, at most [`BATCH`], in blocks as large as there are. They are charged
+    /// to the current task's memory cgroup. Returns whether there was memory for all of them. If
+    /// there was none for `least`, waits until there is: the OOM killer may be called.
     ///
     /// Context: process context; may sleep.
     pub(crate) fn allocate(&mut self, count: usize, least: usize) -> bool {
-        let count = count.min(BATCH);
         let mut largest = count.ilog2();
         while self.added < count {
             let order = largest.min((count - self.added).ilog2());
-            let killed = task::is_being_killed();
-            if !killed && page::allocate_block(order, true, |page| self.push(page)) {
+            if page::allocate_block(order, true, |page| self.push(page)) {
                 self.order = self.order.max(order);
-                continue;
-            }
-            if order == 0 || killed {
+            } else if order > 0 {
+                largest = order / 2;
+            } else {
                 break;
             }
-            largest = order / 2;
         }
+        let enough = self.added == count;
         while self.added < least {
             if let Some(page) = Page::wait_for_new() {
                 self.push(page);
             }
         }
-        self.added == count
+        enough
     }
 
     /// Whether this is one block of `count` pages.
@@ -100,15 +96,15 @@ impl Batch {
 }
 
 impl Ring {
-    /// How many pages the ring needs before a write of `len` bytes has all the room that it could
-    /// have. 0 if a writer has a reservation, or while memory is short.
+    /// How many pages the ring lacks for a write of `len` bytes, or for the first ones of a long
+    /// write: at most [`BATCH`]. 0 if a writer has a reservation.
     pub(crate) fn missing(&self, len: usize) -> usize {
-        if self.storage.is_full() || self.is_short || self.indices.is_reserved(Dir::Write) {
+        if self.storage.is_full() || self.indices.is_reserved(Dir::Write) {
             return 0;
         }
-        let room = self.indices.room().first(len).pieces(PAGE_SIZE);
+        let len = len.min(BATCH * PAGE_SIZE);
         let (mut count, mut missing) = (0, 0);
-        for piece in room {
+        for piece in self.indices.room().first(len).pieces(PAGE_SIZE) {
             count += 1;
             missing += usize::from(!self.has_page(piece.index));
         }
@@ -117,17 +113,16 @@ impl Ring {
         if missing > 0 && count == all && all <= BATCH && self.indices.is_idle() {
             return all;
         }
-        missing
+        missing.min(BATCH)
     }
 
-    /// Puts the pages of `batch` into the first empty cells for room. Without `enough` of them, the
-    /// ring goes on with the room that has pages.
+    /// Puts the pages of `batch` into the first empty cells for room.
     ///
     /// If the batch is a block with a page for each cell, and the ring is empty, the block takes the
     /// place of all pages; those are in the batch then. Copies within a block are faster.
     ///
     /// Returns whether pages are left in the batch, for the caller to drop without the lock.
-    pub(crate) fn add_pages(&mut self, batch: &mut Batch, enough: bool) -> bool {
+    pub(crate) fn add_pages(&mut self, batch: &mut Batch) -> bool {
         let mut are_left = false;
         let all = self.storage.pages.len();
         if batch.is_block_of(all) && self.indices.is_idle() {
@@ -144,12 +139,10 @@ impl Ring {
             self.fill_room(batch);
             are_left = batch.taken < batch.added;
         }
-        // Without any room, a write must try again: no read will make some.
-        self.set_short(!enough && !self.has_nothing());
         are_left
     }
 
-    /// Whether the ring has no bytes, and no page for any.
+    /// Whether the ring has no bytes, and no page for the first one.
     pub(crate) fn has_nothing(&self) -> bool {
         self.indices.is_empty() && self.backed(1) == 0
     }
@@ -187,6 +180,13 @@ impl Ring {
         self.storage.end > KEPT && self.indices.is_idle()
     }
 
+    /// Whether a read of the oldest bytes, `span`, leaves the ring empty, and with pages to give
+    /// back. Such a read needs a reservation: what follows its commit gives them back.
+    #[inline(always)]
+    pub(in crate::ring) fn empties_to_shrink(&self, span: Span) -> bool {
+        self.storage.end > KEPT && span.len == self.indices.readable()
+    }
+
     /// Moves pages that the ring does not need to `batch`, for the caller to drop, if the ring is
     /// empty and without reservations. Returns whether there are more.
     pub(crate) fn take_surplus(&mut self, batch: &mut Batch) -> bool {
@@ -197,21 +197,7 @@ impl Ring {
                 batch.push(page);
             }
         }
-        self.set_short(self.is_short);
         self.has_surplus()
-    }
-
-    /// Whether a read of the oldest bytes, `span`, needs a reservation, so that its commit does the
-    /// rest: the read ends a shortage of memory, or empties a ring that has pages to give back.
-    #[cold]
-    pub(in crate::ring) fn needs_reservation(&self, span: Span) -> bool {
-        self.is_short || span.len == self.indices.readable()
-    }
-
-    /// Memory is short, or no longer.
-    pub(in crate::ring) fn set_short(&mut self, is_short: bool) {
-        self.is_short = is_short;
-        self.is_watched = is_short || self.storage.end > KEPT;
     }
 
     fn has_page(&self, index: usize) -> bool {

@@ -84,12 +84,6 @@ pub(crate) struct Ring {
     old_pages: PerDir<Option<Arc<Pages>>>,
     /// The old pages of the reservation that was committed last: see [`Ring::take_retired`].
     retired_pages: Option<Arc<Pages>>,
-    /// There was no memory for pages that a write needs: see `growth`. Until bytes leave the ring,
-    /// only room that has pages is writable.
-    is_short: bool,
-    /// Some reads need a reservation: see [`Ring::needs_reservation`]. Stored, because every read
-    /// asks for it.
-    is_watched: bool,
 }
 
 impl Ring {
@@ -102,8 +96,6 @@ impl Ring {
             storage,
             old_pages: PerDir::default(),
             retired_pages: None,
-            is_short: false,
-            is_watched: false,
         }
     }
 
@@ -122,11 +114,7 @@ impl Ring {
         let full = self.storage.packets.is_full();
         Occupancy {
             readable: self.indices.readable(),
-            writable: match (full, self.is_short) {
-                (true, _) => 0,
-                (false, true) => self.backed(self.indices.writable()),
-                (false, false) => self.indices.writable(),
-            },
+            writable: if full { 0 } else { self.indices.writable() },
         }
     }
 
@@ -188,14 +176,14 @@ impl Ring {
     /// Moves the oldest bytes to `to` without a reservation, as many as fit. Does not sleep.
     /// Returns how many were moved. [`None`] if none can be moved this way: there are none, they
     /// cross a page boundary, a packet is in the ring, another reader has a reservation, `to`
-    /// faults, or the ring [needs a reservation](Ring::needs_reservation).
+    /// faults, or the read [empties a ring that is to shrink](Ring::empties_to_shrink).
     #[inline(always)]
     pub(crate) fn read_nofault(&mut self, to: &impl UserMemory<Reading>) -> Option<usize> {
         if self.storage.packets.first().is_some() {
             return None;
         }
         let span = self.indices.oldest(to.len())?;
-        if self.is_watched && self.needs_reservation(span) {
+        if self.empties_to_shrink(span) {
             return None;
         }
         self.copy_nofault(span, to)?;
@@ -259,7 +247,6 @@ impl Ring {
             }
         }
         reservation.end();
-        self.set_short(false);
         read
     }
 
@@ -291,9 +278,7 @@ impl Ring {
             return 0;
         }
         self.indices.commit_part(D::DIR, len);
-        if D::DIR == Dir::Read {
-            self.set_short(false);
-        }
+        if D::DIR == Dir::Read {}
         reservation.advance(len);
         len
     }
@@ -383,7 +368,6 @@ impl Ring {
     pub(crate) fn unwrite(&mut self, most: usize) -> usize {
         let removed = self.indices.unwrite(most);
         self.storage.packets.truncate(self.indices.contents());
-        self.set_short(false);
         removed
     }
 
@@ -420,7 +404,6 @@ impl Ring {
         unsafe { storage.fill() };
         mem::swap(&mut self.storage, storage);
         mem::swap(&mut self.storage.spare, &mut storage.spare);
-        self.set_short(false);
         // A reservation from before an earlier resize has its pages in `old_pages` already.
         for dir in [Dir::Read, Dir::Write] {
             if self.indices.is_reserved(dir) && self.old_pages[dir].is_none() {

@@ -17,9 +17,8 @@ impl Occupancy {
     /// The occupancy before `len` bytes were moved without a reservation.
     ///
     /// `writable` is 0 whenever packets take all slots. That is the case neither before nor after
-    /// the move: [`write_nofault`] refuses then, and adds no packet; [`read_nofault`]
-    /// refuses if there is any packet, or if memory is short. So `writable` has changed by exactly
-    /// `len`.
+    /// the move: [`write_nofault`] refuses then, and adds no packet; [`read_nofault`] refuses if
+    /// there is any packet. So `writable` has changed by exactly `len`.
     ///
     /// [`read_nofault`]: crate::ring::Ring::read_nofault
     /// [`write_nofault`]: crate::ring::Ring::write_nofault

@@ -88,6 +88,8 @@ pub(crate) struct Waiters {
     contended: usize,
     /// Under contention, a call got EAGAIN, or a poll found nothing.
     got_eagain: bool,
+    /// A writer has found no memory for room that the pipe has: see [`Waiters::note_starved`].
+    starved: bool,
     /// The direction has been polled with EPOLLET: see [`Waiters::set_edge_triggered`].
     edge_triggered: bool,
     /// For fdinfo: how often a task has begun to sleep.
@@ -105,6 +107,7 @@ impl Waiters {
             sleeping: 0,
             contended: 0,
             got_eagain: false,
+            starved: false,
             edge_triggered: false,
             sleeps: 0,
             wakeups: 0,
@@ -133,6 +136,12 @@ impl Waiters {
     /// wake it, if that leaves enough.
     pub(crate) fn note_eagain(&mut self) {
         self.got_eagain = true;
+    }
+
+    /// A writer waits, or gets EAGAIN, because there was no memory for its bytes. The next rise of
+    /// the level wakes all: nobody knows for whom it is enough.
+    pub(crate) fn note_starved(&mut self) {
+        self.starved = true;
     }
 
     /// The direction was polled with EPOLLET. From then on, for as long as the pipe exists, every
@@ -177,6 +186,9 @@ impl Waiters {
         if change.ended {
             self.got_eagain = false;
         }
+        if change.before < change.now {
+            self.starved = false;
+        }
         self.wakeups = self.wakeups.wrapping_add(u64::from(selected.is_any()));
         selected
     }
@@ -189,6 +201,7 @@ impl Waiters {
             pollers: Wake::all_if(polled),
             retry: false,
         };
+        self.starved = false;
         self.wakeups = self.wakeups.wrapping_add(u64::from(selected.is_any()));
         selected
     }
@@ -215,7 +228,7 @@ impl Waiters {
         let reached = enough && before < threshold;
         let got_eagain = ended && self.got_eagain;
         // The level may be enough for some waiters, but nobody knows for which.
-        let unknown = self.threshold.is_none() && (rose || got_eagain);
+        let unknown = self.threshold.is_none() && (rose || got_eagain) || self.starved && rose;
 
         let sleepers = if self.sleeping == 0 {
             Wake::None
@@ -390,6 +403,33 @@ mod tests {
             let selected = waiters.on_change(change(row, true));
             assert_eq!(waiters.wakeups(), u64::from(selected.is_any()));
         }
+    }
+
+    #[test]
+    fn the_next_rise_wakes_starved_writers() {
+        let mut waiters = Waiters::new(WRITERS);
+        waiters.add_waiter(false);
+        waiters.add_waiter(false);
+        let rise = Change {
+            before: 5000,
+            now: 6000,
+            ended: false,
+            closed: false,
+            polled: true,
+        };
+        waiters.note_starved();
+        let selected = waiters.on_change(rise);
+        assert!((selected.sleepers, selected.pollers) == (All, Exclusive));
+        assert!(!waiters.on_change(rise).is_any());
+        waiters.note_starved();
+        let fall = Change {
+            before: 6000,
+            now: 5000,
+            ..rise
+        };
+        assert!(!waiters.on_change(fall).is_any() && waiters.starved);
+        waiters.on_change_for_all(false);
+        assert!(!waiters.starved);
     }
 
     #[test]

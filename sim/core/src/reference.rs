@@ -31,8 +31,6 @@ pub(crate) struct Reference {
     pub(crate) private: bool,
     files: Vec<File>,
     packets: usize,
-    /// Memory is short: the pipe has room for this many bytes only.
-    pub(crate) short: Option<usize>,
 }
 
 impl Reference {
@@ -43,7 +41,6 @@ impl Reference {
             private,
             files: Vec::new(),
             packets: 0,
-            short: None,
         }
     }
 
@@ -97,12 +94,6 @@ impl Reference {
 
     /// How many bytes can be written: none if there are as many packets as pages.
     pub(crate) fn room(&self) -> usize {
-        self.room_with_memory()
-            .min(self.short.unwrap_or(usize::MAX))
-    }
-
-    /// [`Reference::room`], if memory is not short.
-    pub(crate) fn room_with_memory(&self) -> usize {
         let slots = self.capacity.div_ceil(PAGE_SIZE).next_power_of_two();
         if self.packet_count() == slots {
             0
