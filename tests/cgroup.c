@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The pages of a private pipe are charged to the memory cgroup of the process whose bytes need them,
- * until the pipe is empty. Needs root, and a kernel with the memory controller of cgroup v2, in a hierarchy of its own.
+ * The pages of a private pipe are charged to the memory cgroup of the process whose bytes need
+ * them, until the pipe is empty. Needs root, and a kernel with the memory controller of cgroup v2,
+ * in a hierarchy of its own.
  */
 #include <sys/mount.h>
 #include <sys/stat.h>

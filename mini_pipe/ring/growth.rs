@@ -2,9 +2,10 @@
 
 //! How the ring of a private pipe gets pages, and gives them back.
 //!
-//! A new ring has no pages. Before a write, its caller gives the ring the pages that the bytes need:
-//! see [`Ring::missing`] and [`Ring::add_pages`]. A ring that has become empty gives back all but
-//! [`KEPT`]: see [`Ring::take_surplus`]. The caller allocates and frees the pages without the lock.
+//! A new ring has no pages. Before a write, its caller gives the ring the pages that the bytes
+//! need: see [`Ring::missing`] and [`Ring::add_pages`]. A ring that has become empty gives back all
+//! but [`KEPT`]: see [`Ring::take_surplus`]. The caller allocates and frees the pages without the
+//! lock.
 //!
 //! Without memory for them, a write goes on with the room that has pages: see [`Ring::backed`].
 
@@ -49,9 +50,9 @@ impl Batch {
         }
     }
 
-    /// Allocates `count` pages, at most [`BATCH`], in blocks as large as there are. They are charged
-    /// to the current task's memory cgroup. Returns whether there was memory for all of them. If
-    /// there was none for `least`, waits until there is: the OOM killer may be called.
+    /// Allocates `count` pages, at most [`BATCH`], in blocks as large as there are. They are
+    /// charged to the current task's memory cgroup. Returns whether there was memory for all of
+    /// them. If there was none for `least`, waits until there is: the OOM killer may be called.
     ///
     /// Context: process context; may sleep.
     pub(crate) fn allocate(&mut self, count: usize, least: usize) -> bool {
@@ -118,8 +119,8 @@ impl Ring {
 
     /// Puts the pages of `batch` into the first empty cells for room.
     ///
-    /// If the batch is a block with a page for each cell, and the ring is empty, the block takes the
-    /// place of all pages; those are in the batch then. Copies within a block are faster.
+    /// If the batch is a block with a page for each cell, and the ring is empty, the block takes
+    /// the place of all pages; those are in the batch then. Copies within a block are faster.
     ///
     /// Returns whether pages are left in the batch, for the caller to drop without the lock.
     pub(crate) fn add_pages(&mut self, batch: &mut Batch) -> bool {

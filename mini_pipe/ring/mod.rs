@@ -278,7 +278,6 @@ impl Ring {
             return 0;
         }
         self.indices.commit_part(D::DIR, len);
-        if D::DIR == Dir::Read {}
         reservation.advance(len);
         len
     }
@@ -371,8 +370,8 @@ impl Ring {
         removed
     }
 
-    /// Moves the ring, with all its bytes, to `storage`, which is the old storage afterwards, and has
-    /// the spare pages that were not needed. The caller must drop it.
+    /// Moves the ring, with all its bytes, to `storage`, which is the old storage afterwards, and
+    /// has the spare pages that were not needed. The caller must drop it.
     ///
     /// # Errors
     ///

@@ -310,8 +310,8 @@ impl Storage {
 
 /// Allocates `count` pages, in blocks as large as there are. With `accounted`, the current task's
 /// memory cgroup is charged. Returns the pages, and how many bytes of the smallest block have
-/// contiguous addresses, see [`page::contig_len`]. Block sizes only fall from one block to the next, so if
-/// `count` is a power of two, each block begins at a multiple of its own size.
+/// contiguous addresses, see [`page::contig_len`]. Block sizes only fall from one block to the
+/// next, so if `count` is a power of two, each block begins at a multiple of its own size.
 ///
 /// Context: process context; may sleep.
 ///

@@ -43,8 +43,8 @@ unsafe impl Send for Page {}
 unsafe impl Sync for Page {}
 
 impl Page {
-    /// Allocates a page, which is charged to the current task's memory cgroup. The OOM killer is not
-    /// called.
+    /// Allocates a page, which is charged to the current task's memory cgroup. The OOM killer is
+    /// not called.
     ///
     /// Context: process context; may sleep.
     ///

@@ -362,8 +362,8 @@ impl Caller<'_> {
             got == allowed || !got && *result != Err(EPIPE),
             "SIGPIPE was sent: {got}, and should be: {allowed}"
         );
-        // A write that nobody disturbed puts in all that there is room for, but nothing of an atomic
-        // write that faults.
+        // A write that nobody disturbed puts in all that there is room for, but nothing if it is
+        // atomic and faults.
         if let Some(before) = alone {
             check!(
                 result.is_err() || !before.closed.read || len == 0,

@@ -145,8 +145,8 @@ impl Config {
         for _ in 0..rng.gen_range(0..=3) {
             *has.choose_mut(rng).unwrap() = true;
         }
-        let [packets, faults, nonblocking, polls, settings, splices, signals, reopens, asyncs, shortage] =
-            has;
+        let [packets, faults, nonblocking, polls, settings, rest @ ..] = has;
+        let [splices, signals, reopens, asyncs, shortage] = rest;
         let kinds = Kinds {
             packets,
             faults,

@@ -60,8 +60,8 @@ fn call(pipe: &Pipe, end: &OpenEnd, len: usize) {
     assert_eq!(moved, Ok(len));
 }
 
-/// Tries all orders of these calls with at most two preemptions, on a pipe of `capacity` bytes, each
-/// call by a task of its own.
+/// Tries all orders of these calls with at most two preemptions, on a pipe of `capacity` bytes,
+/// each call by a task of its own.
 fn explore(capacity: usize, calls: &'static [(PerDir<bool>, usize)]) {
     let mut model = ::loom::model::Builder::new();
     model.preemption_bound = Some(2);
