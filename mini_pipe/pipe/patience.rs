@@ -44,13 +44,35 @@ impl Patience {
     /// The pipe has been given pages.
     pub(in crate::pipe) fn begin(&mut self) {
         if let Some(freed) = self.freed.take() {
-            let soon = freed.elapsed() < SOON;
-            self.times = if soon {
-                (2 * self.times + 1).min(MOST)
-            } else {
-                0
-            };
+            self.times = next_times(self.times, freed.elapsed() < SOON);
             self.left = self.times;
         }
+    }
+}
+
+/// How often a pipe becomes empty before it frees its pages, if it was `times` before, and got pages
+/// again `soon` after it had freed some.
+fn next_times(times: u8, soon: bool) -> u8 {
+    if soon {
+        (2 * times + 1).min(MOST)
+    } else {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        next_times,
+        MOST, //
+    };
+
+    #[test]
+    fn patience_doubles_until_it_is_lost() {
+        assert_eq!(
+            [0, 1, 3, 63, 64, MOST].map(|times| next_times(times, true)),
+            [1, 3, 7, MOST, MOST, MOST]
+        );
+        assert_eq!(next_times(MOST, false), 0);
     }
 }

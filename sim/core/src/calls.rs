@@ -282,6 +282,7 @@ impl Caller<'_> {
             from: Rc::new(bytes),
             is_packet,
             blocking: !self.is_nonblocking(transfer.iocb),
+            good: transfer.faults.nothing_from.unwrap_or(len).min(len),
         });
         let end = &*self.opened.end.borrow();
         sim::limit_memory(transfer.memory);

@@ -51,6 +51,8 @@ pub(crate) enum Doing {
         from: Rc<Vec<u8>>,
         is_packet: bool,
         blocking: bool,
+        /// How many of the bytes can be read.
+        good: usize,
     },
     /// Waits until one of these events is there.
     Poll {
@@ -592,7 +594,10 @@ impl Stage {
                 );
             }
             Doing::Write {
-                from, is_packet, ..
+                from,
+                is_packet,
+                good,
+                ..
             } => {
                 let rest = from.len() - actor.moved;
                 let limit = reference.atomic_limit();
@@ -614,10 +619,15 @@ impl Stage {
                     !actor.rendezvous || actor.moved == 0 || len > 0,
                     "task {number} waits for a rendezvous, and all was read"
                 );
+                // A rendezvous write excludes others, and not itself. Each read wakes it. Once all that
+                // it can read is in the pipe, it waits for that to be read.
+                let own = actor.rendezvous && self.holders.get()[Dir::Write] == number;
+                let needed = if own { least } else { needed };
                 // Without memory, a write waits until bytes are read.
                 let starved = sim::memory_has_ended() && len > 0;
+                let excluded = contended.write && !own;
                 check!(
-                    room < needed || contended.write || starved,
+                    actor.moved >= *good || room < needed || excluded || starved,
                     "task {number} sleeps in a write of {needed} bytes, and there is room for {room}"
                 );
             }
