@@ -57,7 +57,7 @@ pub(crate) struct Pages {
     cells: NonNull<Cell>,
     mask: usize,
     array: Array<Cell>,
-    /// For as many packets: see [`Slots`].
+    /// As many slots for packets as there are cells: see [`Slots`].
     slots: UnsafeCell<Array<Span>>,
     /// The charge to the user who pays for the pages; [`None`] if the system pays. It belongs to
     /// the pages, not to the ring: a reservation may keep the pages after a resize.
