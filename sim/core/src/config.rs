@@ -127,6 +127,9 @@ impl Config {
         if rng.gen_bool(0.02) {
             return Self::smaller_than_pipe_buf(seed, rng);
         }
+        if rng.gen_bool(0.04) {
+            return Self::short_of_memory(seed, rng);
+        }
         let capacity = *[1, 3, 7, 8, 8, 10, 16, 16, 17, 32, 96].choose(rng).unwrap();
         let count = rng.gen_range(2..=4);
         let written = if rng.gen() {
@@ -208,6 +211,39 @@ impl Config {
                 task(true, vec![read; 4]),
                 task(false, vec![write; 4]),
                 task(false, vec![resize]),
+            ],
+        }
+    }
+
+    /// Writes without memory for their pages, while a reader empties the pipe.
+    fn short_of_memory(seed: u64, rng: &mut Pcg64Mcg) -> Self {
+        let capacity = 6 * PAGE_SIZE;
+        let write = |rng: &mut Pcg64Mcg| {
+            Call::Write(Transfer {
+                memory: Some(rng.gen_range(0..2)),
+                ..Transfer::of(rng.gen_range(1..3 * PAGE_SIZE))
+            })
+        };
+        let task = |reads, calls| Task {
+            reads,
+            writes: !reads,
+            flags: 0,
+            shares: None,
+            calls,
+        };
+        let read = Call::Read(Transfer::of(rng.gen_range(1..=capacity)));
+        Self {
+            seed,
+            capacity,
+            private: true,
+            rendezvous: rng.gen_bool(0.3),
+            spins: rng.gen(),
+            opened_first: true,
+            primed: (0, 0),
+            tasks: vec![
+                task(true, vec![read; 3]),
+                task(false, vec![write(rng), write(rng)]),
+                task(false, vec![write(rng)]),
             ],
         }
     }
