@@ -215,7 +215,8 @@ impl Config {
         }
     }
 
-    /// Writes without memory for their pages, while a reader empties the pipe.
+    /// Writes without memory for their pages, while a reader empties the pipe, and a resize leaves it
+    /// without a page at its beginning.
     fn short_of_memory(seed: u64, rng: &mut Pcg64Mcg) -> Self {
         let capacity = 6 * PAGE_SIZE;
         let write = |rng: &mut Pcg64Mcg| {
@@ -232,6 +233,12 @@ impl Config {
             calls,
         };
         let read = Call::Read(Transfer::of(rng.gen_range(1..=capacity)));
+        let resize = Call::Resize {
+            capacity: capacity + 2 * PAGE_SIZE,
+            memory: None,
+            killed: false,
+        };
+        let written = rng.gen_range(1..3 * PAGE_SIZE);
         Self {
             seed,
             capacity,
@@ -239,11 +246,11 @@ impl Config {
             rendezvous: rng.gen_bool(0.3),
             spins: rng.gen(),
             opened_first: true,
-            primed: (0, 0),
+            primed: (written, written - 1),
             tasks: vec![
                 task(true, vec![read; 3]),
                 task(false, vec![write(rng), write(rng)]),
-                task(false, vec![write(rng)]),
+                task(false, vec![resize, write(rng)]),
             ],
         }
     }
