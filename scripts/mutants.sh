@@ -3,9 +3,9 @@
 #
 # Tests the tests: applies each patch of tests/mutants, which breaks the module, and shows what notices it
 # first. The simulation is asked first, if it has the code that the patch changes; then the unit tests;
-# then, in the virtual machine, the subjects that the patch names; then the whole suite. The patches in
-# tests/mutants/debug are for the debug kernel, which detects faults that no test sees. Two mutants are
-# tried at a time. Fails if one survives.
+# then, in the virtual machine, the subjects that the patch names, or of one the test after a colon; then
+# the whole suite. The patches in tests/mutants/debug are for the debug kernel, which detects faults that
+# no test sees. Two mutants are tried at a time. Fails if one survives.
 #
 #   mutants.sh DIR              the test programs are in DIR
 #   mutants.sh DIR try PATCH    tries this one; for the script itself
@@ -72,7 +72,7 @@ ask_suite() {
 		run_suite "$programs" 1 >"$dir/results" 2>&1 &
 	set +m
 	end_at_first_failure $! "$dir/results"
-	"$scripts/toolbox.sh" run python3 scripts/ktap.py "$dir/results" "$dir/log" "$@" |
+	"$scripts/toolbox.sh" run python3 scripts/ktap.py "$dir/results" "$dir/log" "${@%%:*}" |
 		sed -n 's/^    FAILED   //p'
 }
 

@@ -4,14 +4,17 @@
 # Runs the test programs one after another, on a machine that has /dev/mini_pipe. The output of each
 # stands between a line "# subject: NAME" and a line "# exit: STATUS".
 #
-#   run.sh [PROGRAM...]    fails if a program fails
+#   run.sh [PROGRAM[:TEST]...]    fails if a program fails, or the one TEST of it
 
 failed=
 for program; do
-	echo "# subject: ${program##*/}"
-	"$program"
+	name=${program%%:*}
+	test=${program#"$name"}
+	test=${test#:}
+	echo "# subject: ${name##*/}"
+	"$name" ${test:+-t "$test"}
 	status=$?
 	echo "# exit: $status"
-	[ $status = 0 ] || failed="$failed ${program##*/}"
+	[ $status = 0 ] || failed="$failed ${name##*/}"
 done
 [ -z "$failed" ] || { echo "failed:$failed" >&2; exit 1; }

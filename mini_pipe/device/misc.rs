@@ -3,7 +3,7 @@
 //! The misc device /dev/mini_pipe.
 //!
 //! The kernel crate's `MiscDeviceRegistration` has no data of its own, and its file operations lack
-//! read, write, poll, fasync and splice_read. [`Registration`] and [`FOPS`] stand in for them.
+//! read, write, poll, fasync and splice. [`Registration`] and [`FOPS`] stand in for them.
 
 use crate::{
     device::{

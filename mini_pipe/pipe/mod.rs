@@ -102,8 +102,9 @@ pub(crate) struct Pipe {
 /// The waiting of one call.
 #[derive(Default)]
 struct Wait {
-    /// When the first wait began since the call began or last slept, if there is another processor.
-    /// That wait spins if the hint of [`wait::spin::Spinner`] allows it. The next wait sleeps.
+    /// When the call waited for the first time after its start, or after its last sleep. [`None`]
+    /// if it has not waited since then, or if there is no other processor. If this is set, the next
+    /// wait sleeps; else it spins, if the hint of [`wait::spin::Spinner`] allows that.
     since: Option<Instant<Monotonic>>,
     /// A signal is pending.
     interrupted: bool,

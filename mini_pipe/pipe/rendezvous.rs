@@ -2,7 +2,7 @@
 
 //! Writes that return when their bytes have been read: [`Policy::Rendezvous`].
 //!
-//! Such a write makes the rendezvous *active* before its first byte is in the ring, and until its
+//! The rendezvous of such a write is *active* from before its first byte is in the ring until its
 //! last byte has been read. All other writers are contended meanwhile, so its bytes are the newest
 //! in the ring, and it can remove those that nobody has read. It cannot remove bytes that a reader
 //! has reserved by then: they count as read.
@@ -64,9 +64,9 @@ impl Pipe {
         let mut is_short = false;
         let error = loop {
             let rest = if fault { 0 } else { from.len() };
-            // The usual end, too: nothing is left to write, and nothing of this write to be read.
-            // The error counts only if no byte was written, because of a fault. Else the count of
-            // the bytes that were read is returned below instead.
+            // Also the end of a write that has succeeded: nothing is left to write, and nothing of
+            // it to be read. EFAULT is returned only if a fault prevented the first byte; else
+            // `short_count_or` below returns the count.
             if rest == 0 && (written == 0 || guard.ring.indices().is_empty()) {
                 break EFAULT;
             }
@@ -95,7 +95,7 @@ impl Pipe {
             if interrupted {
                 break ERESTARTSYS;
             }
-            // After a wait, there may be memory.
+            // Forget the shortage: after the wait below, `grow` is to try again.
             if mem::take(&mut is_short) && guard.ring.indices().is_empty() {
                 // No read will make room. `grow` waits for memory, if there is none still.
                 continue;

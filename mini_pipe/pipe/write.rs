@@ -109,7 +109,7 @@ impl Pipe {
                 guard = self.state.lock();
                 continue;
             }
-            // After a wait, there may be memory.
+            // Forget the shortage: after the wait below, `grow` is to try again.
             if mem::take(&mut is_short) && !contended {
                 if guard.ring.indices().is_empty() {
                     // No read will make room. `grow` waits for memory, if there is none still.

@@ -14,13 +14,13 @@ use kernel::{
     prelude::*, //
 };
 
-/// So many elements are in the array itself: enough for a pipe of 64 KiB, which most pipes are.
+/// How many elements fit in the array itself: enough for a pipe of 64 KiB, which most pipes are.
 /// Making such a pipe then takes one allocation less.
 pub(in crate::ring) const FEW: usize = 16;
 
 /// An array of fixed length.
 pub(in crate::ring) enum Array<T> {
-    /// The first so many of these are the elements.
+    /// The elements, and how many of these are in use.
     Few([T; FEW], usize),
     Many(KVVec<T>),
 }

@@ -33,7 +33,7 @@ pub(crate) struct Batch {
     pages: [Option<Page>; BATCH],
     /// How many pages were added.
     added: usize,
-    /// How many of the first ones were taken in turn.
+    /// How many pages [`Batch::pop`] has taken, from the front.
     taken: usize,
     /// The order of the largest block that was allocated.
     order: u32,
@@ -50,7 +50,7 @@ impl Batch {
         }
     }
 
-    /// Allocates `count` pages, at most [`BATCH`], in blocks as large as there are. They are
+    /// Allocates `count` pages, at most [`BATCH`], in large blocks if there are some. They are
     /// charged to the current task's memory cgroup. Returns whether there was memory for all of
     /// them. If there was none for `least`, waits until there is: the OOM killer may be called.
     ///
@@ -164,7 +164,8 @@ impl Ring {
         }
     }
 
-    /// For how many bytes, at most `most`, there is room that has pages.
+    /// For how many of the next `most` bytes to be written there are pages, whether there is room
+    /// for so many or not.
     #[inline(always)]
     pub(in crate::ring) fn backed(&self, most: usize) -> usize {
         if self.storage.is_full() {
@@ -182,7 +183,7 @@ impl Ring {
     }
 
     /// Whether a read of the oldest bytes, `span`, leaves the ring empty, and with pages to give
-    /// back. Such a read needs a reservation: what follows its commit gives them back.
+    /// back. Such a read needs a reservation: after its commit, they may be given back.
     #[inline(always)]
     pub(in crate::ring) fn empties_to_shrink(&self, span: Span) -> bool {
         self.storage.end > KEPT && span.len == self.indices.readable()

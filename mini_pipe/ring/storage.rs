@@ -225,7 +225,7 @@ impl Storage {
         })
     }
 
-    /// Whether the device's ring has this: then all cells have pages, always.
+    /// Whether this is fixed storage, which only the device's ring has.
     fn is_fixed(&self) -> bool {
         self.pages.charge.is_none()
     }
@@ -308,7 +308,7 @@ impl Storage {
     }
 }
 
-/// Allocates `count` pages, in blocks as large as there are. With `accounted`, the current task's
+/// Allocates `count` pages, in large blocks if there are some, else in smaller ones. With `accounted`, the current task's
 /// memory cgroup is charged. Returns the pages, and how many bytes of the smallest block have
 /// contiguous addresses, see [`page::contig_len`]. Block sizes only fall from one block to the
 /// next, so if `count` is a power of two, each block begins at a multiple of its own size.
