@@ -73,7 +73,7 @@ impl Pipe {
             if guard.is_broken(end) {
                 break EPIPE;
             }
-            let missing = guard.ring.missing(rest);
+            let missing = guard.ring.reuse_pages(rest);
             if missing > 0 && !is_short {
                 // While this grows the ring without the mutex, no other writer may come in.
                 guard.rendezvous_active = true;

@@ -13,6 +13,7 @@ use crate::{
             Progress,
             StateGuard, //
         },
+        wait::wakeups::Wakeups,
         Pipe,
         Wait, //
     },
@@ -88,8 +89,12 @@ impl Pipe {
                 return short_count_or(written, EPIPE);
             }
             let contended = guard.is_contended(Dir::Write);
-            let missing = guard.ring.missing(from.len());
-            if missing > 0 && !is_short && !contended {
+            let missing = if contended {
+                0
+            } else {
+                guard.ring.reuse_pages(from.len())
+            };
+            if missing > 0 && !is_short {
                 (guard, is_short) = self.grow(guard, missing);
                 match guard.write_nofault(end, call, &from) {
                     Some(last) => return Ok(written + self.finish_fast::<Writing>(guard, last)),
@@ -115,7 +120,12 @@ impl Pipe {
                     // No read will make room. `grow` waits for memory, if there is none still.
                     continue;
                 }
-                guard.waiters.write.note_starved();
+                if guard.waiters.write.note_starved() {
+                    // The wake-up of this task may be enough for another one.
+                    self.unlock_and_wake(guard, Wakeups::all_sleepers(Dir::Write));
+                    guard = self.state.lock();
+                    continue;
+                }
             }
             match self.wait(guard, Dir::Write, call, &mut wait) {
                 Ok(locked) => guard = locked,

@@ -3,7 +3,7 @@
 //! How the ring of a private pipe gets pages, and gives them back.
 //!
 //! A new ring has no pages. Before a write, its caller gives the ring the pages that the bytes
-//! need: see [`Ring::missing`] and [`Ring::add_pages`]. A ring that has become empty gives back all
+//! need: see [`Ring::reuse_pages`] and [`Ring::add_pages`]. A ring that has become empty gives back all
 //! but [`KEPT`]: see [`Ring::take_surplus`]. The caller allocates and frees the pages without the
 //! lock.
 //!
@@ -27,6 +27,9 @@ const KEPT: usize = 2;
 
 /// At most so many pages are added or taken at once: 64 KiB.
 const BATCH: usize = 16;
+
+/// At most so many cells are looked at while the lock is held.
+const MOST_VISITED: usize = 1024;
 
 /// Some pages, on the stack.
 pub(crate) struct Batch {
@@ -52,7 +55,8 @@ impl Batch {
 
     /// Allocates `count` pages, at most [`BATCH`], in large blocks if there are some. They are
     /// charged to the current task's memory cgroup. Returns whether there was memory for all of
-    /// them. If there was none for `least`, waits until there is: the OOM killer may be called.
+    /// them. If there was memory for fewer than `least`, waits for those: the OOM killer may be
+    /// called.
     ///
     /// Context: process context; may sleep.
     pub(crate) fn allocate(&mut self, count: usize, least: usize) -> bool {
@@ -97,15 +101,16 @@ impl Batch {
 }
 
 impl Ring {
-    /// How many pages the ring lacks for a write of `len` bytes, or for the first ones of a long
-    /// write: at most [`BATCH`]. 0 if a writer has a reservation.
-    pub(crate) fn missing(&self, len: usize) -> usize {
+    /// Moves pages that no byte needs to where a write of `len` bytes, or the beginning of a long
+    /// one, needs some. Returns how many pages are still missing there: at most [`BATCH`]. Does
+    /// nothing and returns 0 if a writer has a reservation.
+    pub(crate) fn reuse_pages(&mut self, len: usize) -> usize {
         if self.storage.is_full() || self.indices.is_reserved(Dir::Write) {
             return 0;
         }
-        let len = len.min(BATCH * PAGE_SIZE);
+        let room = self.indices.room().first(len.min(BATCH * PAGE_SIZE));
         let (mut count, mut missing) = (0, 0);
-        for piece in self.indices.room().first(len).pieces(PAGE_SIZE) {
+        for piece in room.pieces(PAGE_SIZE) {
             count += 1;
             missing += usize::from(!self.has_page(piece.index));
         }
@@ -114,7 +119,46 @@ impl Ring {
         if missing > 0 && count == all && all <= BATCH && self.indices.is_idle() {
             return all;
         }
+        if missing > 0 {
+            missing -= self.move_unused(room, missing);
+        }
         missing.min(BATCH)
+    }
+
+    /// Moves up to `most` pages from cells outside of the bytes in the ring, and of `room` behind
+    /// them, to the first empty cells of `room`. Returns how many. There is no writer's
+    /// reservation.
+    fn move_unused(&mut self, room: Span, most: usize) -> usize {
+        let contents = self.indices.contents();
+        let begin = contents.start - contents.start % PAGE_SIZE;
+        let used = contents.len + room.len + contents.start % PAGE_SIZE;
+        let (used, all) = (used.div_ceil(PAGE_SIZE), self.storage.pages.len());
+        let mut moved = 0;
+        for nth in used..all {
+            // Pages of `room` that are there already are counted, too.
+            if moved == most || self.storage.filled <= used - (most - moved) {
+                break;
+            }
+            // SAFETY: The caller owns the ring, and no reservation has a cell outside of the bytes
+            // in the ring.
+            let page = unsafe { self.storage.take(begin.wrapping_add(nth * PAGE_SIZE)) };
+            if let Some(page) = page {
+                moved += usize::from(self.fill_first(room, page).is_none());
+            }
+        }
+        moved
+    }
+
+    /// Puts `page` into the first empty cell of `room`. Returns it if there is none.
+    fn fill_first(&mut self, room: Span, page: Page) -> Option<Page> {
+        let mut pieces = room.pieces(PAGE_SIZE);
+        let Some(piece) = pieces.find(|piece| !self.has_page(piece.index)) else {
+            return Some(page);
+        };
+        // The page is not contiguous with the others.
+        self.storage.contig_len = PAGE_SIZE;
+        // SAFETY: The caller owns the ring, and no reservation has an empty cell.
+        unsafe { self.storage.put(piece.index, page) }
     }
 
     /// Puts the pages of `batch` into the first empty cells for room.
@@ -159,7 +203,7 @@ impl Ring {
             };
             // SAFETY: The caller owns the ring, and no reservation has an empty cell.
             unsafe { self.storage.put(piece.index, page) };
-            // The new page is not contiguous with the others.
+            // The page is not contiguous with the others.
             self.storage.contig_len = PAGE_SIZE;
         }
     }
@@ -192,7 +236,8 @@ impl Ring {
     /// Moves pages that the ring does not need to `batch`, for the caller to drop, if the ring is
     /// empty and without reservations. Returns whether there are more.
     pub(crate) fn take_surplus(&mut self, batch: &mut Batch) -> bool {
-        while self.has_surplus() && batch.added < BATCH {
+        let end = self.storage.end;
+        while self.has_surplus() && batch.added < BATCH && end - self.storage.end < MOST_VISITED {
             // SAFETY: The caller owns the ring, which has no bytes and no reservations: nobody else
             // uses its cells.
             if let Some(page) = unsafe { self.storage.take_last() } {

@@ -151,8 +151,8 @@ impl Ring {
     }
 
     /// Reserves room for at most `most` bytes, of a packet or not. If `least` equals `most`, the
-    /// write is atomic. [`None`] if there is room for fewer than `least`, if packets take all
-    /// slots, or if another writer has a reservation.
+    /// write is atomic. [`None`] if the room that has pages is for fewer than `least`, if packets
+    /// take all slots, or if another writer has a reservation.
     #[inline(always)]
     pub(crate) fn reserve_write(
         &mut self,

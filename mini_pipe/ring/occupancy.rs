@@ -9,7 +9,7 @@ use crate::ring::dir::Dir;
 pub(crate) struct Occupancy {
     /// What a reader can reserve.
     pub(crate) readable: usize,
-    /// What a writer can reserve.
+    /// What a writer can reserve, if there is memory for the pages.
     pub(crate) writable: usize,
 }
 

@@ -64,11 +64,12 @@ pub(crate) struct Pages {
     charge: Option<Charge>,
 }
 
-// SAFETY: `Page` and `Charge` are `Sync`. A cell is written to only while nobody else uses it:
-// `Ring::commit_pages` has the only reservation for all bytes of the page; `Ring::add_pages` fills
-// empty cells, which no reservation has; `Ring::take_surplus` empties cells of a ring without bytes
-// and without reservations; and `migrate::share` fills a storage that nobody else has a reference
-// to. The callers of the first three own the ring. `Slots` says who uses the slots.
+// SAFETY: `Page` and `Charge` are `Sync`. A cell is written to only while nobody else uses it.
+// `Ring::commit_pages` has the only reservation for all bytes of the page. The functions of `growth`
+// fill empty cells, which no reservation has; empty cells without bytes, which no reservation has
+// while there is no writer's; and change all cells of a ring without bytes and reservations. All
+// their callers own the ring. `migrate::share` and `Storage::fill` fill storage that nobody else
+// has a reference to. `Slots` says who uses the slots.
 unsafe impl Sync for Pages {}
 // SAFETY: `Page`, `Charge` and `Span` are `Send`, and `cells` points to elements of this.
 unsafe impl Send for Pages {}
@@ -236,6 +237,18 @@ impl Storage {
         self.filled > self.pages.mask
     }
 
+    /// Takes the page out of the cell for the byte at `index`. [`None`] if it was empty.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else may use the cell.
+    pub(in crate::ring) unsafe fn take(&mut self, index: usize) -> Option<Page> {
+        // SAFETY: By the safety requirements.
+        let page = unsafe { &mut *self.pages.cell(index).get() }.take();
+        self.filled -= usize::from(page.is_some());
+        page
+    }
+
     /// Takes the last page out of growing storage. [`None`] if its cell was empty.
     ///
     /// # Safety
@@ -244,9 +257,7 @@ impl Storage {
     pub(in crate::ring) unsafe fn take_last(&mut self) -> Option<Page> {
         self.end = self.end.checked_sub(1)?;
         // SAFETY: By the safety requirements.
-        let page = unsafe { &mut *self.pages.cell(self.end * PAGE_SIZE).get() }.take();
-        self.filled -= usize::from(page.is_some());
-        page
+        unsafe { self.take(self.end * PAGE_SIZE) }
     }
 
     /// Puts `page` into the cell for the byte at `index`, and returns the page that was there.

@@ -129,9 +129,9 @@ mod cases {
     }
 
     fn grow(ring: &mut Ring, len: usize) {
-        while ring.missing(len) > 0 {
+        while ring.reuse_pages(len) > 0 {
             let mut batch = Batch::new();
-            assert!(batch.allocate(ring.missing(len), 1));
+            assert!(batch.allocate(ring.reuse_pages(len), 1));
             ring.add_pages(&mut batch);
         }
     }
@@ -139,8 +139,11 @@ mod cases {
     #[test]
     fn growing_ring_has_the_pages_that_its_bytes_need() -> Result {
         let mut ring = growing(100 * PAGE_SIZE)?;
-        assert_eq!((ring.missing(1), ring.missing(PAGE_SIZE + 1)), (1, 2));
-        assert_eq!(ring.missing(usize::MAX), 16);
+        assert_eq!(
+            (ring.reuse_pages(1), ring.reuse_pages(PAGE_SIZE + 1)),
+            (1, 2)
+        );
+        assert_eq!(ring.reuse_pages(usize::MAX), 16);
         assert_eq!(write(&mut ring, &mut pattern(0, 1)?), 0);
         for len in [1, PAGE_SIZE, 40 * PAGE_SIZE + 1] {
             let mut sent = pattern(0, len)?;
@@ -157,7 +160,10 @@ mod cases {
         let mut batch = Batch::new();
         assert!(ring.has_surplus() && ring.take_surplus(&mut batch));
         while ring.take_surplus(&mut Batch::new()) {}
-        assert_eq!((ring.storage.filled, ring.missing(3 * PAGE_SIZE)), (2, 1));
+        assert_eq!(
+            (ring.storage.filled, ring.reuse_pages(3 * PAGE_SIZE)),
+            (2, 1)
+        );
         Ok(())
     }
 
@@ -172,7 +178,25 @@ mod cases {
         );
         assert_eq!(write(&mut ring, &mut pattern(0, 1)?), 0);
         assert!(!ring.has_nothing());
-        assert_eq!(ring.missing(usize::MAX), 15);
+        assert_eq!(ring.reuse_pages(usize::MAX), 15);
+        Ok(())
+    }
+
+    /// Pages of bytes that were read serve the next writes, also if the ring is never empty.
+    #[test]
+    fn growing_ring_uses_its_pages_again() -> Result {
+        let mut ring = growing(16 * PAGE_SIZE)?;
+        let mut tail = 0;
+        for head in (0..40 * PAGE_SIZE).step_by(1000) {
+            grow(&mut ring, 1000);
+            assert_eq!(write(&mut ring, &mut pattern(head, 1000)?), 1000);
+            let mut received = pattern(1, 1000)?;
+            let len = if head == 0 { 999 } else { 1000 };
+            assert_eq!(read(&mut ring, &mut received[..len]), len);
+            assert!(received[..len] == pattern(tail, len)?[..]);
+            tail += len;
+            assert!(ring.storage.filled <= 2);
+        }
         Ok(())
     }
 

@@ -139,9 +139,12 @@ impl Waiters {
     }
 
     /// A writer waits, or gets EAGAIN, because there was no memory for its bytes. The next rise of
-    /// the level wakes all: nobody knows for whom it is enough.
-    pub(crate) fn note_starved(&mut self) {
+    /// the level wakes all: nobody knows for whom it is enough. Returns whether the others must be
+    /// woken now: if they sleep, and this is the first such writer since the last rise.
+    pub(crate) fn note_starved(&mut self) -> bool {
+        let first = !self.starved;
         self.starved = true;
+        first && self.sleeping > 0
     }
 
     /// The direction was polled with EPOLLET. From then on, for as long as the pipe exists, every
@@ -232,6 +235,8 @@ impl Waiters {
 
         let sleepers = if self.sleeping == 0 {
             Wake::None
+        } else if unknown {
+            Wake::All
         } else if ended && self.contended > 0 {
             // Contended sleepers may need less than the threshold, or wait for end of file.
             if enough {
@@ -239,8 +244,6 @@ impl Waiters {
             } else {
                 Wake::All
             }
-        } else if unknown {
-            Wake::All
         } else if (ended && !is_eof) || reached {
             // The ended call hands the wake-up on, also below the threshold: a smaller level may be
             // enough for some sleeper, and may never rise again. At end of file, the close has
@@ -417,10 +420,17 @@ mod tests {
             closed: false,
             polled: true,
         };
-        waiters.note_starved();
+        assert!(waiters.note_starved() && !waiters.note_starved());
         let selected = waiters.on_change(rise);
         assert!((selected.sleepers, selected.pollers) == (All, Exclusive));
         assert!(!waiters.on_change(rise).is_any());
+        waiters.add_waiter(true);
+        waiters.note_starved();
+        let ended = Change {
+            ended: true,
+            ..rise
+        };
+        assert!(waiters.on_change(ended).sleepers == All);
         waiters.note_starved();
         let fall = Change {
             before: 6000,

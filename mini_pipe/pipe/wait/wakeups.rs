@@ -60,6 +60,13 @@ impl Wakeups {
         wakeups
     }
 
+    /// Wakes all sleepers of `dir`.
+    pub(crate) fn all_sleepers(dir: Dir) -> Self {
+        let mut wakeups = Self::NONE;
+        wakeups.dirs[dir].waiters.sleepers = Wake::All;
+        wakeups
+    }
+
     /// Wakes the next sleeper of `dir`, after a woken task has left the bytes or the room unused.
     pub(crate) fn hand_on(dir: Dir) -> Self {
         let mut wakeups = Self::NONE;
