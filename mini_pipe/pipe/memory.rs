@@ -3,9 +3,9 @@
 //! The memory of a private pipe: pages come with the bytes, and go when the pipe is empty.
 //!
 //! A write whose bytes need pages takes those that no byte needs any more, and allocates others
-//! without the mutex. If memory is short, the write goes on with the room that has pages. If no such
-//! room is left, it waits as in a full pipe, until bytes are read; in an empty pipe, it waits for a
-//! page, which is enough for an atomic write.
+//! without the mutex. If memory is short, the write goes on with the room that has pages. If no
+//! such room is left, it waits as in a full pipe, until bytes are read; in an empty pipe, it waits
+//! for a page, which is enough for an atomic write.
 //!
 //! A read that empties the pipe frees most of its pages, see [`crate::ring::growth`], unless the
 //! pipe was filled again soon after it had freed them before: see [`crate::pipe::patience`].
@@ -20,8 +20,8 @@ use crate::{
 };
 
 impl Pipe {
-    /// Gives the ring `missing` pages for a write, or fewer if memory is short. Also returns whether
-    /// memory was short.
+    /// Gives the ring `missing` pages for a write, or fewer if memory is short. Also returns
+    /// whether memory was short.
     #[cold]
     pub(in crate::pipe) fn grow<'a>(
         &'a self,

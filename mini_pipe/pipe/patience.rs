@@ -17,8 +17,8 @@ const MOST: u8 = 127;
 
 /// How often a pipe becomes empty before it frees its pages.
 ///
-/// Normally it frees them the first time. If it gets pages again within [`SOON`] of freeing some, it
-/// then lets itself become empty about twice as many times before it frees them.
+/// Normally it frees them the first time. If it gets pages again within [`SOON`] of freeing some,
+/// it then lets itself become empty about twice as many times before it frees them.
 #[derive(Default)]
 pub(crate) struct Patience {
     /// When the pages were freed last, if none have been allocated since.
@@ -50,8 +50,8 @@ impl Patience {
     }
 }
 
-/// How often a pipe becomes empty before it frees its pages, if it was `times` before, and got pages
-/// again `soon` after it had freed some.
+/// How often a pipe becomes empty before it frees its pages, if it was `times` before, and got
+/// pages again `soon` after it had freed some.
 fn next_times(times: u8, soon: bool) -> u8 {
     if soon {
         (2 * times + 1).min(MOST)

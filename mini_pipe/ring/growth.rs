@@ -3,9 +3,9 @@
 //! How the ring of a private pipe gets pages, and gives them back.
 //!
 //! A new ring has no pages. Before a write, its caller gives the ring the pages that the bytes
-//! need: see [`Ring::reuse_pages`] and [`Ring::add_pages`]. A ring that has become empty gives back all
-//! but [`KEPT`]: see [`Ring::take_surplus`]. The caller allocates and frees the pages without the
-//! lock.
+//! need: see [`Ring::reuse_pages`] and [`Ring::add_pages`]. A ring that has become empty gives back
+//! all but [`KEPT`]: see [`Ring::take_surplus`]. The caller allocates and frees the pages without
+//! the lock.
 //!
 //! Without memory for them, a write goes on with the room that has pages: see [`Ring::backed`].
 

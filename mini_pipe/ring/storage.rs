@@ -65,11 +65,11 @@ pub(crate) struct Pages {
 }
 
 // SAFETY: `Page` and `Charge` are `Sync`. A cell is written to only while nobody else uses it.
-// `Ring::commit_pages` has the only reservation for all bytes of the page. The functions of `growth`
-// fill empty cells, which no reservation has; empty cells without bytes, which no reservation has
-// while there is no writer's; and change all cells of a ring without bytes and reservations. All
-// their callers own the ring. `migrate::share` and `Storage::fill` fill storage that nobody else
-// has a reference to. `Slots` says who uses the slots.
+// `Ring::commit_pages` has the only reservation for all bytes of the page. The functions of
+// `growth` fill empty cells, which no reservation has; take pages from cells without bytes, which
+// no reservation has while there is no writer's; and change all cells of a ring without bytes and
+// reservations. All their callers own the ring. `migrate::share` and `Storage::fill` fill storage
+// that nobody else has a reference to. `Slots` says who uses the slots.
 unsafe impl Sync for Pages {}
 // SAFETY: `Page`, `Charge` and `Span` are `Send`, and `cells` points to elements of this.
 unsafe impl Send for Pages {}
@@ -319,10 +319,11 @@ impl Storage {
     }
 }
 
-/// Allocates `count` pages, in large blocks if there are some, else in smaller ones. With `accounted`, the current task's
-/// memory cgroup is charged. Returns the pages, and how many bytes of the smallest block have
-/// contiguous addresses, see [`page::contig_len`]. Block sizes only fall from one block to the
-/// next, so if `count` is a power of two, each block begins at a multiple of its own size.
+/// Allocates `count` pages, in large blocks if there are some, else in smaller ones. With
+/// `accounted`, the current task's memory cgroup is charged. Returns the pages, and how many bytes
+/// of the smallest block have contiguous addresses, see [`page::contig_len`]. Block sizes only fall
+/// from one block to the next, so if `count` is a power of two, each block begins at a multiple of
+/// its own size.
 ///
 /// Context: process context; may sleep.
 ///

@@ -215,8 +215,8 @@ impl Config {
         }
     }
 
-    /// Writes without memory for their pages, while a reader empties the pipe, and a resize leaves it
-    /// without a page at its beginning.
+    /// Writes without memory for their pages, while a reader empties the pipe, and a resize leaves
+    /// it without a page at its beginning.
     fn short_of_memory(seed: u64, rng: &mut Pcg64Mcg) -> Self {
         let capacity = 6 * PAGE_SIZE;
         let write = |rng: &mut Pcg64Mcg| {

@@ -619,8 +619,8 @@ impl Stage {
                     !actor.rendezvous || actor.moved == 0 || len > 0,
                     "task {number} waits for a rendezvous, and all was read"
                 );
-                // A rendezvous write excludes others, and not itself. Each read wakes it. Once all that
-                // it can read is in the pipe, it waits for that to be read.
+                // A rendezvous write excludes others, and not itself. Each read wakes it. Once all
+                // that it can read is in the pipe, it waits for that to be read.
                 let own = actor.rendezvous && self.holders.get()[Dir::Write] == number;
                 let needed = if own { least } else { needed };
                 // Without memory, a write waits until bytes are read.
