@@ -17,14 +17,16 @@ shrink=${SHRINK:-600}
 corpus=${CORPUS:-$cache/corpus}
 dir=$top/build/fuzz
 triple=x86_64-unknown-linux-gnu
-fuzzer=$dir/$triple/release/mini-pipe-fuzz
+# LibAFL takes minutes to build.
+target=$cache/fuzz-$(key_of "$("$scripts/toolbox.sh" key)" "$(cat "$top/fuzz/Cargo.lock")")
+fuzzer=$target/$triple/release/mini-pipe-fuzz
 channel=$dir/channel
 # The part of the channel that has the last programs: see fuzz/src/channel.rs.
 last=$((128 * 4096))
 
 # Static, so that it runs in the machine.
 build() {
-	"$scripts/toolbox.sh" run env CARGO_TARGET_DIR="$dir" RUSTFLAGS='-C target-feature=+crt-static' \
+	"$scripts/toolbox.sh" run env CARGO_TARGET_DIR="$target" RUSTFLAGS='-C target-feature=+crt-static' \
 		cargo build -q --locked --release --target $triple --manifest-path "$top/fuzz/Cargo.toml"
 }
 
