@@ -184,6 +184,7 @@ impl Caller<'_> {
         self.begin(Doing::Read { to: None });
         let end = &*self.opened.end.borrow();
         let result = self.stage.pipe.splice(end, call, &mut dest, len);
+        sim::set_holds(false);
         if result == Err(EAGAIN) && dest.bytes.is_empty() {
             // Perhaps the destination had no room.
             self.stage.end();

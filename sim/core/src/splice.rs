@@ -22,6 +22,7 @@ pub(crate) struct Dest {
 
 impl Dest {
     pub(crate) fn new(room: usize) -> Self {
+        sim::set_holds(true);
         Self {
             room,
             locked: true,
@@ -52,11 +53,13 @@ fn bytes_of(page: &Page, offset: usize, len: usize) -> Vec<u8> {
 impl SpliceDest for Dest {
     fn unlock(&mut self) {
         assert!(std::mem::replace(&mut self.locked, false));
+        sim::set_holds(false);
         sim::point();
     }
 
     fn lock(&mut self) {
         assert!(!std::mem::replace(&mut self.locked, true));
+        sim::set_holds(true);
         sim::point();
     }
 

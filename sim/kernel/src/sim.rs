@@ -44,6 +44,8 @@ struct Task {
     atomic: Cell<usize>,
     /// How often it has spun or slept.
     waits: Cell<usize>,
+    /// It holds a lock that others need, and with which it must not wait in a queue.
+    holds: Cell<bool>,
     raw: UnsafeCell<task_struct>,
 }
 
@@ -162,6 +164,7 @@ fn add_task() -> usize {
         memory: Cell::new(usize::MAX),
         atomic: Cell::new(0),
         waits: Cell::new(0),
+        holds: Cell::new(false),
         raw: UnsafeCell::default(),
     };
     with(|world| {
@@ -326,6 +329,11 @@ pub fn is_stuck(id: usize) -> bool {
     task(id).stuck.get()
 }
 
+/// The current task takes or drops a lock with which it must not wait in a queue: that of a pipe(2).
+pub fn set_holds(holds: bool) {
+    task(current()).holds.set(holds);
+}
+
 /// How often the current task has spun or slept.
 pub fn waits() -> usize {
     task(current()).waits.get()
@@ -333,6 +341,9 @@ pub fn waits() -> usize {
 
 pub(crate) fn count_wait() {
     let task = task(current());
+    if task.holds.get() {
+        fail("a task waits with the destination of its splice locked");
+    }
     task.waits.set(task.waits.get() + 1);
 }
 
