@@ -329,7 +329,7 @@ pub fn is_stuck(id: usize) -> bool {
     task(id).stuck.get()
 }
 
-/// The current task takes or drops a lock with which it must not wait in a queue: that of a pipe(2).
+/// The current task takes or drops the lock of a pipe(2), with which it must not wait in a queue.
 pub fn set_holds(holds: bool) {
     task(current()).holds.set(holds);
 }
