@@ -42,6 +42,19 @@ pub struct Task {
     pub calls: Vec<Call>,
 }
 
+impl Task {
+    /// It reads, writes, or both, and has a file of its own, without flags.
+    pub fn of(reads: bool, writes: bool, calls: Vec<Call>) -> Self {
+        Self {
+            reads,
+            writes,
+            flags: 0,
+            shares: None,
+            calls,
+        }
+    }
+}
+
 /// A read or write.
 #[derive(Clone, Copy, Debug)]
 pub struct Transfer {
@@ -110,6 +123,17 @@ pub enum Call {
     Signal(usize),
     /// Closes the file, and opens the pipe again.
     Reopen,
+}
+
+impl Call {
+    /// A resize that nothing disturbs.
+    pub fn resize(capacity: usize) -> Self {
+        Self::Resize {
+            capacity,
+            memory: None,
+            killed: false,
+        }
+    }
 }
 
 impl Config {
@@ -185,18 +209,7 @@ impl Config {
 impl Config {
     /// Reads and writes of a few bytes, while the capacity falls below PIPE_BUF.
     fn smaller_than_pipe_buf(seed: u64, rng: &mut Pcg64Mcg) -> Self {
-        let task = |reads, calls| Task {
-            reads,
-            writes: !reads,
-            flags: 0,
-            shares: None,
-            calls,
-        };
-        let resize = Call::Resize {
-            capacity: rng.gen_range(3..7),
-            memory: None,
-            killed: false,
-        };
+        let resize = Call::resize(rng.gen_range(3..7));
         let read = Call::Read(Transfer::of(rng.gen_range(1..4)));
         let write = Call::Write(Transfer::of(rng.gen_range(2..4)));
         Self {
@@ -208,9 +221,9 @@ impl Config {
             opened_first: true,
             primed: (0, 0),
             tasks: vec![
-                task(true, vec![read; 4]),
-                task(false, vec![write; 4]),
-                task(false, vec![resize]),
+                Task::of(true, false, vec![read; 4]),
+                Task::of(false, true, vec![write; 4]),
+                Task::of(false, true, vec![resize]),
             ],
         }
     }
@@ -225,19 +238,8 @@ impl Config {
                 ..Transfer::of(rng.gen_range(1..3 * PAGE_SIZE))
             })
         };
-        let task = |reads, calls| Task {
-            reads,
-            writes: !reads,
-            flags: 0,
-            shares: None,
-            calls,
-        };
         let read = Call::Read(Transfer::of(rng.gen_range(1..=capacity)));
-        let resize = Call::Resize {
-            capacity: capacity + 2 * PAGE_SIZE,
-            memory: None,
-            killed: false,
-        };
+        let resize = Call::resize(capacity + 2 * PAGE_SIZE);
         let written = rng.gen_range(1..3 * PAGE_SIZE);
         Self {
             seed,
@@ -248,9 +250,9 @@ impl Config {
             opened_first: true,
             primed: (written, written - 1),
             tasks: vec![
-                task(true, vec![read; 3]),
-                task(false, vec![write(rng), write(rng)]),
-                task(false, vec![resize, write(rng)]),
+                Task::of(true, false, vec![read; 3]),
+                Task::of(false, true, vec![write(rng), write(rng)]),
+                Task::of(false, true, vec![resize, write(rng)]),
             ],
         }
     }
@@ -258,19 +260,8 @@ impl Config {
     /// Copies in several chunks, while the pipe is resized.
     fn long_copies(seed: u64, rng: &mut Pcg64Mcg) -> Self {
         let len = 12 * PAGE_SIZE;
-        let resize = |_| Call::Resize {
-            capacity: len + PAGE_SIZE * rng.gen_range(0..3),
-            memory: None,
-            killed: false,
-        };
+        let resize = |_| Call::resize(len + PAGE_SIZE * rng.gen_range(0..3));
         let resizes = (0..4).map(resize).collect();
-        let task = |calls| Task {
-            reads: true,
-            writes: true,
-            flags: 0,
-            shares: None,
-            calls,
-        };
         let transfer = Transfer::of(len);
         Self {
             seed,
@@ -281,9 +272,13 @@ impl Config {
             opened_first: true,
             primed: (len / 2, len / 4),
             tasks: vec![
-                task(vec![Call::Read(transfer), Call::Read(transfer)]),
-                task(vec![Call::Write(transfer), Call::Write(transfer)]),
-                task(resizes),
+                Task::of(true, true, vec![Call::Read(transfer), Call::Read(transfer)]),
+                Task::of(
+                    true,
+                    true,
+                    vec![Call::Write(transfer), Call::Write(transfer)],
+                ),
+                Task::of(true, true, resizes),
             ],
         }
     }
@@ -325,11 +320,8 @@ impl Kinds {
         let count = rng.gen_range(1..=3);
         let calls = (0..count).map(|_| self.call(rng, reads, writes));
         Task {
-            reads,
-            writes,
             flags,
-            shares: None,
-            calls: calls.collect(),
+            ..Task::of(reads, writes, calls.collect())
         }
     }
 

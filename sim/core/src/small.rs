@@ -9,11 +9,6 @@ use kernel::fs::file::flags::{O_DIRECT, O_NONBLOCK};
 pub fn small() -> Vec<(&'static str, Config)> {
     let read = |len| Call::Read(Transfer::of(len));
     let write = |len| Call::Write(Transfer::of(len));
-    let resize = |capacity| Call::Resize {
-        capacity,
-        memory: None,
-        killed: false,
-    };
     let poll = Call::Poll {
         exclusive: false,
         hangup: false,
@@ -64,33 +59,23 @@ pub fn small() -> Vec<(&'static str, Config)> {
                         flags: O_DIRECT,
                         ..writer(&[write(1), write(1)])
                     },
-                    reader(&[resize(8)]),
+                    reader(&[Call::resize(8)]),
                 ],
             ),
         ),
         (
             "a resize",
-            pipe(1, [reader(&[resize(8)]), writer(&[write(2)])]),
+            pipe(1, [reader(&[Call::resize(8)]), writer(&[write(2)])]),
         ),
     ]
 }
 
 fn reader(calls: &[Call]) -> Task {
-    Task {
-        reads: true,
-        writes: false,
-        flags: 0,
-        shares: None,
-        calls: calls.to_vec(),
-    }
+    Task::of(true, false, calls.to_vec())
 }
 
 fn writer(calls: &[Call]) -> Task {
-    Task {
-        reads: false,
-        writes: true,
-        ..reader(calls)
-    }
+    Task::of(false, true, calls.to_vec())
 }
 
 fn pipe<const N: usize>(capacity: usize, tasks: [Task; N]) -> Config {
