@@ -125,40 +125,34 @@ impl Ring {
         missing.min(BATCH)
     }
 
-    /// Moves up to `most` pages from cells outside of the bytes in the ring, and of `room` behind
-    /// them, to the first empty cells of `room`. Returns how many. There is no writer's
-    /// reservation.
+    /// Moves up to `most` pages, but no more than [`BATCH`], from cells outside of the bytes in the
+    /// ring, and of `room` behind them, to the first empty cells of `room`. Returns how many. There
+    /// is no writer's reservation.
     fn move_unused(&mut self, room: Span, most: usize) -> usize {
         let contents = self.indices.contents();
         let begin = contents.start - contents.start % PAGE_SIZE;
         let used = contents.len + room.len + contents.start % PAGE_SIZE;
         let (used, all) = (used.div_ceil(PAGE_SIZE), self.storage.pages.len());
-        let mut moved = 0;
+        // All cells of these have pages, but `most`.
+        let unused = (self.storage.filled + most).saturating_sub(used);
+        let unused = unused.min(most).min(BATCH);
+        if unused == 0 {
+            return 0;
+        }
+        let mut batch = Batch::new();
         for nth in used..all {
-            // Pages of `room` that are there already are counted, too.
-            if moved == most || self.storage.filled <= used - (most - moved) {
+            if batch.added == unused {
                 break;
             }
             // SAFETY: The caller owns the ring, and no reservation has a cell outside of the bytes
             // in the ring.
             let page = unsafe { self.storage.take(begin.wrapping_add(nth * PAGE_SIZE)) };
             if let Some(page) = page {
-                moved += usize::from(self.fill_first(room, page).is_none());
+                batch.push(page);
             }
         }
-        moved
-    }
-
-    /// Puts `page` into the first empty cell of `room`. Returns it if there is none.
-    fn fill_first(&mut self, room: Span, page: Page) -> Option<Page> {
-        let mut pieces = room.pieces(PAGE_SIZE);
-        let Some(piece) = pieces.find(|piece| !self.has_page(piece.index)) else {
-            return Some(page);
-        };
-        // The page is not contiguous with the others.
-        self.storage.contig_len = PAGE_SIZE;
-        // SAFETY: The caller owns the ring, and no reservation has an empty cell.
-        unsafe { self.storage.put(piece.index, page) }
+        self.fill_room(&mut batch);
+        batch.taken
     }
 
     /// Puts the pages of `batch` into the first empty cells for room.
