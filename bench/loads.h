@@ -66,31 +66,30 @@ static inline unsigned long pair(const struct setting *setting)
 	return end - start;
 }
 
-/* Pipes are made and closed, one after the other. */
-static inline unsigned long create(const struct setting *setting)
+static inline unsigned long make_pipes(const struct setting *setting, bool uses)
 {
 	unsigned long start = now_ns();
 	struct channel channel;
 
 	for (unsigned long i = 0; i < setting->count; i++) {
 		setting->contender->make(&channel);
+		if (uses)
+			write_and_read(&channel, setting->size);
 		close_channel(&channel);
 	}
 	return now_ns() - start;
 }
 
+/* Pipes are made and closed, one after the other. */
+static inline unsigned long create(const struct setting *setting)
+{
+	return make_pipes(setting, false);
+}
+
 /* The same, and a message goes through each pipe. */
 static inline unsigned long create_and_use(const struct setting *setting)
 {
-	unsigned long start = now_ns();
-	struct channel channel;
-
-	for (unsigned long i = 0; i < setting->count; i++) {
-		setting->contender->make(&channel);
-		write_and_read(&channel, setting->size);
-		close_channel(&channel);
-	}
-	return now_ns() - start;
+	return make_pipes(setting, true);
 }
 
 static inline void write_messages(const struct setting *setting, int fd)
