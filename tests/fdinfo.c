@@ -5,6 +5,7 @@
 static const char *const names[] = {
 	"capacity", "bytes", "readers", "writers", "policy", "bytes-in", "bytes-out",
 	"reader-sleeps", "writer-sleeps", "reader-wakeups", "writer-wakeups",
+	"reader-spin-ns", "writer-spin-ns",
 };
 
 static void read_fdinfo(struct __test_metadata *_metadata, int fd, char *text, size_t size)
@@ -281,7 +282,7 @@ TEST_F(pipe, counters_of_private_pipe_start_at_0)
 {
 	struct ends ends = private_pipe(_metadata, O_NONBLOCK, 0);
 
-	for (size_t i = 5; i < ARRAY_SIZE(names); i++)
+	for (size_t i = 5; strcmp(names[i], "reader-spin-ns"); i++)
 		EXPECT_EQ(0, number_of(_metadata, ends.r, names[i]));
 	write_pattern(_metadata, self->ends.w, 300);
 	EXPECT_EQ(0, number_of(_metadata, ends.r, "bytes-in"));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The limits of unprivileged users: the capacity of one pipe, and the pages in all of a user's
- * pipes, those of pipe(2) included. Needs root, to change the limits and to become another user.
+ * The limits: the capacity of one pipe, and the pages in all of a user's pipes, those of pipe(2)
+ * included, for unprivileged users; and the time that a call spins. Needs root, to change the
+ * limits and to become another user.
  */
 #include <linux/capability.h>
 #include <pthread.h>
@@ -19,7 +20,7 @@
 
 static const char *const limits[] = {
 	PARAMETERS "max_capacity", PARAMETERS "user_pages_soft", PARAMETERS "user_pages_hard",
-	PIPE_USER_PAGES_SOFT,
+	PARAMETERS "max_spin_us", PIPE_USER_PAGES_SOFT,
 };
 
 FIXTURE(limits)
@@ -752,6 +753,70 @@ TEST_F(limits, parameters_reject_what_is_not_a_number)
 		}
 		ASSERT_TRUE(read_file(limits[i], text, sizeof(text)));
 		EXPECT_STREQ(self->before[i], text);
+	}
+}
+
+/* For how many nanoseconds the next read, or write, of a pipe spins before it sleeps. */
+static long spin_time(struct __test_metadata *_metadata, int fd, const char *line)
+{
+	char file[32], text[4096];
+	const char *value;
+
+	snprintf(file, sizeof(file), "fdinfo/%d", fd);
+	ASSERT_TRUE(read_proc(getpid(), file, text, sizeof(text)));
+	value = strstr(text, line);
+	ASSERT_NE(NULL, value)
+	{
+		TH_LOG("no %s in\n%s", line, text);
+	}
+	return atol(value + strlen(line));
+}
+
+/* Answers each byte with a byte. */
+static void answer(int report_to __maybe_unused, const void *arg)
+{
+	const struct ends *pipes = arg;
+	char byte;
+
+	while (read(pipes[0].r, &byte, 1) == 1 && write(pipes[1].w, &byte, 1) == 1)
+		;
+}
+
+/* Both tasks wait for each byte, most of the time for little more than a wake-up. */
+static void exchange_bytes(struct __test_metadata *_metadata, const struct ends *pipes)
+{
+	struct child child = start_forked(_metadata, answer, pipes);
+	char byte;
+
+	for (int i = 0; i < 100; i++) {
+		ASSERT_EQ(1, write(pipes[0].w, "x", 1));
+		ASSERT_EQ(1, read(pipes[1].r, &byte, 1));
+	}
+	kill_child(_metadata, &child);
+}
+
+TEST_F(limits, no_call_spins_for_longer_than_max_spin_us)
+{
+	static const char *const lines[] = { "\nreader-spin-ns:", "\nwriter-spin-ns:" };
+	static const long micros[] = { 0, 20, 1000 };
+	struct ends pipes[2];
+	char value[32];
+
+	for (size_t i = 0; i < ARRAY_SIZE(micros); i++) {
+		snprintf(value, sizeof(value), "%ld", micros[i]);
+		set_limit(_metadata, "max_spin_us", value);
+		for (int j = 0; j < 2; j++) {
+			pipes[j] = private_pipe(_metadata, 0, 0);
+			for (int k = 0; k < 2; k++)
+				EXPECT_EQ(micros[i] > 0, spin_time(_metadata, pipes[j].r, lines[k]) > 0);
+		}
+		exchange_bytes(_metadata, pipes);
+		for (int j = 0; j < 2; j++) {
+			for (int k = 0; k < 2; k++)
+				EXPECT_GE(1000 * micros[i], spin_time(_metadata, pipes[j].r, lines[k]));
+			close(pipes[j].r);
+			close(pipes[j].w);
+		}
 	}
 }
 

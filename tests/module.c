@@ -150,6 +150,7 @@ FIXTURE_VARIANT_ADD(invalid_limit, user_pages_soft_trailing_letter)
 };
 
 FIXTURE_VARIANT_ADD(invalid_limit, user_pages_hard_empty) { .parameters = "user_pages_hard=", };
+FIXTURE_VARIANT_ADD(invalid_limit, max_spin_us_negative) { .parameters = "max_spin_us=-1", };
 
 FIXTURE_SETUP(invalid_limit)
 {

@@ -320,6 +320,7 @@ TEST_F(module, limits_are_readable_by_everyone_and_writable_by_root)
 	expect_parameter(_metadata, PARAMETERS "max_capacity", 0);
 	expect_parameter(_metadata, PARAMETERS "user_pages_soft", 0);
 	expect_parameter(_metadata, PARAMETERS "user_pages_hard", 0);
+	expect_parameter(_metadata, PARAMETERS "max_spin_us", 0);
 }
 
 TEST_HARNESS_MAIN

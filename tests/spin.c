@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Spinning: on a machine with several processors, a call that has to wait may spin for up to 100 us
- * before it sleeps. Bytes, room and signals that arrive meanwhile must end the spin as they end a
- * sleep.
+ * Spinning: on a machine with several processors, a call that has to wait may spin before it
+ * sleeps, for the time of some wake-ups. Bytes, room and signals that arrive meanwhile must end the
+ * spin as they end a sleep.
  *
  * Each round has a new pipe: after a spin in vain, calls on that pipe do not spin until a wait was
  * short again.

@@ -14,7 +14,10 @@ use crate::{
         },
         quota::DEFAULT_CAPACITY, //
     },
-    pipe::policy::Policy, //
+    pipe::{
+        policy::Policy,
+        wait::spin::MAX_SPIN_US, //
+    }, //
 };
 use core::ops::RangeInclusive;
 use kernel::{
@@ -239,4 +242,12 @@ param!(
     0o644,
     "ulong",
     "above this many pages of pipes, a user gets no new pipe (default 0: no limit)"
+);
+param!(
+    "max_spin_us",
+    NUMBER_OPS,
+    MAX_SPIN_US,
+    0o644,
+    "ulong",
+    "longest time in microseconds that a call spins before it sleeps (default 1000)"
 );

@@ -102,9 +102,10 @@ pub(crate) struct Pipe {
 /// The waiting of one call.
 #[derive(Default)]
 struct Wait {
-    /// When the call waited for the first time after its start, or after its last sleep. [`None`]
-    /// if it has not waited since then, or if there is no other processor. If this is set, the next
-    /// wait sleeps; else it spins, if the hint of [`wait::spin::Spinner`] allows that.
+    /// When the call began to wait, the last time that it could not go on. [`None`] if it has not
+    /// waited since its start, since it last moved bytes, or since its last sleep, or if there is no
+    /// other processor. If this is set, the next wait sleeps; else it spins, if
+    /// [`wait::spin::SpinTime`] allows that.
     since: Option<Instant<Monotonic>>,
     /// A signal is pending.
     interrupted: bool,
@@ -277,7 +278,7 @@ impl Pipe {
     }
 
     /// Waits for a change in direction `dir`: spins, if that is likely to pay and the call has not
-    /// spun since it began or last slept; else sleeps. This may return without a change, so the
+    /// spun since it began, last moved bytes or last slept; else sleeps. This may return without a change, so the
     /// caller tests its condition again.
     ///
     /// # Errors
@@ -306,9 +307,11 @@ impl Pipe {
         if wait.since.is_none() && can_spin() {
             let since = Instant::now();
             wait.since = Some(since);
-            if queues.spinner.arm() {
+            let nanos = guard.spin_time[dir].nanos();
+            if nanos > 0 {
+                queues.spinner.arm();
                 drop(guard);
-                queues.spinner.spin(since);
+                queues.spinner.spin(since, nanos);
                 wait.interrupted = current!().signal_pending();
                 return Ok(self.state.lock());
             }
@@ -317,7 +320,7 @@ impl Pipe {
         wait.interrupted = queues.sleepers.wait_interruptible(&mut guard);
         guard.waiters[dir].remove_waiter(contended);
         if let Some(since) = wait.since.take() {
-            queues.spinner.update_hint(since);
+            guard.spin_time[dir].note_run(since);
         }
         Ok(guard)
     }

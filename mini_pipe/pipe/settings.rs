@@ -40,6 +40,8 @@ pub(crate) struct Status {
     pub(crate) total: PerDir<u64>,
     /// How often a task of each direction began to sleep.
     pub(crate) sleeps: PerDir<u64>,
+    /// How long the next wait of each direction spins before it sleeps, in nanoseconds.
+    pub(crate) spin_time: PerDir<u32>,
     /// How many changes have woken a waiter of each direction, or sent SIGIO after EAGAIN.
     pub(crate) wakeups: PerDir<u64>,
 }
@@ -141,6 +143,10 @@ impl Pipe {
             sleeps: PerDir {
                 read: waiters.read.sleeps(),
                 write: waiters.write.sleeps(),
+            },
+            spin_time: PerDir {
+                read: guard.spin_time.read.nanos(),
+                write: guard.spin_time.write.nanos(),
             },
             wakeups: PerDir {
                 read: waiters.read.wakeups(),

@@ -13,9 +13,15 @@ use crate::{
         patience::Patience,
         policy::Policy,
         wait::{
+            spin::{
+                can_spin,
+                SpinTime, //
+            },
             waiters::{
                 Change,
-                Waiters, //
+                Selected,
+                Waiters,
+                Wake, //
             },
             wakeups::{
                 DirWakeups,
@@ -59,6 +65,8 @@ pub(crate) struct State {
     pub(crate) rendezvous_active: bool,
     /// How many bytes have been read, and written, since the pipe was made.
     pub(crate) total: PerDir<u64>,
+    /// How long the next wait of each direction spins.
+    pub(crate) spin_time: PerDir<SpinTime>,
     /// When the pipe frees pages.
     pub(crate) patience: Patience,
 }
@@ -88,6 +96,10 @@ impl State {
             policy,
             rendezvous_active: false,
             total: PerDir::default(),
+            spin_time: PerDir {
+                read: SpinTime::new(),
+                write: SpinTime::new(),
+            },
             patience: Patience::default(),
         }
     }
@@ -210,6 +222,8 @@ impl State {
             closed: false,
             polled: polled.write,
         });
+        self.time_wakeup(Dir::Read, read);
+        self.time_wakeup(Dir::Write, write);
         Wakeups {
             dirs: PerDir {
                 // SIGIO: for the other direction if it can move more now; for the call's own
@@ -218,6 +232,15 @@ impl State {
                 write: DirWakeups::stop_spinning_and(write, reads && moved > 0 || write.retry),
             },
             rendezvous: self.rendezvous_active,
+        }
+    }
+
+    /// Begins to measure what the wake-up costs that `selected` sends to the sleepers of `dir`.
+    fn time_wakeup(&mut self, dir: Dir, selected: Selected) {
+        // Of several sleepers, it is not known which one runs first.
+        let one = selected.sleepers != Wake::None && self.waiters[dir].has_one_sleeper();
+        if one && can_spin() {
+            self.spin_time[dir].note_wakeup();
         }
     }
 }

@@ -111,6 +111,7 @@ impl Pipe {
                 if from.is_empty() {
                     return Ok(written);
                 }
+                wait.since = None;
                 guard = self.state.lock();
                 continue;
             }

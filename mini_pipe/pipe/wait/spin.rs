@@ -5,6 +5,9 @@
 //!
 //! Nothing relies on spinning. A task that has spun tests its condition again, with the mutex held,
 //! before it sleeps. So a change that the spinning task misses is not lost.
+//!
+//! How long a wait spins depends on what a wake-up costs on this machine, which each pipe measures:
+//! see [`SpinTime`].
 
 use crate::sys::{
     headers::single_task_running,
@@ -23,10 +26,18 @@ use kernel::{
     }, //
 };
 
-/// About the cost of two sleeps and wake-ups under QEMU's TCG; bench/README.md has what other
-/// limits gave. If the last sleeper had waited for longer than this, spinning included, the next
-/// wait does not spin.
-const SPIN_LIMIT: Delta = Delta::from_micros(100);
+/// The longest time that a wait may spin, in microseconds: the module's parameter. 0: no wait
+/// spins.
+pub(crate) static MAX_SPIN_US: Atomic<usize> = Atomic::new(1000);
+
+/// What a wake-up has cost when it was measured last, in any pipe, in nanoseconds: a new pipe begins
+/// with this. Until then, a guess.
+static LAST_COST: Atomic<usize> = Atomic::new(5000);
+
+/// A wait spins for the time of so many wake-ups. A sleep costs about two: one puts the task to
+/// sleep, one brings it back. And a pipe whose one side sleeps soon becomes empty or full, which
+/// puts the other side to sleep, too.
+const WAKEUPS: u32 = 4;
 
 /// Whether spinning can pay: the other direction has another processor to run on.
 #[inline(always)]
@@ -39,9 +50,6 @@ pub(crate) fn can_spin() -> bool {
 pub(crate) struct Spinner {
     /// A task spins, and nobody has stopped it.
     armed: Atomic<bool>,
-    /// The last sleeper had waited for less than `SPIN_LIMIT`, so the next wait is likely to be
-    /// short, too.
-    spin_hint: Atomic<bool>,
 }
 
 impl Spinner {
@@ -49,7 +57,6 @@ impl Spinner {
     pub(crate) const fn new() -> Self {
         Self {
             armed: Atomic::new(false),
-            spin_hint: Atomic::new(true),
         }
     }
 
@@ -61,20 +68,15 @@ impl Spinner {
         unsafe { self.armed.as_ptr().read_volatile() }
     }
 
-    /// Arms the spinner, if the hint says that spinning is likely to pay. Returns whether it is
-    /// armed. The mutex must be held, so that each later change stops the spinner.
-    pub(crate) fn arm(&self) -> bool {
-        let pays = self.spin_hint.load(Relaxed);
-        if pays {
-            self.armed.store(true, Relaxed);
-        }
-        pays
+    /// Arms the spinner. The mutex must be held, so that each later change stops the spinner.
+    pub(crate) fn arm(&self) {
+        self.armed.store(true, Relaxed);
     }
 
-    /// Spins until the spinner is stopped, another task wants to run here, or the limit is reached.
-    /// All spinning tasks of the direction share one flag, and stop together.
-    pub(crate) fn spin(&self, since: Instant<Monotonic>) {
-        while self.has_spinner() && single_task_running() && since.elapsed() < SPIN_LIMIT {
+    /// Spins until the spinner is stopped, another task wants to run here, or `nanos` have passed
+    /// since `since`. All spinning tasks of the direction share one flag, and stop together.
+    pub(crate) fn spin(&self, since: Instant<Monotonic>, nanos: u32) {
+        while self.has_spinner() && single_task_running() && in_nanos(since.elapsed()) < nanos {
             cpu_relax();
         }
         self.stop();
@@ -87,11 +89,115 @@ impl Spinner {
             self.armed.store(false, Relaxed);
         }
     }
+}
 
-    /// A call that slept was woken; it had begun to wait at `since`. If that was less than
-    /// `SPIN_LIMIT` ago, the next wait spins. That time includes a spin before the sleep, and what
-    /// the call did between the two.
-    pub(crate) fn update_hint(&self, since: Instant<Monotonic>) {
-        self.spin_hint.store(since.elapsed() < SPIN_LIMIT, Relaxed);
+/// How long a wait of one direction spins. It follows from the cost of a wake-up: the time from the
+/// moment that one is sent to a sleeping task until that task has the mutex.
+///
+/// If the last sleeper had waited for longer than that time, spinning included, the next wait does
+/// not spin.
+pub(crate) struct SpinTime {
+    /// When a wake-up was sent to the only sleeper, until that task runs.
+    sent: Option<Instant<Monotonic>>,
+    /// What a wake-up costs, in nanoseconds.
+    cost: u32,
+    /// How long the next wait spins, in nanoseconds.
+    nanos: u32,
+}
+
+impl SpinTime {
+    /// For a new pipe: the first wait spins, unless the parameter forbids that.
+    pub(crate) fn new() -> Self {
+        let cost = u32::try_from(LAST_COST.load(Relaxed)).unwrap_or(u32::MAX);
+        Self {
+            sent: None,
+            cost,
+            nanos: spin_time(cost, 0, max_nanos()),
+        }
+    }
+
+    /// How long the next wait spins, in nanoseconds; 0: it does not spin.
+    pub(crate) fn nanos(&self) -> u32 {
+        self.nanos
+    }
+
+    /// A wake-up is sent to the only sleeper.
+    #[cold]
+    pub(crate) fn note_wakeup(&mut self) {
+        self.sent.get_or_insert_with(Instant::now);
+    }
+
+    /// A call that slept runs again; it had begun to wait at `since`. That time includes a spin
+    /// before the sleep.
+    pub(crate) fn note_run(&mut self, since: Instant<Monotonic>) {
+        if let Some(sent) = self.sent.take() {
+            self.cost = average(self.cost, in_nanos(sent.elapsed()));
+            LAST_COST.store(self.cost as usize, Relaxed);
+        }
+        self.nanos = spin_time(self.cost, in_nanos(since.elapsed()), max_nanos());
+    }
+}
+
+/// The cost of a wake-up after one that took `sample`, if it was `cost` before, both in
+/// nanoseconds. A short sample counts more than a long one: the woken task may have had to wait for
+/// a processor.
+fn average(cost: u32, sample: u32) -> u32 {
+    if sample < cost {
+        cost - (cost - sample) / 2
+    } else {
+        cost + (sample - cost) / 8
+    }
+}
+
+/// How long the next wait spins if a wake-up costs `cost` and the last sleeper had waited for
+/// `waited`, all in nanoseconds.
+fn spin_time(cost: u32, waited: u32, max: u32) -> u32 {
+    let worth = cost.saturating_mul(WAKEUPS).min(max);
+    if waited < worth {
+        worth
+    } else {
+        0
+    }
+}
+
+/// [`MAX_SPIN_US`] in nanoseconds.
+fn max_nanos() -> u32 {
+    u32::try_from(MAX_SPIN_US.load(Relaxed)).map_or(u32::MAX, |micros| micros.saturating_mul(1000))
+}
+
+/// A time in nanoseconds, or [`u32::MAX`], about four seconds, if it is longer.
+fn in_nanos(time: Delta) -> u32 {
+    u32::try_from(time.as_nanos()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        average,
+        spin_time,
+        WAKEUPS, //
+    };
+
+    #[test]
+    fn short_samples_count_more_than_long_ones() {
+        assert_eq!(average(800, 400), 600);
+        assert_eq!(average(800, 1600), 900);
+        assert_eq!(average(800, 800), 800);
+        assert_eq!(average(0, u32::MAX), u32::MAX / 8);
+    }
+
+    #[test]
+    fn wait_spins_if_the_last_one_was_shorter_than_the_wakeups_that_spinning_saves() {
+        let worth = 100 * WAKEUPS;
+        assert_eq!(spin_time(100, worth - 1, 1000), worth);
+        assert_eq!(spin_time(100, worth, 1000), 0);
+    }
+
+    #[test]
+    fn wait_spins_no_longer_than_the_parameter_allows() {
+        assert_eq!(spin_time(100, 10, 30), 30);
+        assert_eq!(spin_time(100, 30, 30), 0);
+        assert_eq!(spin_time(100, 0, 0), 0);
+        assert_eq!(spin_time(u32::MAX, 5, u32::MAX), u32::MAX);
     }
 }

@@ -164,6 +164,11 @@ impl Waiters {
         self.sleeping == 0 && !self.got_eagain
     }
 
+    /// Whether exactly one task sleeps.
+    pub(crate) fn has_one_sleeper(&self) -> bool {
+        self.sleeping == 1
+    }
+
     /// Whether somebody sleeps.
     pub(crate) fn has_sleepers(&self) -> bool {
         self.sleeping > 0
@@ -461,8 +466,9 @@ mod tests {
         waiters.add_waiter(true);
         waiters.add_waiter(false);
         assert!((waiters.sleeping, waiters.contended, waiters.sleeps()) == (2, 1, 2));
+        assert!(waiters.has_sleepers() && !waiters.has_one_sleeper());
         waiters.remove_waiter(true);
-        assert!(waiters.has_sleepers() && waiters.contended == 0);
+        assert!(waiters.has_one_sleeper() && waiters.contended == 0);
         waiters.remove_waiter(false);
         assert!(waiters.is_empty());
         waiters.note_eagain();

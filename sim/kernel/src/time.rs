@@ -19,6 +19,10 @@ impl Delta {
     pub const fn from_millis(millis: i64) -> Self {
         Self::from_micros(millis * 1000)
     }
+
+    pub const fn as_nanos(self) -> i64 {
+        (self.0 * 1000) as i64
+    }
 }
 
 pub mod delay {

@@ -4,22 +4,24 @@
 //! relaxed ones may have, and so have the kernel's: Documentation/memory-barriers.txt.
 
 use crate::rt;
-use std::{cell::OnceCell, marker::PhantomData};
+use std::cell::OnceCell;
 
 /// The order of a relaxed operation.
 pub struct Relaxed;
 
 /// An atomic value. It is made when it is used first, as loom cannot make one in a constant.
-pub struct Atomic<T>(OnceCell<rt::Flag>, bool, PhantomData<T>);
+pub struct Atomic<T>(OnceCell<rt::Flag>, T);
 
 // SAFETY: Tasks take turns, and make the value without a pause.
 unsafe impl<T> Sync for Atomic<T> {}
 
-impl Atomic<bool> {
-    pub const fn new(value: bool) -> Self {
-        Self(OnceCell::new(), value, PhantomData)
+impl<T> Atomic<T> {
+    pub const fn new(value: T) -> Self {
+        Self(OnceCell::new(), value)
     }
+}
 
+impl Atomic<bool> {
     fn get(&self) -> &rt::Flag {
         self.0.get_or_init(|| rt::Flag::new(self.1))
     }
@@ -36,6 +38,16 @@ impl Atomic<bool> {
     pub fn as_ptr(&self) -> Pointer<'_> {
         Pointer(self)
     }
+}
+
+/// A number that all pipes share. It keeps its first value: what happens in one schedule must not
+/// depend on those before it.
+impl Atomic<usize> {
+    pub fn load(&self, _order: Relaxed) -> usize {
+        self.1
+    }
+
+    pub fn store(&self, _value: usize, _order: Relaxed) {}
 }
 
 pub struct Pointer<'a>(&'a Atomic<bool>);
