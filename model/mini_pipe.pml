@@ -118,6 +118,7 @@
 #define SLEEPERS_NOT_COUNTED		17
 #define NO_TEST_AFTER_SPIN		18
 #define PART_NOT_WOKEN			19
+#define WOKEN_FOR_EVER			20
 #ifndef BROKEN
 #define BROKEN				0
 #endif

@@ -4,9 +4,9 @@
  * mini_pipe/pipe/wait/waiters.rs: who waits in one direction, and which of them a change wakes.
  *
  * An exclusive wake-up wakes one sleeper, which is enough when the level reaches the threshold:
- * each reader or writer hands the wake-up on when its call has ended. If there is no
- * threshold, or if sleepers are contended and the threshold is not reached, some sleeper may find
- * enough, but it is unknown which; so all are woken.
+ * each reader or writer hands the wake-up on when its call has ended. Until the woken task runs,
+ * no second one is woken. If there is no threshold, or if sleepers are contended and the threshold
+ * is not reached, some sleeper may find enough, but it is unknown which; so all are woken.
  */
 
 mtype = { None, Exclusive, All };	/* enum Wake */
@@ -16,6 +16,7 @@ mtype = { None, Exclusive, All };	/* enum Wake */
 typedef Waiters {
 	byte sleeping;
 	byte contended;		/* so many of the sleepers are */
+	bool woken;		/* a sleeper was woken, and none has run since */
 	bool got_eagain;	/* a call got EAGAIN under contention, or a poll found nothing */
 	bool edge_triggered	/* a poll used EPOLLET */
 };
@@ -31,6 +32,7 @@ inline add_waiter(waiters, is_contended)
 inline remove_waiter(waiters, was_contended)
 {
 	waiters.sleeping--;
+	waiters.woken = waiters.woken && broken(WOKEN_FOR_EVER);
 	waiters.contended = waiters.contended - was_contended
 }
 
@@ -81,8 +83,8 @@ inline select_wakeup(waiters, threshold, before, now, ended, is_eof, has_pollers
 			((rose && !broken(SMALL_RING_NOT_WOKEN)) || had_eagain);
 
 		if
-		:: waiters.sleeping == 0
-		:: waiters.sleeping > 0 && ended && waiters.contended > 0 &&
+		:: waiters.sleeping == 0 || (waiters.woken && enough)
+		:: waiters.sleeping > 0 && !(waiters.woken && enough) && ended && waiters.contended > 0 &&
 		   !broken(CONTENDED_FORGOTTEN) ->
 			wake_sleepers = (enough -> Exclusive : All)
 		:: else ->
@@ -93,6 +95,7 @@ inline select_wakeup(waiters, threshold, before, now, ended, is_eof, has_pollers
 			:: else
 			fi
 		fi;
+		waiters.woken = waiters.woken || wake_sleepers == Exclusive;
 		if
 		:: has_pollers && ((had_eagain && (enough || is_eof)) || unknown || (enough && !was_enough) ||
 				   (rose && waiters.edge_triggered && !broken(EDGE_NOT_WOKEN))) ->

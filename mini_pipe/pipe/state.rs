@@ -236,10 +236,10 @@ impl State {
     }
 
     /// Begins to measure what the wake-up costs that `selected` sends to the sleepers of `dir`.
+    #[inline(always)]
     fn time_wakeup(&mut self, dir: Dir, selected: Selected) {
         // Of several sleepers, it is not known which one runs first.
-        let one = selected.sleepers != Wake::None && self.waiters[dir].has_one_sleeper();
-        if one && can_spin() {
+        if selected.sleepers != Wake::None && self.waiters[dir].has_one_sleeper() && can_spin() {
             self.spin_time[dir].note_wakeup();
         }
     }

@@ -5,8 +5,8 @@
 //! Each direction has a *level*, in bytes: for readers what is readable, for writers what is
 //! writable. The *threshold* is a level that is enough for any one of the sleepers. When the level
 //! reaches the threshold, one exclusive wake-up is enough: the woken task hands the wake-up on if
-//! its own call leaves something. If there is no threshold, each rise of the level wakes all
-//! sleepers.
+//! its own call leaves something. Until the woken task runs, no second one is woken: it could only
+//! compete with the first. If there is no threshold, each rise of the level wakes all sleepers.
 //!
 //! A call is *contended* while another call of its direction excludes it, by a reservation or a
 //! rendezvous. A contended sleeper waits until the other call has *ended*; it may need less than
@@ -84,6 +84,8 @@ pub(crate) struct Waiters {
     /// never has room for PIPE_BUF bytes: there every rise wakes all.
     threshold: Option<usize>,
     sleeping: usize,
+    /// An exclusive wake-up was sent to the sleepers, and no sleeper has run since.
+    woken: bool,
     /// How many of the sleepers are contended.
     contended: usize,
     /// Under contention, a call got EAGAIN, or a poll found nothing.
@@ -105,6 +107,7 @@ impl Waiters {
         Self {
             threshold,
             sleeping: 0,
+            woken: false,
             contended: 0,
             got_eagain: false,
             starved: false,
@@ -124,6 +127,7 @@ impl Waiters {
     /// A task sleeps no more, for whatever reason. `contended` is what it was added with.
     pub(crate) fn remove_waiter(&mut self, contended: bool) {
         self.sleeping = self.sleeping.wrapping_sub(1);
+        self.woken = false;
         self.contended = self.contended.wrapping_sub(usize::from(contended));
     }
 
@@ -174,6 +178,11 @@ impl Waiters {
         self.sleeping > 0
     }
 
+    /// Whether a sleeper was woken, and none has run since.
+    pub(crate) fn is_woken(&self) -> bool {
+        self.woken
+    }
+
     /// How often a task has begun to sleep.
     pub(crate) fn sleeps(&self) -> u64 {
         self.sleeps
@@ -191,6 +200,7 @@ impl Waiters {
             return Selected::NONE;
         }
         let selected = self.select_wakeup(change);
+        self.woken |= selected.sleepers == Wake::Exclusive;
         if change.ended {
             self.got_eagain = false;
         }
@@ -242,6 +252,9 @@ impl Waiters {
             Wake::None
         } else if unknown {
             Wake::All
+        } else if self.woken && enough {
+            // The woken task will find enough, or who takes it meanwhile will hand the wake-up on.
+            Wake::None
         } else if ended && self.contended > 0 {
             // Contended sleepers may need less than the threshold, or wait for end of file.
             if enough {
@@ -445,6 +458,34 @@ mod tests {
         assert!(!waiters.on_change(fall).is_any() && waiters.starved);
         waiters.on_change_for_all(false);
         assert!(!waiters.starved);
+    }
+
+    #[test]
+    fn no_second_sleeper_is_woken_until_the_first_runs() {
+        let mut waiters = Waiters::new(WRITERS);
+        (0..3).for_each(|_| waiters.add_waiter(false));
+        let full = Change {
+            before: 0,
+            now: 8192,
+            ended: false,
+            closed: false,
+            polled: false,
+        };
+        let ended = Change {
+            before: 8192,
+            now: 4096,
+            ended: true,
+            ..full
+        };
+        let small = Change { now: 4095, ..ended };
+        assert!(waiters.on_change(full).sleepers == Exclusive && waiters.is_woken());
+        assert!(waiters.on_change(ended).sleepers == No);
+        assert!(waiters.on_change(full).sleepers == No);
+        // A smaller level may not be enough for the woken task.
+        assert!(waiters.on_change(small).sleepers == Exclusive);
+        waiters.remove_waiter(false);
+        assert!(!waiters.is_woken() && waiters.on_change(ended).sleepers == Exclusive);
+        assert!(waiters.on_change_for_all(false).sleepers == All);
     }
 
     #[test]

@@ -521,7 +521,8 @@ impl Stage {
         self.holders.set(holders);
     }
 
-    /// A call that ends and leaves something wakes the next sleeper of its own direction.
+    /// A call that ends and leaves something wakes the next sleeper of its own direction, unless
+    /// one has been woken and has not run since.
     fn check_handed_on(&self, state: &State, before: PerDir<u64>, wakeups: PerDir<u64>) {
         let reference = self.reference.borrow();
         let (read, write) = (&state.waiters.read, &state.waiters.write);
@@ -530,6 +531,7 @@ impl Stage {
             !ends(Dir::Read)
                 || reference.len() == 0
                 || !read.has_sleepers()
+                || read.is_woken()
                 || read.wakeups() > wakeups.read,
             "a read has ended, leaves bytes, and wakes no other reader"
         );
@@ -537,6 +539,7 @@ impl Stage {
             !ends(Dir::Write)
                 || reference.room() == 0
                 || !write.has_sleepers()
+                || write.is_woken()
                 || write.wakeups() > wakeups.write,
             "a write has ended, leaves room, and wakes no other writer"
         );
