@@ -4,8 +4,8 @@
  *
  *   bench [-t MS] [-r RUNS] [-c NAME,...] LOAD[=N,...]...
  *
- * LOAD is pair, stream, roundtrip, crowd, sleepers or epoll. N is a message size in bytes or, for
- * the last three, a number of tasks or pipes. Each run measures every contender once, or only the
+ * LOAD is pair, create, create-use, memory, stream, roundtrip, crowd, fairness, sleepers or epoll. N
+ * is a number of bytes or, for the last four, of tasks or pipes. Each run measures every contender once, or only the
  * contenders that -c names; there are RUNS runs for each N. One measurement takes about MS
  * milliseconds.
  *
@@ -24,6 +24,7 @@ struct load {
 	unsigned long (*measure)(const struct setting *setting);
 	bool has_floors;
 	bool makes;		/* only for contenders that make a pipe with one system call */
+	bool fixed;		/* it does not depend on the number of messages */
 	bool is_rate;		/* the result is in MB/s; otherwise in ns per message */
 	size_t size;		/* of a message; 0 if the numbers are sizes, not tasks */
 	const char *numbers;	/* the default */
@@ -35,15 +36,16 @@ static const struct load loads[] = {
 	  .max = MAX_MESSAGE },
 	{ "create", create, .makes = true, .numbers = "1", .max = 1 },
 	{ "create-use", create_and_use, .makes = true, .numbers = "1", .max = MAX_MESSAGE },
+	{ "memory", memory, .makes = true, .fixed = true, .numbers = "0,1,65536", .max = 65536 },
 	{ "stream", stream, .is_rate = true, .numbers = "1,64,512,4096,16384,65536,1048576",
 	  .max = MAX_MESSAGE },
 	{ "roundtrip", roundtrip, .numbers = "1", .max = MAX_MESSAGE },
 	{ "crowd", crowd, .is_rate = true, .size = 4096, .numbers = "1,2,4,8,16", .max = 32 },
+	{ "fairness", fairness, .fixed = true, .size = 4096, .numbers = "2,4,8,16", .max = 32 },
 	{ "sleepers", sleepers, .size = 1, .numbers = "1,2,4,8,16,32,64", .max = 64 },
 	{ "epoll", epoll, .size = 1, .numbers = "1,16", .max = MAX_PIPES },
 };
 
-static unsigned long budget_ns = 50000000;
 static int runs = 5;
 static const char *only;
 
@@ -99,13 +101,22 @@ static void print_value(const struct load *load, const char *suffix, const struc
 static void print_result(const struct load *load, const struct setting *setting, int run,
 			 unsigned long time)
 {
-	if (load->is_rate)
+	if (load->measure == memory)
+		print_value(load, "", setting, run, (double)time / MANY_PIPES, "B");
+	else if (load->measure == fairness)
+		print_value(load, "", setting, run, time / 1e6, "least/most");
+	else if (load->is_rate)
 		print_value(load, "", setting, run,
 			    1e3 * setting->size * setting->count * setting->tasks / time, "MB/s");
 	else
 		print_value(load, "", setting, run, (double)time / setting->count, "ns");
-	if (load->measure == crowd)
-		print_value(load, "-p99", setting, run, percentile_99(setting), "ns");
+	if (load->measure == crowd && setting->tasks > 1) {
+		size_t writes = sort_durations(setting);
+
+		print_value(load, "-p99", setting, run,
+			    shared->durations[(writes * 99 + 99) / 100 - 1], "ns");
+		print_value(load, "-worst", setting, run, shared->durations[writes - 1], "ns");
+	}
 }
 
 /* The shorter of two times. The second is measured only if the first one seems long enough. */
@@ -146,7 +157,7 @@ static void measure(const struct load *load, int number)
 			if (!is_applicable(&contenders[i], load, &setting))
 				continue;
 			if (!counts[i])
-				counts[i] = calibrate(load, &setting);
+				counts[i] = load->fixed ? 1 : calibrate(load, &setting);
 			setting.count = counts[i];
 			print_result(load, &setting, run, load->measure(&setting));
 		}
@@ -188,7 +199,7 @@ static void run_load(const struct load *load, const char *numbers, int *settings
 	do {
 		int number = strtoul(numbers, &rest, 10);
 
-		if (number < 1 || number > load->max || (*rest && *rest != ',')) {
+		if (number < !load->makes || number > load->max || (*rest && *rest != ',')) {
 			fprintf(stderr, "bench: %s: invalid number: %s\n", load->name, numbers);
 			exit(2);
 		}

@@ -18,6 +18,8 @@
 /* The largest message in bytes, and the largest number of pipes that are open at once. */
 #define MAX_MESSAGE 1048576UL
 #define MAX_PIPES 16
+/* The number of pipes whose memory is measured. */
+#define MANY_PIPES 2000
 
 struct contender;
 
@@ -31,6 +33,9 @@ struct setting {
 
 /* Each task has a copy of its own. Page-aligned, so that a message touches few pages. */
 static alignas(4096) unsigned char buffer[MAX_MESSAGE];
+
+/* A measurement takes about this long. */
+static unsigned long budget_ns = 50000000;
 
 /* A task writes a byte here to end the measurement. -1 in the parent process. */
 static int done_fd = -1;

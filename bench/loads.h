@@ -6,7 +6,10 @@
 #ifndef LOADS_H
 #define LOADS_H
 
+#include <glob.h>
+#include <linux/membarrier.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include "bench.h"
 #include "contenders.h"
@@ -90,6 +93,78 @@ static inline unsigned long create(const struct setting *setting)
 static inline unsigned long create_and_use(const struct setting *setting)
 {
 	return make_pipes(setting, true);
+}
+
+/* The pages that nobody uses, those in the processors' lists of free pages included. */
+static inline long free_pages(void)
+{
+	FILE *file = fopen("/proc/zoneinfo", "r");
+	char line[128];
+	long pages = 0, more;
+
+	if (!file)
+		die("/proc/zoneinfo");
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, " nr_free_pages %ld", &more) == 1 ||
+		    sscanf(line, " count: %ld", &more) == 1)
+			pages += more;
+	fclose(file);
+	return pages;
+}
+
+/* Has the kernel free what it keeps for later: objects whose grace period is over, empty slabs. */
+static inline void free_unused(void)
+{
+	glob_t files;
+
+	check(syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0), "membarrier");
+	if (glob("/sys/kernel/slab/*/shrink", 0, NULL, &files))
+		die("/sys/kernel/slab");
+	for (size_t i = 0; i < files.gl_pathc; i++) {
+		int fd = check(open(files.gl_pathv[i], O_WRONLY), files.gl_pathv[i]);
+
+		check(write(fd, "1", 1), files.gl_pathv[i]);
+		close(fd);
+	}
+	globfree(&files);
+}
+
+/* The bytes of free memory, once nothing more becomes free. */
+static inline long free_memory(void)
+{
+	long now = free_pages(), before;
+
+	do {
+		before = now;
+		free_unused();
+		now = free_pages();
+	} while (now > before);
+	return now * sysconf(_SC_PAGESIZE);
+}
+
+/*
+ * Many pipes are there at once. The number says what was done with each: 0, nothing; 1, a byte was
+ * written; more, so many bytes were written, and read again. Returns the bytes of memory that all
+ * pipes together have.
+ */
+static inline unsigned long memory(const struct setting *setting)
+{
+	struct rlimit limit = { 2 * MANY_PIPES + 64, 2 * MANY_PIPES + 64 };
+	static struct channel channels[MANY_PIPES];
+	long before;
+
+	check(setrlimit(RLIMIT_NOFILE, &limit), "RLIMIT_NOFILE");
+	before = free_memory();
+	for (int i = 0; i < MANY_PIPES; i++) {
+		setting->contender->make(&channels[i]);
+		if (setting->size)
+			write_all(channels[i].write_fd, setting->size);
+		if (setting->size > 1)
+			read_all(channels[i].read_fd, setting->size);
+	}
+	before -= free_memory();
+	close_channels(channels, MANY_PIPES);
+	return before > 0 ? before : 0;
 }
 
 static inline void write_messages(const struct setting *setting, int fd)
@@ -199,13 +274,69 @@ static inline int compare_durations(const void *a, const void *b)
 	return (*left > *right) - (*left < *right);
 }
 
-/* The 99th percentile of the durations of the writes in crowd(). */
-static inline unsigned int percentile_99(const struct setting *setting)
+/* Sorts the durations of the writes in crowd(). Returns how many there are. */
+static inline size_t sort_durations(const struct setting *setting)
 {
 	size_t writes = setting->count * setting->tasks;
 
 	qsort(shared->durations, writes, sizeof(*shared->durations), compare_durations);
-	return shared->durations[(writes * 99 + 99) / 100 - 1];
+	return writes;
+}
+
+/* Adds to the bytes that task number has moved. Nobody else adds there. */
+static inline void count_moved(int number, size_t bytes)
+{
+	atomic_ulong *moved = &shared->moved[number].bytes;
+
+	atomic_store_explicit(moved, atomic_load_explicit(moved, memory_order_relaxed) + bytes,
+			      memory_order_relaxed);
+}
+
+/* The least bytes that one of count tasks from first on has moved, as a part of the most. */
+static inline double share_of(int first, int count)
+{
+	unsigned long least = -1UL, most = 1;
+
+	for (int i = first; i < first + count; i++) {
+		unsigned long bytes = atomic_load(&shared->moved[i].bytes);
+
+		least = bytes < least ? bytes : least;
+		most = bytes > most ? bytes : most;
+	}
+	return (double)least / most;
+}
+
+/* Moves messages for five times the budget. Then the first writer looks at what all have moved. */
+static inline void fairness_task(const struct setting *setting, const struct channel *channel,
+				 int number)
+{
+	double writers, readers;
+
+	do {
+		if (number >= setting->tasks)
+			read_all(channel->read_fd, setting->size);
+		else
+			write_all(channel->write_fd, setting->size);
+		count_moved(number, setting->size);
+	} while (number || now_ns() - shared->start < 5 * budget_ns);
+	writers = share_of(0, setting->tasks);
+	readers = share_of(setting->tasks, setting->tasks);
+	shared->share = writers < readers ? writers : readers;
+	finish();
+}
+
+/*
+ * As many readers as writers. Returns the least messages that one of them has moved, in millionths
+ * of the most: of the writers or of the readers, whichever is less.
+ */
+static inline unsigned long fairness(const struct setting *setting)
+{
+	struct channel channel;
+
+	open_channels(setting, &channel, 1, USUAL_CAPACITY);
+	run_tasks(setting, &channel, 2 * setting->tasks, fairness_task);
+	close_channels(&channel, 1);
+	return shared->share * 1e6;
 }
 
 /* Binds the task to processor 0. All but the first task get a real-time priority. */

@@ -10,6 +10,10 @@ CONTENDERS = ("mini_pipe", "private", "pipe", "fifo", "socketpair", "circular")
 FLOORS = ("syscall", "null-zero", "copy-one", "copy-two")
 
 
+# What was done with the pipes whose memory was measured: nothing, or so many bytes were written.
+MEMORY = ("memory, unused", "memory, with 1 B", "memory, filled and emptied")
+
+
 class Setting(NamedTuple):
     """A load with its parameters."""
 
@@ -26,10 +30,14 @@ class Setting(NamedTuple):
     def __str__(self):
         if self.load.startswith("pipe_bench"):
             return f"{self.load} {self.tasks}:{self.readers}"
-        if self.load.startswith("crowd"):
+        if self.load.startswith(("crowd", "fairness")):
             return f"{self.load} {self.tasks}:{self.tasks}"
         if self.load == "roundtrip":
             return "round trip"
+        if self.load.startswith("hackbench"):
+            return self.load
+        if self.load == "memory":
+            return MEMORY[min(self.size, 2)]
         if self.load == "create":
             return "create and close"
         if self.load == "create-use":
@@ -62,6 +70,8 @@ class Spread(NamedTuple):
         For a ratio: 1 is within the 95 % confidence interval of the median, which is the notch of
         a box plot. Computed on a logarithmic scale. A single run is always inconclusive.
         """
+        if self.low <= 0:
+            return True
         notch = 1.57 * math.log(self.high / self.low) / math.sqrt(self.runs)
         return self.runs == 1 or abs(math.log(self.median)) < notch
 
@@ -87,7 +97,7 @@ class Row:
     @property
     def is_rate(self):
         """Of a rate, more is better; of all other units, less."""
-        return self.unit == "MB/s"
+        return self.unit in ("MB/s", "least/most")
 
     def spread(self, contender):
         return Spread.of(self.values[contender])
@@ -114,6 +124,7 @@ class Row:
 DESCRIPTIONS = {
     "icount": "one processor, guest instructions per message",
     "tcg": "two emulated processors",
+    "slow": "two emulated processors, about four times as slow",
     "um": "two processors at native speed, User-Mode Linux",
     "kvm": "two processors under KVM",
 }
@@ -141,6 +152,14 @@ class Instrument:
             unit = "instructions"
         row = rows.setdefault(setting, Row(setting, unit))
         row.values.setdefault(line["contender"], []).append(line["value"])
+
+    @property
+    def wakeup(self):
+        """What a sleep and a wake-up cost, in ns: half of a round trip through pipes of pipe(2)."""
+        row = self.find("roundtrip", 1)
+        if row is None or row.unit != "ns":
+            return None
+        return row.spread("pipe").median / 2
 
     def find(self, load, number):
         """The row, or None."""

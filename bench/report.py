@@ -70,6 +70,15 @@ def tables(instrument):
         yield list(table(rows, ("pipe", *FLOORS)))
 
 
+def about(instrument):
+    """Where and when it was measured, and what a sleep and a wake-up cost there."""
+    text = instrument.about
+    if instrument.wakeup:
+        cost = formatted(instrument.wakeup, "ns")
+        text += f". A sleep and a wake-up take {cost}: half of a round trip through pipe(2)"
+    return text[:1].upper() + text[1:]
+
+
 def goal_table(verdicts):
     yield ["ratio of mini_pipe", "goal", "measured", ""]
     for verdict in verdicts:
@@ -97,7 +106,7 @@ def as_markdown(lines, left=1):
 
 def print_all(instruments, verdicts):
     for instrument in instruments:
-        print(f"\n{instrument.name}: {instrument.about}")
+        print(f"\n{instrument.name}: {about(instrument)}")
         for each in tables(instrument):
             print(*as_text(each), sep="\n")
     print("\nIn brackets: the ratio to pipe(2) in the same run; ~ marks an inconclusive one.\n")
@@ -117,7 +126,7 @@ def page(instruments, verdicts, drawn):
     for instrument in instruments:
         yield ""
         yield f"## {instrument.name}"
-        yield from ("", f"{instrument.about[:1].upper()}{instrument.about[1:]}.")
+        yield from ("", f"{about(instrument)}.")
         yield from embedded(drawn.get(instrument.name, ()))
         for each in tables(instrument):
             yield ""

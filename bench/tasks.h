@@ -22,7 +22,12 @@ struct shared {
 	atomic_int started;
 	/* Bytes or messages, depending on the load, that all readers have read. */
 	atomic_ulong received;
-	/* On cache lines of its own: the writers write here, the readers above. */
+	/* The result of fairness(). */
+	double share;
+	/* Bytes that each task has moved, each on a cache line of its own. */
+	struct {
+		alignas(128) atomic_ulong bytes;
+	} moved[MAX_TASKS];
 	alignas(128) unsigned int durations[MAX_WRITES];
 };
 
@@ -64,6 +69,8 @@ static inline unsigned long run_tasks(const struct setting *setting, const struc
 	check(pipe(done), "pipe");
 	atomic_store(&shared->received, 0);
 	atomic_store(&shared->started, 0);
+	for (int i = 0; i < tasks; i++)
+		atomic_store(&shared->moved[i].bytes, 0);
 	for (int i = 0; i < tasks; i++) {
 		pids[i] = check(fork(), "fork");
 		if (pids[i])

@@ -5,6 +5,7 @@
 #
 #   icount   one emulated processor, whose clock counts instructions: exact, even on a loaded host
 #   tcg      two emulated processors
+#   slow     the same, about four times as slow: QEMU does not chain the blocks that it translates
 #   um       two processors at the speed of the host's: ARCH=um
 #   kvm      the same with KVM, where KVM works
 #
@@ -19,23 +20,29 @@
 
 out=build/bench/runs
 results=bench
-programs=(bench/{run,pipe_bench}.sh build/bench/bench build/tests/{pipe_bench,mini_pipe_preload.so})
+programs=(bench/{run,pipe_bench,hackbench}.sh build/bench/bench build/tests/{pipe_bench,mini_pipe_preload.so})
 
 # The options of the measurements: how often, for how many milliseconds, and which loads.
 if [[ -n ${QUICK-} ]]; then
 	out=build/bench/quick
 	results=$out
-	one_task='-r 3 -t 10 pair=1,512,4096,65536 create create-use roundtrip sleepers=1,64 epoll=1'
+	one_task='-r 3 -t 10 pair=1,512,4096,65536 create create-use memory roundtrip sleepers=1,64 epoll=1'
 	largest='-r 3 -t 10 pair=1048576'
-	two_tasks='-r 5 -t 60 stream=1,4096,65536,1048576 crowd=1,16'
+	two_tasks='-r 5 -t 60 stream=1,4096,65536,1048576 crowd=1,16 roundtrip'
+	fairness='-r 3 -t 40 -c mini_pipe,private,pipe fairness=16'
+	slow_tasks='-r 3 -t 60 stream=65536,1048576'
 	bulk='-r 5 -t 60 stream=65536,1048576 crowd=16'
 	times=1
+	loops=50
 else
-	one_task='-r 5 -t 20 pair create create-use roundtrip sleepers epoll'
+	one_task='-r 5 -t 20 pair create create-use memory roundtrip sleepers epoll'
 	largest='-r 5 -t 20 pair=1048576'
 	two_tasks='-r 15 -t 200 stream crowd roundtrip'
+	fairness='-r 15 -t 100 -c mini_pipe,private,pipe fairness'
 	bulk='-r 15 -t 200 stream=4096,16384,65536,1048576 crowd'
-	times=5
+	slow_tasks='-r 15 -t 200 stream=16384,65536,1048576 roundtrip'
+	times=15
+	loops=200
 fi
 guarded='-r 3 -t 10 -c mini_pipe,private pair=1,64,512,4096,65536 create create-use'
 guarded+=' roundtrip sleepers=1,64'
@@ -43,6 +50,7 @@ guarded+=' roundtrip sleepers=1,64'
 # The capacity of the pipes, which limits the messages of a single task.
 usual='sh run.sh 65536'
 large='sh run.sh 1048576'
+programs_of_others="sh pipe_bench.sh $times && sh hackbench.sh $times $loops"
 
 kernel() {
 	"$scripts/kernel.sh" path
@@ -63,7 +71,7 @@ measure() {
 	about >"$out/$name.about"
 	modules=("build/$(basename "$(kernel)")"/bench/*.ko)
 	# dash brings the libraries with which pipe_bench was built.
-	RUN=$2 ADD="${programs[*]} ${modules[*]}" TOOLS=dash LOG=$out/$name.log TIMEOUT=3600 \
+	RUN=$2 ADD="${programs[*]} ${modules[*]}" TOOLS='dash hackbench' LOG=$out/$name.log TIMEOUT=3600 \
 		"$scripts/vm.sh" |
 		while IFS= read -r line; do
 			case $line in
@@ -78,7 +86,11 @@ icount() {
 }
 
 tcg() {
-	ACCEL=tcg measure tcg "$usual $two_tasks && sh pipe_bench.sh $times"
+	ACCEL=tcg measure tcg "$usual $two_tasks && $usual $fairness && $programs_of_others"
+}
+
+slow() {
+	DEVICES='-d nochain' ACCEL=tcg measure slow "$usual $slow_tasks"
 }
 
 # Sets up its kernel, and builds for it, on demand.
@@ -98,13 +110,13 @@ kvm() {
 		return
 	fi
 	ACCEL=kvm measure kvm "$usual $one_task && $large $largest && $usual $two_tasks &&
-		sh pipe_bench.sh $times"
+		$usual $fairness && $programs_of_others"
 }
 
 run() {
 	local instrument
 	[[ -n ${INSTRUMENTS-} ]] || rm -f "$out"/*
-	for instrument in ${INSTRUMENTS:-icount tcg um kvm}; do "$instrument"; done
+	for instrument in ${INSTRUMENTS:-icount tcg slow um kvm}; do "$instrument"; done
 	"$scripts/toolbox.sh" run python3 bench/report.py "$results" "$out"
 }
 

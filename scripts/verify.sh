@@ -65,7 +65,7 @@ search() {
 	"$scripts/toolbox.sh" run sh -euc "cd $dir
 		spin -a ${*/#/-D} $model
 		gcc -O1 -DSAFETY -DCOLLAPSE -DMEMLIM=5000 -o pan pan.c
-		./pan -n -m8000000 -w24 || true
+		./pan -n -m30000000 -w24 || true
 		[ ! -e mini_pipe.pml.trail ] ||
 			spin -k mini_pipe.pml.trail ${*/#/-D} $model >counterexample"
 }

@@ -85,7 +85,7 @@ pub(crate) struct Waiters {
     threshold: Option<usize>,
     sleeping: usize,
     /// An exclusive wake-up was sent to the sleepers, and no sleeper has run since.
-    woken: bool,
+    pub(crate) woken: bool,
     /// How many of the sleepers are contended.
     contended: usize,
     /// Under contention, a call got EAGAIN, or a poll found nothing.
@@ -176,11 +176,6 @@ impl Waiters {
     /// Whether somebody sleeps.
     pub(crate) fn has_sleepers(&self) -> bool {
         self.sleeping > 0
-    }
-
-    /// Whether a sleeper was woken, and none has run since.
-    pub(crate) fn is_woken(&self) -> bool {
-        self.woken
     }
 
     /// How often a task has begun to sleep.
@@ -478,13 +473,13 @@ mod tests {
             ..full
         };
         let small = Change { now: 4095, ..ended };
-        assert!(waiters.on_change(full).sleepers == Exclusive && waiters.is_woken());
+        assert!(waiters.on_change(full).sleepers == Exclusive && waiters.woken);
         assert!(waiters.on_change(ended).sleepers == No);
         assert!(waiters.on_change(full).sleepers == No);
         // A smaller level may not be enough for the woken task.
         assert!(waiters.on_change(small).sleepers == Exclusive);
         waiters.remove_waiter(false);
-        assert!(!waiters.is_woken() && waiters.on_change(ended).sleepers == Exclusive);
+        assert!(!waiters.woken && waiters.on_change(ended).sleepers == Exclusive);
         assert!(waiters.on_change_for_all(false).sleepers == All);
     }
 

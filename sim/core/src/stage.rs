@@ -531,7 +531,7 @@ impl Stage {
             !ends(Dir::Read)
                 || reference.len() == 0
                 || !read.has_sleepers()
-                || read.is_woken()
+                || read.woken
                 || read.wakeups() > wakeups.read,
             "a read has ended, leaves bytes, and wakes no other reader"
         );
@@ -539,7 +539,7 @@ impl Stage {
             !ends(Dir::Write)
                 || reference.room() == 0
                 || !write.has_sleepers()
-                || write.is_woken()
+                || write.woken
                 || write.wakeups() > wakeups.write,
             "a write has ended, leaves room, and wakes no other writer"
         );
