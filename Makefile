@@ -60,7 +60,7 @@ help:
 	@echo '  DURATION=n SEED=n   the same of make fuzz; MODULE=file fuzzes another module, CORPUS=file learns there'
 	@echo '  SEED=n SEQUENCES=n   the first seed and the number of sequences (20000) of the differential test'
 	@echo '  DURATION=n    the length of the subject pairs of make test-debug (40 s)'
-	@echo '  INSTRUMENTS="name ..."   the instruments of make bench: icount, tcg, um, kvm (all that work)'
+	@echo '  INSTRUMENTS="name ..."   the instruments of make bench: icount, tcg, slow, um, kvm (all that work)'
 	@echo '  MUTANTS="name ..."   the mutants of make mutants (all)'
 	@echo '  LOG=file      the file for the kernel'\''s log (build/vm.log)'
 

@@ -36,7 +36,7 @@ go_to_sleep:
 	contended = false
 }
 
-/* Spinner::arm(): drops the mutex to spin, or sleeps. SPIN_LIMIT and the hint are left out. */
+/* A call spins first, or sleeps at once. SpinTime, which decides that, is left out. */
 inline spin_first()
 {
 	if

@@ -182,7 +182,7 @@ def draw():
         "write(2)",
         (
             (82, "copies", "copying", "into the write reservation"),
-            (146, "spins", "spinning", "100 µs at most, then it sleeps"),
+            (146, "spins", "spinning", "1 ms at most, then it sleeps"),
             (210, 3, "sleepers", "until there is enough room"),
             (280, 2, "pollers", "poll(2), epoll(7): POLLOUT"),
             (
@@ -200,7 +200,7 @@ def draw():
         "read(2)",
         (
             (82, "copies", "copying", "from the read reservation"),
-            (146, "spins", "spinning", "100 µs at most, then it sleeps"),
+            (146, "spins", "spinning", "1 ms at most, then it sleeps"),
             (210, 3, "sleepers", "until there are bytes"),
             (280, 2, "pollers", "poll(2), epoll(7): POLLIN"),
         ),

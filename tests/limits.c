@@ -814,6 +814,12 @@ TEST_F(limits, no_call_spins_for_longer_than_max_spin_us)
 		for (int j = 0; j < 2; j++) {
 			for (int k = 0; k < 2; k++)
 				EXPECT_GE(1000 * micros[i], spin_time(_metadata, pipes[j].r, lines[k]));
+		}
+		/* A new value holds for the pipes that there are, too. */
+		set_limit(_metadata, "max_spin_us", "0");
+		for (int j = 0; j < 2; j++) {
+			for (int k = 0; k < 2; k++)
+				EXPECT_EQ(0, spin_time(_metadata, pipes[j].r, lines[k]));
 			close(pipes[j].r);
 			close(pipes[j].w);
 		}

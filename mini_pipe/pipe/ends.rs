@@ -41,8 +41,8 @@ pub(crate) enum Peer {
 pub(crate) struct OpenEnd {
     /// Whether the file reads, and whether it writes.
     modes: PerDir<bool>,
-    /// For each end of the pipe, a value of its [`Count::opens`]. As long as the two are equal,
-    /// this file has seen no peer there.
+    /// For each end of the pipe, a value to compare with its [`Count::opens`]. As long as they are
+    /// equal, this file has seen no peer there.
     unseen: PerDir<usize>,
 }
 

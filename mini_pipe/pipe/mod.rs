@@ -102,10 +102,9 @@ pub(crate) struct Pipe {
 /// The waiting of one call.
 #[derive(Default)]
 struct Wait {
-    /// When the call began to wait, the last time that it could not go on. [`None`] if it has not
-    /// waited since its start, since it last moved bytes, or since its last sleep, or if there is no
-    /// other processor. If this is set, the next wait sleeps; else it spins, if
-    /// [`wait::spin::SpinTime`] allows that.
+    /// When the present wait began. Set by a spin, or by the decision not to spin; cleared by a
+    /// sleep, and by progress. If this is set, the next wait sleeps; else it spins, if there is
+    /// another processor and [`wait::spin::SpinTime`] allows that.
     since: Option<Instant<Monotonic>>,
     /// A signal is pending.
     interrupted: bool,
@@ -269,7 +268,7 @@ impl Pipe {
     fn finish_commit(&self, mut guard: StateGuard<'_>, progress: Progress) {
         let retired = guard.ring.take_retired();
         let wakeups = guard.collect_wakeups(progress, self.polled());
-        if guard.ring.has_surplus() && guard.patience.ends() {
+        if guard.ring.has_surplus() && guard.patience.runs_out() {
             self.shrink(guard, wakeups);
         } else {
             self.unlock_and_wake(guard, wakeups);

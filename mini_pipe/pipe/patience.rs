@@ -18,7 +18,7 @@ const MOST: u8 = 127;
 /// How often a pipe becomes empty before it frees its pages.
 ///
 /// Normally it frees them the first time. If it gets pages again within [`SOON`] of freeing some,
-/// it then lets itself become empty about twice as many times before it frees them.
+/// it then becomes empty `2 * times + 1` times without freeing them, if it was `times` before.
 #[derive(Default)]
 pub(crate) struct Patience {
     /// When the pages were freed last, if none have been allocated since.
@@ -32,13 +32,13 @@ pub(crate) struct Patience {
 impl Patience {
     /// The pipe has become empty. Returns whether it frees its pages now.
     #[inline(always)]
-    pub(in crate::pipe) fn ends(&mut self) -> bool {
-        let ends = self.left == 0;
-        if ends {
+    pub(in crate::pipe) fn runs_out(&mut self) -> bool {
+        let runs_out = self.left == 0;
+        if runs_out {
             self.freed = Some(Instant::now());
         }
         self.left = self.left.saturating_sub(1);
-        ends
+        runs_out
     }
 
     /// The pipe has been given pages.

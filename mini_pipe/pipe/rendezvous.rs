@@ -64,9 +64,9 @@ impl Pipe {
         let mut is_short = false;
         let error = loop {
             let rest = if fault { 0 } else { from.len() };
-            // Also the end of a write that has succeeded: nothing is left to write, and nothing of
-            // it to be read. EFAULT is returned only if a fault prevented the first byte; else
-            // `short_count_or` below returns the count.
+            // A write that has succeeded ends here, too: all is written and read, and
+            // `short_count_or` below returns the count. EFAULT is returned only if a fault
+            // prevented the first byte.
             if rest == 0 && (written == 0 || guard.ring.indices().is_empty()) {
                 break EFAULT;
             }
@@ -129,7 +129,7 @@ impl Pipe {
         let mut wakeups = Wakeups::STOP_SPINNING;
         wakeups.dirs.write.waiters = state.waiters.write.on_change(change);
         wakeups.dirs.write.fasync = removed > 0 || wakeups.dirs.write.waiters.retry;
-        if state.ring.has_surplus() && state.patience.ends() {
+        if state.ring.has_surplus() && state.patience.runs_out() {
             self.shrink(guard, wakeups);
         } else {
             self.unlock_and_wake(guard, wakeups);

@@ -235,7 +235,7 @@ impl State {
         }
     }
 
-    /// Begins to measure what the wake-up costs that `selected` sends to the sleepers of `dir`.
+    /// If `selected` wakes the only sleeper of `dir`, begins to measure the cost of that wake-up.
     #[inline(always)]
     fn time_wakeup(&mut self, dir: Dir, selected: Selected) {
         // Of several sleepers, it is not known which one runs first.

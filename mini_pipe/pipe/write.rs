@@ -122,7 +122,8 @@ impl Pipe {
                     continue;
                 }
                 if guard.waiters.write.note_starved() {
-                    // The wake-up of this task may be enough for another one.
+                    // This task was woken for room that has no pages for it. The room may be enough
+                    // for another.
                     self.unlock_and_wake(guard, Wakeups::all_sleepers(Dir::Write));
                     guard = self.state.lock();
                     continue;

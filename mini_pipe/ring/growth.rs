@@ -101,11 +101,11 @@ impl Batch {
 }
 
 impl Ring {
-    /// Moves pages that no byte needs to where a write of `len` bytes, or the beginning of a long
-    /// one, needs some. Returns how many pages are still missing there: at most [`BATCH`]. Does
+    /// Fills the empty cells that a write of `len` bytes will use, or the beginning of a long one,
+    /// with unused pages. Returns how many pages are still missing there: at most [`BATCH`]. Does
     /// nothing and returns 0 if a writer has a reservation.
     pub(crate) fn reuse_pages(&mut self, len: usize) -> usize {
-        if self.storage.is_full() || self.indices.is_reserved(Dir::Write) {
+        if self.storage.has_all_pages() || self.indices.is_reserved(Dir::Write) {
             return 0;
         }
         let room = self.indices.room().first(len.min(BATCH * PAGE_SIZE));
@@ -125,15 +125,15 @@ impl Ring {
         missing.min(BATCH)
     }
 
-    /// Moves up to `most` pages, but no more than [`BATCH`], from cells outside of the bytes in the
-    /// ring, and of `room` behind them, to the first empty cells of `room`. Returns how many. There
-    /// is no writer's reservation.
+    /// Moves up to `most` pages, at most [`BATCH`], to the first empty cells of `room`: unused pages,
+    /// from cells that have neither bytes nor a part of `room`. Returns how many. There is no
+    /// writer's reservation.
     fn move_unused(&mut self, room: Span, most: usize) -> usize {
         let contents = self.indices.contents();
         let begin = contents.start - contents.start % PAGE_SIZE;
         let used = contents.len + room.len + contents.start % PAGE_SIZE;
         let (used, all) = (used.div_ceil(PAGE_SIZE), self.storage.pages.len());
-        // All cells of these have pages, but `most`.
+        // Of the `used` cells, `most` have no page. So this many pages are in other cells.
         let unused = (self.storage.filled + most).saturating_sub(used);
         let unused = unused.min(most).min(BATCH);
         if unused == 0 {
@@ -202,11 +202,11 @@ impl Ring {
         }
     }
 
-    /// For how many of the next `most` bytes to be written there are pages, whether there is room
-    /// for so many or not.
+    /// How many of the next `most` bytes can be written into cells that have pages. If all cells
+    /// have pages, that is `most`, also if there is less room.
     #[inline(always)]
     pub(in crate::ring) fn backed(&self, most: usize) -> usize {
-        if self.storage.is_full() {
+        if self.storage.has_all_pages() {
             return most;
         }
         let room = self.indices.room().first(most).pieces(PAGE_SIZE);
@@ -217,14 +217,14 @@ impl Ring {
 
     /// Whether the ring is empty, and has pages to give back.
     pub(crate) fn has_surplus(&self) -> bool {
-        self.storage.end > KEPT && self.indices.is_idle()
+        self.storage.growing_pages() > KEPT && self.indices.is_idle()
     }
 
     /// Whether a read of the oldest bytes, `span`, leaves the ring empty, and with pages to give
     /// back. Such a read needs a reservation: after its commit, they may be given back.
     #[inline(always)]
     pub(in crate::ring) fn empties_to_shrink(&self, span: Span) -> bool {
-        self.storage.end > KEPT && span.len == self.indices.readable()
+        self.storage.growing_pages() > KEPT && span.len == self.indices.readable()
     }
 
     /// Moves pages that the ring does not need to `batch`, for the caller to drop, if the ring is

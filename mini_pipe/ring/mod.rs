@@ -151,8 +151,8 @@ impl Ring {
     }
 
     /// Reserves room for at most `most` bytes, of a packet or not. If `least` equals `most`, the
-    /// write is atomic. [`None`] if the room that has pages is for fewer than `least`, if packets
-    /// take all slots, or if another writer has a reservation.
+    /// write is atomic. [`None`] if fewer than `least` bytes fit into cells that have pages, if
+    /// packets take all slots, or if another writer has a reservation.
     #[inline(always)]
     pub(crate) fn reserve_write(
         &mut self,
@@ -370,8 +370,8 @@ impl Ring {
         removed
     }
 
-    /// Moves the ring, with all its bytes, to `storage`, which is the old storage afterwards, and
-    /// has the spare pages that were not needed. The caller must drop it.
+    /// Moves the ring, with all its bytes, to `storage`. Afterwards, `storage` is the old storage,
+    /// with the spare pages that were not needed. The caller must drop it.
     ///
     /// # Errors
     ///

@@ -233,8 +233,18 @@ impl Storage {
 
     /// Whether all cells have pages.
     #[inline(always)]
-    pub(in crate::ring) fn is_full(&self) -> bool {
+    pub(in crate::ring) fn has_all_pages(&self) -> bool {
         self.filled > self.pages.mask
+    }
+
+    /// How many pages growing storage has; 0 for fixed storage, whose pages stay.
+    #[inline(always)]
+    pub(in crate::ring) fn growing_pages(&self) -> usize {
+        if self.end == 0 {
+            0
+        } else {
+            self.filled
+        }
     }
 
     /// Takes the page out of the cell for the byte at `index`. [`None`] if it was empty.

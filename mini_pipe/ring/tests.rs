@@ -197,6 +197,9 @@ mod cases {
             tail += len;
             assert!(ring.storage.filled <= 2);
         }
+        // The last read leaves two pages, wherever they are.
+        assert_eq!(read(&mut ring, &mut pattern(0, 1)?), 1);
+        assert!(!ring.has_surplus() && ring.storage.filled == 2);
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The ground under the three layers: small safe types for what the kernel has and the kernel crate
-//! lacks. They know nothing of mini_pipe.
+//! lacks. They use nothing of the layers above.
 
 pub(crate) mod account;
 pub(crate) mod fasync;

@@ -30,13 +30,13 @@ use kernel::{
 /// spins.
 pub(crate) static MAX_SPIN_US: Atomic<usize> = Atomic::new(1000);
 
-/// What a wake-up has cost when it was measured last, in any pipe, in nanoseconds: a new pipe begins
-/// with this. Until then, a guess.
+/// The cost of a wake-up, as a pipe knew it last, in nanoseconds: a new pipe begins with this. A
+/// guess, until one was measured.
 static LAST_COST: Atomic<usize> = Atomic::new(5000);
 
-/// A wait spins for the time of so many wake-ups. A sleep costs about two: one puts the task to
-/// sleep, one brings it back. And a pipe whose one side sleeps soon becomes empty or full, which
-/// puts the other side to sleep, too.
+/// A wait spins for the time of so many wake-ups. To fall asleep costs about as much as a wake-up,
+/// so a sleep costs two. If one side sleeps, the pipe is soon empty or full, which puts the other
+/// side to sleep, too.
 const WAKEUPS: u32 = 4;
 
 /// Whether spinning can pay: the other direction has another processor to run on.
@@ -94,14 +94,14 @@ impl Spinner {
 /// How long a wait of one direction spins. It follows from the cost of a wake-up: the time from the
 /// moment that one is sent to a sleeping task until that task has the mutex.
 ///
-/// If the last sleeper had waited for longer than that time, spinning included, the next wait does
-/// not spin.
+/// If the last sleeper had waited, its spin included, for longer than a wait may spin, the next wait
+/// does not spin.
 pub(crate) struct SpinTime {
-    /// When a wake-up was sent to the only sleeper, until that task runs.
+    /// When a wake-up was sent to the only sleeper. [`None`] again once a sleeper runs.
     sent: Option<Instant<Monotonic>>,
     /// What a wake-up costs, in nanoseconds.
     cost: u32,
-    /// How long the next wait spins, in nanoseconds.
+    /// How long the next wait spins, in nanoseconds, if the parameter allows it.
     nanos: u32,
 }
 
@@ -118,7 +118,7 @@ impl SpinTime {
 
     /// How long the next wait spins, in nanoseconds; 0: it does not spin.
     pub(crate) fn nanos(&self) -> u32 {
-        self.nanos
+        self.nanos.min(max_nanos())
     }
 
     /// A wake-up is sent to the only sleeper.

@@ -5,8 +5,8 @@
 //! Each direction has a *level*, in bytes: for readers what is readable, for writers what is
 //! writable. The *threshold* is a level that is enough for any one of the sleepers. When the level
 //! reaches the threshold, one exclusive wake-up is enough: the woken task hands the wake-up on if
-//! its own call leaves something. Until the woken task runs, no second one is woken: it could only
-//! compete with the first. If there is no threshold, each rise of the level wakes all sleepers.
+//! its own call leaves something. Until the woken task runs, a level that is enough for any one
+//! wakes no second task: it could only compete with the first. If there is no threshold, each rise of the level wakes all sleepers.
 //!
 //! A call is *contended* while another call of its direction excludes it, by a reservation or a
 //! rendezvous. A contended sleeper waits until the other call has *ended*; it may need less than
@@ -84,20 +84,21 @@ pub(crate) struct Waiters {
     /// never has room for PIPE_BUF bytes: there every rise wakes all.
     threshold: Option<usize>,
     sleeping: usize,
-    /// An exclusive wake-up was sent to the sleepers, and no sleeper has run since.
+    /// [`Waiters::on_change`] has selected one sleeper, and no sleeper has run since.
     pub(crate) woken: bool,
     /// How many of the sleepers are contended.
     contended: usize,
     /// Under contention, a call got EAGAIN, or a poll found nothing.
     got_eagain: bool,
-    /// A writer has found no memory for room that the pipe has: see [`Waiters::note_starved`].
+    /// A writer could not get pages, though the pipe has room: see [`Waiters::note_starved`].
     starved: bool,
     /// The direction has been polled with EPOLLET: see [`Waiters::set_edge_triggered`].
     edge_triggered: bool,
     /// For fdinfo: how often a task has begun to sleep.
     sleeps: u64,
-    /// For fdinfo: how many changes have woken a waiter, or sent SIGIO after EAGAIN. A change that
-    /// has woken only a rendezvous writer in its own wait queue is not counted.
+    /// For fdinfo: how many changes have woken a waiter, or sent SIGIO after EAGAIN. Not counted are
+    /// wake-ups without a change of the level (handed on by a splice, or because memory is short),
+    /// and those of a rendezvous writer in its own wait queue.
     wakeups: u64,
 }
 
@@ -248,7 +249,8 @@ impl Waiters {
         } else if unknown {
             Wake::All
         } else if self.woken && enough {
-            // The woken task will find enough, or who takes it meanwhile will hand the wake-up on.
+            // The woken task will find enough, unless another call takes some first; the end of
+            // that call hands the wake-up on.
             Wake::None
         } else if ended && self.contended > 0 {
             // Contended sleepers may need less than the threshold, or wait for end of file.
