@@ -34,7 +34,7 @@ class Setting(NamedTuple):
             return f"{self.load} {self.tasks}:{self.tasks}"
         if self.load == "roundtrip":
             return "round trip"
-        if self.load.startswith("hackbench"):
+        if self.load.startswith(("hackbench", "pipelines")):
             return self.load
         if self.load == "memory":
             return MEMORY[min(self.size, 2)]

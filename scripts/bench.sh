@@ -20,7 +20,7 @@
 
 out=build/bench/runs
 results=bench
-programs=(bench/{run,pipe_bench,hackbench}.sh build/bench/bench build/tests/{pipe_bench,mini_pipe_preload.so})
+programs=(bench/{run,pipe_bench,hackbench,pipelines}.sh build/bench/bench build/tests/{pipe_bench,mini_pipe_preload.so})
 
 # The options of the measurements: how often, for how many milliseconds, and which loads.
 if [[ -n ${QUICK-} ]]; then
@@ -33,7 +33,7 @@ if [[ -n ${QUICK-} ]]; then
 	slow_tasks='-r 3 -t 60 stream=65536,1048576'
 	bulk='-r 5 -t 60 stream=65536,1048576 crowd=16'
 	times=1
-	loops=50
+	loops=20
 else
 	one_task='-r 5 -t 20 pair create create-use memory roundtrip sleepers epoll'
 	largest='-r 5 -t 20 pair=1048576'
@@ -42,7 +42,7 @@ else
 	bulk='-r 15 -t 200 stream=4096,16384,65536,1048576 crowd'
 	slow_tasks='-r 15 -t 200 stream=16384,65536,1048576 roundtrip'
 	times=15
-	loops=200
+	loops=50
 fi
 guarded='-r 3 -t 10 -c mini_pipe,private pair=1,64,512,4096,65536 create create-use'
 guarded+=' roundtrip sleepers=1,64'
@@ -50,7 +50,7 @@ guarded+=' roundtrip sleepers=1,64'
 # The capacity of the pipes, which limits the messages of a single task.
 usual='sh run.sh 65536'
 large='sh run.sh 1048576'
-programs_of_others="sh pipe_bench.sh $times && sh hackbench.sh $times $loops"
+programs_of_others="sh pipe_bench.sh $times && sh hackbench.sh $times $loops && sh pipelines.sh $times 20"
 
 kernel() {
 	"$scripts/kernel.sh" path
@@ -71,7 +71,7 @@ measure() {
 	about >"$out/$name.about"
 	modules=("build/$(basename "$(kernel)")"/bench/*.ko)
 	# dash brings the libraries with which pipe_bench was built.
-	RUN=$2 ADD="${programs[*]} ${modules[*]}" TOOLS='dash hackbench' LOG=$out/$name.log TIMEOUT=3600 \
+	RUN=$2 ADD="${programs[*]} ${modules[*]}" TOOLS='dash cat hackbench' LOG=$out/$name.log TIMEOUT=3600 \
 		"$scripts/vm.sh" |
 		while IFS= read -r line; do
 			case $line in
