@@ -125,9 +125,9 @@ impl Ring {
         missing.min(BATCH)
     }
 
-    /// Moves up to `most` pages, at most [`BATCH`], to the first empty cells of `room`: unused pages,
-    /// from cells that have neither bytes nor a part of `room`. Returns how many. There is no
-    /// writer's reservation.
+    /// Moves up to `most` pages, at most [`BATCH`], to the first empty cells of `room`: unused
+    /// pages, from cells that have neither bytes nor a part of `room`. Returns how many. There is
+    /// no writer's reservation.
     fn move_unused(&mut self, room: Span, most: usize) -> usize {
         let contents = self.indices.contents();
         let begin = contents.start - contents.start % PAGE_SIZE;

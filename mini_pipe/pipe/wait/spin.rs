@@ -94,8 +94,8 @@ impl Spinner {
 /// How long a wait of one direction spins. It follows from the cost of a wake-up: the time from the
 /// moment that one is sent to a sleeping task until that task has the mutex.
 ///
-/// If the last sleeper had waited, its spin included, for longer than a wait may spin, the next wait
-/// does not spin.
+/// If the last sleeper had waited, its spin included, for longer than a wait may spin, the next
+/// wait does not spin.
 pub(crate) struct SpinTime {
     /// When a wake-up was sent to the only sleeper. [`None`] again once a sleeper runs.
     sent: Option<Instant<Monotonic>>,

@@ -6,7 +6,8 @@
 //! writable. The *threshold* is a level that is enough for any one of the sleepers. When the level
 //! reaches the threshold, one exclusive wake-up is enough: the woken task hands the wake-up on if
 //! its own call leaves something. Until the woken task runs, a level that is enough for any one
-//! wakes no second task: it could only compete with the first. If there is no threshold, each rise of the level wakes all sleepers.
+//! wakes no second task: it could only compete with the first. If there is no threshold, each rise
+//! of the level wakes all sleepers.
 //!
 //! A call is *contended* while another call of its direction excludes it, by a reservation or a
 //! rendezvous. A contended sleeper waits until the other call has *ended*; it may need less than
@@ -96,9 +97,9 @@ pub(crate) struct Waiters {
     edge_triggered: bool,
     /// For fdinfo: how often a task has begun to sleep.
     sleeps: u64,
-    /// For fdinfo: how many changes have woken a waiter, or sent SIGIO after EAGAIN. Not counted are
-    /// wake-ups without a change of the level (handed on by a splice, or because memory is short),
-    /// and those of a rendezvous writer in its own wait queue.
+    /// For fdinfo: how many changes have woken a waiter, or sent SIGIO after EAGAIN. Not counted
+    /// are wake-ups without a change of the level (handed on by a splice, or because memory is
+    /// short), and those of a rendezvous writer in its own wait queue.
     wakeups: u64,
 }
 
