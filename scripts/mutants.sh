@@ -5,7 +5,7 @@
 # first. The simulation is asked first, if it has the code that the patch changes; then the unit tests;
 # then, in the virtual machine, the subjects that the patch names, or of one the test after a colon; then
 # the whole suite. The patches in tests/mutants/debug are for the debug kernel, which detects faults that
-# no test sees. Two mutants are tried at a time. Fails if one survives.
+# no test sees. Two mutants are tried at a time. Fails if one survives, or does not build.
 #
 #   mutants.sh DIR              the test programs are in DIR
 #   mutants.sh DIR try PATCH    tries this one; for the script itself
@@ -41,7 +41,8 @@ is_simulated() {
 # Prints how the simulation fails with the module in $1, or that it does not build.
 ask_simulation() {
 	"$scripts/toolbox.sh" run env -C "$1" CARGO_TARGET_DIR="$top/$1/target" sh -c "
-		cargo build -q --locked 2>&1 | sed -n '/^error/{p;q}'
+		cargo build -q --locked 2>build.log ||
+			{ sed -n '/^error/{s/^/it does not build: /p;q}' build.log; exit; }
 		timeout 40 target/debug/mini-pipe-sim --schedules 0 --duration 30 --no-shrink || echo 'it fails'" |
 		grep -v 'no failure$' | head -2 | paste -sd' '
 }
@@ -50,7 +51,7 @@ ask_simulation() {
 ask_units() {
 	run_units "$1" >"$1/units" 2>&1
 	grep -q '^# exit: 0$' "$1/units" ||
-		sed -n -e 's/^test \(.*\) \.\.\. FAILED$/units.\1/p' -e 's/^error.*/units: &/p' "$1/units"
+		sed -n -e 's/^test \(.*\) \.\.\. FAILED$/units.\1/p' -e 's/^error/it does not build: &/p' "$1/units"
 }
 
 # Ends the job $1, with all its processes, when a test has failed in the results $2, or when it ends itself.
@@ -100,7 +101,8 @@ try() {
 	name=$(basename "$1" .patch)
 	copy_tree "$dir" "$1"
 	failed=$(noticed_by "$dir" "$1" | head -n 1 || true)
-	[[ $failed ]] || { failed="NOTHING notices it"; echo "$name" >>"$survivors"; }
+	failed=${failed:-NOTHING notices it}
+	[[ $failed != *@(NOTHING|"it does not build")* ]] || echo "$name" >>"$survivors"
 	printf '%-44s %3d s  %s\n' "$name" $((SECONDS - start)) "${failed:0:140}"
 }
 
@@ -122,4 +124,4 @@ fi
 mkdir -p $work
 : >$survivors
 selected | xargs -P 2 -n 1 --process-slot-var=worker "$0" "$programs" try
-[[ ! -s $survivors ]] || die "survived: $(paste -sd' ' $survivors)"
+[[ ! -s $survivors ]] || die "survived, or did not build: $(paste -sd' ' $survivors)"
