@@ -23,7 +23,7 @@ use crate::{
 use kernel::page::PAGE_SIZE;
 
 /// How many pages an empty ring keeps.
-const KEPT: usize = 2;
+pub(crate) const KEPT: usize = 2;
 
 /// At most so many pages are added or taken at once: 64 KiB.
 const BATCH: usize = 16;

@@ -107,7 +107,9 @@ impl Caller<'_> {
         let result = match call {
             config::Call::Read(transfer) if modes.read => self.read(transfer),
             config::Call::Write(transfer) if modes.write => self.write(transfer),
-            config::Call::Splice { len, room } if modes.read => self.splice(len, room),
+            config::Call::Splice { len, room, busy } if modes.read => {
+                self.splice(len, Dest::new(room, busy))
+            }
             config::Call::Read(_) | config::Call::Write(_) | config::Call::Splice { .. } => {
                 "EBADF".to_owned()
             }
@@ -177,8 +179,8 @@ impl Caller<'_> {
         show(&result)
     }
 
-    fn splice(&self, len: usize, room: usize) -> String {
-        let mut dest = Dest::new(room);
+    fn splice(&self, len: usize, mut dest: Dest) -> String {
+        let room = dest.room;
         let call = Flags::new(self.flags, 0);
         self.note_try(Dir::Read, 0);
         self.begin(Doing::Read { to: None });

@@ -86,10 +86,12 @@ impl Transfer {
 pub enum Call {
     Read(Transfer),
     Write(Transfer),
-    /// Splices at most `len` bytes to a destination with room for `room`.
+    /// Splices at most `len` bytes to a destination with room for `room`. If it is `busy`, the task
+    /// gets its lock back only when all other tasks sleep.
     Splice {
         len: usize,
         room: usize,
+        busy: bool,
     },
     /// poll(2), which waits; or with EPOLLEXCLUSIVE; for all events of the file, or for the
     /// hang-up alone.
@@ -263,6 +265,8 @@ impl Config {
         let resize = |_| Call::resize(len + PAGE_SIZE * rng.gen_range(0..3));
         let resizes = (0..4).map(resize).collect();
         let transfer = Transfer::of(len);
+        // Some have been empty again.
+        let read = if rng.gen_bool(0.2) { len / 2 } else { len / 4 };
         Self {
             seed,
             capacity: len,
@@ -270,7 +274,7 @@ impl Config {
             rendezvous: false,
             spins: true,
             opened_first: true,
-            primed: (len / 2, len / 4),
+            primed: (len / 2, read),
             tasks: vec![
                 Task::of(true, true, vec![Call::Read(transfer), Call::Read(transfer)]),
                 Task::of(
@@ -357,6 +361,7 @@ impl Kinds {
             others.push(Call::Splice {
                 len: rng.gen_range(1..=24),
                 room: rng.gen_range(0..=20),
+                busy: rng.gen_bool(0.3),
             });
         }
         if self.signals {
@@ -512,7 +517,10 @@ impl fmt::Display for Call {
             Self::Read(transfer) => write!(f, "read({transfer})"),
             Self::Write(transfer) if transfer.iterator => write!(f, "writev({transfer})"),
             Self::Write(transfer) => write!(f, "write({transfer})"),
-            Self::Splice { len, room } => write!(f, "splice({len}, to room for {room})"),
+            Self::Splice { len, room, busy } => {
+                let busy = if *busy { ", busy" } else { "" };
+                write!(f, "splice({len}, to room for {room}{busy})")
+            }
             Self::Poll { exclusive, hangup } => {
                 let name = if *exclusive {
                     "epoll_wait(EPOLLEXCLUSIVE"

@@ -14,6 +14,8 @@ use kernel::{page::PAGE_SIZE, prelude::*, sim};
 pub(crate) struct Dest {
     pub(crate) room: usize,
     locked: bool,
+    /// Another task has the lock when this one wants it back.
+    busy: bool,
     /// The pages, and which of their bytes.
     parts: Vec<(Page, usize, usize)>,
     /// The bytes, as they were when they came.
@@ -21,11 +23,12 @@ pub(crate) struct Dest {
 }
 
 impl Dest {
-    pub(crate) fn new(room: usize) -> Self {
+    pub(crate) fn new(room: usize, busy: bool) -> Self {
         sim::set_holds(true);
         Self {
             room,
             locked: true,
+            busy,
             parts: Vec::new(),
             bytes: Vec::new(),
         }
@@ -59,6 +62,9 @@ impl SpliceDest for Dest {
 
     fn lock(&mut self) {
         assert!(!std::mem::replace(&mut self.locked, true));
+        if self.busy {
+            sim::sleep_until_released();
+        }
         sim::set_holds(true);
         sim::point();
     }

@@ -708,7 +708,7 @@ impl Watcher for Stage {
         let someone = self.next_to_wake();
         match someone {
             Some(stuck) if sim::is_stuck(stuck) => {
-                story::tell(stuck, || "gets its page".to_owned());
+                story::tell(stuck, || "gets its page, or lock".to_owned());
                 sim::release(stuck);
             }
             Some(sleeper) => {
@@ -721,8 +721,8 @@ impl Watcher for Stage {
 }
 
 impl Stage {
-    /// All tasks sleep. Returns who has to go on: first who sleeps in a page fault, then who can be
-    /// interrupted.
+    /// All tasks sleep. Returns who has to go on: first who sleeps in a page fault or for a
+    /// lock, then who can be interrupted.
     fn next_to_wake(&self) -> Option<usize> {
         let actors = self.actors.borrow();
         for (number, actor) in actors.iter().enumerate() {

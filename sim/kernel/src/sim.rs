@@ -142,6 +142,10 @@ pub fn watch(watcher: Rc<dyn Watcher>) {
 
 /// Ends a run: returns why it has failed, if it has.
 pub fn end() -> Option<String> {
+    // If the run has failed, the watcher may be the last to have its pipe. What is freed now breaks
+    // no rule, as long as the failure is there.
+    let watcher = with(|world| world.watcher.take());
+    drop(watcher);
     with(|world| std::mem::replace(world, World::new())).failure
 }
 
@@ -313,8 +317,9 @@ pub fn take_signal() -> bool {
     task(current()).signal.replace(false)
 }
 
-/// Sleeps in a page fault, which a signal does not end, until [`release`].
-pub(crate) fn sleep_until_released() {
+/// Sleeps in a page fault, or for a lock that another task keeps, until [`release`]. A signal does
+/// not end this.
+pub fn sleep_until_released() {
     let task = task(current());
     task.stuck.set(true);
     task.state.set(State::Asleep);
@@ -324,7 +329,7 @@ pub(crate) fn sleep_until_released() {
     }
 }
 
-/// Whether a task sleeps in a page fault.
+/// Whether a task sleeps in [`sleep_until_released`].
 pub fn is_stuck(id: usize) -> bool {
     task(id).stuck.get()
 }
@@ -354,7 +359,7 @@ pub(crate) fn set_atomic(change: isize) {
         .set(task.atomic.get().wrapping_add_signed(change));
 }
 
-/// Lets a task that sleeps in a page fault go on.
+/// Lets a task that [`is_stuck`] go on.
 pub fn release(id: usize) {
     if task(id).stuck.replace(false) {
         wake(id);
@@ -380,11 +385,11 @@ pub(crate) fn unlocking(type_name: &str, value: *const ()) {
 
 /// How many mutexes the current task holds.
 fn mutexes() -> usize {
-    let current = CURRENT.with(Cell::get);
-    if current == usize::MAX || has_failed() {
+    // A run that has failed may have no scheduler any more, and so no current task.
+    if has_failed() || current() == usize::MAX {
         return 0;
     }
-    task(current).mutexes.get()
+    task(current()).mutexes.get()
 }
 
 /// The current task is about to do something that may sleep: `might_sleep()`.
