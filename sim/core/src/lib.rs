@@ -15,6 +15,8 @@ mod sys;
 
 mod calls;
 pub mod config;
+#[cfg(test)]
+mod growth;
 mod reference;
 pub mod run;
 pub mod shrink;
