@@ -21,7 +21,7 @@ loops=$2
 for kind in process threads; do
 	echo "hackbench, $kind" >&2
 	for run in $(seq 0 $(($1 - 1))); do
-		measure pipe $kind
-		measure private $kind LD_PRELOAD="$PWD/mini_pipe_preload.so" MINI_PIPE_PRELOAD_STRICT=1
+		measure pipe "$kind"
+		measure private "$kind" LD_PRELOAD="$PWD/mini_pipe_preload.so" MINI_PIPE_PRELOAD_STRICT=1
 	done
 done

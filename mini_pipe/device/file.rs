@@ -5,8 +5,8 @@
 //! All file operations are called in process context and may sleep:
 //! Documentation/filesystems/locking.rst. The comment of each says who calls it, and with which
 //! locks. `open` runs before all others; for the first file of a private pipe, `private.rs` does
-//! what `open` does. The kernel keeps the file open during every other operation, so `release`, from
-//! `__fput()`, runs last.
+//! what `open` does. The kernel keeps the file open during every other operation, so `release`,
+//! from `__fput()`, runs last.
 
 use crate::{
     device::splice::DestPipe,

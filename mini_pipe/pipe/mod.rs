@@ -277,8 +277,8 @@ impl Pipe {
     }
 
     /// Waits for a change in direction `dir`: spins, if that is likely to pay and the call has not
-    /// spun since it began, last moved bytes or last slept; else sleeps. This may return without a change, so the
-    /// caller tests its condition again.
+    /// spun since it began, last moved bytes or last slept; else sleeps. This may return without a
+    /// change, so the caller tests its condition again.
     ///
     /// # Errors
     ///
