@@ -5,9 +5,9 @@
  *   bench [-t MS] [-r RUNS] [-c NAME,...] LOAD[=N,...]...
  *
  * LOAD is pair, create, create-use, memory, stream, roundtrip, crowd, fairness, sleepers or epoll.
- * N is a number of bytes or, for the last four, of tasks or pipes. Each run measures every contender
- * once, or only the contenders that -c names; there are RUNS runs for each N. One measurement takes
- * about MS milliseconds.
+ * N is a number of bytes or, for the last four, of tasks or pipes. Each run measures every
+ * contender once, or only the contenders that -c names; there are RUNS runs for each N. One
+ * measurement takes about MS milliseconds.
  *
  * Each measurement is printed as a line of JSON to standard output, progress to standard error.
  * Needs root, /dev/mini_pipe and, for some contenders, the modules of this directory. To measure
