@@ -110,18 +110,19 @@ static pthread_t start_thread(struct __test_metadata *_metadata, void *(*routine
 }
 
 /*
- * Whether the unloader sleeps in pipefs.rs itself, before it unmounts. It also sleeps in what that
- * calls to unmount; those functions are then above it on the stack.
+ * Whether the unloader sleeps in pipefs.rs itself, before it unmounts: on the stack, nothing but
+ * fsleep() and what that calls is above it. It also sleeps in what pipefs.rs calls to unmount.
  */
 static bool unloader_waits(const struct stage *stage)
 {
-	char stack[4096];
+	char stack[4096], *rest = stack, *frame;
 
 	if (state_of(stage->unloader) != 'D' ||
 	    !read_proc(stage->unloader, "stack", stack, sizeof(stack)))
 		return false;
-	stack[strcspn(stack, "\n")] = '\0';
-	return strstr(stack, "FileSystem");
+	while ((frame = strsep(&rest, "\n")) && strstr(frame, "sleep"))
+		;
+	return frame && strstr(frame, "FileSystem");
 }
 
 /*
