@@ -26,7 +26,7 @@ use kernel::page::PAGE_SIZE;
 pub(crate) const KEPT: usize = 2;
 
 /// At most so many pages are added or taken at once: 64 KiB.
-const BATCH: usize = 16;
+pub(crate) const BATCH: usize = 16;
 
 /// At most so many cells are looked at while the lock is held.
 const MOST_VISITED: usize = 1024;

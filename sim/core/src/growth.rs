@@ -6,7 +6,7 @@
 use crate::{
     ring::{
         dir::Dir,
-        growth::{Batch, KEPT},
+        growth::{Batch, BATCH, KEPT},
         storage::{pages_for, Storage},
         Ring,
     },
@@ -15,9 +15,6 @@ use crate::{
 use kernel::{page::PAGE_SIZE, sim};
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64Mcg;
-
-/// At most so many pages come at once.
-const BATCH: usize = 16;
 
 /// Reads at most `most` bytes.
 fn read(ring: &mut Ring, most: usize) {
