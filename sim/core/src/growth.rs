@@ -124,3 +124,17 @@ fn write_gets_the_pages_it_needs() {
         }
     });
 }
+
+#[test]
+fn allocation_ends_without_memory() {
+    run(|| {
+        for count in 1..=BATCH {
+            sim::limit_memory(Some(0));
+            assert!(!Batch::new().allocate(count, 0));
+            // There is memory for the list of pages.
+            sim::limit_memory(Some(1));
+            assert!(Storage::new(count * PAGE_SIZE, None).is_err());
+        }
+        sim::limit_memory(None);
+    });
+}
