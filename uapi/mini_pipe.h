@@ -45,7 +45,7 @@ enum mini_pipe_policy {
 
 /*
  * Makes a private pipe, as pipe2(2) makes a pipe, and returns 0. The bytes of the pipe are freed
- * when its last file descriptor is closed.
+ * when its last reader and its last writer have closed.
  *
  * The ioctl works on any open file of /dev/mini_pipe. A program that needs nothing else of the
  * device opens it with access mode 3 (O_ACCMODE), which opens neither end of the device's own pipe.

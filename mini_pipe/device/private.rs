@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Private pipes: an ioctl on the device makes one, as pipe2(2) makes a pipe. When the last file of
-//! a private pipe is closed, its bytes are discarded.
+//! Private pipes: an ioctl on the device makes one, as pipe2(2) makes a pipe. When the last
+//! reader and the last writer of a private pipe have closed, its bytes are discarded.
 
 use crate::{
     device::{

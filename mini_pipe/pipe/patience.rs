@@ -12,20 +12,20 @@ use kernel::time::{
 /// that is filled less often spends little of its time on pages.
 const SOON: Delta = Delta::from_millis(10);
 
-/// A pipe becomes empty at most so often before it frees its pages.
+/// A pipe becomes empty at most so many times in a row and keeps its pages.
 const MOST: u8 = 127;
 
-/// How often a pipe becomes empty before it frees its pages.
+/// How many times a pipe becomes empty and keeps its pages, before it frees them.
 ///
-/// Normally it frees them the first time. If it gets pages again within [`SOON`] of freeing some,
-/// it then becomes empty `2 * times + 1` times without freeing them, if it was `times` before.
+/// Normally that is 0. If the pipe gets pages again within [`SOON`] of freeing some, the number `n`
+/// becomes `2 * n + 1`.
 #[derive(Default)]
 pub(crate) struct Patience {
     /// When the pages were freed last, if none have been allocated since.
     freed: Option<Instant<Monotonic>>,
-    /// How often the pipe may become empty before it frees its pages.
+    /// How many times the pipe becomes empty and keeps its pages.
     times: u8,
-    /// How often it still may.
+    /// How many of these are left.
     left: u8,
 }
 
@@ -50,7 +50,7 @@ impl Patience {
     }
 }
 
-/// How often a pipe becomes empty before it frees its pages, if it was `times` before, and got
+/// How many times a pipe becomes empty and keeps its pages, if it was `times` before, and it got
 /// pages again `soon` after it had freed some.
 fn next_times(times: u8, soon: bool) -> u8 {
     if soon {

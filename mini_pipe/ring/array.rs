@@ -15,7 +15,7 @@ use kernel::{
 };
 
 /// How many elements fit in the array itself: enough for a pipe of 64 KiB, which most pipes are.
-/// Making such a pipe then takes one allocation less.
+/// Making such a pipe then takes no allocation for the array.
 pub(in crate::ring) const FEW: usize = 16;
 
 /// An array of fixed length.

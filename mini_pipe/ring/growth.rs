@@ -28,8 +28,8 @@ pub(crate) const KEPT: usize = 2;
 /// At most so many pages are added or taken at once: 64 KiB.
 pub(crate) const BATCH: usize = 16;
 
-/// At most so many cells are looked at while the lock is held.
-const MOST_VISITED: usize = 1024;
+/// At most so many cells are looked at at once, while the lock is held.
+const MOST_VISITED: usize = 128;
 
 /// Some pages, on the stack.
 pub(crate) struct Batch {
@@ -140,7 +140,8 @@ impl Ring {
             return 0;
         }
         let mut batch = Batch::new();
-        for nth in used..all {
+        // The pages that were read last are right behind the bytes.
+        for nth in (used..all).rev().take(MOST_VISITED) {
             if batch.added == unused {
                 break;
             }
@@ -188,7 +189,7 @@ impl Ring {
 
     /// Puts the pages of `batch` into the first empty cells for room.
     fn fill_room(&mut self, batch: &mut Batch) {
-        for piece in self.indices.room().pieces(PAGE_SIZE) {
+        for piece in self.indices.room().pieces(PAGE_SIZE).take(MOST_VISITED) {
             if self.has_page(piece.index) {
                 continue;
             }

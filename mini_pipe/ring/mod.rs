@@ -118,8 +118,8 @@ impl Ring {
         }
     }
 
-    /// Reserves the oldest bytes, at most `most`: of one packet only, or of no packet. [`None`] if
-    /// there are no bytes, or if another reader has a reservation.
+    /// Reserves the oldest bytes, at most `most`: bytes of a single packet, or bytes up to the next
+    /// packet. [`None`] if there are no bytes, or if another reader has a reservation.
     #[inline(always)]
     pub(crate) fn reserve_read(&mut self, most: usize) -> Option<ReadReservation> {
         let mut is_packet = false;

@@ -138,3 +138,24 @@ fn allocation_ends_without_memory() {
         sim::limit_memory(None);
     });
 }
+
+#[test]
+fn stream_reuses_the_pages_behind_it() {
+    run(|| {
+        let capacity = 256 * PAGE_SIZE;
+        let charge = UserAccount::default().charge(pages_for(capacity));
+        let Ok(storage) = Storage::new(capacity, Some(charge)) else {
+            panic!("there is memory");
+        };
+        let mut ring = Ring::new(storage);
+        for _ in 0..5000 {
+            write(&mut ring, PAGE_SIZE, PAGE_SIZE);
+            if page::live() > 1 {
+                read(&mut ring, PAGE_SIZE);
+            }
+            assert!(page::live() <= 3);
+        }
+        read(&mut ring, capacity);
+        shrink(&mut ring);
+    });
+}
