@@ -17,11 +17,11 @@ const MOST: u8 = 127;
 
 /// How many times a pipe becomes empty and keeps its pages, before it frees them.
 ///
-/// Normally that is 0. If the pipe gets pages again within [`SOON`] of freeing some, the number `n`
-/// becomes `2 * n + 1`.
+/// Normally that is 0. If the pipe gets pages again within [`SOON`] of having freed them here, the
+/// number `n` becomes `2 * n + 1`. Pages that a close frees do not count.
 #[derive(Default)]
 pub(crate) struct Patience {
-    /// When the pages were freed last, if none have been allocated since.
+    /// When [`Patience::runs_out`] last said that they are freed, if none have been allocated since.
     freed: Option<Instant<Monotonic>>,
     /// How many times the pipe becomes empty and keeps its pages.
     times: u8,

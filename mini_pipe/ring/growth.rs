@@ -125,17 +125,17 @@ impl Ring {
         missing.min(BATCH)
     }
 
-    /// Moves up to `most` pages, at most [`BATCH`], to the first empty cells of `room`: unused
-    /// pages, from cells that have neither bytes nor a part of `room`. Returns how many. There is
-    /// no writer's reservation.
-    fn move_unused(&mut self, room: Span, most: usize) -> usize {
+    /// Moves unused pages, from cells that have neither bytes nor a part of `room`, to the empty
+    /// cells of `room`, of which there are `missing`. At most [`BATCH`] pages are moved. Returns how
+    /// many. There is no writer's reservation.
+    fn move_unused(&mut self, room: Span, missing: usize) -> usize {
         let contents = self.indices.contents();
         let begin = contents.start - contents.start % PAGE_SIZE;
         let used = contents.len + room.len + contents.start % PAGE_SIZE;
         let (used, all) = (used.div_ceil(PAGE_SIZE), self.storage.pages.len());
-        // Of the `used` cells, `most` have no page. So this many pages are in other cells.
-        let unused = (self.storage.filled + most).saturating_sub(used);
-        let unused = unused.min(most).min(BATCH);
+        // `missing` of the `used` cells are empty, so this many pages are in other cells.
+        let unused = (self.storage.filled + missing).saturating_sub(used);
+        let unused = unused.min(missing).min(BATCH);
         if unused == 0 {
             return 0;
         }
@@ -206,7 +206,7 @@ impl Ring {
     /// How many of the next `most` bytes can be written into cells that have pages. If all cells
     /// have pages, that is `most`, also if there is less room.
     #[inline(always)]
-    pub(in crate::ring) fn backed(&self, most: usize) -> usize {
+    pub(crate) fn backed(&self, most: usize) -> usize {
         if self.storage.has_all_pages() {
             return most;
         }

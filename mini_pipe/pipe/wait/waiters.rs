@@ -144,9 +144,10 @@ impl Waiters {
         self.got_eagain = true;
     }
 
-    /// A writer waits, or gets EAGAIN, because there was no memory for its bytes. The next rise of
-    /// the level wakes all: nobody knows for whom it is enough. Returns whether the others must be
-    /// woken now: if they sleep, and this is the first such writer since the last rise.
+    /// A writer waits, or gets EAGAIN, because there was no memory for its bytes. From now on, until
+    /// the level has risen, each change wakes all sleepers: nobody knows for whom it is enough.
+    /// Returns whether the others must be woken now, as a wake-up for one of them may have reached
+    /// this writer: if they sleep, and no writer was starved before.
     pub(crate) fn note_starved(&mut self) -> bool {
         let first = !self.starved;
         self.starved = true;
@@ -243,7 +244,8 @@ impl Waiters {
         let reached = enough && before < threshold;
         let got_eagain = ended && self.got_eagain;
         // The level may be enough for some waiters, but nobody knows for which.
-        let unknown = self.threshold.is_none() && (rose || got_eagain) || self.starved && rose;
+        let unknown = self.threshold.is_none() && (rose || got_eagain)
+            || self.starved && (rose || ended);
 
         let sleepers = if self.sleeping == 0 {
             Wake::None
@@ -443,11 +445,12 @@ mod tests {
         waiters.add_waiter(true);
         waiters.note_starved();
         let ended = Change {
+            before: 6000,
             ended: true,
             ..rise
         };
-        assert!(waiters.on_change(ended).sleepers == All);
-        waiters.note_starved();
+        // The starved writer could keep an exclusive wake-up from the contended one.
+        assert!(waiters.on_change(ended).sleepers == All && waiters.starved);
         let fall = Change {
             before: 6000,
             now: 5000,

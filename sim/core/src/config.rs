@@ -154,7 +154,11 @@ impl Config {
             return Self::smaller_than_pipe_buf(seed, rng);
         }
         if rng.gen_bool(0.04) {
-            return Self::short_of_memory(seed, rng);
+            return if rng.gen_bool(0.25) {
+                Self::one_starves(seed, rng)
+            } else {
+                Self::short_of_memory(seed, rng)
+            };
         }
         let capacity = *[1, 3, 7, 8, 8, 10, 16, 16, 17, 32, 96].choose(rng).unwrap();
         let count = rng.gen_range(2..=4);
@@ -255,6 +259,38 @@ impl Config {
                 Task::of(true, false, vec![read; 3]),
                 Task::of(false, true, vec![write(rng), write(rng)]),
                 Task::of(false, true, vec![resize, write(rng)]),
+            ],
+        }
+    }
+
+    /// Writes that need no new page, while one sleeps for which there is none. Nobody reads.
+    fn one_starves(seed: u64, rng: &mut Pcg64Mcg) -> Self {
+        let starved = Call::Write(Transfer {
+            memory: Some(0),
+            ..Transfer::of(PAGE_SIZE)
+        });
+        // With an iterator, a write copies under a reservation.
+        let write = Call::Write(Transfer {
+            iterator: true,
+            ..Transfer::of(1)
+        });
+        let until_writers_close = Call::Poll {
+            exclusive: false,
+            hangup: true,
+        };
+        Self {
+            seed,
+            capacity: 2 * PAGE_SIZE,
+            private: true,
+            rendezvous: false,
+            spins: rng.gen(),
+            opened_first: true,
+            primed: (PAGE_SIZE / 2, 0),
+            tasks: vec![
+                Task::of(true, false, vec![until_writers_close]),
+                Task::of(false, true, vec![starved]),
+                Task::of(false, true, vec![write]),
+                Task::of(false, true, vec![write]),
             ],
         }
     }

@@ -154,6 +154,9 @@ pub(crate) struct Stage {
     signals: Cell<PerDir<usize>>,
     owed: Cell<PerDir<bool>>,
     contended: Cell<PerDir<bool>>,
+    /// How many bytes could be written into pages that are there, if there are not enough pages for
+    /// all.
+    backed: Cell<usize>,
     /// Which task has excluded others last.
     holders: Cell<PerDir<usize>>,
     /// A call that does not sleep, or a poll, has begun. It may get EAGAIN, or find nothing.
@@ -205,6 +208,7 @@ impl Stage {
             signals: Cell::default(),
             owed: Cell::default(),
             contended: Cell::default(),
+            backed: Cell::default(),
             holders: Cell::default(),
             tried: Cell::default(),
             got_eagain: Cell::default(),
@@ -354,6 +358,7 @@ impl Stage {
     /// Follows what the current task has done to the pipe under the mutex.
     fn follow(&self, state: &State) {
         self.unlocks.set(self.unlocks.get() + 1);
+        self.backed.set(state.ring.backed(usize::MAX));
         let mut actors = self.actors.borrow_mut();
         let actor = &mut actors[sim::current()];
         self.check_signals(actor);
@@ -626,8 +631,9 @@ impl Stage {
                 // that it can read is in the pipe, it waits for that to be read.
                 let own = actor.rendezvous && self.holders.get()[Dir::Write] == number;
                 let needed = if own { least } else { needed };
-                // Without memory, a write waits until bytes are read.
-                let starved = sim::memory_has_ended() && len > 0;
+                // Without memory for its bytes, a write waits until bytes are read.
+                let backed = self.backed.get();
+                let starved = sim::memory_has_ended() && len > 0 && backed < least;
                 let excluded = contended.write && !own;
                 check!(
                     actor.moved >= *good || room < needed || excluded || starved,
