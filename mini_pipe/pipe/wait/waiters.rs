@@ -244,8 +244,8 @@ impl Waiters {
         let reached = enough && before < threshold;
         let got_eagain = ended && self.got_eagain;
         // The level may be enough for some waiters, but nobody knows for which.
-        let unknown = self.threshold.is_none() && (rose || got_eagain)
-            || self.starved && (rose || ended);
+        let unknown =
+            self.threshold.is_none() && (rose || got_eagain) || self.starved && (rose || ended);
 
         let sleepers = if self.sleeping == 0 {
             Wake::None
