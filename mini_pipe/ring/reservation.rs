@@ -126,24 +126,42 @@ impl<D: Direction> Reservation<D> {
     /// Context: process context; may sleep in a page fault.
     #[inline(always)]
     pub(crate) fn copy(&self, skip: usize, len: usize, user: &mut impl UserMemory<D>) -> usize {
+        let span = self.span.skip(skip).first(len);
         let mut copied = 0;
-        for piece in self.span.skip(skip).first(len).pieces(self.contig_len) {
-            // SAFETY: Nobody writes to this cell, by the type invariants.
-            let Some(page) = (unsafe { self.pages().page(piece.index) }) else {
-                break;
-            };
+        while let Some((page, offset, len)) = self.run(span.skip(copied)) {
             let progress = page.with_bytes(|bytes| {
-                // SAFETY: The piece lies in an aligned run of `contig_len` bytes, which is
-                // contiguous by the invariants of `Storage`; this is the page with its first byte.
-                // Nobody else uses its bytes, by the type invariants.
-                unsafe { user.copy(bytes.add(piece.offset % PAGE_SIZE), piece.len) }
+                // SAFETY: The addresses of these bytes are contiguous, by `run`. Nobody else uses
+                // them, by the type invariants.
+                unsafe { user.copy(bytes.add(offset), len) }
             });
             copied += progress;
-            if progress < piece.len {
+            if progress < len {
                 break;
             }
         }
         copied
+    }
+
+    /// The first bytes of `span`, a part of the reserved bytes, as far as their addresses are
+    /// contiguous. Returns the page with the first byte, that byte's offset in the page, and how
+    /// many bytes there are. [`None`] if `span` is empty.
+    #[inline(always)]
+    fn run(&self, span: Span) -> Option<(&Page, usize, usize)> {
+        if span.len == 0 {
+            return None;
+        }
+        // SAFETY: Nobody writes to the cells of the reserved bytes, by the type invariants.
+        let page = |index| unsafe { self.pages().page(index) };
+        // A run of `contig_len` bytes is contiguous, by the invariants of `Storage`.
+        let mut len = self.contig_len - (span.start & self.contig_len.wrapping_sub(1));
+        while len < span.len {
+            let next = span.start.wrapping_add(len);
+            match (page(next.wrapping_sub(1)), page(next)) {
+                (Some(last), Some(next)) if last.is_followed_by(next) => len += self.contig_len,
+                _ => break,
+            }
+        }
+        Some((page(span.start)?, span.start % PAGE_SIZE, len.min(span.len)))
     }
 
     /// The first `len` bytes have been committed, and are no longer reserved.

@@ -78,7 +78,7 @@ impl<D: Direction> Buffer<D> {
 
 /// Copies bytes to or from user memory. Returns how many were copied. This is `_copy_to_user()` or
 /// `_copy_from_user()`, without the check of the object's size that `copy_to_user()` adds: the
-/// kernel's bytes may be several pages, which were allocated as a block and split.
+/// kernel's bytes may be several pages, which need not be one object.
 ///
 /// # Safety
 ///

@@ -103,8 +103,15 @@ impl Page {
         self.page.as_ptr()
     }
 
+    /// Whether the addresses of the bytes of `next` follow those of this page's bytes.
+    #[inline(always)]
+    pub(crate) fn is_followed_by(&self, next: &Self) -> bool {
+        ALWAYS_MAPPED && self.bytes.wrapping_byte_add(PAGE_SIZE) == next.bytes
+    }
+
     /// Calls `work` with the address of the page's bytes, which is valid during the call. The
-    /// pages of a block have contiguous addresses, as far as [`contig_len`] says.
+    /// addresses of several pages' bytes may be contiguous: see [`contig_len`] and
+    /// [`Page::is_followed_by`].
     #[inline(always)]
     pub(crate) fn with_bytes<T>(&self, work: impl FnOnce(*mut u8) -> T) -> T {
         if ALWAYS_MAPPED {

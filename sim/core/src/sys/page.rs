@@ -47,7 +47,7 @@ impl Drop for Block {
 
 /// The memory of a page.
 struct Frame {
-    _block: Rc<Block>,
+    block: Rc<Block>,
     bytes: *mut u8,
 }
 
@@ -90,6 +90,13 @@ impl Page {
         self.0.bytes
     }
 
+    /// Only pages of one block: two blocks may be neighbours, too, but Rust then does not allow to
+    /// go from one to the other.
+    pub(crate) fn is_followed_by(&self, next: &Self) -> bool {
+        Rc::ptr_eq(&self.0.block, &next.0.block)
+            && self.0.bytes.wrapping_add(PAGE_SIZE) == next.0.bytes
+    }
+
     pub(crate) fn with_bytes<T>(&self, work: impl FnOnce(*mut u8) -> T) -> T {
         work(self.0.bytes)
     }
@@ -121,7 +128,7 @@ fn block(count: usize, accounted: bool) -> Option<Vec<Page>> {
         Page(Rc::new(Frame {
             // SAFETY: The block has this page.
             bytes: unsafe { memory.0.add(nth * PAGE_SIZE) },
-            _block: memory.clone(),
+            block: memory.clone(),
         }))
     };
     Some((0..count).map(page).collect())
