@@ -21,7 +21,7 @@ const MOST: u8 = 127;
 /// number `n` becomes `2 * n + 1`. Pages that a close frees do not count.
 #[derive(Default)]
 pub(crate) struct Patience {
-    /// When [`Patience::runs_out`] last said that they are freed, if none have been allocated since.
+    /// When [`Patience::runs_out`] last said that they are freed, if none were allocated since.
     freed: Option<Instant<Monotonic>>,
     /// How many times the pipe becomes empty and keeps its pages.
     times: u8,

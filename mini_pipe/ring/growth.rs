@@ -28,7 +28,7 @@ pub(crate) const KEPT: usize = 2;
 /// At most so many pages are added or taken at once: 64 KiB.
 pub(crate) const BATCH: usize = 16;
 
-/// At most so many cells are looked at at once, while the lock is held.
+/// At most so many cells are visited in one go, while the lock is held.
 const MOST_VISITED: usize = 128;
 
 /// Some pages, on the stack.
@@ -126,8 +126,8 @@ impl Ring {
     }
 
     /// Moves unused pages, from cells that have neither bytes nor a part of `room`, to the empty
-    /// cells of `room`, of which there are `missing`. At most [`BATCH`] pages are moved. Returns how
-    /// many. There is no writer's reservation.
+    /// cells of `room`, of which there are `missing`. At most [`BATCH`] pages are moved. Returns
+    /// how many. There is no writer's reservation.
     fn move_unused(&mut self, room: Span, missing: usize) -> usize {
         let contents = self.indices.contents();
         let begin = contents.start - contents.start % PAGE_SIZE;

@@ -144,8 +144,8 @@ impl Waiters {
         self.got_eagain = true;
     }
 
-    /// A writer waits, or gets EAGAIN, because there was no memory for its bytes. From now on, until
-    /// the level has risen, each change wakes all sleepers: nobody knows for whom it is enough.
+    /// A writer waits, or gets EAGAIN, because there was no memory for its bytes. Until the level
+    /// has risen, each change wakes all sleepers: nobody knows for whom it is enough.
     /// Returns whether the others must be woken now, as a wake-up for one of them may have reached
     /// this writer: if they sleep, and no writer was starved before.
     pub(crate) fn note_starved(&mut self) -> bool {
