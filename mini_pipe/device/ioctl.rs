@@ -11,7 +11,8 @@ use crate::{
     pipe::{
         policy::Policy,
         Pipe, //
-    }, //
+    },
+    sys::release, //
 };
 use kernel::{
     bindings,
@@ -39,7 +40,7 @@ pub(crate) fn ioctl(
     argument: usize,
 ) -> Result<usize> {
     match command {
-        bindings::FIONREAD => {
+        release::FIONREAD => {
             let user = UserSlice::new(UserPtr::from_addr(argument), size_of::<c_int>());
             let readable = c_int::try_from(pipe.readable()).unwrap_or(c_int::MAX);
             user.writer().write(&readable)?;

@@ -36,10 +36,13 @@
 use crate::{
     device::module::OWNER,
     pipe::Pipe,
-    sys::headers::{
-        init_pseudo,
-        FMODE_NONOTIFY,
-        FMODE_NONOTIFY_PERM, //
+    sys::{
+        headers::{
+            init_pseudo,
+            FMODE_NONOTIFY,
+            FMODE_NONOTIFY_PERM, //
+        },
+        release, //
     }, //
 };
 use core::{
@@ -341,7 +344,7 @@ unsafe extern "C" fn name(
     let _ = write!(name, "mini_pipe:[{number}]\0");
     let name = name.as_bytes();
     let Some(before) = usize::try_from(len).unwrap_or(0).checked_sub(name.len()) else {
-        return ENAMETOOLONG.to_ptr();
+        return release::name_too_long().to_ptr();
     };
     // SAFETY: The name fits into the end of the buffer, which is where callers expect it.
     unsafe {

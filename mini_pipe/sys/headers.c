@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Asserts the values and layouts of headers.rs against the headers of the kernel that the module is
+ * Asserts the values and layouts of headers.rs and release.rs against the headers of the kernel that the module is
  * built for. It only has to compile, and is not linked into the module.
  */
 #include <linux/bits.h>
@@ -11,6 +11,7 @@
 #include <linux/sched/stat.h>
 #include <linux/sched/user.h>
 #include <linux/splice.h>
+#include <asm/ioctls.h>
 
 #define IS_BIT(name, bit)	static_assert((__force unsigned int)(name) == BIT_U32(bit))
 
@@ -22,6 +23,9 @@ IS_BIT(FMODE_NONOTIFY_PERM, 26);
 IS_BIT(FMODE_NOWAIT, 27);
 IS_BIT(SPLICE_F_NONBLOCK, 1);
 IS_BIT(EPOLLET, 31);
+
+/* release.rs */
+static_assert(FIONREAD == 0x541b);
 
 static_assert(sizeof(struct partial_page) == 16);
 static_assert(offsetof(struct partial_page, len) == 4);

@@ -8,4 +8,5 @@ pub(crate) mod fasync;
 pub(crate) mod headers;
 pub(crate) mod page;
 pub(crate) mod poll;
+pub(crate) mod release;
 pub(crate) mod task;

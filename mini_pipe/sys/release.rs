@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the kernel crate of Linux 7.3 has and that of 7.2 lacks. It is made from what both have, so
+//! nothing asks for the release. When 7.2 is no longer supported, this file can go.
+
+use kernel::{
+    bindings,
+    prelude::*, //
+};
+
+/// The ioctl that counts the readable bytes; `bindings::FIONREAD` of 7.3. `headers.c` asserts it.
+pub(crate) const FIONREAD: u32 = 0x541b;
+
+/// The error `ENAMETOOLONG` of 7.3.
+pub(crate) fn name_too_long() -> Error {
+    Error::from_errno(-(bindings::ENAMETOOLONG as c_int))
+}
