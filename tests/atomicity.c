@@ -50,7 +50,7 @@ static unsigned char body_byte(const struct header *header, int i)
 
 static int record_len(int writer, int number)
 {
-	static const int lens[] = { PIPE_BUF, 9, 1000, PIPE_BUF - 1, 64, 2049 };
+	const int lens[] = { PIPE_BUF, 9, 1000, PIPE_BUF - 1, 64, 2049 };
 
 	return lens[(writer + number) % 6];
 }

@@ -54,11 +54,11 @@ TEST_F(pipe, ioctls_work_on_read_write_file)
 
 /* The capacity */
 
-TEST_F(pipe, default_capacity_is_65536)
+TEST_F(pipe, default_capacity_is_16_pages)
 {
-	EXPECT_EQ(65536, capacity_of(self->ends.r));
-	EXPECT_EQ(65536, capacity_of(self->ends.w));
-	EXPECT_EQ(65536, fill_pipe(_metadata, self->ends.w));
+	EXPECT_EQ(DEFAULT_CAPACITY, capacity_of(self->ends.r));
+	EXPECT_EQ(DEFAULT_CAPACITY, capacity_of(self->ends.w));
+	EXPECT_EQ(DEFAULT_CAPACITY, fill_pipe(_metadata, self->ends.w));
 }
 
 TEST_F(pipe, capacity_is_exact_to_the_byte)

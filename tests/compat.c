@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The ioctls work alike for 32-bit programs. This 64-bit program enters the kernel as they do, with
- * int $0x80, and its arguments are at addresses that they can have: below 4 GiB. Needs a kernel
- * that runs 32-bit programs.
+ * int $0x80, and its arguments are at addresses that they can have: below 4 GiB. Needs x86_64, and a
+ * kernel that runs 32-bit programs.
  */
 #include <setjmp.h>
 #include "mini_pipe_fixture.h"
 
 #define NR_GETPID_32 20
 #define NR_IOCTL_32 54
+
+#ifdef __x86_64__
 
 /* As syscall(2), but enters the kernel as a 32-bit program. */
 static long syscall_32(unsigned int nr, unsigned int a, unsigned int b, unsigned int c)
@@ -24,6 +26,20 @@ static long syscall_32(unsigned int nr, unsigned int a, unsigned int b, unsigned
 	errno = -ret;
 	return -1;
 }
+
+#else
+
+/* Other processors enter the kernel as the program that they run: no 64-bit program can do this. */
+#define MAP_32BIT 0
+
+static long syscall_32(unsigned int nr __maybe_unused, unsigned int a __maybe_unused,
+		       unsigned int b __maybe_unused, unsigned int c __maybe_unused)
+{
+	errno = ENOSYS;
+	return -1;
+}
+
+#endif
 
 static long ioctl_32(int fd, unsigned int request, unsigned int arg)
 {
@@ -53,7 +69,7 @@ static bool supports_32_bit(struct __test_metadata *_metadata)
 	supported = enters_as_32_bit();
 	signal(SIGSEGV, SIG_DFL);
 	if (!supported)
-		SKIP(return false, "needs a kernel that runs 32-bit programs");
+		SKIP(return false, "needs x86_64, and a kernel that runs 32-bit programs");
 	return true;
 }
 

@@ -346,7 +346,7 @@ static int random_pages(void)
 
 static long random_length(void)
 {
-	static const long edges[] = { 0, 1, 2, PAGE - 1, PAGE, PAGE + 1, 2 * PAGE };
+	const long edges[] = { 0, 1, 2, PAGE - 1, PAGE, PAGE + 1, 2 * PAGE };
 
 	if (model.workload == PAGES)
 		return PAGE * (one_in(20) ? 0 : 1 + random_below(one_in(3) ? 2 * model.pages : 2));

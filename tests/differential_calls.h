@@ -8,10 +8,10 @@
 #include <sched.h>
 #include "ioctls.h"
 
-#define PAGE 4096
+#define PAGE PIPE_BUF
 
 /* The longest read or write. */
-#define MAX_CALL_BYTES (32 * PAGE)
+#define MAX_CALL_BYTES (32 * LARGEST_PAGE)
 
 enum op {
 	/* May sleep. */

@@ -193,7 +193,6 @@ FIXTURE_VARIANT_ADD(holder, aio_poll)
 FIXTURE_VARIANT_ADD(holder, spliced_pages)
 {
 	.hold = hold_spliced_pages, .release = release_spliced_pages,
-	.after_unload = { SPLICED, SPLICED },
 };
 
 FIXTURE_VARIANT_ADD(holder, epoll)

@@ -223,7 +223,7 @@ static inline int release_spliced_pages(struct held_pipe *held)
 	int ret = ret_or_errno(read(held->fd, big_buffer(), SPLICED));
 
 	close(held->fd);
-	return is_pattern(big_buffer(), 0, SPLICED) ? ret : -EIO;
+	return ret == SPLICED && is_pattern(big_buffer(), 0, SPLICED) ? 0 : -EIO;
 }
 
 #endif /* LIFETIMES_MARKS_H */

@@ -14,8 +14,8 @@
 #define PIPE_USER_PAGES_SOFT "/proc/sys/fs/pipe-user-pages-soft"
 
 /* The default capacity, and that of a new pipe above the soft limit. */
-#define DEFAULT 65536
-#define SMALL 8192
+#define DEFAULT DEFAULT_CAPACITY
+#define SMALL (2 * PIPE_BUF)
 #define DEFAULT_PAGES "16"
 
 static const char *const limits[] = {
@@ -130,7 +130,7 @@ static long make_default(struct sequence *sequence)
 	return make_with_capacity(sequence, 0);
 }
 
-static long make_65536(struct sequence *sequence)
+static long make_of_16_pages(struct sequence *sequence)
 {
 	return make_with_capacity(sequence, DEFAULT);
 }
@@ -258,12 +258,14 @@ TEST_F(limits, root_can_change_max_capacity)
 {
 	struct sequence sequence = {
 		.device = self->device, .capabilities = UNPRIVILEGED,
-		.steps = { make_default, make_65536, make_above_a_mebibyte },
+		.steps = { make_default, make_of_16_pages, make_above_a_mebibyte },
 	};
+	char small[16];
 
 	set_limit(_metadata, "max_capacity", "2000000");
 	EXPECT_RESULTS(&sequence, DEFAULT, DEFAULT, 1048577);
-	set_limit(_metadata, "max_capacity", "8192");
+	snprintf(small, sizeof(small), "%d", SMALL);
+	set_limit(_metadata, "max_capacity", small);
 	EXPECT_RESULTS(&sequence, SMALL, -EPERM, -EPERM);
 	sequence.capabilities = 1 << CAP_SYS_RESOURCE;
 	EXPECT_RESULTS(&sequence, DEFAULT, DEFAULT, 1048577);
@@ -346,7 +348,7 @@ TEST_F(limits, above_user_pages_soft_new_pipes_are_small)
 	struct sequence sequence = {
 		.device = self->device, .capabilities = UNPRIVILEGED,
 		.steps = {
-			make_default, make_default, make_default, make_65536, make_default,
+			make_default, make_default, make_default, make_of_16_pages, make_default,
 		},
 	};
 
@@ -362,7 +364,7 @@ TEST_F(limits, pipe_may_not_grow_above_user_pages_soft)
 	};
 
 	set_limit(_metadata, "user_pages_soft", DEFAULT_PAGES);
-	EXPECT_RESULTS(&sequence, DEFAULT, -EPERM, 4096, 8192, -EPERM);
+	EXPECT_RESULTS(&sequence, DEFAULT, -EPERM, PIPE_BUF, SMALL, -EPERM);
 }
 
 TEST_F(limits, above_user_pages_hard_new_pipes_fail)
@@ -370,12 +372,12 @@ TEST_F(limits, above_user_pages_hard_new_pipes_fail)
 	struct sequence sequence = {
 		.device = self->device, .capabilities = UNPRIVILEGED,
 		.steps = {
-			make_default, make_default, make_default, make_65536, grow, shrink,
+			make_default, make_default, make_default, make_of_16_pages, grow, shrink,
 		},
 	};
 
 	set_limit(_metadata, "user_pages_hard", "32");
-	EXPECT_RESULTS(&sequence, DEFAULT, DEFAULT, -ENFILE, -ENFILE, -EPERM, 4096);
+	EXPECT_RESULTS(&sequence, DEFAULT, DEFAULT, -ENFILE, -ENFILE, -EPERM, PIPE_BUF);
 }
 
 /* As in fs/pipe.c: a small pipe may fit below the hard limit where a default one does not. */
@@ -395,12 +397,12 @@ TEST_F(limits, zero_user_pages_is_no_limit)
 {
 	struct sequence sequence = {
 		.device = self->device, .capabilities = UNPRIVILEGED,
-		.steps = { make_default, make_65536, grow },
+		.steps = { make_default, make_of_16_pages, grow },
 	};
 
 	set_limit(_metadata, "user_pages_soft", "0");
 	set_limit(_metadata, "user_pages_hard", "0");
-	EXPECT_RESULTS(&sequence, DEFAULT, DEFAULT, DEFAULT + 4096);
+	EXPECT_RESULTS(&sequence, DEFAULT, DEFAULT, DEFAULT + PIPE_BUF);
 }
 
 TEST_F(limits, closed_and_failed_pipes_count_no_pages)
@@ -409,7 +411,7 @@ TEST_F(limits, closed_and_failed_pipes_count_no_pages)
 		.device = self->device, .capabilities = UNPRIVILEGED,
 		.steps = {
 			make_and_close, make_unwritable, make_above_a_mebibyte, make_default,
-			make_65536, make_default,
+			make_of_16_pages, make_default,
 		},
 	};
 
@@ -437,14 +439,14 @@ TEST_F(limits, pipe_user_pages_soft_counts_pages_of_private_pipes)
 
 	/* Pages: 16 and 2 at first, then 1, 2 and 16. */
 	ASSERT_TRUE(write_file(PIPE_USER_PAGES_SOFT, "19"));
-	EXPECT_RESULTS(&sequence, DEFAULT, SMALL, 4096, DEFAULT, DEFAULT);
+	EXPECT_RESULTS(&sequence, DEFAULT, SMALL, PIPE_BUF, DEFAULT, DEFAULT);
 }
 
 TEST_F(limits, cap_sys_admin_or_cap_sys_resource_overrides_user_pages_hard)
 {
 	struct sequence sequence = {
 		.device = self->device, .capabilities = 0,
-		.steps = { make_default, make_65536 },
+		.steps = { make_default, make_of_16_pages },
 	};
 
 	set_limit(_metadata, "user_pages_hard", "1");

@@ -41,11 +41,42 @@ static inline char *pipe_path(void)
 /* How long to wait for what must happen. Even a slow emulator needs only a fraction of it. */
 #define TIMEOUT_MS 10000
 
+static inline size_t page_size(void)
+{
+	return sysconf(_SC_PAGESIZE);
+}
+
+/*
+ * A write of so many bytes is atomic: a page of the running kernel, for pipe(2) and for mini_pipe.
+ * The constant of the same name in <limits.h> is the least that any kernel has.
+ */
+#undef PIPE_BUF
+#define PIPE_BUF ((int)page_size())
+
+/* The capacity of a pipe that none was asked for: 16 pages, for pipe(2) and for mini_pipe. */
+#define DEFAULT_CAPACITY (16 * PIPE_BUF)
+
+/*
+ * Tables are constant, so they are written for pages of 4 KiB. This makes a size of such a table,
+ * like 2 * PAGE_4K - 1, one for the pages of the running kernel.
+ */
+#define PAGE_4K 4096
+
+static inline ssize_t in_pages(ssize_t size)
+{
+	ssize_t pages = (size + PAGE_4K / 2) / PAGE_4K;
+
+	return pages * PIPE_BUF + size - pages * PAGE_4K;
+}
+
 /* More than any capacity of the tests, so that a write of it always fills the pipe. */
-#define BIG (2 << 20)
+#define BIG (512 * PIPE_BUF)
+
+/* No kernel has larger pages. */
+#define LARGEST_PAGE 65536
 
 /* More than PIPE_BUF, so that a write of it is partial where the whole does not fit. */
-#define ABOVE_PIPE_BUF 65537
+#define ABOVE_PIPE_BUF (DEFAULT_CAPACITY + 1)
 
 #define MAX_CHILDREN 64
 
@@ -77,7 +108,7 @@ struct job {
 /* Each process has a buffer of its own. */
 static inline unsigned char *big_buffer(void)
 {
-	static unsigned char buffer[BIG];
+	static unsigned char buffer[512 * LARGEST_PAGE];
 
 	return buffer;
 }
@@ -700,9 +731,19 @@ static inline ssize_t free_memory(void)
 	return info.freeram * info.mem_unit;
 }
 
-static inline size_t page_size(void)
+/*
+ * Whether a call may return `got` if `good` bytes could be copied before a fault. x86 tells to the
+ * byte how far a copy came. arm64 loads up to 64 bytes before it stores them, and does not count
+ * those that it has not stored; but it copies at least one byte. All calls have that from the
+ * kernel's copies, those on a pipe(2), too.
+ */
+static inline bool is_count_until_fault(ssize_t got, ssize_t good)
 {
-	return sysconf(_SC_PAGESIZE);
+#ifdef __x86_64__
+	return got == good;
+#else
+	return got > 0 && got <= good && good - got < 64;
+#endif
 }
 
 static inline unsigned char *map_pages(struct __test_metadata *_metadata, int pages, int prot)

@@ -3,7 +3,6 @@
 #include "variants.h"
 #include "module_fixture.h"
 
-#define DEFAULT_CAPACITY 65536
 #define RANGE "1 to 1048576"
 
 /* Values that the parameter capacity rejects. */
@@ -293,7 +292,7 @@ FIXTURE_TEARDOWN(module)
 	end_loaded(_metadata);
 }
 
-TEST_F(module, default_capacity_is_65536)
+TEST_F(module, default_capacity_is_16_pages)
 {
 	load_with(_metadata, "");
 	EXPECT_EQ(DEFAULT_CAPACITY, measure_capacity(_metadata));

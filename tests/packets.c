@@ -180,14 +180,15 @@ TEST_F(packets, large_write_is_cut_into_packets)
 TEST_F(packets, writev_is_cut_at_pipe_buf_not_at_elements)
 {
 	unsigned char *buf = big_buffer();
-	struct iovec iov[] = { { buf, 3000 }, { buf + 3000, 10 }, { buf + 3010, 2000 } };
+	ssize_t len = PIPE_BUF + 914;
+	struct iovec iov[] = { { buf, 3000 }, { buf + 3000, 10 }, { buf + 3010, len - 3010 } };
 
-	put_pattern(buf, 0, 5010);
-	ASSERT_EQ(5010, writev(self->w, iov, 3));
+	put_pattern(buf, 0, len);
+	ASSERT_EQ(len, writev(self->w, iov, 3));
 	EXPECT_EQ(PIPE_BUF, read(self->r, buf, ENOUGH));
 	EXPECT_TRUE(is_pattern(buf, 0, PIPE_BUF));
-	EXPECT_EQ(5010 - PIPE_BUF, read(self->r, buf, ENOUGH));
-	EXPECT_TRUE(is_pattern(buf, PIPE_BUF, 5010 - PIPE_BUF));
+	EXPECT_EQ(len - PIPE_BUF, read(self->r, buf, ENOUGH));
+	EXPECT_TRUE(is_pattern(buf, PIPE_BUF, len - PIPE_BUF));
 }
 
 TEST_F(packets, readv_returns_one_packet)
@@ -632,7 +633,8 @@ TEST_F(packets, faulting_write_makes_no_packet)
 	EXPECT_EQ(EFAULT, errno);
 	expect_empty(_metadata, self->r);
 	/* The first packet is good, and the second is not. */
-	EXPECT_EQ(PIPE_BUF, write(self->w, map_before_hole(_metadata, 5000), 6000));
+	EXPECT_EQ(PIPE_BUF, write(self->w, map_before_hole(_metadata, PIPE_BUF + 904),
+				  PIPE_BUF + 1904));
 	EXPECT_EQ(PIPE_BUF, read(self->r, big_buffer(), ENOUGH));
 	expect_empty(_metadata, self->r);
 	EXPECT_EQ(self->slots, fill_with_packets(self->w, 1));
@@ -787,15 +789,17 @@ TEST_F(packets_of_any_capacity, blocking_large_write_is_cut_into_packets)
 
 TEST_F(packets_of_any_capacity, packet_is_written_whole_or_not_at_all)
 {
-	ASSERT_EQ(5000, resize(self->w, PRIVATE, 5000));
+	ssize_t rest = 904;
+
+	ASSERT_EQ(PIPE_BUF + rest, resize(self->w, PRIVATE, PIPE_BUF + rest));
 	ASSERT_EQ(PIPE_BUF, write_filled(self->w, 'a', PIPE_BUF));
 	EXPECT_EQ(0, poll_now(self->w, POLLOUT));
-	expect_eagain(_metadata, write_filled(self->w, 'x', 5001 - PIPE_BUF));
+	expect_eagain(_metadata, write_filled(self->w, 'x', rest + 1));
 	EXPECT_EQ(PIPE_BUF, bytes_in(self->r));
-	EXPECT_EQ(5000 - PIPE_BUF, write_filled(self->w, 'b', 5000 - PIPE_BUF));
+	EXPECT_EQ(rest, write_filled(self->w, 'b', rest));
 	expect_next(_metadata, self->r, 'a', PIPE_BUF);
-	expect_next(_metadata, self->r, 'b', 5000 - PIPE_BUF);
-	/* 5000 bytes need two pages. */
+	expect_next(_metadata, self->r, 'b', rest);
+	/* They need two pages. */
 	EXPECT_EQ(2, fill_with_packets(self->w, 1));
 }
 

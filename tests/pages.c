@@ -20,7 +20,7 @@
 /* Written to the trace between the phases. */
 #define MARK "mini_pipe: next"
 
-#define PAGE ((ssize_t)PIPE_BUF)
+#define PAGE ((ssize_t)page_size())
 
 /* All ends are non-blocking. */
 struct pipes {

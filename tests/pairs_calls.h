@@ -27,7 +27,7 @@
 #define FILL_BYTE 0xa5
 
 /* The most bytes of one call. */
-#define MAX_BYTES (2 * PIPE_BUF)
+#define MAX_BYTES (2 * PAGE_4K)
 
 /* The calls, in the order of the table. */
 enum {
@@ -94,7 +94,7 @@ static inline int reopen(int mode)
 
 static inline size_t size_of_step(const struct caller *me)
 {
-	static const size_t sizes[] = { 1, 100, PIPE_BUF, MAX_BYTES };
+	static const size_t sizes[] = { 1, 100, PAGE_4K, MAX_BYTES };
 
 	return sizes[me->step % ARRAY_SIZE(sizes)];
 }
@@ -217,7 +217,7 @@ static inline void call_o_direct(struct caller *me)
 
 static inline void call_resize(struct caller *me)
 {
-	static const int sizes[] = { PIPE_BUF, 16 * PIPE_BUF, 2 * PIPE_BUF, 5000 };
+	static const int sizes[] = { PAGE_4K, 16 * PAGE_4K, 2 * PAGE_4K, 5000 };
 
 	set_capacity(either_end(me), sizes[me->step / 2 % ARRAY_SIZE(sizes)]);
 }

@@ -134,7 +134,7 @@ TEST_F(pipes, f_setpipe_sz_gives_same_sizes)
 
 TEST_F(pipes, f_setpipe_sz_fails_if_bytes_do_not_fit)
 {
-	static const char bytes[PIPE_BUF];
+	const unsigned char *bytes = big_buffer();
 
 	for (int i = 0; i < 2; i++) {
 		ASSERT_EQ(PIPE_BUF, write(self->mini[1], bytes, PIPE_BUF));
@@ -153,7 +153,7 @@ TEST(pipe_sizes_of_pipe_2_pass_through)
 	int fds[2];
 
 	ASSERT_EQ(0, syscall(SYS_pipe2, fds, 0));
-	EXPECT_EQ(65536, fcntl(fds[0], F_GETPIPE_SZ));
+	EXPECT_EQ(DEFAULT_CAPACITY, fcntl(fds[0], F_GETPIPE_SZ));
 	EXPECT_EQ(8192, fcntl(fds[1], F_SETPIPE_SZ, 4097));
 	EXPECT_EQ(8192, fcntl64(fds[0], F_GETPIPE_SZ));
 }
@@ -300,7 +300,7 @@ TEST_F(seccomp_error, pipe_falls_back_to_pipe_2)
 	EXPECT_NAMED("pipe", fds[1]);
 	EXPECT_EQ(lowest, fds[0]);
 	EXPECT_EQ(lowest + 1, fds[1]);
-	EXPECT_EQ(65536, fcntl(fds[0], F_GETPIPE_SZ));
+	EXPECT_EQ(DEFAULT_CAPACITY, fcntl(fds[0], F_GETPIPE_SZ));
 	EXPECT_EQ(8192, fcntl(fds[1], F_SETPIPE_SZ, 8192));
 }
 
@@ -353,7 +353,7 @@ TEST_F(seccomp_kill, pipe_works_if_library_is_off)
 	add_seccomp_filter(_metadata, variant->number, SECCOMP_RET_KILL_PROCESS);
 	ASSERT_EQ(0, pipe(fds));
 	EXPECT_NAMED("pipe", fds[0]);
-	EXPECT_EQ(65536, fcntl(fds[0], F_GETPIPE_SZ));
+	EXPECT_EQ(DEFAULT_CAPACITY, fcntl(fds[0], F_GETPIPE_SZ));
 	EXPECT_EQ(8192, fcntl(fds[1], F_SETPIPE_SZ, 8192));
 }
 

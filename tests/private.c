@@ -118,9 +118,9 @@ TEST_F(ends, bytes_pass_from_writer_to_reader)
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, 300));
 	EXPECT_EQ(0, poll_now(self->ends.r, POLLIN));
 	EXPECT_EQ(POLLOUT, poll_now(self->ends.w, POLLOUT));
-	EXPECT_EQ(65536, fill_pipe(_metadata, self->ends.w));
-	EXPECT_EQ(65536, drain_pipe(_metadata, self->ends.r));
-	EXPECT_TRUE(is_pattern(big_buffer(), 0, 65536));
+	EXPECT_EQ(DEFAULT_CAPACITY, fill_pipe(_metadata, self->ends.w));
+	EXPECT_EQ(DEFAULT_CAPACITY, drain_pipe(_metadata, self->ends.r));
+	EXPECT_TRUE(is_pattern(big_buffer(), 0, DEFAULT_CAPACITY));
 }
 
 TEST_F(ends, two_pipes_are_independent)
@@ -551,12 +551,12 @@ TEST_F(pair, requested_capacity_is_exact)
 	}
 }
 
-TEST_F(pair, capacity_0_means_65536_bytes)
+TEST_F(pair, capacity_0_means_16_pages)
 {
 	struct ends ends = private_pipe(_metadata, O_NONBLOCK, 0);
 
-	EXPECT_EQ(65536, capacity_of(ends.w));
-	EXPECT_EQ(65536, fill_pipe(_metadata, ends.w));
+	EXPECT_EQ(DEFAULT_CAPACITY, capacity_of(ends.w));
+	EXPECT_EQ(DEFAULT_CAPACITY, fill_pipe(_metadata, ends.w));
 }
 
 TEST_F(pair, capacity_above_1_gib_gives_einval)
@@ -809,7 +809,7 @@ TEST_F(module, parameters_of_device_do_not_apply_to_private_pipes)
 
 	load_with(_metadata, "capacity=128 policy=rendezvous");
 	ends = private_pipe(_metadata, O_NONBLOCK, 0);
-	EXPECT_EQ(65536, capacity_of(ends.r));
+	EXPECT_EQ(DEFAULT_CAPACITY, capacity_of(ends.r));
 	EXPECT_EQ(MINI_PIPE_BUFFERED, policy_of(ends.r));
 }
 

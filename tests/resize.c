@@ -11,10 +11,15 @@
 #include "stream.h"
 #include "userfault.h"
 
-#define PAGE ((size_t)PIPE_BUF)
+#define PAGE page_size()
 
 /* Offsets in a page: the first byte, the second, one in the middle, the last. */
-static const size_t offsets[] = { 0, 1, 2000, PAGE - 1 };
+#define OFFSETS 4
+
+static size_t offset(int i)
+{
+	return (size_t[OFFSETS]){ 0, 1, 2000, PAGE - 1 }[i];
+}
 
 /* Fills the pipe, then reads and checks all bytes. */
 static void expect_all_in_order(struct __test_metadata *_metadata, struct stream *stream)
@@ -52,7 +57,7 @@ static void resize_with(struct __test_metadata *_metadata, struct stream *stream
 /* To more pages, to fewer and to as many, and back, from positions all over the ring. */
 TEST_F(pipe, bytes_stay_in_order_wherever_ring_wraps)
 {
-	static const size_t to[] = { 2 * PAGE + 1, 3 * PAGE + 5, 4 * PAGE, 4 * PAGE + 1, 9 * PAGE };
+	const size_t to[] = { 2 * PAGE + 1, 3 * PAGE + 5, 4 * PAGE, 4 * PAGE + 1, 9 * PAGE };
 	struct stream stream = { .ends = self->ends };
 	const size_t from = 4 * PAGE;
 
@@ -70,15 +75,15 @@ TEST_F(pipe, bytes_stay_in_order_wherever_ring_wraps)
 
 TEST_F(pipe, bytes_stay_in_order_if_ring_wraps_near_page_boundary)
 {
-	static const size_t to[] = {
+	const size_t to[] = {
 		2 * PAGE, 2 * PAGE + 1, 3 * PAGE - 1, 8 * PAGE - 1, 16 * PAGE,
 	};
 	struct stream stream = { .ends = self->ends };
 	const size_t from = 3 * PAGE;
 
-	for (size_t i = 0; i < 4 * ARRAY_SIZE(offsets) * ARRAY_SIZE(to); i++) {
-		size_t position = i % 4 * PAGE + offsets[i / 4 % ARRAY_SIZE(offsets)];
-		size_t size = to[i / 4 / ARRAY_SIZE(offsets)];
+	for (size_t i = 0; i < 4 * OFFSETS * ARRAY_SIZE(to); i++) {
+		size_t position = i % 4 * PAGE + offset(i / 4 % OFFSETS);
+		size_t size = to[i / 4 / OFFSETS];
 
 		for (size_t less = 0; less < 3; less++) {
 			struct span span = { position, 2 * PAGE - less };
@@ -92,8 +97,8 @@ TEST_F(pipe, resize_to_same_capacity_changes_nothing)
 {
 	struct stream stream = { .ends = self->ends };
 
-	for (size_t i = 0; i < ARRAY_SIZE(offsets); i++) {
-		struct span span = { offsets[i], 3 * PAGE };
+	for (size_t i = 0; i < OFFSETS; i++) {
+		struct span span = { offset(i), 3 * PAGE };
 
 		resize_with(_metadata, &stream, &span, 4 * PAGE, 4 * PAGE);
 		resize_with(_metadata, &stream, &span, 12000 + PAGE, 12000 + PAGE);
@@ -108,7 +113,7 @@ FIXTURE(stuck_copies)
 	int device_capacity;
 };
 
-/* In the order of the ring: bytes of the reader, other bytes, bytes of the writer, free room. */
+/* A row of the table. In the order of the ring: bytes of the reader, other bytes, bytes of the writer, free room. */
 struct layout {
 	size_t capacity;
 	size_t held;		/* bytes in the pipe, including those of the reader */
@@ -125,24 +130,24 @@ FIXTURE_VARIANT(stuck_copies)
 FIXTURE_VARIANT_ADD(stuck_copies, reader)
 {
 	.layout = {
-		.capacity = 4 * PAGE, .held = 3 * PAGE + 100, .reading = 2 * PAGE + 50,
-		.sizes = { 8 * PAGE, 3 * PAGE + 100, 16 * PAGE, 5 * PAGE },
+		.capacity = 4 * PAGE_4K, .held = 3 * PAGE_4K + 100, .reading = 2 * PAGE_4K + 50,
+		.sizes = { 8 * PAGE_4K, 3 * PAGE_4K + 100, 16 * PAGE_4K, 5 * PAGE_4K },
 	},
 };
 
 FIXTURE_VARIANT_ADD(stuck_copies, reader_of_full_pipe)
 {
 	.layout = {
-		.capacity = 4 * PAGE, .held = 4 * PAGE, .reading = 4 * PAGE,
-		.sizes = { 4 * PAGE + 1, 4 * PAGE, 9 * PAGE, 4 * PAGE },
+		.capacity = 4 * PAGE_4K, .held = 4 * PAGE_4K, .reading = 4 * PAGE_4K,
+		.sizes = { 4 * PAGE_4K + 1, 4 * PAGE_4K, 9 * PAGE_4K, 4 * PAGE_4K },
 	},
 };
 
 FIXTURE_VARIANT_ADD(stuck_copies, writer_of_4000_bytes)
 {
 	.layout = {
-		.capacity = PAGE, .held = 10, .writing = 4000,
-		.sizes = { 2 * PAGE, 4010, 256 * PAGE, PAGE },
+		.capacity = PAGE_4K, .held = 10, .writing = 4000,
+		.sizes = { 2 * PAGE_4K, 4010, 256 * PAGE_4K, PAGE_4K },
 	},
 };
 
@@ -150,33 +155,33 @@ FIXTURE_VARIANT_ADD(stuck_copies, writer_of_4000_bytes)
 FIXTURE_VARIANT_ADD(stuck_copies, writer_that_fills_pipe)
 {
 	.layout = {
-		.capacity = 4 * PAGE, .held = 1, .writing = 4 * PAGE - 1,
-		.sizes = { 4 * PAGE + 1, 9 * PAGE, 4 * PAGE, 16 * PAGE },
+		.capacity = 4 * PAGE_4K, .held = 1, .writing = 4 * PAGE_4K - 1,
+		.sizes = { 4 * PAGE_4K + 1, 9 * PAGE_4K, 4 * PAGE_4K, 16 * PAGE_4K },
 	},
 };
 
 FIXTURE_VARIANT_ADD(stuck_copies, writer_in_ring_of_one_page)
 {
 	.layout = {
-		.capacity = PAGE, .held = 1, .writing = PAGE - 1,
-		.sizes = { 3 * PAGE, PAGE, 2 * PAGE, PAGE },
+		.capacity = PAGE_4K, .held = 1, .writing = PAGE_4K - 1,
+		.sizes = { 3 * PAGE_4K, PAGE_4K, 2 * PAGE_4K, PAGE_4K },
 	},
 };
 
 FIXTURE_VARIANT_ADD(stuck_copies, reader_and_writer)
 {
 	.layout = {
-		.capacity = 4 * PAGE, .held = 2 * PAGE + 10, .reading = PAGE + 100,
-		.writing = 2 * PAGE - 10, .sizes = { 6 * PAGE, 4 * PAGE, 64 * PAGE, 4 * PAGE },
+		.capacity = 4 * PAGE_4K, .held = 2 * PAGE_4K + 10, .reading = PAGE_4K + 100,
+		.writing = 2 * PAGE_4K - 10, .sizes = { 6 * PAGE_4K, 4 * PAGE_4K, 64 * PAGE_4K, 4 * PAGE_4K },
 	},
 };
 
 FIXTURE_VARIANT_ADD(stuck_copies, reader_and_writer_of_adjacent_bytes)
 {
 	.layout = {
-		.capacity = 3 * PAGE, .held = PAGE + 1, .reading = PAGE + 1,
-		.writing = 2 * PAGE - 1,
-		.sizes = { 3 * PAGE + 1, 3 * PAGE, 7 * PAGE, 3 * PAGE + 1 },
+		.capacity = 3 * PAGE_4K, .held = PAGE_4K + 1, .reading = PAGE_4K + 1,
+		.writing = 2 * PAGE_4K - 1,
+		.sizes = { 3 * PAGE_4K + 1, 3 * PAGE_4K, 7 * PAGE_4K, 3 * PAGE_4K + 1 },
 	},
 };
 
@@ -191,9 +196,9 @@ FIXTURE_VARIANT_ADD(stuck_copies, reader_and_writer_in_partial_pages)
 FIXTURE_VARIANT_ADD(stuck_copies, reader_and_writer_in_large_pipe)
 {
 	.layout = {
-		.capacity = 64 * PAGE, .held = 20 * PAGE + 1, .reading = 10 * PAGE,
-		.writing = 12 * PAGE + 7,
-		.sizes = { 256 * PAGE, 32 * PAGE + 8, 100 * PAGE, 33 * PAGE },
+		.capacity = 64 * PAGE_4K, .held = 20 * PAGE_4K + 1, .reading = 10 * PAGE_4K,
+		.writing = 12 * PAGE_4K + 7,
+		.sizes = { 256 * PAGE_4K, 32 * PAGE_4K + 8, 100 * PAGE_4K, 33 * PAGE_4K },
 	},
 };
 
@@ -315,20 +320,26 @@ static bool resize_during_copies(struct __test_metadata *_metadata, const struct
 }
 
 static void resize_at_each_position(struct __test_metadata *_metadata,
-				    const struct layout *layout, struct ending ending)
+				    const struct layout *row, struct ending ending)
 {
+	struct layout layout = {
+		.capacity = in_pages(row->capacity), .held = in_pages(row->held),
+		.reading = in_pages(row->reading), .writing = in_pages(row->writing),
+	};
 	struct ends ends;
 
-	for (size_t i = 0; i < 2 * ARRAY_SIZE(offsets); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(layout.sizes); i++)
+		layout.sizes[i] = in_pages(row->sizes[i]);
+	for (size_t i = 0; i < 2 * OFFSETS; i++) {
 		ending.partial = i % 2;
 		make_pipe(_metadata, PRIVATE, O_NONBLOCK, &ends.r, &ends.w);
-		if (!resize_during_copies(_metadata, layout, &ends, offsets[i / 2], &ending))
+		if (!resize_during_copies(_metadata, &layout, &ends, offset(i / 2), &ending))
 			return;
 		close(ends.r);
 		close(ends.w);
 	}
 	make_pipe(_metadata, DEVICE, O_NONBLOCK, &ends.r, &ends.w);
-	resize_during_copies(_metadata, layout, &ends, 2000, &ending);
+	resize_during_copies(_metadata, &layout, &ends, 2000, &ending);
 	close(ends.r);
 	close(ends.w);
 }
@@ -384,17 +395,17 @@ static void expect_spliced(struct __test_metadata *_metadata, int pipe_2, size_t
 /* After each resize the whole ring is written. The pages in the pipe(2) must not be part of it. */
 TEST_F(pipe, resize_does_not_change_spliced_pages)
 {
-	static const size_t sizes[] = { 16 * PAGE, 5 * PAGE, 64 * PAGE, 8 * PAGE };
+	const size_t sizes[] = { 16 * PAGE, 5 * PAGE, 64 * PAGE, 8 * PAGE };
 	const size_t len = 3 * PAGE + 700;
 	struct stream stream = { .ends = self->ends };
 	int pipe_2[2];
 
 	ASSERT_EQ(0, pipe2(pipe_2, O_NONBLOCK));
-	for (size_t i = 0; i < ARRAY_SIZE(offsets) * ARRAY_SIZE(sizes); i++) {
+	for (size_t i = 0; i < OFFSETS * ARRAY_SIZE(sizes); i++) {
 		size_t from;
 
 		ASSERT_EQ((int)(8 * PAGE), set_capacity(self->ends.w, 8 * PAGE));
-		advance(_metadata, &stream, 8 * PAGE, offsets[i / ARRAY_SIZE(sizes)]);
+		advance(_metadata, &stream, 8 * PAGE, offset(i / ARRAY_SIZE(sizes)));
 		write_next(_metadata, &stream, 5 * PAGE - 1);
 		from = stream.out;
 		splice_pages(_metadata, &stream, pipe_2[1], len);
@@ -412,14 +423,14 @@ TEST_F(pipe, resize_during_stuck_write_does_not_change_spliced_pages)
 	int pipe_2[2];
 
 	ASSERT_EQ(0, pipe2(pipe_2, O_NONBLOCK));
-	for (size_t i = 0; i < ARRAY_SIZE(offsets); i++) {
+	for (size_t i = 0; i < OFFSETS; i++) {
 		struct stream stream = { .ends = self->ends };
 		struct ending ending = {};
 		struct stuck writer;
 		size_t from;
 
 		ASSERT_EQ((int)(8 * PAGE), set_capacity(self->ends.w, 8 * PAGE));
-		advance(_metadata, &stream, 8 * PAGE, offsets[i]);
+		advance(_metadata, &stream, 8 * PAGE, offset(i));
 		write_next(_metadata, &stream, 4 * PAGE - 1);
 		from = stream.out;
 		if (!start_stuck_with(_metadata, &writer, self->ends.w, O_WRONLY, stream.in,
@@ -716,7 +727,7 @@ static void expect_no_memory(struct __test_metadata *_metadata, const struct end
 	EXPECT_EQ(-1, result.ret);
 	EXPECT_EQ(ENOMEM, result.err);
 	EXPECT_EQ(killed, oom_kills());
-	EXPECT_EQ(65536, capacity_of(ends->r));
+	EXPECT_EQ(DEFAULT_CAPACITY, capacity_of(ends->r));
 	read_next(_metadata, &stream, 5000);
 }
 

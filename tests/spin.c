@@ -77,8 +77,8 @@ FIXTURE_VARIANT(spin)
 };
 
 FIXTURE_VARIANT_ADD(spin, one_byte) { .rounds = 200, .len = 1, };
-FIXTURE_VARIANT_ADD(spin, one_page) { .rounds = 200, .len = PIPE_BUF, };
-FIXTURE_VARIANT_ADD(spin, one_mebibyte) { .rounds = 20, .len = 1048576, };
+FIXTURE_VARIANT_ADD(spin, one_page) { .rounds = 200, .len = PAGE_4K, };
+FIXTURE_VARIANT_ADD(spin, one_mebibyte) { .rounds = 20, .len = 256 * PAGE_4K, };
 
 FIXTURE_SETUP(spin)
 {
@@ -86,13 +86,13 @@ FIXTURE_SETUP(spin)
 
 	set_up_pipe(_metadata);
 	run->rounds = variant->rounds;
-	run->len = variant->len;
+	run->len = in_pages(variant->len);
 	run->sync = mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 			 -1, 0);
 	ASSERT_NE(MAP_FAILED, run->sync);
 	*run->sync = (struct sync) { -1, -1 };
 	for (int i = 0; i < run->rounds; i++)
-		run->pipes[i] = private_pipe(_metadata, 0, variant->len);
+		run->pipes[i] = private_pipe(_metadata, 0, run->len);
 }
 
 FIXTURE_TEARDOWN(spin)

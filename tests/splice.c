@@ -8,11 +8,14 @@
 #include <sys/socket.h>
 #include "variants.h"
 
-#define PAGE ((ssize_t)PIPE_BUF)
+#define PAGE ((ssize_t)page_size())
 
-static const ssize_t sizes[] = { 1, 100, PAGE - 1, PAGE, PAGE + 1, 5 * PAGE + 3 };
+static const ssize_t sizes[] = {
+	1, 100, PAGE_4K - 1, PAGE_4K, PAGE_4K + 1, 5 * PAGE_4K + 3,
+};
+
 /* Offsets in a page of the ring. When the ring is empty, the next byte is at offset 0 again. */
-static const ssize_t offsets[] = { 0, 1, 100, PAGE - 1 };
+static const ssize_t offsets[] = { 0, 1, 100, PAGE_4K - 1 };
 
 /* The pipe(2) at the other side of splice. */
 struct pipe_2 {
@@ -128,9 +131,9 @@ static ssize_t next_size(struct __test_metadata *_metadata, struct tested_pipe *
 	if (offset == ARRAY_SIZE(offsets))
 		return 0;
 	pipe->cases++;
-	pipe->padding = offsets[offset];
+	pipe->padding = in_pages(offsets[offset]);
 	write_next(_metadata, pipe, pipe->padding);
-	return sizes[size];
+	return in_pages(sizes[size]);
 }
 
 /* Reads the padding, while the bytes behind it keep the ring from being empty. */

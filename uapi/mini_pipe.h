@@ -50,11 +50,11 @@ enum mini_pipe_policy {
  * The ioctl works on any open file of /dev/mini_pipe. A program that needs nothing else of the
  * device opens it with access mode 3 (O_ACCMODE), which opens neither end of the device's own pipe.
  *
- * The default capacity is 65536 bytes, as for pipe(2). If the module's parameter max_capacity is
- * less and the caller has no CAP_SYS_RESOURCE, the default is max_capacity, but at least a page. If
- * the pipes of the user would have more pages than the parameter user_pages_soft, and the caller
- * has neither CAP_SYS_RESOURCE nor CAP_SYS_ADMIN, the default is two pages. If user_pages_soft or
- * user_pages_hard is 0, there is no such limit.
+ * The default capacity is 16 pages, as for pipe(2): 65536 bytes if a page has 4096. If the module's
+ * parameter max_capacity is less and the caller has no CAP_SYS_RESOURCE, the default is
+ * max_capacity, but at least a page. If the pipes of the user would have more pages than the
+ * parameter user_pages_soft, and the caller has neither CAP_SYS_RESOURCE nor CAP_SYS_ADMIN, the
+ * default is two pages. If user_pages_soft or user_pages_hard is 0, there is no such limit.
  *
  * On error, no pipe is made:
  *

@@ -5,11 +5,13 @@
 
 use crate::{
     device::{
-        params,
+        params::{
+            self,
+            DEFAULT_CAPACITY, //
+        },
         quota::{
             self,
-            Verdict,
-            DEFAULT_CAPACITY, //
+            Verdict, //
         }, //
     },
     pipe::{

@@ -7,12 +7,9 @@
 //! module tests their values: the kernel's own message for a bad text says nothing of what is good.
 
 use crate::{
-    device::{
-        module::{
-            modinfo,
-            OWNER, //
-        },
-        quota::DEFAULT_CAPACITY, //
+    device::module::{
+        modinfo,
+        OWNER, //
     },
     pipe::{
         policy::Policy,
@@ -26,6 +23,7 @@ use kernel::{
         KernelParam,
         ModuleParam, //
     },
+    page::PAGE_SIZE,
     prelude::*,
     str::BStr,
     sync::atomic::{
@@ -33,6 +31,9 @@ use kernel::{
         Relaxed, //
     }, //
 };
+
+/// The default capacity of a pipe, in bytes: 16 pages, as for pipe(2).
+pub(crate) const DEFAULT_CAPACITY: usize = 16 * PAGE_SIZE;
 
 /// The allowed values of `capacity`, in bytes. The largest is the default of pipe-max-size in
 /// pipe(7).
@@ -209,7 +210,7 @@ param!(
     CAPACITY,
     0o444,
     "ulong",
-    "bytes the pipe can hold, 1 to 1048576 (default 65536)"
+    "bytes the pipe can hold, 1 to 1048576 (default 16 pages)"
 );
 param!(
     "policy",

@@ -2,9 +2,6 @@
 
 //! The arithmetic of limits. Pure functions, so `make test` also tests them in user space.
 
-/// The default capacity of a pipe in bytes; see pipe(7).
-pub(crate) const DEFAULT_CAPACITY: usize = 65536;
-
 /// No pipe holds more bytes than this.
 const MAX_CAPACITY: usize = 1 << 30;
 
@@ -41,7 +38,6 @@ mod tests {
         is_above,
         judge,
         Verdict,
-        DEFAULT_CAPACITY,
         MAX_CAPACITY, //
     };
 
@@ -50,7 +46,7 @@ mod tests {
         for (capacity, max_capacity, verdict) in [
             (0, 1 << 20, Verdict::Invalid),
             (1, 1 << 20, Verdict::Allowed),
-            (DEFAULT_CAPACITY, 1 << 20, Verdict::Allowed),
+            (1 << 16, 1 << 20, Verdict::Allowed),
             (1 << 20, 1 << 20, Verdict::Allowed),
             ((1 << 20) + 1, 1 << 20, Verdict::Privileged),
             (1, 0, Verdict::Privileged),

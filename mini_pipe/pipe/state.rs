@@ -43,14 +43,18 @@ use crate::{
 };
 use kernel::{
     bindings,
+    page::PAGE_SIZE,
     sync::lock::{
         mutex::MutexBackend,
         Guard, //
     }, //
 };
 
-/// A write of at most this many bytes is atomic: POSIX, pipe(7).
-const PIPE_BUF: usize = bindings::PIPE_BUF as usize;
+/// A write of at most this many bytes is atomic: a page, as for fs/pipe.c. That is the constant
+/// `PIPE_BUF` of POSIX and pipe(7), 4096, or more where pages are larger.
+const PIPE_BUF: usize = PAGE_SIZE;
+
+const _: () = assert!(PIPE_BUF >= bindings::PIPE_BUF as usize);
 
 /// Holds the mutex of a pipe.
 pub(crate) type StateGuard<'a> = Guard<'a, State, MutexBackend>;

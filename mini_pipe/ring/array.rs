@@ -14,8 +14,8 @@ use kernel::{
     prelude::*, //
 };
 
-/// How many elements fit in the array itself: enough for a pipe of 64 KiB, which most pipes are.
-/// Making such a pipe then takes no allocation for the array.
+/// How many elements fit in the array itself: enough for a pipe of the default capacity, which
+/// most pipes have. Making such a pipe then takes no allocation for the array.
 pub(in crate::ring) const FEW: usize = 16;
 
 /// An array of fixed length.

@@ -25,7 +25,7 @@ use kernel::page::PAGE_SIZE;
 /// How many pages an empty ring keeps.
 pub(crate) const KEPT: usize = 2;
 
-/// At most so many pages are added or taken at once: 64 KiB.
+/// At most so many pages are added or taken at once: those of a pipe of the default capacity.
 pub(crate) const BATCH: usize = 16;
 
 /// At most so many cells are visited in one go, while the lock is held.
