@@ -7,21 +7,23 @@ SHELL := /bin/bash
 
 # The module is built for the running kernel if it supports Rust modules, else for the virtual
 # machine's kernel.
-ifeq ($(KDIR)$(KERNEL),)
+ifeq ($(KDIR)$(KERNEL)$(ARCH),)
 KDIR := $(shell scripts/kdir.sh find)
 endif
 
 # The kernel directory of the virtual machine, and what is built for it.
-VM_KERNEL := $(shell KERNEL='$(KERNEL)' scripts/kernel.sh path)
+VM_KERNEL := $(shell ARCH='$(ARCH)' KERNEL='$(KERNEL)' scripts/kernel.sh path)
 VM_BUILD := build/$(notdir $(VM_KERNEL))
 VM_MODULE := $(VM_BUILD)/mini_pipe.ko
-TESTS := build/tests
+# The prefix of the compiler's name, for an architecture that is not the host's.
+CROSS := $(shell ARCH='$(ARCH)' KERNEL='$(KERNEL)' scripts/kernel.sh cross)
+TESTS := build/$(CROSS)tests
 TOOLBOX := scripts/toolbox.sh run
 KBUILD := scripts/kernel.sh kbuild M=$(CURDIR)
 
 # A $ in RUN is not expanded by make.
 override RUN := $(value RUN)
-export ADD CORPUS CPUS DURATION INSTRUMENTS KERNEL LOAD LOG MODULE MUTANTS QUICK RECORD REPEAT RUN SCHEDULES SEED SEQUENCES TIMEOUT TOOLS
+export ADD ARCH CORPUS CPUS DURATION INSTRUMENTS KERNEL KERNELS LOAD LOG MODULE MUTANTS QUICK RECORD REPEAT RUN SCHEDULES SEED SEQUENCES SUBJECTS TIMEOUT TOOLS
 
 help:
 	@echo 'mini_pipe: a pipe as a misc character device, in Rust'
@@ -43,6 +45,7 @@ help:
 	@echo '  make fuzz     random programs of calls on the debug kernel, for DURATION seconds (60); it learns'
 	@echo '  make bench    compares mini_pipe with pipe(2) and others; QUICK=1 takes 3 minutes'
 	@echo '  make guard    fails if a message costs more instructions than recorded; RECORD=1 records them'
+	@echo '  make matrix   runs the suite on all kernels that mini_pipe is for, and writes MATRIX.md (1 hour)'
 	@echo '  make mutants  applies patches that break the module, and shows which tests fail for each'
 	@echo '  make logs     replaces tests/logs by the logs of a new run'
 	@echo '  make picture  draws docs/pipe.svg, the picture of README.md'
@@ -52,6 +55,9 @@ help:
 	@echo 'Settings, on the command line:'
 	@echo '  KERNEL=REL    the kernel of the virtual machine: a release of the distribution, like'
 	@echo '                7.3.4+deb13-rt-amd64; debug, the debug kernel; or um, User-Mode Linux'
+	@echo '  ARCH=arm64    the architecture of the virtual machine, amd64 or arm64, for demo, test and vm'
+	@echo '  SUBJECTS="name ..."   the subjects of make test (all)'
+	@echo '  KERNELS="REL ..."   the kernels of make matrix (all)'
 	@echo '  LOAD="capacity=128"   the parameters of the module there; LOAD=no does not load it'
 	@echo '  TIMEOUT=n     kills the machine after n seconds (120 for a command, never for a shell)'
 	@echo '  CPUS=n        the number of processors of the machine (2)'
@@ -69,7 +75,7 @@ all: module
 else
 all: $(VM_MODULE)
 	@echo "Built $(VM_MODULE) for Linux $$(cat $(VM_KERNEL)/release)."
-ifeq ($(KERNEL),)
+ifeq ($(KERNEL)$(ARCH),)
 	@echo "That is the virtual machine's kernel, not the running one: scripts/kdir.sh check says why."
 endif
 endif
@@ -94,7 +100,7 @@ bench-modules: setup
 bench-parts: $(VM_MODULE) bench-modules
 
 tests: setup
-	@$(TOOLBOX) make -s -j$(shell nproc) -C tests O=$(CURDIR)/$(TESTS) \
+	@$(TOOLBOX) make -s -j$(shell nproc) -C tests O=$(CURDIR)/$(TESTS) CC=$(CROSS)gcc \
 		KSELFTEST=$(VM_KERNEL)/source/tools/testing/selftests all dropin
 
 demo: $(VM_MODULE) tests
@@ -137,6 +143,10 @@ fuzz:
 fuzz-debug: $(VM_MODULE)
 	@scripts/fuzz.sh
 
+# One kernel after the other, each as `make test KERNEL=...`.
+matrix:
+	@scripts/matrix.sh
+
 mutants: setup tests
 	@scripts/mutants.sh $(TESTS)
 
@@ -161,4 +171,4 @@ clean:
 distclean: clean
 	@scripts/toolbox.sh remove
 
-.PHONY: help all module modules_install setup bench-modules bench-parts coverage-module tests bench guard demo test sim coverage verify test-debug test-dropin soak fuzz fuzz-debug mutants logs vm picture check clean distclean $(VM_MODULE)
+.PHONY: help all module modules_install setup bench-modules bench-parts coverage-module tests bench guard demo test sim coverage verify test-debug test-dropin soak fuzz fuzz-debug matrix mutants logs vm picture check clean distclean $(VM_MODULE)

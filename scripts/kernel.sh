@@ -9,17 +9,21 @@
 # host's processor, with .config.um.
 #
 #   kernel.sh make      makes it, unless it exists, for the release KERNEL or the tested one
+#   kernel.sh list      prints the releases in the archive, newest first, each with the version of its
+#                       package, or with - if there is no source package of that version
 #   kernel.sh path      prints where it is, or will be:
 #                         source/   the source, ready for `make M=...`: its KDIR
 #                         vmlinuz   the image to boot; for um, linux: the program to run
 #                         release   a file with the name of the kernel
+#   kernel.sh cross     prints the prefix of the cross compiler's name, or nothing if none is needed
 #   kernel.sh kbuild ARGUMENT...   runs make in source/ with the options of that kernel
 
-# shellcheck source=scripts/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=scripts/arch.sh
+. "$(dirname "$0")/arch.sh"
 
-# The tested release. If the archive no longer has it, the newest of its flavour is used.
-tested=7.3.4+deb13-cloud-amd64
+# The tested release. If the archive no longer has a release, the newest of its series and flavour is
+# used; and for the tested one, the newest of its flavour if there is no other of its series.
+tested=7.3.4+deb13-cloud-$arch
 name=${KERNEL:-$tested}
 wanted=$name
 settings=()
@@ -33,6 +37,10 @@ um)
 	;;
 esac
 flavour=${wanted#*+}
+series=${wanted%.*}
+if [[ $name != "$wanted" ]]; then
+	[[ $arch == amd64 && ! $cross ]] || die "KERNEL=$name is for amd64 only, on a host of that architecture"
+fi
 
 toolbox=$scripts/toolbox.sh
 
@@ -42,24 +50,42 @@ in_new() {
 
 # Runs make in the source in directory $1.
 make_in() {
-	local dir=$1 llvm=()
+	local dir=$1 compiler=()
 	shift
-	[[ $name != debug ]] || llvm=(LLVM=1)
-	"$toolbox" run make -C "$dir/source" -j"$(nproc)" "${llvm[@]}" "$@"
+	[[ $name != debug ]] || compiler=(LLVM=1)
+	[[ ! $cross ]] || compiler=(ARCH="$kernel_arch" CROSS_COMPILE="$cross")
+	"$toolbox" run make -C "$dir/source" -j"$(nproc)" "${compiler[@]}" "$@"
 }
 
-# Chooses the wanted release, or the newest of its flavour, among those with a source package.
+# The table that `kernel.sh list` prints.
+list_releases() {
+	# shellcheck disable=SC2016 # The shell in the toolbox expands it, and awk.
+	"$toolbox" run sh -euc 'apt-get -qq -o APT::Sandbox::User=root update
+		apt-cache madison $(apt-cache pkgnames linux-binary-; apt-cache pkgnames linux-source-) |
+		sed "s/ //g; s/:[^|]*//" | awk -F"|" "
+			sub(/^linux-source-/, \"\", \$1) { source[\$1 FS \$2] }
+			sub(/^linux-binary-/, \"\", \$1) && /^[0-9]/ { version[\$1] = \$2 }
+			END {
+				for (release in version) {
+					series = release
+					sub(/\.[^.]*$/, \"\", series)
+					print release, (series FS version[release]) in source ? version[release] : \"-\"
+				}
+			}" | sort -rV'
+}
+
+# Chooses the wanted release, or the newest of its series and flavour, or the newest of its flavour,
+# among those with a source package.
 choose_release() {
-	in_new "apt-get -qq -o APT::Sandbox::User=root update
-		apt-cache pkgnames linux-binary- | sed -n 's/^linux-binary-//p' | sort -rV >releases
-		for release in $wanted \$(cat releases); do
-			case \$release in *+$flavour) ;; *) continue ;; esac
-			version=\$(apt-cache show --no-all-versions linux-binary-\$release | sed -n 's/^Version: //p')
-			apt-cache madison linux-source-\${release%.*} | grep -qF \" \$version \" || continue
-			echo \$version >version
-			echo \$release >release
-			break
-		done"
+	local release version pattern
+	list_releases | awk -v wanted="+$flavour" \
+		'$2 != "-" && substr($1, index($1, "+")) == wanted' >"$new/releases"
+	for pattern in "^$wanted " "^$series\\." .; do
+		grep -m 1 -- "$pattern" "$new/releases" && break
+	done >"$new/chosen" || return 0
+	read -r release version <"$new/chosen"
+	echo "$release" >"$new/release"
+	echo "$version" >"$new/version"
 }
 
 # Fetches and unpacks the named packages.
@@ -82,10 +108,18 @@ take_over() {
 	# The vmlinux of the headers package has the type information to which the module's refers.
 	in_new "mv packages/usr/lib/modules/$release/vmlinuz vmlinuz
 		cd packages/usr/src/linux-headers-$release
-		mv .config Module.symvers vmlinux '$new/source/'
+		mv .config Module.symvers '$new/source/'
+		[ ! -e vmlinux ] || mv vmlinux '$new/source/'
 		release=$release; echo \"+\${release#*+}\" >'$new/source/localversion-mini_pipe'"
 	make_in "$new" olddefconfig modules_prepare
 	[[ $(make_in "$new" -s kernelrelease) == "$release" ]]
+}
+
+# Prints the exported Rust symbols of the metadata that the stock kernel does not have. Each name has a
+# hash of the compiler's version in it.
+unknown_symbols() {
+	in_new "grep -hoE '\<_R\w+' source/rust/exports_*_generated.h | sort >symbols
+		cut -f 2 source/Module.symvers | sort | comm -23 symbols -"
 }
 
 # Prints the options that the debug kernel must have, and those that it must not have.
@@ -130,7 +164,7 @@ build_um() {
 	make_in "$new" ARCH=um -s kernelrelease >"$new/release"
 }
 
-recipe=(choose_release fetch unpack_source)
+recipe=(list_releases choose_release fetch unpack_source)
 case $name in
 debug)
 	configured=configure built=build
@@ -143,11 +177,11 @@ um)
 	asked=$(options_um)
 	;;
 *)
-	recipe+=(take_over)
-	asked=$wanted
+	recipe+=(take_over unknown_symbols)
+	asked=
 	;;
 esac
-key=$(key_of "$("$toolbox" key)" "$(declare -f make_in "${recipe[@]}")" "$asked")
+key=$(key_of "$("$toolbox" key)" "$(declare -f make_in "${recipe[@]}")" "$wanted" "$asked")
 kernel=$cache/kernel-$name-$key
 new=$kernel.new
 
@@ -163,9 +197,9 @@ make_kernel() {
 	release=$(cat "$new/release" 2>/dev/null || true)
 	[[ -n $release ]] || die "the archive has no kernel $wanted, and no other of its flavour"
 	if [[ $release != "$wanted" ]]; then
-		[[ -z ${KERNEL-} || $name != "$wanted" ]] ||
-			die "the archive has no kernel $KERNEL; the newest of its flavour is $release"
-		echo "  kernel: the archive no longer has $tested; using the newest, $release" >&2
+		[[ $release == "$series".* || $wanted == "$tested" ]] ||
+			die "the archive has no kernel $wanted, and no other of its series; the newest of its flavour is $release"
+		echo "  kernel: the archive no longer has $wanted; using the newest, $release" >&2
 	fi
 	source=linux-source-${release%.*}
 	if [[ $name != "$wanted" ]]; then
@@ -175,9 +209,13 @@ make_kernel() {
 		step "$name kernel: built" "$built"
 	else
 		step "kernel: $release and its source, fetched (180 MB)" \
-			fetch "$source" "linux-binary-$release" "linux-headers-$release"
+			fetch "$source" "linux-binary-$release:$arch" "linux-headers-$release:$arch"
 		step "kernel: unpacked" unpack_source
+		[[ -e $new/packages/usr/src/linux-headers-$release/vmlinux ]] ||
+			echo "  kernel: its headers have no vmlinux; so modules are built without type information (BTF)" >&2
 		step "kernel: Rust metadata generated" take_over "$release"
+		[[ -z $(unknown_symbols | head -n 1) ]] ||
+			die "$release was built with another rustc than the archive has: no module built here would load into it"
 	fi
 	"$toolbox" run rm -r "$new/packages"
 	mv "$new" "$kernel"
@@ -185,10 +223,15 @@ make_kernel() {
 
 case ${1-} in
 make) make_kernel ;;
+list)
+	"$toolbox" make
+	list_releases
+	;;
 path) echo "$kernel" ;;
+cross) echo "$cross" ;;
 kbuild)
 	shift
 	make_in "$kernel" -s "${settings[@]}" "$@"
 	;;
-*) die "usage: kernel.sh make | path | kbuild ARGUMENT..." ;;
+*) die "usage: kernel.sh make | list | path | cross | kbuild ARGUMENT..." ;;
 esac

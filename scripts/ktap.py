@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """Sums up the results of a run of the suite by subject, and searches the kernel's log for reports.
 
-    ktap.py RESULTS LOG SUBJECT...
+    ktap.py [--may-skip] RESULTS LOG SUBJECT...
 
 RESULTS has, for each subject, a line "# subject: NAME", the output of its program (KTAP or that of
 Rust's libtest) and a line "# exit: STATUS"; at the end, it has a line "# all done". Failures are:
 
-- a test that failed, was planned and did not report, or was skipped, because the project's own
-  machine has all that tests need;
+- a test that failed, was planned and did not report, or was skipped: the project's own machine has all
+  that tests need. With --may-skip, for a machine that has not, skipped tests are counted apart, and
+  their reasons printed;
 - a program with a bad exit status, whatever its tests reported, and a missing SUBJECT;
 - a machine that did not reach the end, or whose kernel reported something.
 
@@ -16,11 +17,12 @@ Each failure is followed by the output of its test. The last line is "N passed, 
 exit status is not 0 if any test failed.
 """
 
+import collections
 import re
 import sys
 
 PLAN = re.compile(r"(?:1\.\.|running )(\d+)(?: tests?)?$")
-KTAP = re.compile(r"(not )?ok \d+ (?:- )?([^#]*?)\s*(# SKIP.*)?$")
+KTAP = re.compile(r"(not )?ok \d+ (?:- )?([^#]*?)\s*(?:# (SKIP.*))?$")
 LIBTEST = re.compile(r"test (\S+) \.\.\. (ok|FAILED|ignored)$")
 
 # The lines of the harness itself: at the beginning of a test, and before its result.
@@ -49,11 +51,14 @@ REPORT = re.compile(
 class Subject:
     """The results of one program."""
 
+    may_skip = False
+
     def __init__(self, name):
         self.name = name
         self.planned = 0
         self.passed = 0
         self.failures = []
+        self.skipped = collections.Counter()
         self.output = []
         self.note = ""
 
@@ -66,7 +71,7 @@ class Subject:
         elif match := KTAP.match(line):
             self.add(match[2], not match[1], match[3])
         elif match := LIBTEST.match(line):
-            self.add(match[1], match[2] == "ok", match[2] == "ignored")
+            self.add(match[1], match[2] == "ok", match[2] == "ignored" and "SKIP")
         elif BEGIN.match(line):
             self.output = []
         elif not VERDICT.match(line):
@@ -76,6 +81,8 @@ class Subject:
         """Counts one test."""
         if good and not skipped:
             self.passed += 1
+        elif good and Subject.may_skip:
+            self.skipped[skipped.removeprefix("SKIP").strip()] += 1
         else:
             self.fail(test + (" (skipped)" if skipped else ""))
         self.output = []
@@ -87,14 +94,14 @@ class Subject:
 
     def end(self, status):
         """Records the end of the program; `status` is None if the machine ended before it."""
-        reported = self.passed + len(self.failures)
+        reported = self.passed + len(self.failures) + self.skipped.total()
         if status is None:
             self.fail("(the program did not end: the machine crashed or was killed)")
         elif self.planned != reported or not reported:
             self.fail(f"({self.planned} tests were planned, {reported} reported)")
         elif status != "0" and not self.failures:
             self.fail(f"(the program ended with status {status})")
-        self.planned = self.passed + len(self.failures)
+        self.planned = self.passed + len(self.failures) + self.skipped.total()
 
 
 def read_subjects(path, expected):
@@ -142,12 +149,17 @@ def read_log(path, done):
 
 def main():
     """Prints one line for each subject, its failures, and the sum."""
-    results, log, *expected = sys.argv[1:]
+    Subject.may_skip = sys.argv[1] == "--may-skip"
+    results, log, *expected = sys.argv[1 + Subject.may_skip :]
     subjects, done = read_subjects(results, expected)
     subjects.append(read_log(log, done))
     for subject in subjects:
         counts = f"{subject.passed:4} passed, {len(subject.failures):2} failed"
+        if subject.skipped:
+            counts += f", {subject.skipped.total():2} skipped"
         print(f"{subject.name:12} {counts}{subject.note}")
+        for reason, count in subject.skipped.items():
+            print(f"    skipped  {count}: {reason}")
         for test, output in subject.failures:
             print(f"    FAILED   {test}")
             for line in output:
@@ -156,7 +168,8 @@ def main():
     failed = sum(len(subject.failures) for subject in subjects)
     if failed:
         print(f"The output of the programs is in {results}, the kernel's log in {log}.")
-    print(f"{passed} passed, {failed} failed")
+    skipped = sum(subject.skipped.total() for subject in subjects)
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     sys.exit(failed > 0)
 
 

@@ -67,9 +67,13 @@ it continues from here."
 	fi
 }
 
-# Prints the names of the suite's programs, one a line.
+# Prints the names of the suite's programs, or those that SUBJECTS names, one a line.
 subjects() {
 	local list=list
+	if [[ ${SUBJECTS-} ]]; then
+		tr -s ' ' '\n' <<<"$SUBJECTS"
+		return
+	fi
 	[[ ${KERNEL-} != debug ]] || list="list-debug"
 	make -s --no-print-directory -C "$top/tests" $list
 }
@@ -84,13 +88,13 @@ run_units() {
 	echo "# exit: $status"
 }
 
-# run_suite DIR TIMES [COUNTERS]: runs the programs in DIR, or those that SUBJECTS names, in the virtual
+# run_suite DIR TIMES [COUNTERS]: runs the suite's programs, which are in DIR, in the virtual
 # machine and prints their output. COUNTERS is tests/coverage/mini_pipe_coverage.c, built for the machine's
 # kernel: then the module's counters are printed, too. The machine boots with SELinux instead of the
 # distribution's AppArmor. SELinux does nothing until the subject selinux loads a policy.
 run_suite() {
 	local names counters=${3-}
-	read -ra names <<<"${SUBJECTS:-$(subjects | paste -sd' ')}"
+	mapfile -t names < <(subjects)
 	APPEND="security=selinux" RUN="export SEED=${SEED-} SEQUENCES=${SEQUENCES-} DURATION=${DURATION-}
 		${counters:+insmod ${counters##*/}}
 		for i in \$(seq $2); do sh run.sh ${names[*]/#/tests/}; done

@@ -13,8 +13,8 @@
 #   CPUS=n           the number of processors; by default 2
 #   LOG=file         where the kernel's log goes
 
-# shellcheck source=scripts/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=scripts/arch.sh
+. "$(dirname "$0")/arch.sh"
 
 kernel=$("$scripts/kernel.sh" path)
 run=${RUN-}
@@ -47,6 +47,7 @@ pack() {
 		cp -rL "$file" "$root/root/"
 	done
 	add_libraries
+	[[ ! $cross || -z ${TOOLS-} ]] || die "TOOLS are the toolbox's programs, which are for $host_arch"
 	printf '%s\n' "$run" >"$root/root/.run"
 	{
 		printf 'load=%q\ndeadline=%d\n' "${LOAD-}" $((timeout ? $(date +%s) + timeout : 0))

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The toolbox: a Debian 13 tree with the compiler that builds Debian's kernels, and with QEMU. The
-# host needs only mmdebstrap, and uidmap for an ordinary user.
+# host needs only mmdebstrap, and uidmap for an ordinary user. An architecture that is not the
+# host's has a toolbox of its own, with the cross compiler and QEMU for it.
 #
 #   toolbox.sh make           makes the toolbox, unless it exists
 #   toolbox.sh remove         removes it, and the rest of the cache
@@ -10,23 +11,32 @@
 #   toolbox.sh run COMMAND... runs a command in it, in the current directory; clone and cache have
 #                             the same paths as outside
 
-# shellcheck source=scripts/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=scripts/arch.sh
+. "$(dirname "$0")/arch.sh"
 
 suite=trixie
 packages=(
 	# To build the kernel, with Rust.
 	rustc rust-src bindgen rustfmt rust-clippy gcc-14 make flex bison bc libelf-dev libssl-dev pahole
 	xz-utils cpio kmod python3 libc6-dev
-	# For the debug kernel: KASAN needs the same LLVM for C and for Rust.
-	clang lld llvm
-	# For the simulation, the coverage and the fuzzer.
-	cargo ca-certificates
-	# For the checks and the model.
-	shellcheck perl spin
-	# The virtual machine, its loads, and a check of the manual page.
-	qemu-system-x86 busybox-static stress-ng rt-tests mandoc
 )
+if [[ $cross ]]; then
+	# busybox is for the machine only. The host's architecture comes first.
+	packages+=("gcc-$gnu" "libc6-dev-$arch-cross" "$qemu_package" "busybox-static:$arch")
+	architectures=$host_arch,$arch
+else
+	packages+=(
+		# For the debug kernel: KASAN needs the same LLVM for C and for Rust.
+		clang lld llvm
+		# For the simulation, the coverage and the fuzzer.
+		cargo ca-certificates
+		# For the checks and the model.
+		shellcheck perl spin
+		# The virtual machine, its loads, and a check of the manual page.
+		"$qemu_package" busybox-static stress-ng rt-tests mandoc
+	)
+	architectures=$host_arch
+fi
 
 # Runs a command as root: an ordinary user gets a user namespace, which maps the subordinate ids.
 as_root() {
@@ -58,8 +68,8 @@ host_packages() {
 }
 
 check_host() {
-	[[ $(uname -s) == Linux && $(uname -m) == x86_64 ]] ||
-		die "the toolbox is for Linux on x86_64, and this is $(uname -sm); see README.md for your own kernel"
+	[[ $(uname -sm) =~ ^Linux\ (x86_64|aarch64)$ ]] ||
+		die "the toolbox is for Linux on x86_64 or aarch64, and this is $(uname -sm); see README.md for your own kernel"
 	host_packages
 	as_root true ||
 		die "this host does not allow a namespace; unshare has printed the reason above. An ordinary user needs \
@@ -75,21 +85,21 @@ bootstrap() {
 	as_root rm -rf "$box.new"
 	# The backports suite, which has the kernel, comes from the same archive as the rest.
 	# shellcheck disable=SC2016 # mmdebstrap's shell expands $1, the path of the tree.
-	as_root mmdebstrap --mode=$mode --variant=minbase --include="$include" \
+	as_root mmdebstrap --mode=$mode --variant=minbase --architectures="$architectures" --include="$include" \
 		--customize-hook='sed -n "s/ \([a-z]*\) main/ \1-backports main/p" "$1/etc/apt/sources.list" |
 			grep -v -e -updates- -e -security- >"$1/etc/apt/sources.list.d/backports.list"' \
 		"$suite" "$box.new"
 	mv "$box.new" "$box"
 }
 
-key=$(key_of "$suite" "${packages[@]}" "$(declare -f bootstrap)")
+key=$(key_of "$suite" "$architectures" "${packages[@]}" "$(declare -f bootstrap)")
 box=$cache/toolbox-$key
 
 make_box() {
 	[[ ! -d $box ]] || return 0
 	check_host
 	lock_cache
-	[[ -d $box ]] || step "toolbox: Debian $suite with rustc, gcc, clang and QEMU (3 GB)" bootstrap
+	[[ -d $box ]] || step "toolbox: Debian $suite with rustc, gcc, clang and QEMU (3 GB)${cross:+, for $arch}" bootstrap
 }
 
 # Runs inside the namespace: mounts the directories shared with the host, and enters the tree.
@@ -101,7 +111,7 @@ enter() {
 	done
 	# For cargo: the host's name servers, and the certificates that it trusts.
 	for shared in /etc/resolv.conf /etc/ssl/certs/ca-certificates.crt; do
-		cat $shared >"$box$shared" 2>/dev/null || true
+		cat $shared 2>/dev/null >"$box$shared" || true
 	done
 	exec chroot "$box" /usr/bin/env -i -C "$dir" PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
 		LANG=C.UTF-8 TERM="${TERM:-dumb}" CARGO_HOME="$cache/cargo" ${http_proxy:+http_proxy="$http_proxy"} \

@@ -17,20 +17,31 @@
 . "$(dirname "$0")/machine.sh"
 
 [[ -z ${ICOUNT-} ]] || CPUS=1
-machine=(qemu-system-x86_64 -machine q35 -smp "${CPUS:-2}" -m 512 -display none -monitor none
-	-no-reboot -nodefaults -kernel "$kernel/vmlinuz")
+case $arch in
+amd64)
+	machine=(qemu-system-x86_64 -machine q35 -m 512)
+	cpu=qemu64 serial=isa-serial
+	;;
+arm64)
+	# The kernel with pages of 16 KiB needs more memory, and a processor that has them.
+	machine=(qemu-system-aarch64 -machine "virt,gic-version=max" -m 1024)
+	cpu=max,pauth-impdef=on serial=pci-serial
+	;;
+esac
+machine+=(-smp "${CPUS:-2}" -display none -monitor none -no-reboot -nodefaults -kernel "$kernel/vmlinuz")
 kvm=(-accel kvm -cpu host)
-tcg=(-accel tcg -cpu qemu64)
-[[ -z ${ICOUNT-} ]] || tcg=(-accel 'tcg,thread=single' -icount 'shift=0,sleep=off' -cpu qemu64)
+tcg=(-accel tcg -cpu "$cpu")
+[[ -z ${ICOUNT-} ]] || tcg=(-accel 'tcg,thread=single' -icount 'shift=0,sleep=off' -cpu "$cpu")
 
 # A usable /dev/kvm boots a kernel as far as the panic for its missing root file system. Some hosts
 # have a /dev/kvm that does not work.
 kvm_works() {
 	local verdict
 	verdict=$cache/kvm-$(uname -r)
-	[[ -w /dev/kvm ]] && grep -qwE 'vmx|svm' /proc/cpuinfo || return 1
+	[[ ! $cross && -w /dev/kvm ]] || return 1
+	[[ $arch != amd64 ]] || grep -qwE 'vmx|svm' /proc/cpuinfo || return 1
 	if [[ ! -e $verdict ]]; then
-		limited 20 "${machine[@]}" "${kvm[@]}" -serial "file:$work/probe" \
+		limited 20 "${machine[@]}" "${kvm[@]}" -device "$serial,chardev=probe" -chardev "file,id=probe,path=$work/probe" \
 			-append 'console=ttyS0 panic=-1' >/dev/null 2>&1 </dev/null || return 1
 		grep -c 'Unable to mount root fs' "$work/probe" >"$verdict" || true
 	fi
@@ -50,8 +61,8 @@ boot() {
 	# The first serial line is the kernel's log, the second is the user's.
 	# shellcheck disable=SC2086 # Several options are several words.
 	limited "$timeout" "${machine[@]}" "${accel[@]}" ${DEVICES-} -initrd "$work/initrd" \
-		-append "console=ttyS0 panic=-1 oops=panic quiet ${APPEND-}" -device isa-serial,chardev=kernel \
-		-chardev "file,id=kernel,path=$work/log" -device isa-serial,chardev=user -chardev "$stdio"
+		-append "console=ttyS0 panic=-1 oops=panic quiet ${APPEND-}" -device $serial,chardev=kernel \
+		-chardev "file,id=kernel,path=$work/log" -device $serial,chardev=user -chardev "$stdio"
 }
 
 run_machine
