@@ -5,6 +5,11 @@
 //! The kernel crate's `MiscDeviceRegistration` has no data of its own, and its file operations lack
 //! read, write, poll, fasync and splice. [`Registration`] and [`FOPS`] stand in for them.
 
+#[cfg(CONFIG_DEBUG_FS)]
+use crate::device::debugfs::{
+    self,
+    Folder, //
+};
 use crate::{
     device::{
         file::{
@@ -79,6 +84,8 @@ pub(crate) struct Registration {
     pipe: Arc<Pipe>,
     #[pin]
     misc: Opaque<bindings::miscdevice>,
+    #[cfg(CONFIG_DEBUG_FS)]
+    folder: Folder,
 }
 
 // SAFETY: A misc device may be registered by one thread and deregistered by another.
@@ -112,6 +119,10 @@ impl Registration {
                     to_result(bindings::misc_register(slot))
                 }
             }),
+            #[cfg(CONFIG_DEBUG_FS)]
+            // SAFETY: The device exists, as `misc` is registered, and `drop` removes the folder
+            // before it. `show_pipes` is for this device.
+            folder: unsafe { Folder::new((*misc.get()).this_device, show_pipes) },
         })
     }
 }
@@ -119,6 +130,8 @@ impl Registration {
 #[pinned_drop]
 impl PinnedDrop for Registration {
     fn drop(self: Pin<&mut Self>) {
+        #[cfg(CONFIG_DEBUG_FS)]
+        self.folder.remove();
         // SAFETY: `misc` is registered by the type invariants.
         unsafe { bindings::misc_deregister(self.misc.get()) };
     }
@@ -161,6 +174,30 @@ impl MiscDevice for PipeFile {
     fn show_fdinfo(me: &Self, to: &SeqFile, _file: &File) {
         ioctl::show_fdinfo(&me.pipe, to);
     }
+}
+
+/// A read of the file that lists all pipes.
+///
+/// Context: process context, from `seq_read()`; may sleep.
+///
+/// # Safety
+///
+/// `seq` must be valid, and its `private` the device of a [`Registration`].
+#[cfg(CONFIG_DEBUG_FS)]
+unsafe extern "C" fn show_pipes(seq: *mut bindings::seq_file, _: *mut c_void) -> c_int {
+    // SAFETY: By the safety requirements. `misc_register()` has stored the address of the device's
+    // `struct miscdevice` as its data. `Folder::remove`, which `Registration::drop` calls, waits
+    // for this.
+    let (to, registration) = unsafe {
+        let misc = bindings::dev_get_drvdata((*seq).private.cast());
+        let misc = misc.cast::<Opaque<bindings::miscdevice>>();
+        (
+            SeqFile::from_raw(seq),
+            &*container_of!(misc, Registration, misc),
+        )
+    };
+    debugfs::show_pipes(to, &registration.pipe);
+    0
 }
 
 /// The flags of a call by `read_iter` or `write_iter`.

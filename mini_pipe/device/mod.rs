@@ -3,16 +3,19 @@
 //! What the kernel sees of mini_pipe: the only layer with `extern "C"` functions, and with the
 //! kernel's structures for operations, inodes and parameters.
 //!
-//! Modules: [`file`] (an open file and its operations), [`misc`] (/dev/mini_pipe), `ioctl` and
-//! [`uapi`], `private` (private pipes) and [`pipefs`] (their file system), `splice` (into a
-//! pipe(2)), `limits` and `quota` (what users may have), [`params`] (the module's parameters),
-//! `module`.
+//! Modules: [`mod@file`] (an open file and its operations), [`misc`] (/dev/mini_pipe), `ioctl` and
+//! [`uapi`], `private` (private pipes) and [`pipefs`] (their file system), `name`, `splice` (into a
+//! pipe(2)), `debugfs` (a list of all pipes), `limits` and `quota` (what users may have),
+//! [`params`] (the module's parameters), `module`.
 
+#[cfg(CONFIG_DEBUG_FS)]
+pub(crate) mod debugfs;
 pub(crate) mod file;
 mod ioctl;
 mod limits;
 pub(crate) mod misc;
 mod module;
+mod name;
 pub(crate) mod params;
 pub(crate) mod pipefs;
 mod private;

@@ -34,23 +34,22 @@
 //! `tests/lifetimes.c` tests each way to hold a pipe.
 
 use crate::{
-    device::module::OWNER,
+    device::{
+        module::OWNER,
+        name::{
+            name,
+            PipeName, //
+        }, //
+    },
     pipe::Pipe,
-    sys::{
-        headers::{
-            init_pseudo,
-            FMODE_NONOTIFY,
-            FMODE_NONOTIFY_PERM, //
-        },
-        release, //
+    sys::headers::{
+        init_pseudo,
+        FMODE_NONOTIFY,
+        FMODE_NONOTIFY_PERM, //
     }, //
 };
 use core::{
     cell::UnsafeCell,
-    fmt::{
-        self,
-        Write, //
-    },
     mem,
     ptr::{
         self,
@@ -59,6 +58,7 @@ use core::{
 };
 use kernel::{
     bindings,
+    container_of,
     error::from_err_ptr,
     fs::File,
     prelude::*,
@@ -199,8 +199,9 @@ pub(crate) fn new_file(
         );
         bindings::simple_inode_init_ts(inode);
         (*inode).__bindgen_anon_3.i_fop = fops;
-        (*inode).i_private = Arc::into_raw(pipe).cast_mut().cast();
         bindings::__module_get(OWNER);
+        // From here on, `for_each_pipe` finds the pipe.
+        swap_pipe(inode, Arc::into_raw(pipe).cast_mut());
     }
     // SAFETY: The reference to the inode is handed over, or put after an error. So is the second
     // reference to the module: `__fput()` will put it by `fops_put()`, but `alloc_file_pseudo()`,
@@ -297,13 +298,70 @@ unsafe extern "C" fn init(context: *mut bindings::fs_context) -> c_int {
 /// `inode` must be one of this file system, and nobody may have a path to it. The caller must keep
 /// the module loaded until this has returned.
 unsafe fn detach_pipe(inode: *mut bindings::inode) {
-    // SAFETY: By the safety requirements: only a task with a path uses the pipe of an inode.
+    // SAFETY: By the safety requirements: only a task with a path uses the pipe of an inode, and
+    // `for_each_pipe`, which takes a reference of its own under the lock that `swap_pipe` takes.
     unsafe {
-        let pipe = mem::replace(&mut (*inode).i_private, ptr::null_mut()).cast::<Pipe>();
+        let pipe = swap_pipe(inode, ptr::null_mut());
         if !pipe.is_null() {
             drop(Arc::from_raw(pipe));
             bindings::module_put(OWNER);
         }
+    }
+}
+
+/// Exchanges the reference that an inode has to its pipe; null is none. The caller owns the result.
+///
+/// # Safety
+///
+/// `inode` must be one of this file system. `pipe` must be null or an owned reference, which is
+/// handed over.
+unsafe fn swap_pipe(inode: *mut bindings::inode, pipe: *mut Pipe) -> *mut Pipe {
+    // SAFETY: The inode is valid by the safety requirements.
+    unsafe {
+        bindings::spin_lock(&raw mut (*inode).i_lock);
+        let old = mem::replace(&mut (*inode).i_private, pipe.cast());
+        bindings::spin_unlock(&raw mut (*inode).i_lock);
+        old.cast()
+    }
+}
+
+/// Calls `work` with each private pipe that somebody has a path to, and with its name, in no order.
+/// A pipe that is made or closed meanwhile may be left out.
+///
+/// Context: process context; may sleep. The file system must stay mounted: the walk holds inodes.
+pub(crate) fn for_each_pipe(mut work: impl FnMut(PipeName, &Pipe)) {
+    // SAFETY: The file system is mounted. The list of its inodes changes under the lock, and an
+    // inode on the list is valid as long as the lock is held. A grabbed inode stays valid, and on
+    // the list, until it is put, so the walk goes on from there, as in `drop_pagecache_sb()`. While
+    // the lock of an inode is held, the inode keeps its reference to the pipe.
+    unsafe {
+        let sb = (*MOUNT.load(Relaxed)).mnt_sb;
+        let lock = &raw mut (*sb).s_inode_list_lock;
+        let head = &raw mut (*sb).s_inodes;
+        let mut grabbed: *mut bindings::inode = ptr::null_mut();
+        bindings::spin_lock(lock);
+        let mut link = (*head).next;
+        while link != head {
+            let inode = container_of!(link, bindings::inode, i_sb_list);
+            // An inode that is being freed cannot be grabbed, and has no pipe.
+            if !bindings::igrab(inode).is_null() {
+                bindings::spin_unlock(lock);
+                // Frees the inode before, if all others have put it meanwhile.
+                bindings::iput(mem::replace(&mut grabbed, inode));
+                bindings::spin_lock(&raw mut (*inode).i_lock);
+                let pipe = (*inode).i_private.cast::<Pipe>();
+                let pipe: Option<Arc<Pipe>> =
+                    (!pipe.is_null()).then(|| ArcBorrow::from_raw(pipe).into());
+                bindings::spin_unlock(&raw mut (*inode).i_lock);
+                if let Some(pipe) = pipe {
+                    work(PipeName((*inode).i_ino), &pipe);
+                }
+                bindings::spin_lock(lock);
+            }
+            link = (*link).next;
+        }
+        bindings::spin_unlock(lock);
+        bindings::iput(grabbed);
     }
 }
 
@@ -321,67 +379,5 @@ unsafe extern "C" fn put_inode(_dentry: *mut bindings::dentry, inode: *mut bindi
     unsafe {
         detach_pipe(inode);
         bindings::iput(inode);
-    }
-}
-
-/// `dentry_operations.d_dname`: the name in /proc/PID/fd.
-///
-/// Context: any, without locks; may not sleep (Documentation/filesystems/locking.rst).
-///
-/// # Safety
-///
-/// `dentry` must be one of this file system, and somebody must have a path to it. `buffer` must
-/// have `len` bytes.
-unsafe extern "C" fn name(
-    dentry: *mut bindings::dentry,
-    buffer: *mut c_char,
-    len: c_int,
-) -> *mut c_char {
-    // SAFETY: A dentry that somebody has a path to has an inode.
-    let number = unsafe { (*(*dentry).d_inode).i_ino };
-    let mut name = Name::new();
-    // The buffer of `Name` is long enough for every number.
-    let _ = write!(name, "mini_pipe:[{number}]\0");
-    let name = name.as_bytes();
-    let Some(before) = usize::try_from(len).unwrap_or(0).checked_sub(name.len()) else {
-        return release::name_too_long().to_ptr();
-    };
-    // SAFETY: The name fits into the end of the buffer, which is where callers expect it.
-    unsafe {
-        let start = buffer.add(before);
-        ptr::copy_nonoverlapping(name.as_ptr(), start.cast(), name.len());
-        start
-    }
-}
-
-/// The length of the longest name, with its NUL: a number has at most 20 digits.
-const NAME_LEN: usize = 33;
-
-/// A text on the stack: `d_dname` may not allocate memory.
-struct Name {
-    bytes: [u8; NAME_LEN],
-    len: usize,
-}
-
-impl Name {
-    fn new() -> Self {
-        Self {
-            bytes: [0; NAME_LEN],
-            len: 0,
-        }
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or(&[])
-    }
-}
-
-impl Write for Name {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let end = self.len.saturating_add(text.len());
-        let to = self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?;
-        to.copy_from_slice(text.as_bytes());
-        self.len = end;
-        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Writes that return when their bytes have been read: [`Policy::Rendezvous`].
+//! Writes that return when their bytes have been read:
+//! [`Policy::Rendezvous`](crate::pipe::policy::Policy::Rendezvous).
 //!
 //! The rendezvous of such a write is *active* from before its first byte is in the ring until its
 //! last byte has been read. All other writers are contended meanwhile, so its bytes are the newest
@@ -101,7 +102,9 @@ impl Pipe {
                 continue;
             }
             guard.waiters.write.count_sleep();
+            guard.rendezvous_asleep = true;
             interrupted = self.drained.wait_interruptible(&mut guard);
+            guard.rendezvous_asleep = false;
         };
 
         let read = written - self.finish_rendezvous(guard, written);

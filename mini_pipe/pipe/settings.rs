@@ -27,7 +27,7 @@ pub(crate) struct Size {
     pub(crate) account: Option<UserAccount>,
 }
 
-/// The state of a pipe, as fdinfo shows it.
+/// The state of a pipe, as fdinfo and debugfs show it.
 pub(crate) struct Status {
     /// In bytes.
     pub(crate) capacity: usize,
@@ -36,6 +36,8 @@ pub(crate) struct Status {
     pub(crate) policy: Policy,
     /// How many files have each end open.
     pub(crate) open_files: PerDir<usize>,
+    /// How many tasks of each direction sleep.
+    pub(crate) sleepers: PerDir<usize>,
     /// How many bytes have been read and written since the pipe was made.
     pub(crate) total: PerDir<u64>,
     /// How often a task of each direction began to sleep.
@@ -139,6 +141,10 @@ impl Pipe {
             readable: guard.ring.indices().readable(),
             policy: guard.policy,
             open_files: guard.ends.open_files(),
+            sleepers: PerDir {
+                read: waiters.read.sleepers(),
+                write: waiters.write.sleepers() + usize::from(guard.rendezvous_asleep),
+            },
             total: guard.total,
             sleeps: PerDir {
                 read: waiters.read.sleeps(),

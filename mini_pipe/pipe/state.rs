@@ -67,6 +67,8 @@ pub(crate) struct State {
     pub(crate) policy: Policy,
     /// A rendezvous is active. Its writer excludes all other writers: see `rendezvous`.
     pub(crate) rendezvous_active: bool,
+    /// Its writer sleeps. Only counted: `drained` is woken in any case.
+    pub(crate) rendezvous_asleep: bool,
     /// How many bytes have been read, and written, since the pipe was made.
     pub(crate) total: PerDir<u64>,
     /// How long the next wait of each direction spins.
@@ -99,6 +101,7 @@ impl State {
             },
             policy,
             rendezvous_active: false,
+            rendezvous_asleep: false,
             total: PerDir::default(),
             spin_time: PerDir {
                 read: SpinTime::new(),

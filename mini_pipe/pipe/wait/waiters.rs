@@ -176,6 +176,11 @@ impl Waiters {
         self.sleeping == 1
     }
 
+    /// How many tasks sleep.
+    pub(crate) fn sleepers(&self) -> usize {
+        self.sleeping
+    }
+
     /// Whether somebody sleeps.
     pub(crate) fn has_sleepers(&self) -> bool {
         self.sleeping > 0
