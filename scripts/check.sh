@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Checks of form: rustfmt, clippy, checkpatch, shellcheck and mandoc. It also checks that each file of the
-# module uses only files below it, that the mutants apply, that CALLS.md agrees with the tests, headers.rs
-# with headers.c and docs/pipe.svg with its script, and that the user ABI in uapi/mini_pipe.h has not
-# changed.
+# Checks of form: rustfmt, clippy, rustdoc, checkpatch, shellcheck and mandoc. It also checks that each
+# file of the module uses only files below it, that the mutants apply, that CALLS.md agrees with the
+# tests, headers.rs with headers.c and docs/pipe.svg with its script, and that the user ABI in
+# uapi/mini_pipe.h has not changed.
 #
 #   check.sh SOURCE BUILD    with the kernel source SOURCE; clippy builds in BUILD
 
@@ -122,6 +122,7 @@ check rustfmt "${toolbox[@]}" rustfmt --check --config-path "$source/.rustfmt.to
 rm -rf "$build"
 mkdir -p "$build"
 check clippy "$scripts/kernel.sh" kbuild M="$top" MO="$top/$build" CLIPPY=1 KRUSTFLAGS=-Dwarnings mini_pipe.o
+check rustdoc "$scripts/doc.sh" "$top/$build" "$top/build/doc"
 check cargo-fmt "${toolbox[@]}" cargo fmt --all --check
 check cargo-clippy simulation_is_clean
 check fuzz fuzzer_is_clean

@@ -18,12 +18,12 @@
 //! Packets need *slots*, like in a pipe(2): there is one slot for each page. While packets take all
 //! slots, nothing is writable.
 //!
-//! A resize gives the ring another storage at any time, see [`migrate`]. Outstanding reservations
-//! (reserved, and not committed yet) keep the pages they were made for.
+//! A resize gives the ring another storage at any time, see [`mod@migrate`]. Outstanding
+//! reservations (reserved, and not committed yet) keep the pages they were made for.
 //!
 //! Modules: `dir` (directions), [`indices`] (where the bytes are), [`packets`] (which of them are
 //! packets), [`occupancy`], [`storage`] (pages), `array`, [`growth`] (pages come and go),
-//! [`migrate`] (resize), [`reservation`], [`user`] (user memory).
+//! [`mod@migrate`] (resize), [`reservation`], [`user`] (user memory).
 
 mod array;
 pub(crate) mod dir;

@@ -134,7 +134,7 @@ pub(crate) fn pages_for(capacity: usize) -> usize {
     capacity.div_ceil(PAGE_SIZE).next_power_of_two()
 }
 
-/// A resize may copy bytes to so many new pages: see [`crate::ring::migrate`].
+/// A resize may copy bytes to so many new pages: see [`mod@crate::ring::migrate`].
 const COPIED: usize = 2;
 
 /// The memory of a ring.
