@@ -28,47 +28,32 @@ export ADD ARCH CORPUS CPUS DURATION INSTRUMENTS KERNEL KERNELS LOAD LOG MODULE 
 help:
 	@echo 'mini_pipe: a pipe as a misc character device, in Rust'
 	@echo
-	@echo '  make demo     sets up what is missing, boots a virtual machine and shows the pipe in use'
-	@echo '  make test     the same set-up, then the whole test suite; ends with "N passed, N failed"'
-	@echo '  make test-debug   the same and more, on the debug kernel (KASAN, lockdep, kmemleak, faults)'
-	@echo '  make test-dropin  runs programs for pipe(2) on mini_pipes: shells, make, stress-ng, hackbench'
-	@echo '  make          builds mini_pipe.ko for the running kernel if possible, else for the virtual machine'
-	@echo '  make KDIR=DIR builds mini_pipe.ko for the kernel whose build directory is DIR'
-	@echo '  make modules_install KDIR=DIR   installs it there'
-	@echo '  make vm       starts a shell in the virtual machine, with the module loaded'
-	@echo '  make vm RUN="cmd" ADD="file dir ..."   runs a command there, with these files; fails if it fails'
-	@echo '  make check    runs rustfmt, clippy, checkpatch, shellcheck and other checks of form'
-	@echo '  make sim      runs the core under a scheduler that tries many orders of events (DURATION=, SEED=)'
-	@echo '  make coverage shows which lines of the core run in the unit tests and in the simulation'
-	@echo '  make verify   checks all states of a model of the wake-ups with Spin'
-	@echo '  make soak     many processes use the device for DURATION seconds; every byte is accounted for'
-	@echo '  make fuzz     random programs of calls on the debug kernel, for DURATION seconds (60); it learns'
-	@echo '  make bench    compares mini_pipe with pipe(2) and others; QUICK=1 takes 3 minutes'
-	@echo '  make guard    fails if a message costs more instructions than recorded; RECORD=1 records them'
-	@echo '  make matrix   runs the suite on all kernels that mini_pipe is for, and writes MATRIX.md (1 hour)'
-	@echo '  make mutants  applies patches that break the module, and shows which tests fail for each'
-	@echo '  make logs     replaces tests/logs by the logs of a new run'
-	@echo '  make picture  draws docs/pipe.svg, the picture of README.md'
-	@echo '  make setup    sets up the toolbox and the kernel, in $${XDG_CACHE_HOME:-~/.cache}/mini_pipe'
-	@echo '  make clean    removes what was built; make distclean removes the cache, too'
+	@echo 'Try       demo              boots a virtual machine and shows the pipe in use; sets up what it needs'
+	@echo '          vm                a shell there, with the module; RUN="cmd" ADD="file ..." runs a command'
+	@echo 'Build     all               mini_pipe.ko, for the running kernel if possible, else for the machine'
+	@echo '          modules_install   installs it; with KDIR=DIR, all and this are for the kernel built in DIR'
+	@echo '          setup             the toolbox and the kernel, in $${XDG_CACHE_HOME:-~/.cache}/mini_pipe'
+	@echo '          clean distclean   removes what was built; removes the cache, too'
+	@echo 'Test      test test-debug   the suite; more of it, on the debug kernel (KASAN, lockdep, kmemleak)'
+	@echo '          test-dropin       shells, make and other programs, with mini_pipes in the place of pipe(2)'
+	@echo '          check             the form: rustfmt, clippy, checkpatch, shellcheck, rustdoc and others'
+	@echo '          sim verify        the core under a scheduler; a model of sleeping and waking with Spin'
+	@echo '          coverage          the lines of the core that run in its unit tests and in the simulation'
+	@echo '          soak fuzz         many processes, or random programs of calls, for DURATION seconds'
+	@echo '          mutants           breaks the module, and shows which tests notice; MUTANTS="name ..."'
+	@echo '          matrix            the suite on all kernels that it is for; writes MATRIX.md; KERNELS="REL ..."'
+	@echo 'Measure   bench guard       beside pipe(2); fails if a message costs more instructions than recorded'
+	@echo 'Write     doc               the comments of the code as pages, in build/doc'
+	@echo '          rust-analyzer compile_commands.json   what an editor reads of the Rust, and of the C'
+	@echo '          logs picture      tests/logs by a new run; docs/pipe.svg'
 	@echo
-	@echo 'Settings, on the command line:'
-	@echo '  KERNEL=REL    the kernel of the virtual machine: a release of the distribution, like'
-	@echo '                7.3.4+deb13-rt-amd64; debug, the debug kernel; or um, User-Mode Linux'
-	@echo '  ARCH=arm64    the architecture of the virtual machine, amd64 or arm64, for demo, test and vm'
-	@echo '  SUBJECTS="name ..."   the subjects of make test (all)'
-	@echo '  KERNELS="REL ..."   the kernels of make matrix (all)'
-	@echo '  LOAD="capacity=128"   the parameters of the module there; LOAD=no does not load it'
-	@echo '  TIMEOUT=n     kills the machine after n seconds (120 for a command, never for a shell)'
-	@echo '  CPUS=n        the number of processors of the machine (2)'
-	@echo '  REPEAT=n      how many times make test runs the programs in one machine (1)'
-	@echo '  DURATION=n SEED=n   the length of make soak (60 s), and the seed of its random choices'
-	@echo '  DURATION=n SEED=n   the same of make fuzz; MODULE=file fuzzes another module, CORPUS=file learns there'
-	@echo '  SEED=n SEQUENCES=n   the first seed and the number of sequences (20000) of the differential test'
-	@echo '  DURATION=n    the length of the subject pairs of make test-debug (40 s)'
-	@echo '  INSTRUMENTS="name ..."   the instruments of make bench: icount, tcg, slow, um, kvm (all that work)'
-	@echo '  MUTANTS="name ..."   the mutants of make mutants (all)'
-	@echo '  LOG=file      the file for the kernel'\''s log (build/vm.log)'
+	@echo 'KERNEL=REL       a release of the distribution, like 7.3.4+deb13-rt-amd64; debug, or um'
+	@echo 'ARCH=arm64       the architecture of the machine, for demo, test and vm; SUBJECTS="name ..." of test'
+	@echo 'LOAD="x=y ..."   parameters of the module in the machine; LOAD=no does not load it'
+	@echo 'CPUS=n TIMEOUT=n REPEAT=n   of the machine; seconds until it is killed; how often test runs'
+	@echo 'DURATION=n SEED=n SEQUENCES=n SCHEDULES=n   of the tests with random choices, which print theirs'
+	@echo 'MODULE=file CORPUS=file   of fuzz: another module; where it learns'
+	@echo 'QUICK=1 INSTRUMENTS="name ..."   of bench; RECORD=1 of guard; LOG=file for the log of the kernel'
 
 ifneq ($(KDIR),)
 all: module
@@ -161,14 +146,25 @@ vm: $(VM_MODULE)
 picture:
 	@python3 scripts/picture.py docs/pipe.svg
 
+# The comments of the code as pages.
+doc: $(VM_MODULE)
+	@scripts/doc.sh $(CURDIR)/$(VM_BUILD) $(CURDIR)/build/doc
+
+# What an editor reads.
+rust-analyzer: $(VM_MODULE)
+	@scripts/editor.sh rust $(VM_BUILD)
+
+compile_commands.json: bench-parts
+	@scripts/editor.sh c $(VM_BUILD)
+
 check: setup
 	@scripts/check.sh $(VM_KERNEL)/source build/check
 
 clean:
-	@rm -rf build
+	@rm -rf build rust-project.json compile_commands.json
 	@if [ -n "$(KDIR)" ]; then $(MAKE) -s -C $(KDIR) M=$(CURDIR) clean; fi
 
 distclean: clean
 	@scripts/toolbox.sh remove
 
-.PHONY: help all module modules_install setup bench-modules bench-parts coverage-module tests bench guard demo test sim coverage verify test-debug test-dropin soak fuzz fuzz-debug matrix mutants logs vm picture check clean distclean $(VM_MODULE)
+.PHONY: help all module modules_install setup bench-modules bench-parts coverage-module tests bench guard demo test sim coverage verify test-debug test-dropin soak fuzz fuzz-debug matrix mutants logs vm picture doc rust-analyzer compile_commands.json check clean distclean $(VM_MODULE)
