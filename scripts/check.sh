@@ -87,11 +87,12 @@ fuzzer_is_clean() {
 		cargo clippy -q --locked --manifest-path fuzz/Cargo.toml -- -Dwarnings
 }
 
-# The C modules, with the additional warnings of W=1 as errors.
+# The C of all modules, with the additional warnings of W=1 as errors.
 modules_are_clean() {
-	local dir
+	local dir flags=(W=1 KCFLAGS=-Werror)
+	"$scripts/kernel.sh" kbuild M="$top" MO="$top/$build" "${flags[@]}" mini_pipe/sys/{headers,trace}.o || return
 	for dir in bench tests/coverage; do
-		"$scripts/kernel.sh" kbuild M="$top/$dir" MO="$top/$build/$dir" W=1 KCFLAGS=-Werror modules || return
+		"$scripts/kernel.sh" kbuild M="$top/$dir" MO="$top/$build/$dir" "${flags[@]}" modules || return
 	done
 }
 
@@ -121,7 +122,7 @@ check rustfmt "${toolbox[@]}" rustfmt --check --config-path "$source/.rustfmt.to
 # Warnings are errors. clippy reports only what it compiles, so it starts from an empty directory.
 rm -rf "$build"
 mkdir -p "$build"
-check clippy "$scripts/kernel.sh" kbuild M="$top" MO="$top/$build" CLIPPY=1 KRUSTFLAGS=-Dwarnings mini_pipe.o
+check clippy "$scripts/kernel.sh" kbuild M="$top" MO="$top/$build" CLIPPY=1 KRUSTFLAGS=-Dwarnings mini_pipe_rs.o
 check rustdoc "$scripts/doc.sh" "$top/$build" "$top/build/doc"
 check cargo-fmt "${toolbox[@]}" cargo fmt --all --check
 check cargo-clippy simulation_is_clean

@@ -11,7 +11,7 @@
 
 build=$1
 out=$2
-recorded=$build/.mini_pipe.o.cmd
+recorded=$build/.mini_pipe_rs.o.cmd
 
 # rustdoc takes the compiler's options, except those for the output.
 command=$(sed -nE 's/^savedcmd_\S+ := (.*) (rustc|clippy-driver) (.*)/\1 rustdoc \3/p' "$recorded" |

@@ -28,7 +28,8 @@ use crate::{
             IOCB_NOWAIT,
             SPLICE_F_NONBLOCK, //
         },
-        poll::PollTable, //
+        poll::PollTable,
+        trace, //
     }, //
 };
 use core::mem::MaybeUninit;
@@ -117,7 +118,9 @@ pub(crate) unsafe extern "C" fn read(
     // SAFETY: By the safety requirements.
     let (me, file) = unsafe { borrow(file) };
     let to = Buffer::new(UserPtr::from_ptr(to.cast()), len);
-    count_or_errno(me.pipe.read(&me.end, Call::new(file.flags(), 0), to))
+    let ret = count_or_errno(me.pipe.read(&me.end, Call::new(file.flags(), 0), to));
+    trace::read(|| (me.pipe.number, len, ret));
+    ret
 }
 
 /// `file_operations.write`: write(2) with a single buffer.
@@ -136,7 +139,9 @@ pub(crate) unsafe extern "C" fn write(
     // SAFETY: By the safety requirements.
     let (me, file) = unsafe { borrow(file) };
     let from = Buffer::new(UserPtr::from_ptr(from.cast_mut().cast()), len);
-    count_or_errno(me.pipe.write(&me.end, Call::new(file.flags(), 0), from))
+    let ret = count_or_errno(me.pipe.write(&me.end, Call::new(file.flags(), 0), from));
+    trace::write(|| (me.pipe.number, len, ret));
+    ret
 }
 
 /// `file_operations.poll`: poll(2), select(2), epoll(7), io_uring and libaio.
@@ -214,7 +219,9 @@ pub(crate) unsafe extern "C" fn splice_read(
         0
     };
     let call = Call::new(file.flags(), nowait);
-    count_or_errno(me.pipe.splice(&me.end, call, &mut dest, len))
+    let ret = count_or_errno(me.pipe.splice(&me.end, call, &mut dest, len));
+    trace::read(|| (me.pipe.number, len, ret));
+    ret
 }
 
 /// The parts of an open file.
@@ -234,7 +241,7 @@ unsafe fn borrow<'a>(file: *mut bindings::file) -> (&'a PipeFile, &'a File) {
 }
 
 /// What a call returns to the kernel.
-fn count_or_errno(result: Result<usize>) -> isize {
+pub(crate) fn count_or_errno(result: Result<usize>) -> isize {
     match result {
         // No call moves more than `isize::MAX` bytes.
         Ok(count) => count as isize,

@@ -14,6 +14,7 @@ use crate::{
     device::{
         file::{
             self,
+            count_or_errno,
             PipeFile, //
         },
         ioctl,
@@ -23,7 +24,8 @@ use crate::{
     pipe::{
         call::Call,
         Pipe, //
-    }, //
+    },
+    sys::trace, //
 };
 use core::ptr;
 use kernel::{
@@ -158,12 +160,18 @@ impl MiscDevice for PipeFile {
 
     fn read_iter(kiocb: Kiocb<'_, Self::Ptr>, iov: &mut IovIterDest<'_>) -> Result<usize> {
         let file = kiocb.file();
-        file.pipe.read(&file.end, call_of_kiocb(&kiocb), iov)
+        let len = iov.len();
+        let result = file.pipe.read(&file.end, call_of_kiocb(&kiocb), iov);
+        trace::read(|| (file.pipe.number, len, count_or_errno(result)));
+        result
     }
 
     fn write_iter(kiocb: Kiocb<'_, Self::Ptr>, iov: &mut IovIterSource<'_>) -> Result<usize> {
         let file = kiocb.file();
-        file.pipe.write(&file.end, call_of_kiocb(&kiocb), iov)
+        let len = iov.len();
+        let result = file.pipe.write(&file.end, call_of_kiocb(&kiocb), iov);
+        trace::write(|| (file.pipe.number, len, count_or_errno(result)));
+        result
     }
 
     fn ioctl(me: &Self, _file: &File, command: u32, argument: usize) -> Result<isize> {

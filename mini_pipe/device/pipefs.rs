@@ -168,6 +168,12 @@ impl Drop for FileSystem {
     }
 }
 
+/// A number for the inode of a new pipe.
+pub(crate) fn next_number() -> u64 {
+    // SAFETY: Any context may ask.
+    unsafe { bindings::get_next_ino() }.into()
+}
+
 /// Creates an inode that has `pipe`, and its first file. All files of the inode get the operations
 /// `fops`. `open` is not called for this first file: the caller must set its `private_data`.
 ///
@@ -190,7 +196,7 @@ pub(crate) fn new_file(
     }
     // SAFETY: Nobody else uses the inode yet. The module is loaded while a task runs this code.
     unsafe {
-        (*inode).i_ino = bindings::get_next_ino().into();
+        (*inode).i_ino = pipe.number;
         bindings::inode_init_owner(
             (&raw const bindings::nop_mnt_idmap).cast_mut(),
             inode,

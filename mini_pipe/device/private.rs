@@ -61,7 +61,12 @@ pub(crate) fn new_pair(request: Pair, fops: &'static bindings::file_operations) 
     }
     let storage = limits::new_storage(request.capacity as usize)?;
     let pipe = Arc::pin_init(
-        Pipe::new(Ring::new(storage), Ends::private(), Policy::Buffered),
+        Pipe::new(
+            pipefs::next_number(),
+            Ring::new(storage),
+            Ends::private(),
+            Policy::Buffered,
+        ),
         GFP_KERNEL_ACCOUNT,
     )?;
     let flags = request.flags & O_NONBLOCK;

@@ -54,6 +54,10 @@ use crate::{
             fasync::Fasync,
             queues::Queues,
             spin::can_spin,
+            waiters::{
+                Selected,
+                Wake, //
+            },
             wakeups::Wakeups, //
         }, //
     },
@@ -63,8 +67,10 @@ use crate::{
             Direction,
             PerDir, //
         },
+        reservation::Reservation,
         Ring, //
-    }, //
+    },
+    sys::trace, //
 };
 use kernel::{
     bindings,
@@ -86,6 +92,8 @@ use kernel::{
 /// A pipe, which any number of files may have open.
 #[pin_data]
 pub(crate) struct Pipe {
+    /// The number of a private pipe's inode; 0 for the device. Tracepoints show it.
+    pub(crate) number: u64,
     #[pin]
     state: Mutex<State>,
     #[pin]
@@ -112,8 +120,9 @@ struct Wait {
 
 impl Pipe {
     /// An empty pipe that no file has open.
-    pub(crate) fn new(ring: Ring, ends: Ends, policy: Policy) -> impl PinInit<Self> {
+    pub(crate) fn new(number: u64, ring: Ring, ends: Ends, policy: Policy) -> impl PinInit<Self> {
         pin_init!(Self {
+            number,
             state <- new_mutex!(State::new(ring, ends, policy), "mini_pipe"),
             readers <- Queues::new(
                 [c"mini_pipe_readers", c"mini_pipe_read_pollers"],
@@ -138,7 +147,9 @@ impl Pipe {
     pub(crate) fn open(&self, modes: PerDir<bool>) -> OpenEnd {
         let mut guard = self.state.lock();
         let has_bytes = !guard.ring.indices().is_empty();
-        guard.ends.open(modes, has_bytes)
+        let end = guard.ends.open(modes, has_bytes);
+        trace::open(|| self.file_event(&guard, modes));
+        end
     }
 
     /// Closes an end. The last close of an end wakes all waiters at the other end.
@@ -148,6 +159,7 @@ impl Pipe {
         let mut guard = self.state.lock();
         let state = &mut *guard;
         state.ends.close(end);
+        trace::close(|| self.file_event(state, end.modes()));
         let polled = self.polled();
         let read_closed = !state.ends.is_open(Dir::Read);
         let write_closed = !state.ends.is_open(Dir::Write);
@@ -164,13 +176,19 @@ impl Pipe {
         if end.is(Dir::Read) && read_closed {
             wakeups.dirs.write.waiters = state.waiters.write.on_change_for_all(polled.write);
             wakeups.dirs.write.fasync = true;
-            wakeups.rendezvous = state.rendezvous_active;
+            wakeups.rendezvous = state.rendezvous_asleep;
         }
         if state.ring.has_surplus() {
             self.shrink(guard, wakeups);
         } else {
             self.unlock_and_wake(guard, wakeups);
         }
+    }
+
+    /// The arguments of the tracepoints `open` and `close`.
+    fn file_event(&self, state: &State, modes: PerDir<bool>) -> (u64, bool, bool, usize, usize) {
+        let open = state.ends.open_files();
+        (self.number, modes.read, modes.write, open.read, open.write)
     }
 
     /// Switches `O_ASYNC` of `file`, which is `end`, on or off. Returns whether that changed
@@ -216,6 +234,8 @@ impl Pipe {
     fn unlock_and_wake(&self, guard: StateGuard<'_>, wakeups: Wakeups) {
         let PerDir { read, write } = wakeups.dirs;
         drop(guard);
+        self.trace_wake(Dir::Write, write.waiters);
+        self.trace_wake(Dir::Read, read.waiters);
         if write.spinner {
             self.writers.spinner.stop();
         }
@@ -225,6 +245,7 @@ impl Pipe {
         self.writers.wake(write.waiters);
         self.readers.wake(read.waiters);
         if wakeups.rendezvous {
+            self.trace_wake(Dir::Write, Selected::ONE_SLEEPER);
             self.drained.notify_one();
         }
         if write.fasync {
@@ -232,6 +253,31 @@ impl Pipe {
         }
         if read.fasync {
             self.fasync.kill(Dir::Read);
+        }
+    }
+
+    /// Shows the wake-ups of a direction to who traces them, before they are sent.
+    #[inline(always)]
+    fn trace_wake(&self, dir: Dir, selected: Selected) {
+        let Selected {
+            sleepers, pollers, ..
+        } = selected;
+        if sleepers != Wake::None || pollers != Wake::None {
+            trace::wake(|| (self.number, dir as u32, sleepers as u32, pollers as u32));
+        }
+    }
+
+    /// Shows a new reservation to who traces it.
+    #[inline(always)]
+    fn trace_reserve<D: Direction>(&self, reservation: &Reservation<D>) {
+        trace::reserve(|| (self.number, D::DIR as u32, reservation.len()));
+    }
+
+    /// Shows to who traces it that a call, which has ended, wakes the next of its own direction.
+    #[inline(always)]
+    fn trace_hand_on(&self, dir: Dir, wakeups: &Wakeups) {
+        if wakeups.dirs[dir].waiters.sleepers != Wake::None {
+            trace::hand_on(|| (self.number, dir as u32));
         }
     }
 
@@ -258,6 +304,7 @@ impl Pipe {
             ended: true,
         };
         let wakeups = guard.collect_wakeups(progress, self.polled());
+        self.trace_hand_on(D::DIR, &wakeups);
         self.unlock_and_wake(guard, wakeups);
         moved
     }
@@ -267,7 +314,12 @@ impl Pipe {
     #[inline(always)]
     fn finish_commit(&self, mut guard: StateGuard<'_>, progress: Progress) {
         let retired = guard.ring.take_retired();
+        let Progress {
+            dir, moved, ended, ..
+        } = progress;
+        trace::commit(|| (self.number, dir as u32, moved, ended));
         let wakeups = guard.collect_wakeups(progress, self.polled());
+        self.trace_hand_on(dir, &wakeups);
         if guard.ring.has_surplus() && guard.patience.runs_out() {
             self.shrink(guard, wakeups);
         } else {
@@ -316,6 +368,7 @@ impl Pipe {
             }
         }
         guard.waiters[dir].add_waiter(contended);
+        trace::block(|| (self.number, dir as u32));
         wait.interrupted = queues.sleepers.wait_interruptible(&mut guard);
         guard.waiters[dir].remove_waiter(contended);
         if let Some(since) = wait.since.take() {

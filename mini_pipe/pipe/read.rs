@@ -22,7 +22,8 @@ use crate::{
         },
         reservation::ReadReservation,
         user::UserMemory, //
-    }, //
+    },
+    sys::trace, //
 };
 use kernel::prelude::*;
 
@@ -77,6 +78,7 @@ impl Pipe {
                 return short_count_or(self.read_reserved(reservation, goes_on, &mut to), EFAULT);
             }
             if guard.is_eof(end) {
+                trace::eof(|| (self.number,));
                 return Ok(0);
             }
             guard = self.wait(guard, Dir::Read, call, &mut wait)?;
@@ -97,6 +99,7 @@ impl Pipe {
         to: &mut impl UserMemory<Reading>,
     ) -> usize {
         let mut total = 0;
+        self.trace_reserve(&reservation);
         loop {
             let (copied, fault) = copy_chunked(&reservation, &self.writers.spinner, to);
             let mut guard = self.state.lock();
@@ -114,6 +117,7 @@ impl Pipe {
                 } else {
                     guard.ring.reserve_read_stream(to.len())
                 };
+                next.iter().for_each(|next| self.trace_reserve(next));
                 (read, next)
             };
             let progress = Progress {

@@ -27,7 +27,8 @@ use crate::{
             Writing, //
         },
         user::UserMemory, //
-    }, //
+    },
+    sys::trace, //
 };
 use core::mem;
 use kernel::prelude::*;
@@ -50,6 +51,7 @@ impl Pipe {
         let mut wait = Wait::default();
         while guard.is_contended(Dir::Write) {
             if guard.is_broken(end) {
+                trace::epipe(|| (self.number,));
                 drop(guard);
                 call.raise_sigpipe();
                 return Err(EPIPE);
@@ -102,6 +104,7 @@ impl Pipe {
                 continue;
             }
             guard.waiters.write.count_sleep();
+            trace::block(|| (self.number, Dir::Write as u32));
             guard.rendezvous_asleep = true;
             interrupted = self.drained.wait_interruptible(&mut guard);
             guard.rendezvous_asleep = false;
@@ -109,6 +112,7 @@ impl Pipe {
 
         let read = written - self.finish_rendezvous(guard, written);
         if error == EPIPE {
+            trace::epipe(|| (self.number,));
             call.raise_sigpipe();
         }
         short_count_or(read, error)
@@ -131,6 +135,7 @@ impl Pipe {
         };
         let mut wakeups = Wakeups::STOP_SPINNING;
         wakeups.dirs.write.waiters = state.waiters.write.on_change(change);
+        self.trace_hand_on(Dir::Write, &wakeups);
         wakeups.dirs.write.fasync = removed > 0 || wakeups.dirs.write.waiters.retry;
         if state.ring.has_surplus() && state.patience.runs_out() {
             self.shrink(guard, wakeups);

@@ -15,7 +15,10 @@ use crate::{
         },
         storage::Storage, //
     },
-    sys::account::UserAccount, //
+    sys::{
+        account::UserAccount,
+        trace, //
+    }, //
 };
 use kernel::prelude::*;
 
@@ -86,12 +89,13 @@ impl Pipe {
         }
         if let Some(storage) = &mut storage {
             guard.ring.resize(storage)?;
+            trace::resize(|| (self.number, expected, guard.ring.indices().capacity()));
             guard.update_threshold();
         }
         let polled = self.polled().write;
         let mut wakeups = Wakeups::STOP_SPINNING;
         wakeups.dirs.write.waiters = guard.waiters.write.on_change_for_all(polled);
-        wakeups.rendezvous = guard.rendezvous_active;
+        wakeups.rendezvous = guard.rendezvous_asleep;
         self.unlock_and_wake(guard, wakeups);
         Ok(true)
     }

@@ -15,7 +15,10 @@ use crate::{
         dir::Dir,
         reservation::ReadReservation, //
     },
-    sys::page::Page, //
+    sys::{
+        page::Page,
+        trace, //
+    }, //
 };
 use kernel::prelude::*;
 
@@ -65,6 +68,7 @@ impl Pipe {
                 break reservation;
             }
             if guard.is_eof(end) {
+                trace::eof(|| (self.number,));
                 return Ok(0);
             }
             if call.is_nonblocking() {
@@ -81,6 +85,7 @@ impl Pipe {
             dest.lock();
             waited?;
         };
+        self.trace_reserve(&reservation);
         let mut fresh = KVec::new();
         let moved = dest.splice_to(&reservation, &mut fresh);
         let mut guard = self.state.lock();
@@ -112,7 +117,9 @@ impl Pipe {
             if readable || guard.is_eof(end) {
                 // This task reserves the bytes only after it has locked the destination. Until then
                 // another reader may take them: hand the wake-up on.
-                self.unlock_and_wake(guard, Wakeups::hand_on(Dir::Read));
+                let wakeups = Wakeups::hand_on(Dir::Read);
+                self.trace_hand_on(Dir::Read, &wakeups);
+                self.unlock_and_wake(guard, wakeups);
                 return Ok(());
             }
             guard = self.wait(guard, Dir::Read, call, &mut wait)?;

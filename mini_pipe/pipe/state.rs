@@ -67,7 +67,7 @@ pub(crate) struct State {
     pub(crate) policy: Policy,
     /// A rendezvous is active. Its writer excludes all other writers: see `rendezvous`.
     pub(crate) rendezvous_active: bool,
-    /// Its writer sleeps. Only counted: `drained` is woken in any case.
+    /// Its writer sleeps on `drained`.
     pub(crate) rendezvous_asleep: bool,
     /// How many bytes have been read, and written, since the pipe was made.
     pub(crate) total: PerDir<u64>,
@@ -238,7 +238,7 @@ impl State {
                 read: DirWakeups::stop_spinning_and(read, !reads && moved > 0 || read.retry),
                 write: DirWakeups::stop_spinning_and(write, reads && moved > 0 || write.retry),
             },
-            rendezvous: self.rendezvous_active,
+            rendezvous: self.rendezvous_asleep,
         }
     }
 

@@ -24,7 +24,8 @@ use crate::{
         },
         reservation::WriteReservation,
         user::UserMemory, //
-    }, //
+    },
+    sys::trace, //
 };
 use core::mem;
 use kernel::prelude::*;
@@ -84,6 +85,7 @@ impl Pipe {
         }
         loop {
             if guard.is_broken(end) {
+                trace::epipe(|| (self.number,));
                 drop(guard);
                 call.raise_sigpipe();
                 return short_count_or(written, EPIPE);
@@ -151,6 +153,7 @@ impl Pipe {
         from: &mut impl UserMemory<Writing>,
     ) -> (usize, bool) {
         let mut total = 0;
+        self.trace_reserve(&reservation);
         loop {
             let (copied, fault) = copy_chunked(&reservation, &self.readers.spinner, from);
             let mut guard = self.state.lock();
@@ -169,6 +172,7 @@ impl Pipe {
                 } else {
                     guard.reserve_write(call, whole, from.len())
                 };
+                next.iter().for_each(|next| self.trace_reserve(next));
                 (written, next)
             };
             let progress = Progress {

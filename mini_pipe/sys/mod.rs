@@ -10,3 +10,4 @@ pub(crate) mod page;
 pub(crate) mod poll;
 pub(crate) mod release;
 pub(crate) mod task;
+pub(crate) mod trace;

@@ -58,6 +58,12 @@ impl Selected {
         retry: false,
     };
 
+    /// One sleeper.
+    pub(crate) const ONE_SLEEPER: Self = Self {
+        sleepers: Wake::Exclusive,
+        ..Self::NONE
+    };
+
     /// Whether somebody is woken, or is to get SIGIO for `retry`.
     pub(crate) fn is_any(&self) -> bool {
         *self != Self::NONE

@@ -249,7 +249,7 @@ fn make_stage(config: &Config, account: &UserAccount) -> Rc<Stage> {
         Ends::default()
     };
     let policy = policy(config.rendezvous);
-    let pipe = Arc::pin_init(Pipe::new(Ring::new(storage), ends, policy));
+    let pipe = Arc::pin_init(Pipe::new(0, Ring::new(storage), ends, policy));
     let reference = Reference::new(config.capacity, config.private);
     let mut stage = Stage::new(pipe, reference, account, config.tasks.len() + 1);
     stage.pays_for_all = config.private && !config.has_splices();

@@ -72,7 +72,7 @@ fn explore(capacity: usize, calls: &'static [(PerDir<bool>, usize)]) {
             unreachable!("there is memory");
         };
         let ring = Ring::new(storage);
-        let pipe = Arc::pin_init(Pipe::new(ring, Ends::default(), Policy::Buffered));
+        let pipe = Arc::pin_init(Pipe::new(0, ring, Ends::default(), Policy::Buffered));
         // Makes the atomics, as loom wants it, before there are tasks.
         pipe.close(&pipe.open(BOTH));
         let ends: Vec<_> = calls.iter().map(|(modes, _)| pipe.open(*modes)).collect();

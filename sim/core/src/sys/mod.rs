@@ -9,3 +9,4 @@ pub(crate) mod headers;
 pub(crate) mod page;
 pub(crate) mod poll;
 pub(crate) mod task;
+pub(crate) mod trace;
