@@ -85,7 +85,7 @@ FIXTURE_VARIANT(call)
 
 /* A call that transfers no bytes, with its results on the device and on a pipe(2). */
 #define RETURNS(name, on_device, on_pipe, ...)							\
-	ROW(name, on_device, on_pipe, , __VA_ARGS__)
+	ROW(name, on_device, on_pipe, .resizes = false, __VA_ARGS__)
 /* The same for calls that return a capacity, or how many bytes they read, or wrote: in_pages(). */
 #define RESIZES(name, on_device, on_pipe, ...)							\
 	ROW(name, on_device, on_pipe, .resizes = true, __VA_ARGS__)

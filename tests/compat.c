@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The ioctls work alike for 32-bit programs. This 64-bit program enters the kernel as they do, with
- * int $0x80, and its arguments are at addresses that they can have: below 4 GiB. Needs x86_64, and a
- * kernel that runs 32-bit programs.
+ * The ioctls work alike for 32-bit programs. This 64-bit program enters the kernel as they do,
+ * with int $0x80, and its arguments are at addresses that they can have: below 4 GiB. Needs x86_64,
+ * and a kernel that runs 32-bit programs.
  */
 #include <setjmp.h>
 #include "mini_pipe_fixture.h"

@@ -18,7 +18,9 @@
 
 static size_t offset(int i)
 {
-	return (size_t[OFFSETS]){ 0, 1, 2000, PAGE - 1 }[i];
+	const size_t offsets[OFFSETS] = { 0, 1, 2000, PAGE - 1 };
+
+	return offsets[i];
 }
 
 /* Fills the pipe, then reads and checks all bytes. */
@@ -113,7 +115,10 @@ FIXTURE(stuck_copies)
 	int device_capacity;
 };
 
-/* A row of the table. In the order of the ring: bytes of the reader, other bytes, bytes of the writer, free room. */
+/*
+ * A row of the table. In the order of the ring: bytes of the reader, other bytes, bytes of the
+ * writer, free room.
+ */
 struct layout {
 	size_t capacity;
 	size_t held;		/* bytes in the pipe, including those of the reader */
@@ -172,7 +177,8 @@ FIXTURE_VARIANT_ADD(stuck_copies, reader_and_writer)
 {
 	.layout = {
 		.capacity = 4 * PAGE_4K, .held = 2 * PAGE_4K + 10, .reading = PAGE_4K + 100,
-		.writing = 2 * PAGE_4K - 10, .sizes = { 6 * PAGE_4K, 4 * PAGE_4K, 64 * PAGE_4K, 4 * PAGE_4K },
+		.writing = 2 * PAGE_4K - 10,
+		.sizes = { 6 * PAGE_4K, 4 * PAGE_4K, 64 * PAGE_4K, 4 * PAGE_4K },
 	},
 };
 

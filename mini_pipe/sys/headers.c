@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Asserts the values and layouts of headers.rs and release.rs against the headers of the kernel that the module is
- * built for. It only has to compile, and is not linked into the module.
+ * Asserts the values and layouts of headers.rs and release.rs against the headers of the kernel
+ * that the module is built for. It only has to compile, and is not linked into the module.
  */
 #include <linux/bits.h>
 #include <linux/fs.h>
