@@ -7,10 +7,12 @@
 #   RUN='command'    runs this instead of a shell, prints its output and exits with its status
 #   ADD='file ...'   files and folders that are copied into the directory where the command runs
 #   TOOLS='name ...' programs of the toolbox that are added to the machine
+#   PACKAGES='name ...' packages of the distribution that are added, with all that they depend on
 #   MODULE=file      the module; by default the one that make has built for this kernel
 #   LOAD='capacity=128' or LOAD=no   parameters of the module, which is loaded first; no: not loaded
 #   TIMEOUT=seconds  kills the machine after that time; by default 120 for a command, never a shell
 #   CPUS=n           the number of processors; by default 2
+#   MEMORY=n         MiB of memory; by default 512
 #   LOG=file         where the kernel's log goes
 
 # shellcheck source=scripts/arch.sh
@@ -38,8 +40,15 @@ add_libraries() {
 }
 
 pack() {
-	local root=$work/root file
-	mkdir -p "$root/root" "$root/bin"
+	local root=$work/root file dir packages=
+	# shellcheck disable=SC2086 # Several packages are several words.
+	[[ -z ${PACKAGES-} ]] || packages=$("$scripts/packages.sh" $PACKAGES)
+	# As in the distribution, /bin and the like are in /usr.
+	for dir in bin sbin lib lib64; do
+		mkdir -p "$root/usr/$dir"
+		ln -s "usr/$dir" "$root/$dir"
+	done
+	mkdir -p "$root/root"
 	cp "$scripts/init" "$root/init"
 	cp "$module" "$root/root/mini_pipe.ko"
 	for file in ${ADD-}; do
@@ -60,7 +69,11 @@ pack() {
 			{ echo /usr/bin/\$tool; ldd /usr/bin/\$tool | grep -o '/[^ ]*'; } |
 				xargs cp -L --parents -t '$root'
 		done
-		cd '$root' && find . | cpio --quiet -o -H newc -R 0:0 >'$work/initrd'"
+		# The kernel unpacks one archive after the other.
+		for dir in $packages '$root'; do
+			cd \$dir
+			find . | cpio --quiet -o -H newc -R 0:0
+		done >'$work/initrd'"
 }
 
 # limited SECONDS COMMAND...: runs a command in the toolbox, and kills it after that time.

@@ -18,7 +18,7 @@ boot() {
 	local line=null,fd:1
 	[[ -n $run ]] || line=tty:$(tty)
 	{
-		limited -s KILL "$timeout" "$kernel/linux" mem=512M "ncpus=${CPUS:-2}" seccomp=on noreboot \
+		limited -s KILL "$timeout" "$kernel/linux" "mem=${MEMORY:-512}M" "ncpus=${CPUS:-2}" seccomp=on noreboot \
 			initrd="$work/initrd" uml_dir="$work" con=null ssl=null "ssl0=null,fd:3" "ssl1=$line" \
 			console=ttyS0 panic=-1 oops=panic quiet 2>&1 3>&1 >&4 | cat >"$work/log"
 	} 4>&1 | cat

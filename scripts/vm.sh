@@ -19,12 +19,12 @@
 [[ -z ${ICOUNT-} ]] || CPUS=1
 case $arch in
 amd64)
-	machine=(qemu-system-x86_64 -machine q35 -m 512)
+	machine=(qemu-system-x86_64 -machine q35 -m "${MEMORY:-512}")
 	cpu=qemu64 serial=isa-serial
 	;;
 arm64)
 	# The kernel with pages of 16 KiB needs more memory, and a processor that has them.
-	machine=(qemu-system-aarch64 -machine "virt,gic-version=max" -m 1024)
+	machine=(qemu-system-aarch64 -machine "virt,gic-version=max" -m "${MEMORY:-1024}")
 	cpu=max,pauth-impdef=on serial=pci-serial
 	;;
 esac
