@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * mini_pipe instead of pipe(2): a library for LD_PRELOAD. When an unmodified program calls pipe()
- * or pipe2(), it gets a private pipe of /dev/mini_pipe. F_GETPIPE_SZ and F_SETPIPE_SZ work on such
- * a pipe as on a pipe(2).
+ * mini_pipe instead of pipe(2): a library for LD_PRELOAD. When an unmodified program calls pipe(),
+ * pipe2() or popen(), it gets a private pipe of /dev/mini_pipe. F_GETPIPE_SZ and F_SETPIPE_SZ work
+ * on such a pipe as on a pipe(2).
  *
- *	cc -shared -fPIC -o mini_pipe_preload.so mini_pipe_preload.c
+ *	cc -shared -fPIC -o mini_pipe_preload.so *.c
  *	LD_PRELOAD=$PWD/mini_pipe_preload.so bash -c 'tar -c . | gzip | wc -c'
  *
  * These environment variables change what it does:
@@ -13,37 +13,27 @@
  *                           back to a pipe(2).
  * MINI_PIPE_PRELOAD_LOG:    the name of a file. The library appends a line for each mini_pipe, with
  *                           the name of the program and its process ID.
- * MINI_PIPE_PRELOAD_OFF:    the library only calls pipe2(2) and fcntl(2).
+ * MINI_PIPE_PRELOAD_OFF:    the library only calls pipe2(2), fcntl(2) and glibc's popen().
  *
- * The library calls openat(2), ioctl(2) and dup3(2) in pipe(), and ioctl(2) in fcntl(). If a
- * seccomp filter makes one of these fail, pipe() falls back to a pipe(2). If the filter kills the
- * process for one of these, the program needs MINI_PIPE_PRELOAD_OFF.
+ * The library calls openat(2), ioctl(2) and dup3(2) in pipe() and popen(), and ioctl(2), openat(2)
+ * and capget(2) in fcntl() when it is asked for a pipe's size. If a seccomp filter makes one of
+ * these fail, pipe() falls back to a pipe(2). If the filter kills the process for one of these, the
+ * program needs MINI_PIPE_PRELOAD_OFF.
  *
- * The library is for glibc on 64-bit machines. Pipes that glibc itself makes, as in popen(), and
- * pipes of programs without glibc are still pipe(2)s.
+ * The library is for glibc. Pipes of programs without glibc are still pipe(2)s. 32-bit programs
+ * need a library of 32 bits, which -m32 makes.
  */
 #define _GNU_SOURCE
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "../uapi/mini_pipe.h"
-
-/* On 64-bit machines, fcntl() and fcntl64() are the same. glibc calls them __fcntl(), too. */
-static_assert(sizeof(long) == sizeof(off64_t), "this is for 64-bit machines");
-typeof(fcntl) __fcntl;
-
-static bool is_off(void)
-{
-	return getenv("MINI_PIPE_PRELOAD_OFF");
-}
+#include "preload.h"
 
 static void log_pipe(void)
 {
@@ -111,37 +101,3 @@ int pipe(int fds[2])
 {
 	return pipe2(fds, 0);
 }
-
-/* Rounds up as F_SETPIPE_SZ does. The driver rejects too large sizes, as pipe(2) does. */
-static unsigned long round_up(unsigned int size)
-{
-	unsigned long capacity = getpagesize();
-
-	while (capacity < size)
-		capacity *= 2;
-	return capacity;
-}
-
-int fcntl(int fd, int cmd, ...)
-{
-	int saved_errno = errno;
-	int capacity = -1;
-	va_list args;
-	void *arg;
-
-	va_start(args, cmd);
-	arg = va_arg(args, void *);
-	va_end(args);
-	if ((cmd == F_GETPIPE_SZ || cmd == F_SETPIPE_SZ) && !is_off())
-		capacity = ioctl(fd, MINI_PIPE_IOC_GET_CAPACITY);
-	if (capacity < 0) {
-		/* Not a mini_pipe, or another command. */
-		errno = saved_errno;
-		return __fcntl(fd, cmd, arg);
-	}
-	if (cmd == F_GETPIPE_SZ)
-		return capacity;
-	return ioctl(fd, MINI_PIPE_IOC_SET_CAPACITY, round_up((unsigned long)arg));
-}
-
-#pragma weak fcntl64 = fcntl

@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include "mini_pipe_test.h"
 
 /* The result of a call, and errno if it failed. */
@@ -35,6 +36,16 @@ struct outcome {
 									\
 	EXPECT_EQ(_expected.ret, _actual.ret);				\
 	EXPECT_EQ(_expected.err, _actual.err);				\
+} while (0)
+
+#define EXPECT_NAMED(prefix, fd) do {					\
+	char _name[64];							\
+									\
+	name_of(getpid(), fd, _name, sizeof(_name));			\
+	EXPECT_EQ(0, strncmp(prefix ":[", _name, sizeof(prefix) + 1))	\
+	{								\
+		TH_LOG("it is %s", _name);				\
+	}								\
 } while (0)
 
 static int make_file(struct __test_metadata *_metadata)
@@ -146,6 +157,37 @@ TEST_F(pipes, f_setpipe_sz_fails_if_bytes_do_not_fit)
 		    OUTCOME(fcntl64(self->mini[0], F_SETPIPE_SZ, PIPE_BUF + 1)));
 }
 
+/* fs.pipe-max-size */
+
+static void set_max_size(struct __test_metadata *_metadata, const char *size)
+{
+	int fd = open("/proc/sys/fs/pipe-max-size", O_WRONLY);
+
+	ASSERT_EQ((ssize_t)strlen(size), write(fd, size, strlen(size)));
+	close(fd);
+}
+
+/* Each fcntl() is made with CAP_SYS_RESOURCE, and then without. */
+TEST_F(pipes, f_setpipe_sz_obeys_pipe_max_size)
+{
+	static const unsigned int sizes[] = { 65536, 131072, 131073, 262144, 65536, 4096, 1 << 20 };
+
+	set_max_size(_metadata, "131072");
+	for (uid_t user = 0; user <= 1; user++) {
+		ASSERT_EQ(0, seteuid(user));
+		for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+			unsigned int size = sizes[i];
+
+			EXPECT_SAME(OUTCOME(syscall(SYS_fcntl, self->real[0], F_SETPIPE_SZ, size)),
+				    OUTCOME(fcntl(self->mini[0], F_SETPIPE_SZ, size)));
+			EXPECT_SAME(OUTCOME(syscall(SYS_fcntl, self->real[0], F_GETPIPE_SZ)),
+				    OUTCOME(fcntl(self->mini[0], F_GETPIPE_SZ)));
+		}
+	}
+	ASSERT_EQ(0, seteuid(0));
+	set_max_size(_metadata, "1048576");
+}
+
 /* Calls on files that the library did not make, and calls that fail */
 
 TEST(pipe_sizes_of_pipe_2_pass_through)
@@ -181,19 +223,27 @@ TEST(integer_argument_passes_through)
 	EXPECT_EQ(FD_CLOEXEC, fcntl(101, F_GETFD));
 }
 
+/* In 32-bit programs, the structures of fcntl() and of fcntl64() differ. */
 TEST(pointer_argument_passes_through)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_start = 5000000000, .l_len = 7 };
+	struct flock lock = { .l_type = F_WRLCK, .l_start = 500, .l_len = 7 };
+	struct flock64 lock64 = { .l_type = F_RDLCK };
 	int file = make_file(_metadata);
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
 	ASSERT_EQ(0, fcntl(file, F_OFD_SETLK, &lock));
-	lock = (struct flock){ .l_type = F_RDLCK };
-	ASSERT_EQ(0, fcntl64(open(path, O_RDWR), F_OFD_GETLK, &lock));
-	EXPECT_EQ(F_WRLCK, lock.l_type);
-	EXPECT_EQ(5000000000, lock.l_start);
-	EXPECT_EQ(7, lock.l_len);
+	ASSERT_EQ(0, fcntl64(open(path, O_RDWR), F_OFD_GETLK, &lock64));
+	EXPECT_EQ(F_WRLCK, lock64.l_type);
+	EXPECT_EQ(500, lock64.l_start);
+	EXPECT_EQ(7, lock64.l_len);
+
+	lock64 = (struct flock64){ .l_type = F_WRLCK, .l_start = 5000000000, .l_len = 7 };
+	ASSERT_EQ(0, fcntl64(file, F_OFD_SETLK, &lock64));
+	lock64 = (struct flock64){ .l_type = F_RDLCK, .l_start = 1000 };
+	ASSERT_EQ(0, fcntl64(open(path, O_RDWR), F_OFD_GETLK, &lock64));
+	EXPECT_EQ(F_WRLCK, lock64.l_type);
+	EXPECT_EQ(5000000000, lock64.l_start);
 }
 
 TEST(invalid_flag_gives_same_error)
@@ -234,17 +284,157 @@ TEST(pipe_is_no_cancellation_point)
 	EXPECT_TRUE(fds[2]);
 }
 
-/* Seccomp filters that do not allow the system calls that the library makes inside pipe() */
+/* popen() and pclose(): those of the library, and glibc's own under its other names */
 
-#define EXPECT_NAMED(prefix, fd) do {					\
-	char _name[64];							\
-									\
-	name_of(getpid(), fd, _name, sizeof(_name));			\
-	EXPECT_EQ(0, strncmp(prefix ":[", _name, sizeof(prefix) + 1))	\
-	{								\
-		TH_LOG("it is %s", _name);				\
-	}								\
-} while (0)
+typeof(popen) _IO_popen;
+
+/* What a shell prints. Must be less than a page. */
+static const char *output_of(FILE *file)
+{
+	static char line[256];
+
+	line[0] = '\0';
+	return fgets(line, sizeof(line), file) ? line : "";
+}
+
+TEST(popen_makes_mini_pipe)
+{
+	FILE *reader = popen("readlink /proc/self/fd/1", "r");
+	char name[64], target[64] = "";
+	FILE *writer;
+	int ends[2];
+
+	ASSERT_NE(NULL, reader);
+	EXPECT_NAMED("mini_pipe", fileno(reader));
+	name_of(getpid(), fileno(reader), name, sizeof(name));
+	EXPECT_EQ(0, strncmp(name, output_of(reader), strlen(name)));
+	EXPECT_EQ(0, pclose(reader));
+
+	ASSERT_EQ(0, pipe(ends));
+	ASSERT_EQ(9, dup2(ends[1], 9));
+	writer = popen("readlink /proc/self/fd/0 >&9; cat >&9", "w");
+	ASSERT_NE(NULL, writer);
+	name_of(getpid(), fileno(writer), name, sizeof(name));
+	fputs("and this", writer);
+	EXPECT_EQ(0, pclose(writer));
+	EXPECT_LT(0, read(ends[0], target, sizeof(target) - 1));
+	EXPECT_EQ(0, strncmp(name, target, strlen(name)));
+	EXPECT_NE(NULL, strstr(target, "and this"));
+}
+
+TEST(pclose_gives_same_status)
+{
+	static const char *const commands[] = {
+		"true", "exit 3", "kill -9 $$", "kill -15 $$", "no_such_program 2>&-", "-c", "",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		for (int end = 0; end < 2; end++) {
+			const char *type = end ? "w" : "r";
+			FILE *expected = _IO_popen(commands[i], type);
+			FILE *actual = popen(commands[i], type);
+
+			ASSERT_NE(NULL, expected);
+			ASSERT_NE(NULL, actual);
+			/* Of glibc's stream, the library's pclose() only calls glibc's. */
+			EXPECT_SAME(OUTCOME(pclose(expected)), OUTCOME(pclose(actual)));
+		}
+	}
+}
+
+/* A pointer, because the compiler warns of fclose() where it expects pclose(). */
+int (*close_file)(FILE *file) = fclose;
+
+TEST(fclose_waits_as_pclose_does)
+{
+	EXPECT_SAME(OUTCOME(close_file(_IO_popen("exit 5", "r"))),
+		    OUTCOME(close_file(popen("exit 5", "r"))));
+	EXPECT_EQ(-1, waitpid(-1, NULL, WNOHANG));
+	EXPECT_EQ(ECHILD, errno);
+}
+
+TEST(popen_checks_type_as_glibc_does)
+{
+	static const char *const types[] = {
+		"r", "w", "re", "we", "er", "rr", "", "e", "rw", "wr", "r+", "rb", "a",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		FILE *expected, *actual;
+		int err;
+
+		errno = 0;
+		expected = _IO_popen(":", types[i]);
+		err = errno;
+		errno = 0;
+		actual = popen(":", types[i]);
+		EXPECT_EQ(!expected, !actual)
+		{
+			TH_LOG("type '%s'", types[i]);
+		}
+		if (!expected || !actual) {
+			EXPECT_EQ(err, errno);
+			continue;
+		}
+		EXPECT_EQ(fcntl(fileno(expected), F_GETFD), fcntl(fileno(actual), F_GETFD));
+		EXPECT_EQ(fcntl(fileno(expected), F_GETFL) & O_ACCMODE,
+			  fcntl(fileno(actual), F_GETFL) & O_ACCMODE);
+		pclose(expected);
+		pclose(actual);
+	}
+}
+
+/* If the second child had the writing end of the first one, the first cat would not end. */
+TEST(popen_closes_earlier_streams_in_child)
+{
+	FILE *first = popen("cat", "w");
+	FILE *second = popen("cat", "w");
+	FILE *third = popen("cat", "w");
+
+	EXPECT_EQ(0, pclose(first));
+	EXPECT_EQ(0, pclose(third));
+	EXPECT_EQ(0, pclose(second));
+}
+
+TEST(popen_works_with_standard_descriptors_closed)
+{
+	FILE *reader, *writer;
+
+	close(0);
+	close(1);
+	reader = popen("echo read", "r");
+	ASSERT_NE(NULL, reader);
+	EXPECT_EQ(0, fileno(reader));
+	EXPECT_STREQ("read\n", output_of(reader));
+	EXPECT_EQ(0, pclose(reader));
+
+	writer = popen("read word && [ $word = written ]", "w");
+	ASSERT_NE(NULL, writer);
+	EXPECT_EQ(1, fileno(writer));
+	fputs("written\n", writer);
+	EXPECT_EQ(0, pclose(writer));
+}
+
+TEST(popen_without_free_descriptor_gives_same_error)
+{
+	struct rlimit limit = { 3, 3 };
+
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+	EXPECT_SAME(OUTCOME(_IO_popen(":", "r") ? 0 : -1), OUTCOME(popen(":", "r") ? 0 : -1));
+}
+
+TEST(popen_is_glibcs_if_library_is_off)
+{
+	FILE *file;
+
+	ASSERT_EQ(0, setenv("MINI_PIPE_PRELOAD_OFF", "1", true));
+	file = popen("exit 4", "r");
+	ASSERT_NE(NULL, file);
+	EXPECT_NAMED("pipe", fileno(file));
+	EXPECT_EQ(4 << 8, pclose(file));
+}
+
+/* Seccomp filters that do not allow the system calls that the library makes inside pipe() */
 
 /* From now on, the system call @number has the result @action. */
 static void add_seccomp_filter(struct __test_metadata *_metadata, unsigned int number,

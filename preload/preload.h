@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the files of the library share; mini_pipe_preload.c says what the library does. */
+#ifndef PRELOAD_H
+#define PRELOAD_H
+
+#include <dlfcn.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+/* libc's function of this name, which the library's stands before. */
+#define NEXT(name) ({					\
+	static typeof(name) *next;			\
+							\
+	if (!next)					\
+		next = dlsym(RTLD_NEXT, #name);		\
+	next;						\
+})
+
+/* Whether all functions of the library only call libc's. */
+static inline bool is_off(void)
+{
+	return getenv("MINI_PIPE_PRELOAD_OFF");
+}
+
+#endif
