@@ -23,7 +23,7 @@ KBUILD := scripts/kernel.sh kbuild M=$(CURDIR)
 
 # A $ in RUN is not expanded by make.
 override RUN := $(value RUN)
-export ADD ARCH CORPUS CPUS DURATION INSTRUMENTS KERNEL KERNELS LOAD LOG MODULE MUTANTS QUICK RECORD REPEAT RUN SCHEDULES SEED SEQUENCES SUBJECTS TIMEOUT TOOLS
+export ADD ARCH CORPUS CPUS DURATION INSTRUMENTS KERNEL KERNELS LOAD LOG LONG MODULE MUTANTS QUICK RECORD REPEAT RUN SCHEDULES SEED SEQUENCES SUBJECTS TIMEOUT TOOLS
 
 help:
 	@echo 'mini_pipe: a pipe as a misc character device, in Rust'
@@ -35,7 +35,7 @@ help:
 	@echo '          setup             the toolbox and the kernel, in $${XDG_CACHE_HOME:-~/.cache}/mini_pipe'
 	@echo '          clean distclean   removes what was built; removes the cache, too'
 	@echo 'Test      test test-debug   the suite; more of it, on the debug kernel (KASAN, lockdep, kmemleak)'
-	@echo '          test-dropin       shells, make and other programs, with mini_pipes in the place of pipe(2)'
+	@echo '          test-dropin       shells, make and other programs on mini_pipes, not pipe(2)s; LONG=1: more'
 	@echo '          check             the form: rustfmt, clippy, checkpatch, shellcheck, rustdoc and others'
 	@echo '          sim verify        the core under a scheduler; a model of sleeping and waking with Spin'
 	@echo '          coverage          the lines of the core that run in its unit tests and in the simulation'

@@ -5,7 +5,7 @@
 # logs the pipes that it makes. Needs root, /dev/mini_pipe, and in this directory mini_pipe.ko,
 # mini_pipe_preload.so, pipe_bench and jobserver.mk. stress-ng's loads take EACH seconds each.
 
-# shellcheck disable=SC2317 # try calls the functions.
+# shellcheck disable=SC2016,SC2317 # The shells under test expand what they are given; try calls the functions.
 
 here=$PWD
 test=0
@@ -59,7 +59,6 @@ copy_files() {
 	"$1" -c 'tar -c from | gzip -1 | tar -xz -C to' && (cd to/from && sha256sum -c ../../sums)
 }
 
-# shellcheck disable=SC2016 # The shells under test expand it.
 substitutions='set -eu
 [ "$(seq 1 20000 | tac | sort -n | wc -l)" = 20000 ]
 [ "$(yes | head -c 1000000 | wc -c)" = 1000000 ]
@@ -69,7 +68,6 @@ $(seq 1 20000)
 END
 )" = "$(seq 1 20000)" ]'
 
-# shellcheck disable=SC2016
 coprocess='set -eu
 cmp <(seq 1 20000) <(seq 1 20000)
 coproc cat
@@ -78,6 +76,34 @@ read -r word <&"${COPROC[0]}"
 [ "$word" = there ]
 yes | head -n 1
 [ "${PIPESTATUS[0]}" = 141 ]'
+
+opens='use strict; use warnings; use IPC::Open2; use IPC::Open3; use Symbol "gensym";
+my $pid = open2(my $sorted, my $unsorted, "sort", "-n");
+print $unsorted "$_\n" for reverse 1 .. 20000;
+close $unsorted;
+join("", <$sorted>) eq join("", map { "$_\n" } 1 .. 20000) or die "open2";
+waitpid($pid, 0);
+$pid = open3(my $in, my $out, my $err = gensym, "sh", "-c", "cat; echo there >&2; exit 7");
+print $in "here";
+close $in;
+join("", <$out>) eq "here" && join("", <$err>) eq "there\n" or die "open3";
+waitpid($pid, 0);
+$? >> 8 == 7 or die "its status";'
+
+parallel='[ "$(seq 1 100000 | parallel --will-cite --keep-order --pipe --block 100k --jobs 4 cat | cksum)" = "$(
+	seq 1 100000 | cksum)" ]'
+
+pv='[ "$(pv --quiet from/noise | pv --quiet --rate-limit 10m | sha256sum)" = "$(
+	sha256sum <from/noise)" ]'
+
+moreutils='set -eu
+[ "$(seq 1 20000 | ifne wc -l)" = 20000 ]
+[ "$(ifne echo said </dev/null)" = "" ]
+mispipe "echo through; exit 7" cat && exit 1 || [ $? = 7 ]
+[ "$(seq 1 20000 | pee "wc -l" "tail -n 1" | sort | uniq -c | tr -s " ")" = " 2 20000" ]
+seq 1 20000 | sponge | cmp - <(seq 1 20000)'
+
+socat='[ "$(seq 1 20000 | socat -t 60 - EXEC:"sort -n",pipes | cksum)" = "$(seq 1 20000 | cksum)" ]'
 
 # Process substitution needs /dev/fd.
 [ -e /dev/fd ] || ln -s /proc/self/fd /dev/fd
@@ -117,6 +143,11 @@ try dash_substitutions dash dash -c "$substitutions"
 try bash_substitutions bash bash -c "$substitutions"
 try bash_coprocess bash bash -c "$coprocess"
 try make_jobserver make run_jobserver
+try perl_open2_open3 perl perl -e "$opens"
+try parallel_pipe perl bash -c "$parallel"
+try pv_pipeline bash bash -c "$pv"
+try moreutils mispipe bash -c "$moreutils"
+try socat_pipes socat bash -c "$socat"
 for load in pipe pipeherd sigpipe sigio poll close fd-abuse; do
 	try "stress_ng_$load" stress-ng load $load
 done
