@@ -19,6 +19,10 @@ VM_MODULE := $(VM_BUILD)/mini_pipe.ko
 CROSS := $(shell ARCH='$(ARCH)' KERNEL='$(KERNEL)' scripts/kernel.sh cross)
 TESTS := build/$(CROSS)tests
 TOOLBOX := scripts/toolbox.sh run
+TRIPLE := x86_64-unknown-linux-gnu
+CARGO := $(TOOLBOX) env -C cli CARGO_TARGET_DIR=$(CURDIR)/build/cli CARGO_BUILD_TARGET=$(TRIPLE) \
+	RUSTFLAGS='-C target-feature=+crt-static' cargo --locked
+COMMAND := build/cli/$(TRIPLE)/debug/mini-pipe
 KBUILD := scripts/kernel.sh kbuild M=$(CURDIR)
 
 # A $ in RUN is not expanded by make.
@@ -32,6 +36,7 @@ help:
 	@echo '          vm                a shell there, with the module; RUN="cmd" ADD="file ..." runs a command'
 	@echo 'Build     all               mini_pipe.ko, for the running kernel if possible, else for the machine'
 	@echo '          modules_install   installs it; with KDIR=DIR, all and this are for the kernel built in DIR'
+	@echo '          command           mini-pipe, the command, static, in build/cli; and its unit tests'
 	@echo '          setup             the toolbox and the kernel, in $${XDG_CACHE_HOME:-~/.cache}/mini_pipe'
 	@echo '          clean distclean   removes what was built; removes the cache, too'
 	@echo 'Test      test test-debug   the suite; more of it, on the debug kernel (KASAN, lockdep, kmemleak)'
@@ -110,8 +115,13 @@ verify: setup
 test-debug:
 	@$(MAKE) -s test KERNEL=debug
 
-test-dropin: $(VM_MODULE) tests
-	@scripts/dropin.sh $(TESTS)
+# mini-pipe(1), static, so that it runs in the virtual machine, and its unit tests.
+command: setup
+	@$(CARGO) test -q --bins
+	@$(CARGO) build -q
+
+test-dropin: $(VM_MODULE) tests command
+	@scripts/dropin.sh $(TESTS) $(COMMAND)
 
 bench guard: bench-parts
 	@$(TOOLBOX) make -s -C tests O=$(CURDIR)/$(TESTS) \
@@ -167,4 +177,4 @@ clean:
 distclean: clean
 	@scripts/toolbox.sh remove
 
-.PHONY: help all module modules_install setup bench-modules bench-parts coverage-module tests bench guard demo test sim coverage verify test-debug test-dropin soak fuzz fuzz-debug matrix mutants logs vm picture doc rust-analyzer compile_commands.json check clean distclean $(VM_MODULE)
+.PHONY: help all module modules_install setup bench-modules bench-parts coverage-module tests bench guard demo test sim coverage verify test-debug command test-dropin soak fuzz fuzz-debug matrix mutants logs vm picture doc rust-analyzer compile_commands.json check clean distclean $(VM_MODULE)

@@ -3,8 +3,8 @@
 #
 # Checks of form: rustfmt, clippy, rustdoc, checkpatch, shellcheck and mandoc. It also checks that each
 # file of the module uses only files below it, that the mutants apply, that CALLS.md agrees with the
-# tests, headers.rs with headers.c and docs/pipe.svg with its script, and that the user ABI in
-# uapi/mini_pipe.h has not changed.
+# tests, headers.rs with headers.c, docs/pipe.svg with its script, and all versions with CHANGELOG.md,
+# and that the user ABI in uapi/mini_pipe.h has not changed.
 #
 #   check.sh SOURCE BUILD    with the kernel source SOURCE; clippy builds in BUILD
 
@@ -81,10 +81,21 @@ simulation_is_clean() {
 		"${toolbox[@]}" cargo clippy -q --locked -p mini-pipe-loom --all-targets -- -Dwarnings
 }
 
-# The fuzzer is a program of user space, with the lints of its Cargo.toml.
-fuzzer_is_clean() {
-	"${toolbox[@]}" env CARGO_TARGET_DIR="$top/build/fuzz" \
-		cargo clippy -q --locked --manifest-path fuzz/Cargo.toml -- -Dwarnings
+# program_is_clean DIR: a program of user space, with the lints of its Cargo.toml.
+program_is_clean() {
+	"${toolbox[@]}" env CARGO_TARGET_DIR="$top/build/$1" \
+		cargo clippy -q --locked --all-targets --manifest-path "$1/Cargo.toml" -- -Dwarnings
+}
+
+# The module and the command have the newest version of CHANGELOG.md.
+versions_agree() {
+	local version
+	version=$(scripts/debchangelog.py CHANGELOG.md)
+	if ! grep -qF "\"version=$version\\0\"" mini_pipe/device/module.rs ||
+		! grep -qx "version = \"$version\"" cli/Cargo.toml; then
+		echo "CHANGELOG.md has $version, and not both of module.rs and cli/Cargo.toml" >&2
+		return 1
+	fi
 }
 
 # The C of all modules, with the additional warnings of W=1 as errors.
@@ -99,7 +110,7 @@ modules_are_clean() {
 # mandoc may only warn that the toolbox lacks the manuals that are referred to.
 manual_is_clean() {
 	local warnings
-	warnings=$("${toolbox[@]}" mandoc -T lint man/*.4 2>&1 | grep -v 'referenced manual not found' || true)
+	warnings=$("${toolbox[@]}" mandoc -T lint man/*.[14] 2>&1 | grep -v 'referenced manual not found' || true)
 	printf '%s' "${warnings:+$warnings$'\n'}"
 	[[ -z $warnings ]]
 }
@@ -118,7 +129,7 @@ mapfile -t sources < <(git ls-files -co --exclude-standard '*.[ch]' '*.rs')
 mapfile -t shell < <(git grep --untracked -lE '^#!.*(ba)?sh$'; echo scripts/lib.sh)
 
 check rustfmt "${toolbox[@]}" rustfmt --check --config-path "$source/.rustfmt.toml" mini_pipe.rs \
-	fuzz/build.rs fuzz/src/main.rs
+	fuzz/build.rs fuzz/src/main.rs cli/src/main.rs
 # Warnings are errors. clippy reports only what it compiles, so it starts from an empty directory.
 rm -rf "$build"
 mkdir -p "$build"
@@ -126,13 +137,15 @@ check clippy "$scripts/kernel.sh" kbuild M="$top" MO="$top/$build" CLIPPY=1 KRUS
 check rustdoc "$scripts/doc.sh" "$top/$build" "$top/build/doc"
 check cargo-fmt "${toolbox[@]}" cargo fmt --all --check
 check cargo-clippy simulation_is_clean
-check fuzz fuzzer_is_clean
+check fuzz program_is_clean fuzz
+check command program_is_clean cli
 check modules modules_are_clean
 check mutants mutants_apply
 check calls calls_agree
 check headers headers_agree
 check graph scripts/graph.py mini_pipe
 check picture picture_is_drawn
+check versions versions_agree
 check uapi uapi_is_fixed
 check mandoc manual_is_clean
 check checkpatch sources_are_clean

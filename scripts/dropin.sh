@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs programs that were written for pipe(2) on mini_pipes, in the virtual machine.
+# Runs programs that were written for pipe(2) on mini_pipes, in the virtual machine, and mini-pipe(1).
 #
-#   dropin.sh DIR    the library and the test programs are in DIR; LONG=1 also runs CPython's own
-#                    tests
+#   dropin.sh DIR COMMAND    the library and the test programs are in DIR; COMMAND is mini-pipe, static;
+#                            LONG=1 also runs CPython's own tests
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-subjects=(preload preload32 programs)
-files=("$top"/tests/{run.sh,jobserver.mk} "$1"/{mini_pipe_preload.so,mini_pipe_preload32.so,pipe_bench})
+subjects=(preload preload32 programs command)
+files=("$2" "$top"/tests/{run.sh,jobserver.mk} "$1"/{mini_pipe_preload.so,mini_pipe_preload32.so,pipe_bench})
 results=$top/build/dropin.results
 packages="libc6-i386 lib32gcc-s1 perl parallel pv moreutils socat"
 each=2

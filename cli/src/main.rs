@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! mini-pipe: runs programs on mini_pipes, and shows and sets mini_pipes. See man/mini-pipe.1.
+
+mod arguments;
+mod device;
+mod doctor;
+mod failure;
+mod fields;
+mod list;
+mod pipes;
+mod run;
+mod set;
+mod size;
+mod top;
+
+use arguments::{
+    Action,
+    Arguments, //
+};
+use clap::{
+    CommandFactory,
+    Parser, //
+};
+use failure::{
+    failure,
+    reason,
+    Result, //
+};
+use std::{
+    io::{
+        self,
+        Write, //
+    },
+    process::ExitCode, //
+};
+
+fn main() -> ExitCode {
+    match act(Arguments::parse().action) {
+        Ok(status) => status.into(),
+        Err(failure) => {
+            eprintln!("mini-pipe: {failure}.");
+            failure.status.into()
+        }
+    }
+}
+
+/// Does what the arguments ask for, and returns the exit status.
+fn act(action: Action) -> Result<u8> {
+    match action {
+        Action::Run {
+            strict,
+            log,
+            program,
+        } => return run::run(&run::Options { strict, log }, &program),
+        Action::List { json } => {
+            let pipes = pipes::Places::default().pipes();
+            print(&if json {
+                list::json(&pipes)?
+            } else {
+                list::table(&pipes)
+            })?;
+        }
+        Action::Top { interval } => top::run(interval)?,
+        Action::Set { pipe, setting } => set::run(&pipe, setting)?,
+        Action::Doctor => return Ok(u8::from(!doctor::run())),
+        Action::Completion { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "mini-pipe", &mut script);
+            print(&String::from_utf8_lossy(&script))?;
+        }
+    }
+    Ok(0)
+}
+
+/// Prints to standard output. If nobody reads it, as in `mini-pipe list | head`, that is no error.
+fn print(text: &str) -> Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(failure(format!(
+            "standard output cannot be written: {}",
+            reason(&error)
+        ))),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `mini-pipe run`: runs a program with the library of preload/.
+
+use crate::{
+    device::{
+        self,
+        DEVICE, //
+    },
+    doctor,
+    failure::{
+        failure,
+        reason,
+        Failure,
+        Result, //
+    }, //
+};
+use nix::sys::signal::{
+    signal,
+    SigHandler,
+    Signal, //
+};
+use std::{
+    collections::BTreeMap,
+    env,
+    ffi::{
+        OsStr,
+        OsString, //
+    },
+    fs::{
+        self,
+        OpenOptions, //
+    },
+    io,
+    os::unix::{
+        fs::OpenOptionsExt,
+        process::{
+            CommandExt,
+            ExitStatusExt, //
+        }, //
+    },
+    path::{
+        Path,
+        PathBuf, //
+    },
+    process::{
+        self,
+        Command, //
+    }, //
+};
+
+const LIBRARY: &str = "mini_pipe_preload.so";
+
+/// The exit statuses of a program that runs others, as env(1) has them.
+const FAILED: u8 = 125;
+const NOT_EXECUTABLE: u8 = 126;
+const NOT_FOUND: u8 = 127;
+
+pub struct Options {
+    /// Whether a pipe that cannot be a mini_pipe is an error of the program's call.
+    pub strict: bool,
+    /// Whether to print at the end which programs made mini_pipes.
+    pub log: bool,
+}
+
+/// Runs a program in the place of this one, and returns only on failure; or, with `log`, runs it
+/// as a child, and returns its exit status.
+pub fn run(options: &Options, program: &[OsString]) -> Result<u8> {
+    let failed = |error: Failure| error.with_status(FAILED);
+    let library = find_library().map_err(failed)?;
+    if let Err(errno) = device::open_for_ioctls(Path::new(DEVICE)) {
+        let why = doctor::why_not_open(errno);
+        if options.strict {
+            return Err(failed(failure(why)));
+        }
+        eprintln!("mini-pipe: the program gets ordinary pipes: {why}");
+    }
+    let (name, arguments) = program
+        .split_first()
+        .ok_or_else(|| failed(failure("give a program to run: mini-pipe run PROGRAM")))?;
+    let mut command = Command::new(name);
+    command.args(arguments);
+    command.env("LD_PRELOAD", preload(&library, env::var_os("LD_PRELOAD")));
+    command.env_remove("MINI_PIPE_PRELOAD_OFF");
+    if options.strict {
+        command.env("MINI_PIPE_PRELOAD_STRICT", "1");
+    }
+    if options.log {
+        run_logged(&mut command, name)
+    } else {
+        Err(explain(name, &command.exec()))
+    }
+}
+
+/// The library: beside this program, or where the package has it, seen from this program.
+pub fn find_library() -> Result<PathBuf> {
+    let this = env::current_exe().unwrap_or_default();
+    let dir = this.parent().unwrap_or(Path::new("/usr/bin"));
+    let places = [
+        dir.join(LIBRARY),
+        dir.join("../lib/mini-pipe").join(LIBRARY),
+    ];
+    let found = places.iter().find_map(|place| fs::canonicalize(place).ok());
+    found.ok_or_else(|| {
+        failure(format!(
+            "{LIBRARY} is neither in {} nor in ../lib/mini-pipe there: install the package \
+             mini-pipe again",
+            dir.display()
+        ))
+    })
+}
+
+/// The value for LD_PRELOAD: the library, and before it what was there, which may have to be first.
+fn preload(library: &Path, before: Option<OsString>) -> OsString {
+    match before {
+        Some(mut list) if !list.is_empty() => {
+            list.push(":");
+            list.push(library);
+            list
+        }
+        _ => library.into(),
+    }
+}
+
+/// Runs the command, prints which programs made mini_pipes, and returns the exit status as a shell
+/// has it.
+fn run_logged(command: &mut Command, name: &OsStr) -> Result<u8> {
+    let failed = |what: &str, error: &io::Error| {
+        failure(format!("{what}: {}", reason(error))).with_status(FAILED)
+    };
+    let log = env::temp_dir().join(format!("mini-pipe-{}.log", process::id()));
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&log)
+        .map_err(|error| failed(&format!("{} cannot be made", log.display()), &error))?;
+    let ended = command
+        .env("MINI_PIPE_PRELOAD_LOG", &log)
+        .spawn()
+        .map(|mut child| {
+            // A terminal sends these to both; the program decides what they mean.
+            for ignored in [Signal::SIGINT, Signal::SIGQUIT] {
+                // SAFETY: Ignoring a signal runs no handler. The child has been started before.
+                let _ = unsafe { signal(ignored, SigHandler::SigIgn) };
+            }
+            child.wait()
+        });
+    let made = fs::read_to_string(&log).unwrap_or_default();
+    let _ = fs::remove_file(&log);
+    let status = ended
+        .map_err(|error| explain(name, &error))?
+        .map_err(|error| failed("the program cannot be waited for", &error))?;
+    eprintln!("mini-pipe: {}", summary(&made));
+    let signalled = |number| 128 + number;
+    let code = status.code().or(status.signal().map(signalled));
+    Ok(code
+        .and_then(|code| u8::try_from(code).ok())
+        .unwrap_or(FAILED))
+}
+
+/// `3 mini_pipes made: 2 by bash, 1 by tar`, from the lines of the library's log.
+fn summary(log: &str) -> String {
+    let mut counts = BTreeMap::<&str, usize>::new();
+    for line in log.lines() {
+        let name = line.rsplit_once(' ').map_or(line, |(name, _pid)| name);
+        *counts.entry(name).or_default() += 1;
+    }
+    let total: usize = counts.values().sum();
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let list: Vec<_> = counts
+        .iter()
+        .map(|(name, count)| format!("{count} by {name}"))
+        .collect();
+    match total {
+        0 => "no mini_pipe made".to_owned(),
+        1 => format!("1 mini_pipe made: {}", list.join(", ")),
+        _ => format!("{total} mini_pipes made: {}", list.join(", ")),
+    }
+}
+
+/// Why a program did not start.
+fn explain(name: &OsStr, error: &io::Error) -> Failure {
+    let name = name.to_string_lossy();
+    if error.kind() == io::ErrorKind::NotFound {
+        failure(format!(
+            "there is no program {name}: check its name and $PATH"
+        ))
+        .with_status(NOT_FOUND)
+    } else {
+        failure(format!("{name} cannot be run: {}", reason(error))).with_status(NOT_EXECUTABLE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_library_is_added_to_others() {
+        let library = Path::new("/lib/mine.so");
+        assert_eq!(preload(library, None), "/lib/mine.so");
+        assert_eq!(preload(library, Some("".into())), "/lib/mine.so");
+        assert_eq!(preload(library, Some("a.so".into())), "a.so:/lib/mine.so");
+    }
+
+    #[test]
+    fn the_summary_counts_by_program() {
+        assert_eq!(summary(""), "no mini_pipe made");
+        assert_eq!(summary("tar 7\n"), "1 mini_pipe made: 1 by tar");
+        assert_eq!(
+            summary("tar 7\nmy prog 3\nmy prog 4\n"),
+            "3 mini_pipes made: 2 by my prog, 1 by tar"
+        );
+    }
+}

@@ -1,0 +1,178 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# mini-pipe(1), the command. Needs root, the loaded module, and in this directory mini-pipe,
+# mini_pipe_preload.so and mini_pipe.ko. The programs that get mini_pipes are dash and cat.
+
+# shellcheck disable=SC2317 # ok calls the functions.
+
+PATH=$PWD:$PATH
+test=0
+failed=0
+unset LD_PRELOAD MINI_PIPE_PRELOAD_LOG MINI_PIPE_PRELOAD_STRICT
+
+# ok NAME COMMAND...: passes if COMMAND succeeds.
+ok() {
+	name=$1
+	shift
+	test=$((test + 1))
+	if ! "$@" >said 2>&1; then
+		failed=1
+		sed 's/^/#   /' said
+		printf 'not '
+	fi
+	echo "ok $test $name"
+}
+
+# fails STATUS WORDS COMMAND...: COMMAND prints one line with WORDS, and exits with STATUS.
+fails() {
+	wanted=$1 words=$2
+	shift 2
+	"$@" >complaint 2>&1
+	status=$?
+	cat complaint
+	[ "$status" = "$wanted" ] && grep -q "$words" complaint && [ "$(wc -l <complaint)" = 1 ]
+}
+
+# Waits until a file has that line.
+wait_for() {
+	until grep -qx "$2" "$1"; do sleep 0.1; done
+}
+
+# One private pipe: a sleep writes to it, and a cat reads from it and sleeps.
+start_pipeline() {
+	setsid mini-pipe run --strict dash -c 'sleep 1000 | cat' &
+	until mini-pipe list --json | grep -q '"command": "cat"'; do sleep 0.1; done
+}
+
+end_pipeline() {
+	killall sleep cat
+	wait
+}
+
+run_makes_mini_pipes() {
+	mini-pipe run --strict --log dash -c 'echo through | cat' >out 2>err
+	cat out err
+	[ "$(cat out)" = through ] && [ "$(cat err)" = "mini-pipe: 1 mini_pipe made: 1 by dash" ]
+}
+
+run_takes_the_place_of_the_command() {
+	[ "$(dash -c 'echo $$; exec mini-pipe run dash -c "echo \$\$"' | uniq | wc -l)" = 1 ]
+}
+
+run_ends_as_the_program() {
+	fails 3 '' mini-pipe run dash -c 'echo; exit 3' &&
+		fails 143 'no mini_pipe made' mini-pipe run --log dash -c 'kill $$'
+}
+
+run_says_why_a_program_does_not_start() {
+	fails 127 'no program nothing' mini-pipe run nothing &&
+		fails 126 'said cannot be run: Permission denied' mini-pipe run --log ./said
+}
+
+list_shows_who_has_which_end() {
+	start_pipeline
+	mini-pipe list >listed
+	end_pipeline
+	cat listed
+	grep -Eq '^[0-9]+ +0 +65536 +.* buffered +cat\([0-9]+\) +sleep\([0-9]+\)$' listed
+}
+
+list_shows_the_device() {
+	mini-pipe list 3<>/dev/mini_pipe >listed
+	cat listed
+	grep -Eq '^device .* mini-pipe\([0-9]+\) .* mini-pipe\([0-9]+\)$' listed
+}
+
+list_is_json() {
+	echo hello >/dev/mini_pipe
+	mini-pipe list --json 3</dev/mini_pipe >listed
+	cat listed
+	cat /dev/mini_pipe
+	grep -q '"pipe": "/dev/mini_pipe"' listed && grep -q '"bytes": 6' listed &&
+		grep -q '"access": "read"' listed
+}
+
+list_ends_when_nobody_reads() {
+	[ -z "$( (mini-pipe list; echo "$?" >status) 2>&1 | true)" ] && wait_for status 0
+}
+
+# capacity_is N
+capacity_is() {
+	mini-pipe list 3<>/dev/mini_pipe | grep -Eq "^device +[0-9]+ +$1 "
+}
+
+set_capacity() {
+	mini-pipe set /dev/mini_pipe capacity 128K && capacity_is 131072 &&
+		mini-pipe set 3 capacity 65536 3<>/dev/mini_pipe && capacity_is 65536
+}
+
+set_policy() {
+	mini-pipe set /dev/mini_pipe policy rendezvous &&
+		mini-pipe list 3<>/dev/mini_pipe | grep -q rendezvous &&
+		mini-pipe set 0 policy buffered </dev/mini_pipe &&
+		mini-pipe list 3<>/dev/mini_pipe | grep -q buffered
+}
+
+set_private_pipe_by_its_path() {
+	start_pipeline
+	mini-pipe set "/proc/$(pidof cat)/fd/0" capacity 300
+	status=$?
+	mini-pipe list >listed
+	end_pipeline
+	cat listed
+	[ "$status" = 0 ] && grep -Eq '^[0-9]+ +0 +300 ' listed
+}
+
+set_says_what_to_do() {
+	echo hello >/dev/mini_pipe
+	fails 1 'do not fit into 3: read them first' mini-pipe set /dev/mini_pipe capacity 3 &&
+		fails 1 'is in use' mini-pipe set /dev/mini_pipe policy rendezvous
+	status=$?
+	cat /dev/mini_pipe
+	return "$status"
+}
+
+set_wants_a_mini_pipe() {
+	fails 1 'is not a mini_pipe' mini-pipe set /dev/null capacity 3 &&
+		fails 1 'descriptor 77 is not open' mini-pipe set 77 capacity 3 &&
+		fails 1 'nowhere does not exist' mini-pipe set /nowhere capacity 3
+}
+
+# clap's errors have several lines.
+set_wants_a_size() {
+	! mini-pipe set /dev/mini_pipe capacity 2G 2>complaint && grep 'give 1 to 1G bytes' complaint
+}
+
+doctor_finds_no_fault() {
+	mini-pipe doctor && [ "$(mini-pipe doctor | grep -c '^ok')" = 6 ]
+}
+
+doctor_says_that_the_module_is_missing() {
+	! mini-pipe doctor >found && cat found && grep -q '^FAULT  device   there is no /dev/mini_pipe' found
+}
+
+run_without_the_device() {
+	fails 125 'there is no /dev/mini_pipe' mini-pipe run --strict dash -c 'echo a | cat' &&
+		mini-pipe run dash -c 'echo a | cat' 2>err | grep -qx a && grep 'gets ordinary pipes' err
+}
+
+version_is_that_of_the_module() {
+	mini-pipe --version | grep -qx "mini-pipe $(cat /sys/module/mini_pipe/version)"
+}
+
+echo "TAP version 13"
+for function in version_is_that_of_the_module run_makes_mini_pipes run_takes_the_place_of_the_command \
+	run_ends_as_the_program run_says_why_a_program_does_not_start list_shows_who_has_which_end \
+	list_shows_the_device list_is_json list_ends_when_nobody_reads set_capacity set_policy \
+	set_private_pipe_by_its_path set_says_what_to_do set_wants_a_mini_pipe set_wants_a_size \
+	doctor_finds_no_fault; do
+	ok $function $function
+done
+rmmod mini_pipe
+for function in doctor_says_that_the_module_is_missing run_without_the_device; do
+	ok $function $function
+done
+insmod mini_pipe.ko
+echo "1..$test"
+exit $failed
