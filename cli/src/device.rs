@@ -49,8 +49,8 @@ pub enum Policy {
     Rendezvous = 1,
 }
 
-/// Opens a file for ioctls only: a mini_pipe then counts it neither as a reader nor as a writer. This
-/// needs permission to read and to write.
+/// Opens a file for ioctls only: a mini_pipe then counts it neither as a reader nor as a writer.
+/// This needs permission to read and to write.
 pub fn open_for_ioctls(path: &Path) -> nix::Result<File> {
     open(path, OFlag::O_ACCMODE | OFlag::O_CLOEXEC, Mode::empty()).map(File::from)
 }

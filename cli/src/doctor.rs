@@ -52,9 +52,12 @@ use Finding::{
     Impossible, //
 };
 
+/// Finds something out.
+type Check = fn() -> Finding;
+
 /// Checks one thing after the other, prints what it finds, and returns whether all is well.
 pub fn run() -> bool {
-    let checks: [(&str, fn() -> Finding); 6] = [
+    let checks: [(&str, Check); 6] = [
         ("kernel", kernel),
         ("module", module),
         ("version", version),

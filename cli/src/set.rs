@@ -134,7 +134,7 @@ fn apply(name: &str, file: BorrowedFd<'_>, setting: Setting) -> Result<()> {
 fn explain(name: &str, setting: Setting, errno: Errno) -> String {
     match (setting, errno) {
         (Setting::Capacity { bytes }, Errno::EBUSY) => format!(
-            "the bytes in {name} do not fit into {bytes}: read them first, or give a larger capacity"
+            "the bytes in {name} do not fit into {bytes}: read them first, or give more capacity"
         ),
         (Setting::Capacity { bytes }, Errno::EPERM) => format!(
             "{bytes} bytes are more than you may have in {name}: give fewer, or have root raise \
