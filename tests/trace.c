@@ -136,14 +136,21 @@ TEST_F(pipe, calls_with_iterators_and_splices_are_reads_and_writes)
 /* Bytes that cross a page are reserved, copied and committed. */
 TEST_F(pipe, reserve_and_commit_show_direction_and_length)
 {
+	ssize_t len = page_size() + 904;
+	char reserved[64], committed[64];
+
 	if (!begin_trace(_metadata))
 		return;
-	write_pattern(_metadata, self->ends.w, 5000);
-	EXPECT_EVENTS(1, "reserve", " dir=write len=5000");
-	EXPECT_EVENTS(1, "commit", " dir=write moved=5000 ended=1");
-	read_exactly(_metadata, self->ends.r, 5000);
-	EXPECT_EVENTS(1, "reserve", " dir=read len=5000");
-	EXPECT_EVENTS(1, "commit", " dir=read moved=5000 ended=1");
+	write_pattern(_metadata, self->ends.w, len);
+	snprintf(reserved, sizeof(reserved), " dir=write len=%zd", len);
+	snprintf(committed, sizeof(committed), " dir=write moved=%zd ended=1", len);
+	EXPECT_EVENTS(1, "reserve", reserved);
+	EXPECT_EVENTS(1, "commit", committed);
+	read_exactly(_metadata, self->ends.r, len);
+	snprintf(reserved, sizeof(reserved), " dir=read len=%zd", len);
+	snprintf(committed, sizeof(committed), " dir=read moved=%zd ended=1", len);
+	EXPECT_EVENTS(1, "reserve", reserved);
+	EXPECT_EVENTS(1, "commit", committed);
 	end_trace();
 }
 
