@@ -89,9 +89,8 @@ cat >"$top/MATRIX.md" <<EOT
 # The kernels that mini_pipe was tested on
 
 \`make matrix\` built the module for each of these kernels of Debian's archive and ran \`make test\` on it,
-on $(date +%F), in $(((SECONDS - start + 59) / 60)) minutes on $(nproc) processors, of the commit $(git -C "$top" describe --always --dirty). The
-time includes making the kernel's Rust metadata, where they were not in the cache. No machine had KVM: QEMU
-emulates the processors.
+on $(date +%F), within $(((SECONDS - start + 59) / 60)) minutes on $(nproc) processors, of the commit $(git -C "$top" describe --always --dirty). The
+time includes making a kernel's Rust metadata, if they were not in the cache.
 
 $(cat "$dir/table")
 
