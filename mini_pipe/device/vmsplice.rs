@@ -90,20 +90,22 @@ impl Elements {
     /// `EFAULT`, `EINVAL`, `ENOMEM`.
     fn import(request: &Vmsplice, writes: bool) -> Result<Self> {
         let mut iter = MaybeUninit::uninit();
-        let mut allocated = ptr::null_mut();
+        let mut one = MaybeUninit::<bindings::iovec>::uninit();
+        let mut allocated = one.as_mut_ptr();
         let direction = if writes {
             bindings::ITER_SOURCE
         } else {
             bindings::ITER_DEST
         };
-        // SAFETY: This initializes the iterator, or fails. It finds no memory for the elements in
-        // `allocated`, and allocates some if there are several.
+        // SAFETY: This initializes the iterator, or fails. A single element is copied to `one`, to
+        // which the iterator then does not refer. For several, this allocates memory. It sets
+        // `allocated` to that memory, or else, also if it fails, to null.
         let len = unsafe {
             bindings::import_iovec(
                 direction as c_int,
                 ptr::without_provenance(request.iov as usize),
                 request.count,
-                0,
+                1,
                 &raw mut allocated,
                 iter.as_mut_ptr(),
             )
