@@ -299,7 +299,7 @@ TEST_F(both, tee_between_pipes)
 TEST_F(both, vmsplice_writes)
 {
 	struct iovec parts[] = { { "some ", 5 }, { NULL, 0 }, { "bytes", 5 } };
-	struct iovec page = { self->sides[0].buf, 4096 };
+	struct iovec page = { map_pages(_metadata, 1, PROT_READ | PROT_WRITE), PIPE_BUF };
 
 	SAME(vmsplice(side->w, parts, 3, 0));
 	SAME(vmsplice(side->w, parts, 0, 0));
@@ -314,8 +314,8 @@ TEST_F(both, vmsplice_writes)
 
 TEST_F(both, vmsplice_into_full_pipe)
 {
-	static char bytes[100000];
-	struct iovec large = { bytes, sizeof(bytes) };
+	/* Whole pages: a pipe(2) would need a slot for a part of one. */
+	struct iovec large = { map_pages(_metadata, 25, PROT_READ | PROT_WRITE), 25 * PIPE_BUF };
 
 	SAME(vmsplice(side->w, &large, 1, 0));
 	SAME(vmsplice(side->w, &large, 1, SPLICE_F_NONBLOCK));
