@@ -157,6 +157,33 @@ TEST_F(pipe, pair_ioctl_works_for_32_bit_program)
 	EXPECT_EQ(5000, drain_pipe(_metadata, pair->read_fd));
 }
 
+struct iovec_32 {
+	unsigned int base;
+	unsigned int len;
+};
+
+TEST_F(pipe, splice_ioctls_work_for_32_bit_program)
+{
+	char *map = map_low(_metadata, PROT_READ | PROT_WRITE);
+	struct mini_pipe_splice *splice = (struct mini_pipe_splice *)(map + 100);
+	struct mini_pipe_vmsplice *vmsplice = (struct mini_pipe_vmsplice *)(map + 200);
+	struct iovec_32 *iov = (struct iovec_32 *)(map + 300);
+	struct ends other = private_pipe(_metadata, O_NONBLOCK, 0);
+
+	if (!supports_32_bit(_metadata))
+		return;
+	memcpy(map, "abcde", 5);
+	iov[0] = (struct iovec_32){ low(map), 3 };
+	iov[1] = (struct iovec_32){ low(map + 3), 2 };
+	*vmsplice = (struct mini_pipe_vmsplice){ .iov = (uintptr_t)iov, .count = 2 };
+	EXPECT_EQ(5, ioctl_32(self->ends.w, MINI_PIPE_IOC_VMSPLICE, low(vmsplice)));
+	*splice = (struct mini_pipe_splice){ .fd = other.w, .len = 100 };
+	EXPECT_EQ(5, ioctl_32(self->ends.r, MINI_PIPE_IOC_SPLICE_TO, low(splice)));
+	memset(map, 0, 5);
+	EXPECT_EQ(5, ioctl_32(other.r, MINI_PIPE_IOC_VMSPLICE, low(vmsplice)));
+	EXPECT_EQ(0, memcmp(map, "abcde", 5));
+}
+
 TEST_F(pipe, pair_ioctl_of_32_bit_program_with_bad_argument_gives_efault)
 {
 	struct mini_pipe_pair *pair = map_low(_metadata, PROT_READ);

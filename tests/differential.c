@@ -22,9 +22,9 @@
  * - A read of a mini_pipe that runs beside a write also takes bytes that the write adds
  *   meanwhile. All processes of a pair of pipes run on one processor, so a copy is very rarely
  *   interrupted.
- * - A mini_pipe looks at the flags of an open file once in a call, a pipe(2) each time before it
- *   sleeps. So the flags of a file do not change while a call sleeps in it, and a call that is
- *   restarted finds the same file.
+ * - The flags of an open file are looked at when a sleeping call is woken, and a mini_pipe does not
+ *   wake the same calls as a pipe(2). So the flags of a file do not change while a call sleeps in
+ *   it, and a call that is restarted finds the same file.
  * - A write to a mini_pipe that is made in several parts drops the mutex between them, so a
  *   process that it wakes can run before the next part and change what that finds. A pipe(2)
  *   keeps its mutex. While others sleep, only a process that they cannot preempt makes such a
@@ -107,7 +107,14 @@ static void print_events(long events)
 
 static bool has_byte_count(enum op op)
 {
-	return op == READ || op == WRITE || op == RESIZE;
+	return op == READ || op == WRITE || op == RESIZE || (op >= SPLICE_OUT && op <= VMSPLICE);
+}
+
+/* Whether a call returns bytes of the pipe. */
+static bool has_bytes(const struct call *call)
+{
+	return call->op == READ || call->op == SPLICE_OUT || call->op == TEE_OUT ||
+	       (call->op == VMSPLICE && (fcntl(call->fd, F_GETFL) & O_ACCMODE) == O_RDONLY);
 }
 
 static void print_arguments(const struct step *step)
@@ -135,8 +142,9 @@ static void print_arguments(const struct step *step)
 static void print_step(const struct step *step)
 {
 	static const char * const names[] = {
-		"read", "write", "poll without timeout", "poll", "FIONREAD", "reopen", "dup",
-		"close", "set flags", "resize", "signal", "fork", "end the child",
+		"read", "write", "poll without timeout", "poll", "FIONREAD", "splice out",
+		"tee out", "splice in", "vmsplice", "reopen", "dup", "close", "set flags",
+		"resize", "signal", "fork", "end the child",
 	};
 
 	printf("#   %s%s", names[step->op], step->vector ? "v" : "");
@@ -190,7 +198,7 @@ static bool same_outcome(const struct worker *a, const struct worker *b)
 	if (a->outcome.ret != b->outcome.ret || a->outcome.err != b->outcome.err ||
 	    a->outcome.sigpipes != b->outcome.sigpipes)
 		return false;
-	return a->call.op != READ || a->outcome.ret <= 0 ||
+	return a->outcome.ret <= 0 || !has_bytes(&a->call) ||
 	       !memcmp(a->bytes, b->bytes, a->outcome.ret);
 }
 
@@ -393,7 +401,8 @@ static struct step random_step(void)
 {
 	static const enum op weighted_ops[] = {
 		READ, READ, READ, READ, READ, READ, WRITE, WRITE, WRITE, WRITE, WRITE, WRITE, WRITE,
-		BLOCKING_POLL, POLL, POLL, POLL, BYTES, REOPEN, DUP, CLOSE, CLOSE,
+		BLOCKING_POLL, POLL, POLL, POLL, BYTES, SPLICE_OUT, TEE_OUT, SPLICE_IN, VMSPLICE,
+		REOPEN, DUP, CLOSE, CLOSE,
 		SET_FLAGS, SET_FLAGS, RESIZE, RESIZE, INTERRUPT, INTERRUPT,
 	};
 	static const short events[] = { POLLIN, POLLOUT, POLLIN | POLLOUT, ALL_EVENTS, 0 };
@@ -412,6 +421,15 @@ static struct step random_step(void)
 	case WRITE:
 		step.slot = random_slot_without(step.op == READ ? O_WRONLY : O_RDONLY);
 		step.vector = one_in(4);
+		step.arg = random_length();
+		break;
+	case SPLICE_OUT:
+	case TEE_OUT:
+	case SPLICE_IN:
+		step.slot = random_slot_without(step.op == SPLICE_IN ? O_RDONLY : O_WRONLY);
+		step.arg = random_length();
+		break;
+	case VMSPLICE:
 		step.arg = random_length();
 		break;
 	case BLOCKING_POLL:
@@ -736,7 +754,7 @@ FIXTURE_VARIANT(faulty_side)
 FIXTURE_VARIANT_ADD(faulty_side, ignores_o_nonblock)
 {
 	.side.make = make_blocking_pipe,
-	.steps = 1,
+	.steps = 2,
 };
 
 FIXTURE_VARIANT_ADD(faulty_side, refuses_a_size)

@@ -13,6 +13,8 @@
 /* The longest read or write. */
 #define MAX_CALL_BYTES (32 * LARGEST_PAGE)
 
+#include "differential_transfers.h"
+
 enum op {
 	/* May sleep. */
 	READ,
@@ -21,6 +23,10 @@ enum op {
 	/* Never sleep. */
 	POLL,
 	BYTES,
+	SPLICE_OUT,
+	TEE_OUT,
+	SPLICE_IN,
+	VMSPLICE,		/* in if the file is open for writing, else out */
 	REOPEN,
 	DUP,
 	CLOSE,
@@ -203,6 +209,15 @@ static inline long make_call(const struct side *side, const struct call *call, u
 		return poll_within(call, 0);
 	case BYTES:
 		return bytes_in(call->fd);
+	case SPLICE_OUT:
+	case TEE_OUT:
+		return transfer_out(side->make, call->fd, call->arg, call->op == TEE_OUT, to);
+	case SPLICE_IN:
+		return transfer_in(side->make, call->fd, call->arg, call->data);
+	case VMSPLICE:
+		if ((fcntl(call->fd, F_GETFL) & O_ACCMODE) == O_RDONLY)
+			return transfer_memory(call->fd, call->arg, to);
+		return transfer_memory(call->fd, call->arg, (unsigned char *)call->data);
 	case REOPEN:
 		return renumber(open_again(call->fd, call->arg), call->to);
 	case DUP:

@@ -178,6 +178,26 @@ static inline bool may_write(const struct step *step)
 	return model.workload == PAGES || model.buffers_used + buffers_for(step->arg) < model.pages;
 }
 
+/* What a splice or vmsplice puts in is no packet. It wakes others only once if it is a page. */
+static inline bool may_transfer(const struct step *step)
+{
+	struct step write = *step;
+
+	if (step->arg > 16 * PAGE || (step->arg > PAGE && any_asleep()))
+		return false;
+	if (step->op == SPLICE_OUT || step->op == TEE_OUT)
+		return true;
+	if (step->op == VMSPLICE && model.slots[step->slot].mode == O_RDONLY)
+		return true;
+	/* The pages of the caller are not aligned. */
+	if (step->op == VMSPLICE)
+		write.arg += PAGE;
+	if (writes_packets(step->slot) || model.workload == PACKETS ||
+	    (step->op == VMSPLICE && model.workload == PAGES))
+		return false;
+	return may_write(&write);
+}
+
 static inline bool may_resize(const struct step *step)
 {
 	long size = round_pipe_size(step->arg);
@@ -208,6 +228,11 @@ static inline bool is_allowed(const struct step *step)
 	switch (step->op) {
 	case WRITE:
 		return may_write(step);
+	case SPLICE_OUT:
+	case TEE_OUT:
+	case SPLICE_IN:
+	case VMSPLICE:
+		return may_transfer(step);
 	case REOPEN:
 	case DUP:
 		return !is_open(step->to);
@@ -254,6 +279,14 @@ static inline void update_model(const struct step *step, int caller)
 		model.buffers_used += buffers_for(step->arg);
 		model.workers[caller].writes_packets = writes_packets(step->slot);
 		model.has_stream_bytes |= !model.workers[caller].writes_packets;
+		break;
+	case SPLICE_IN:
+	case VMSPLICE:
+		if (slot->mode == O_RDONLY)
+			break;
+		model.position += step->arg;
+		model.buffers_used += buffers_for(step->arg) + (step->op == VMSPLICE);
+		model.has_stream_bytes = true;
 		break;
 	case REOPEN:
 		if (!outcome->err)

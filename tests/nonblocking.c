@@ -150,6 +150,37 @@ TEST_F(pipe, fcntl_clears_o_nonblock)
 	EXPECT_EQ(1, result_of(_metadata, &reader).ret);
 }
 
+struct write_job {
+	int fd;
+	ssize_t len;
+};
+
+static void write_long(int report_to, const void *arg)
+{
+	const struct write_job *job = arg;
+
+	report(report_to, write(job->fd, big_buffer(), job->len));
+}
+
+/* The writer has to sleep twice, and sees the flag before the second time. */
+TEST_F(pipe, o_nonblock_set_during_write_ends_it_before_next_sleep)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	ssize_t room = atomic_len(self->capacity);
+	struct write_job job = {
+		.fd = open_pipe(_metadata, O_WRONLY), .len = self->capacity + PIPE_BUF,
+	};
+	struct child writer;
+
+	fill_pipe(_metadata, fd);
+	writer = start_forked(_metadata, write_long, &job);
+	ASSERT_ASLEEP_IN(write, &writer);
+	set_flag(_metadata, job.fd, O_NONBLOCK, true);
+	ASSERT_ASLEEP_IN(write, &writer);
+	read_exactly(_metadata, fd, room);
+	EXPECT_EQ(room, result_of(_metadata, &writer).ret);
+}
+
 TEST_F(pipe, o_nonblock_is_per_open_file)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);

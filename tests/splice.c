@@ -459,8 +459,8 @@ TEST_F(splice, signal_interrupts_splice_in)
 	expect_next(_metadata, &self->pipe, self->pipe_2.out, 10);
 }
 
-/* A splice between two pipe(2)s returns the partial count without a signal. */
-TEST_F(splice, interrupted_splice_in_returns_partial_count)
+/* It does not wait for room for the rest. */
+TEST_F(splice, blocking_splice_in_returns_when_some_bytes_are_in)
 {
 	ssize_t len = capacity_of_kind(self->pipe.r, variant->kind) - PAGE;
 	struct splice_job job = { .from = self->pipe_2.out, .to = self->pipe.w, .len = 3 * PAGE };
@@ -470,10 +470,6 @@ TEST_F(splice, interrupted_splice_in_returns_partial_count)
 	put_pattern(big_buffer(), self->pipe.in, 3 * PAGE);
 	ASSERT_EQ(3 * PAGE, write(self->pipe_2.in, big_buffer(), 3 * PAGE));
 	child = start_forked(_metadata, splice_once, &job);
-	if (variant->kind != PIPE_2) {
-		ASSERT_ASLEEP_IN(splice, &child);
-		kill(child.pid, SIGUSR1);
-	}
 	EXPECT_EQ(PAGE, result_of(_metadata, &child).ret);
 	expect_next(_metadata, &self->pipe, self->pipe.r, len + PAGE);
 	expect_next(_metadata, &self->pipe, self->pipe_2.out, 2 * PAGE);
@@ -554,30 +550,62 @@ static void write_inherited(int report_to, const void *fd)
 	report(report_to, write(*(const int *)fd, "w", 1));
 }
 
-/*
- * A deliberate difference: while a file that is no pipe(2) writes, the kernel holds the lock of the
- * pipe(2), so that other calls on the pipe(2) sleep uninterruptibly.
- */
-TEST_F(splice, waiting_splice_in_blocks_writers_of_pipe_2)
+TEST_F(splice, waiting_splice_in_does_not_block_writers_of_pipe_2)
 {
 	ssize_t len = fill_and_queue(_metadata, &self->pipe, self->pipe_2.in, 10);
 	struct splice_job job = { .from = self->pipe_2.out, .to = self->pipe.w, .len = 10 };
 	struct child child = start_splice(_metadata, &job);
 	struct child writer = start_forked(_metadata, write_inherited, &self->pipe_2.in);
 
-	if (variant->kind == PIPE_2)
-		EXPECT_TRUE(has_reported_within(&writer, TIMEOUT_MS));
-	if (variant->kind != PIPE_2)
-		EXPECT_TRUE(sleeps_uninterruptibly(&writer));
+	EXPECT_EQ(1, result_of(_metadata, &writer).ret);
+	ASSERT_ASLEEP_IN(splice, &child);
 	read_exactly(_metadata, self->pipe.r, len);
 	EXPECT_EQ(10, result_of(_metadata, &child).ret);
-	EXPECT_EQ(1, result_of(_metadata, &writer).ret);
 }
 
-/* A deliberate difference: a pipe(2) has no such policy. */
+/* A packet stays a packet; other bytes are no packets, whatever the file's flags. */
+TEST_F(splice, packets_spliced_in_stay_packets)
+{
+	set_flag(_metadata, self->pipe_2.in, O_DIRECT, true);
+	ASSERT_EQ(3, write(self->pipe_2.in, "abc", 3));
+	ASSERT_EQ(2, write(self->pipe_2.in, "de", 2));
+	ASSERT_EQ(5, splice(self->pipe_2.out, NULL, self->pipe.w, NULL, 100, 0));
+	EXPECT_EQ(3, read(self->pipe.r, big_buffer(), 100));
+	EXPECT_EQ(2, read(self->pipe.r, big_buffer(), 100));
+
+	set_flag(_metadata, self->pipe_2.in, O_DIRECT, false);
+	set_flag(_metadata, self->pipe.w, O_DIRECT, true);
+	for (int i = 0; i < 2; i++) {
+		ASSERT_EQ(3, write(self->pipe_2.in, "abc", 3));
+		ASSERT_EQ(3, splice(self->pipe_2.out, NULL, self->pipe.w, NULL, 100, 0));
+	}
+	EXPECT_EQ(6, read(self->pipe.r, big_buffer(), 100));
+}
+
+/* A deliberate difference: a pipe(2) would give the packet a slot. */
+TEST_F(splice, splice_in_waits_until_packet_fits)
+{
+	ssize_t capacity = capacity_of_kind(self->pipe.r, variant->kind);
+	struct splice_job job = { .from = self->pipe_2.out, .to = self->pipe.w, .len = PAGE };
+	struct child child;
+
+	if (variant->kind == PIPE_2)
+		return;
+	write_next(_metadata, &self->pipe, capacity - 10);
+	set_flag(_metadata, self->pipe_2.in, O_DIRECT, true);
+	put_pattern(big_buffer(), self->pipe.in, 100);
+	ASSERT_EQ(100, write(self->pipe_2.in, big_buffer(), 100));
+	child = start_splice(_metadata, &job);
+	read_exactly(_metadata, self->pipe.r, PAGE);
+	self->pipe.out += PAGE;
+	EXPECT_EQ(100, result_of(_metadata, &child).ret);
+	expect_next(_metadata, &self->pipe, self->pipe.r, capacity - 10 - PAGE);
+	expect_next(_metadata, &self->pipe, self->pipe.r, 100);
+}
+
+/* A deliberate difference: a pipe(2) has no such policy. A splice into the pipe is buffered. */
 TEST_F(splice, splice_completes_rendezvous)
 {
-	struct splice_job job = { .from = self->pipe_2.out, .to = self->pipe.w, .len = 10 };
 	struct child child;
 
 	if (variant->kind == PIPE_2)
@@ -585,9 +613,8 @@ TEST_F(splice, splice_completes_rendezvous)
 	ASSERT_EQ(0, set_policy(self->pipe.w, MINI_PIPE_RENDEZVOUS));
 	put_pattern(big_buffer(), 0, 10);
 	ASSERT_EQ(10, write(self->pipe_2.in, big_buffer(), 10));
-	child = start_splice(_metadata, &job);
+	splice_all(_metadata, self->pipe_2.out, self->pipe.w, 10);
 	expect_next(_metadata, &self->pipe, self->pipe.r, 10);
-	EXPECT_EQ(10, result_of(_metadata, &child).ret);
 
 	self->pipe.out = 0;
 	child = start_writing(_metadata, self->pipe.w, 0, 0, 3 * PAGE);
@@ -674,32 +701,31 @@ TEST_F(splice, splice_out_of_empty_pipe_gives_eagain)
 	EXPECT_EQ(0, bytes_in(self->pipe_2.out));
 }
 
-/*
- * A deliberate difference: SPLICE_F_NONBLOCK, or O_NONBLOCK at the other pipe, is enough only
- * between two pipe(2)s. A write to any other file blocks unless that file has O_NONBLOCK itself;
- * see splice(2).
- */
+/* O_NONBLOCK at one of the two, or SPLICE_F_NONBLOCK, is enough. */
 TEST_F(splice, splice_in_to_full_pipe_gives_eagain)
 {
 	ssize_t len = fill_and_queue(_metadata, &self->pipe, self->pipe_2.in, 10);
 	int blocking_pipe_2 = open_again(self->pipe_2.out, O_RDONLY);
 	int blocking = open_again(self->pipe.w, O_WRONLY);
-	struct splice_job job = {
-		.from = self->pipe_2.out, .to = self->pipe.w, .len = 10, .flags = SPLICE_F_NONBLOCK,
-	};
-	struct child child;
 
 	expect_eagain(_metadata, splice(blocking_pipe_2, NULL, self->pipe.w, NULL, 10, 0));
-	if (variant->kind == PIPE_2) {
-		expect_eagain(_metadata, splice(self->pipe_2.out, NULL, blocking, NULL, 10, 0));
-		expect_eagain(_metadata, splice(blocking_pipe_2, NULL, blocking, NULL, 10,
-						SPLICE_F_NONBLOCK));
-	} else {
-		child = start_splice(_metadata, &job);
-		expect_eintr(_metadata, &child);
-	}
+	expect_eagain(_metadata, splice(self->pipe_2.out, NULL, blocking, NULL, 10, 0));
+	expect_eagain(_metadata, splice(blocking_pipe_2, NULL, blocking, NULL, 10,
+					SPLICE_F_NONBLOCK));
 	expect_next(_metadata, &self->pipe, self->pipe.r, len);
 	expect_next(_metadata, &self->pipe, self->pipe_2.out, 10);
+}
+
+/* O_NONBLOCK at the pipe is enough for a splice from an empty pipe(2), too. */
+TEST_F(splice, splice_in_from_empty_pipe_2_gives_eagain)
+{
+	int blocking_pipe_2 = open_again(self->pipe_2.out, O_RDONLY);
+	int blocking = open_again(self->pipe.w, O_WRONLY);
+
+	expect_eagain(_metadata, splice(blocking_pipe_2, NULL, self->pipe.w, NULL, 10, 0));
+	expect_eagain(_metadata, splice(self->pipe_2.out, NULL, blocking, NULL, 10, 0));
+	expect_eagain(_metadata, splice(blocking_pipe_2, NULL, blocking, NULL, 10,
+					SPLICE_F_NONBLOCK));
 }
 
 TEST_F(splice, sendfile_to_full_pipe_gives_eagain)

@@ -43,6 +43,21 @@ enum mini_pipe_policy {
 	MINI_PIPE_RENDEZVOUS = 1,
 };
 
+/**
+ * struct mini_pipe_splice - argument of MINI_PIPE_IOC_SPLICE_TO, MINI_PIPE_IOC_SPLICE_FROM and
+ *                           MINI_PIPE_IOC_TEE_TO
+ * @fd:     in: a file descriptor of the other file
+ * @flags:  in: 0, or any of SPLICE_F_MOVE, SPLICE_F_NONBLOCK, SPLICE_F_MORE and SPLICE_F_GIFT
+ * @len:    in: how many bytes are moved at most
+ * @offset: in: 0, or the address of a __s64 with the offset in the other file
+ */
+struct mini_pipe_splice {
+	__s32 fd;
+	__u32 flags;
+	__aligned_u64 len;
+	__aligned_u64 offset;
+};
+
 /*
  * Makes a private pipe, as pipe2(2) makes a pipe, and returns 0. The bytes of the pipe are freed
  * when its last reader and its last writer have closed.
@@ -110,5 +125,69 @@ enum mini_pipe_policy {
  * EINVAL: the argument is no policy.
  */
 #define MINI_PIPE_IOC_SET_POLICY _IO(MINI_PIPE_IOC_MAGIC, 5)
+
+/*
+ * The next three are for what splice(2) and tee(2) do not do with a mini_pipe, as the kernel wants
+ * a pipe(2) there. They do the same, and return how many bytes were moved, or 0 at end of file:
+ *
+ * MINI_PIPE_IOC_SPLICE_TO:   moves bytes from the pipe to the other file: another pipe of
+ *                            mini_pipe, or a file that is no pipe. For a pipe(2), use splice(2).
+ * MINI_PIPE_IOC_SPLICE_FROM: moves bytes from the other file to the pipe.
+ * MINI_PIPE_IOC_TEE_TO:      copies bytes from the pipe to another pipe of mini_pipe. They stay in
+ *                            the pipe.
+ *
+ * Each waits for the first byte, and for room for it, and returns when some bytes were moved. It
+ * does not wait if SPLICE_F_NONBLOCK is given or if a pipe has O_NONBLOCK. A file that is no pipe
+ * may still wait, if it has no O_NONBLOCK itself; with SPLICE_F_NONBLOCK, no socket waits for
+ * bytes. A packet is moved to a pipe as a packet. The other flags are hints, and change nothing. If
+ * the policy is rendezvous, the call does not wait until its bytes have been read. At most
+ * 2147479552 bytes are moved, as by read(2). If len is 0, the call returns 0.
+ *
+ * Without an offset, a file that is no pipe is used at its position, which is moved. With one, its
+ * position stays, and the offset is changed.
+ *
+ * On error, no byte has been moved:
+ *
+ * EAGAIN: the call would have to wait, and must not; or another call excludes this one.
+ * EBADF:  fd is not an open file; or the file from which bytes are moved is not open for reading,
+ *         or the file to which they are moved is not open for writing.
+ * EFAULT: the argument or the offset cannot be read. If the offset cannot be written, the bytes
+ *         have been moved.
+ * EINTR:  a signal came while the call waited.
+ * EINVAL: an unknown flag; both files are of the same pipe; fd is a pipe(2), or, for
+ *         MINI_PIPE_IOC_TEE_TO, no pipe of mini_pipe; or what splice(2) says of files: the file
+ *         does not support splicing, it has O_APPEND, or it has no offsets and one was given.
+ * EPIPE:  the pipe to which bytes are moved has no reader. The caller gets SIGPIPE.
+ * ESPIPE: an offset was given, and fd is a pipe.
+ */
+#define MINI_PIPE_IOC_SPLICE_TO _IOW(MINI_PIPE_IOC_MAGIC, 6, struct mini_pipe_splice)
+#define MINI_PIPE_IOC_SPLICE_FROM _IOW(MINI_PIPE_IOC_MAGIC, 7, struct mini_pipe_splice)
+#define MINI_PIPE_IOC_TEE_TO _IOW(MINI_PIPE_IOC_MAGIC, 8, struct mini_pipe_splice)
+
+/**
+ * struct mini_pipe_vmsplice - argument of MINI_PIPE_IOC_VMSPLICE
+ * @iov:   in: the address of an array of struct iovec, as the program has it
+ * @count: in: how many elements it has
+ * @flags: in: as in struct mini_pipe_splice
+ */
+struct mini_pipe_vmsplice {
+	__aligned_u64 iov;
+	__u32 count;
+	__u32 flags;
+};
+
+/*
+ * Does what vmsplice(2) does with a pipe(2): copies bytes from memory to the pipe if the file is
+ * open for writing, else from the pipe to memory. Waits for the first byte, or for room for it, and
+ * returns how many bytes were moved. The bytes are always copied, also with SPLICE_F_GIFT. They are
+ * no packets.
+ *
+ * On error, no byte has been moved: EAGAIN, EBADF, EINTR and EPIPE as above.
+ *
+ * EFAULT: the argument, the array or the memory cannot be used.
+ * EINVAL: an unknown flag, or more than 1024 elements.
+ * ENOMEM: not enough memory.
+ */
+#define MINI_PIPE_IOC_VMSPLICE _IOW(MINI_PIPE_IOC_MAGIC, 9, struct mini_pipe_vmsplice)
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef COPY_H
 #define COPY_H
 
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include "worker.h"
 
@@ -109,6 +110,33 @@ static inline void call_vmsplice(struct worker *me, const unsigned char *arg)
 	struct iovec iov = { address(me, arg[2]), size(arg[1]) };
 
 	vmsplice(slot(arg[0]), &iov, 1, splice_flags(arg[3]));
+}
+
+/* Splice and tee of mini_pipe, with another slot: a mini_pipe, a file or a socket. */
+static inline void call_transfer(struct worker *me, const unsigned char *arg)
+{
+	static const unsigned long commands[] = {
+		MINI_PIPE_IOC_SPLICE_TO, MINI_PIPE_IOC_SPLICE_FROM, MINI_PIPE_IOC_TEE_TO,
+	};
+	loff_t position = 1;
+	struct mini_pipe_splice request = {
+		.fd = slot(arg[1]), .flags = splice_flags(arg[3]), .len = size(arg[2]),
+	};
+
+	if (arg[3] & 16)
+		request.offset = (unsigned long)(arg[3] & 32 ? &position : address(me, arg[2]));
+	ioctl(slot(arg[0]), commands[arg[3] / 64 % 3], &request);
+}
+
+static inline void call_transfer_vm(struct worker *me, const unsigned char *arg)
+{
+	struct iovec iov[3];
+	struct mini_pipe_vmsplice request = {
+		.iov = (unsigned long)iov, .count = parts(me, iov, arg),
+		.flags = splice_flags(arg[3] / 4),
+	};
+
+	ioctl(slot(arg[0]), MINI_PIPE_IOC_VMSPLICE, &request);
 }
 
 static inline void call_sendfile(struct worker *me, const unsigned char *arg)

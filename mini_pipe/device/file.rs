@@ -9,11 +9,15 @@
 //! from `__fput()`, runs last.
 
 use crate::{
-    device::splice::DestPipe,
+    device::{
+        splice::DestPipe,
+        splice_write::splice_from_pipe_2, //
+    },
     pipe::{
         call::Call,
         ends::OpenEnd,
         poll::Interest,
+        transfer::Side,
         Pipe, //
     },
     ring::{
@@ -32,7 +36,10 @@ use crate::{
         trace, //
     }, //
 };
-use core::mem::MaybeUninit;
+use core::{
+    mem::MaybeUninit,
+    ptr, //
+};
 use kernel::{
     bindings,
     fs::{
@@ -93,6 +100,22 @@ impl PipeFile {
     }
 }
 
+impl PipeFile {
+    /// This file, `file`, as a splice with these `SPLICE_F_*` flags uses it.
+    pub(crate) fn side<'a>(&'a self, file: &'a File, flags: c_uint) -> Side<'a> {
+        let nowait = if flags & SPLICE_F_NONBLOCK != 0 {
+            IOCB_NOWAIT
+        } else {
+            0
+        };
+        Side {
+            pipe: &self.pipe,
+            end: &self.end,
+            call: Call::new(file, nowait),
+        }
+    }
+}
+
 impl Drop for PipeFile {
     fn drop(&mut self) {
         self.pipe.close(&self.end);
@@ -118,7 +141,7 @@ pub(crate) unsafe extern "C" fn read(
     // SAFETY: By the safety requirements.
     let (me, file) = unsafe { borrow(file) };
     let to = Buffer::new(UserPtr::from_ptr(to.cast()), len);
-    let ret = count_or_errno(me.pipe.read(&me.end, Call::new(file.flags(), 0), to));
+    let ret = count_or_errno(me.pipe.read(&me.end, Call::new(file, 0), to));
     trace::read(|| (me.pipe.number, len, ret));
     ret
 }
@@ -139,7 +162,7 @@ pub(crate) unsafe extern "C" fn write(
     // SAFETY: By the safety requirements.
     let (me, file) = unsafe { borrow(file) };
     let from = Buffer::new(UserPtr::from_ptr(from.cast_mut().cast()), len);
-    let ret = count_or_errno(me.pipe.write(&me.end, Call::new(file.flags(), 0), from));
+    let ret = count_or_errno(me.pipe.write(&me.end, Call::new(file, 0), from));
     trace::write(|| (me.pipe.number, len, ret));
     ret
 }
@@ -213,15 +236,44 @@ pub(crate) unsafe extern "C" fn splice_read(
     if len == 0 {
         return 0;
     }
-    let nowait = if flags & SPLICE_F_NONBLOCK != 0 {
-        IOCB_NOWAIT
-    } else {
-        0
-    };
-    let call = Call::new(file.flags(), nowait);
-    let ret = count_or_errno(me.pipe.splice(&me.end, call, &mut dest, len));
+    let from = me.side(file, flags);
+    let ret = count_or_errno(me.pipe.splice(from.end, from.call, &mut dest, len));
     trace::read(|| (me.pipe.number, len, ret));
     ret
+}
+
+/// `file_operations.splice_write`: splice(2) from a pipe(2), and sendfile(2).
+///
+/// Context: process context, from `do_splice_from()`, without the lock of the pipe(2); may sleep.
+///
+/// # Safety
+///
+/// As for [`read`], and `pipe` must be valid.
+pub(crate) unsafe extern "C" fn splice_write(
+    pipe: *mut bindings::pipe_inode_info,
+    file: *mut bindings::file,
+    _position: *mut bindings::loff_t,
+    len: usize,
+    flags: c_uint,
+) -> isize {
+    // SAFETY: By the safety requirements.
+    let (me, file) = unsafe { borrow(file) };
+    let to = me.side(file, flags);
+    // SAFETY: By the safety requirements.
+    let ret = count_or_errno(unsafe { splice_from_pipe_2(pipe, to, len) });
+    trace::write(|| (me.pipe.number, len, ret));
+    ret
+}
+
+/// The parts of any open file, if it is one of mini_pipe.
+pub(crate) fn pipe_file(file: &File) -> Option<&PipeFile> {
+    // SAFETY: An open file has operations, which stay the same.
+    let operation = unsafe { (*(*file.as_ptr()).f_op).read }?;
+    // Only files with the operations of this module have this function, which takes their
+    // `private_data` for a `PipeFile`.
+    let is_ours = ptr::fn_addr_eq(operation, read as unsafe extern "C" fn(_, _, _, _) -> _);
+    // SAFETY: The file has these operations, and is open as long as it is borrowed.
+    is_ours.then(|| unsafe { borrow(file.as_ptr()) }.0)
 }
 
 /// The parts of an open file.

@@ -4,9 +4,12 @@
 
 use crate::{
     device::{
+        file::PipeFile,
         limits,
         private,
-        uapi, //
+        transfer,
+        uapi,
+        vmsplice, //
     },
     pipe::{
         policy::Policy,
@@ -16,6 +19,7 @@ use crate::{
 };
 use kernel::{
     bindings,
+    fs::File,
     prelude::*,
     seq_file::SeqFile,
     seq_print,
@@ -25,8 +29,8 @@ use kernel::{
     }, //
 };
 
-/// Serves the ioctls of uapi/mini_pipe.h, and FIONREAD. Private pipes get the file operations
-/// `private_fops`. Returns what the ioctl returns.
+/// Serves the ioctls of uapi/mini_pipe.h, and FIONREAD, for `file`, which is `me`. Private pipes
+/// get the file operations `private_fops`. Returns what the ioctl returns.
 ///
 /// Context: process context; may sleep.
 ///
@@ -34,11 +38,13 @@ use kernel::{
 ///
 /// As the header documents them, and `ENOTTY` for other commands.
 pub(crate) fn ioctl(
-    pipe: &Pipe,
+    me: &PipeFile,
+    file: &File,
     private_fops: &'static bindings::file_operations,
     command: u32,
     argument: usize,
 ) -> Result<usize> {
+    let pipe = &*me.pipe;
     match command {
         release::FIONREAD => {
             let user = UserSlice::new(UserPtr::from_addr(argument), size_of::<c_int>());
@@ -65,6 +71,19 @@ pub(crate) fn ioctl(
             let policy = Policy::from_number(argument).ok_or(EINVAL)?;
             pipe.set_policy(policy)?;
             Ok(0)
+        }
+        uapi::SPLICE_TO | uapi::SPLICE_FROM | uapi::TEE_TO => {
+            let user = UserSlice::new(UserPtr::from_addr(argument), size_of::<uapi::Splice>());
+            let request: uapi::Splice = user.reader().read()?;
+            match command {
+                uapi::SPLICE_TO => transfer::splice_to(me, file, &request, false),
+                uapi::TEE_TO => transfer::splice_to(me, file, &request, true),
+                _ => transfer::splice_from(me, file, &request),
+            }
+        }
+        uapi::VMSPLICE => {
+            let user = UserSlice::new(UserPtr::from_addr(argument), size_of::<uapi::Vmsplice>());
+            vmsplice::vmsplice(me, file, &user.reader().read()?)
         }
         _ => Err(ENOTTY),
     }

@@ -62,7 +62,7 @@ const FOPS: bindings::file_operations = bindings::file_operations {
     poll: Some(file::poll),
     fasync: Some(file::fasync),
     splice_read: Some(file::splice_read),
-    splice_write: Some(bindings::iter_file_splice_write),
+    splice_write: Some(file::splice_write),
     // Linux 7.2's table, unlike 7.3's, sets no owner: the module could be unloaded while a file is
     // open.
     owner: OWNER,
@@ -174,9 +174,9 @@ impl MiscDevice for PipeFile {
         result
     }
 
-    fn ioctl(me: &Self, _file: &File, command: u32, argument: usize) -> Result<isize> {
-        // No ioctl returns more than the largest capacity, 1 GiB, so the cast changes nothing.
-        ioctl::ioctl(&me.pipe, PRIVATE_FOPS, command, argument).map(|value| value as isize)
+    fn ioctl(me: &Self, file: &File, command: u32, argument: usize) -> Result<isize> {
+        // No ioctl returns more than `transfer::MOST`, so the cast changes nothing.
+        ioctl::ioctl(me, file, PRIVATE_FOPS, command, argument).map(|value| value as isize)
     }
 
     fn show_fdinfo(me: &Self, to: &SeqFile, _file: &File) {
@@ -209,10 +209,10 @@ unsafe extern "C" fn show_pipes(seq: *mut bindings::seq_file, _: *mut c_void) ->
 }
 
 /// The flags of a call by `read_iter` or `write_iter`.
-fn call_of_kiocb<P: ForeignOwnable>(kiocb: &Kiocb<'_, P>) -> Call {
+fn call_of_kiocb<'a, P: ForeignOwnable>(kiocb: &'a Kiocb<'_, P>) -> Call<'a> {
     let kiocb = kiocb.as_raw();
     // SAFETY: The kiocb is valid by the type invariants of `Kiocb`, and its file is open during the
     // call. Nobody uses the file's position, as `stream_open()` has removed it.
     let (file, iocb) = unsafe { (File::from_raw_file((*kiocb).ki_filp), (*kiocb).ki_flags) };
-    Call::new(file.flags(), iocb)
+    Call::new(file, iocb)
 }

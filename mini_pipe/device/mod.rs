@@ -5,12 +5,14 @@
 //!
 //! Modules: [`mod@file`] (an open file and its operations), [`misc`] (/dev/mini_pipe), `ioctl` and
 //! [`uapi`], `private` (private pipes) and [`pipefs`] (their file system), `name`, `splice` (into a
-//! pipe(2)), `debugfs` (a list of all pipes), `limits` and `quota` (what users may have),
-//! [`params`] (the module's parameters), `module`.
+//! pipe(2)), `splice_write` (out of one), `transfer` (splice and tee by ioctl), `foreign` (with
+//! files that are no pipes), `vmsplice`, `debugfs` (a list of all pipes), `limits` and `quota`
+//! (what users may have), [`params`] (the module's parameters), `module`.
 
 #[cfg(CONFIG_DEBUG_FS)]
 pub(crate) mod debugfs;
 pub(crate) mod file;
+mod foreign;
 mod ioctl;
 mod limits;
 pub(crate) mod misc;
@@ -21,4 +23,7 @@ pub(crate) mod pipefs;
 mod private;
 mod quota;
 mod splice;
+mod splice_write;
+mod transfer;
 mod uapi;
+mod vmsplice;

@@ -10,36 +10,65 @@ use crate::sys::{
     task, //
 };
 use kernel::{
-    fs::file::flags::{
-        O_DIRECT,
-        O_NONBLOCK, //
+    fs::{
+        file::flags::{
+            O_DIRECT,
+            O_NONBLOCK, //
+        },
+        File, //
     },
     prelude::*, //
 };
 
 /// The flags of one read, write or splice.
 #[derive(Clone, Copy)]
-pub(crate) struct Call {
-    /// The `O_*` flags of the file when the call began.
-    file: u32,
+pub(crate) struct Call<'a> {
+    /// Has the `O_*` flags, which fcntl(2) may change during the call.
+    file: &'a File,
     /// The `IOCB_*` flags of the call.
     iocb: c_int,
+    /// Whether the bytes are written as packets, for bytes that come from another pipe and stay
+    /// what they were; [`None`] if the flags of the file say it.
+    packets: Option<bool>,
 }
 
-impl Call {
-    /// A call with these flags.
-    pub(crate) fn new(file: u32, iocb: c_int) -> Self {
-        Self { file, iocb }
+impl<'a> Call<'a> {
+    /// A call on `file` with these flags.
+    pub(crate) fn new(file: &'a File, iocb: c_int) -> Self {
+        Self {
+            file,
+            iocb,
+            packets: None,
+        }
     }
 
-    /// Whether the call must return `EAGAIN` instead of waiting.
+    /// The same call, for bytes that are a packet of another pipe, or are not.
+    pub(crate) fn with_packets(self, packets: bool) -> Self {
+        Self {
+            packets: Some(packets),
+            ..self
+        }
+    }
+
+    /// The same call, which returns `EAGAIN` instead of waiting.
+    pub(crate) fn without_waiting(self) -> Self {
+        Self {
+            iocb: self.iocb | IOCB_NOWAIT,
+            ..self
+        }
+    }
+
+    /// Whether the call must return `EAGAIN` instead of waiting. To be asked before each wait:
+    /// `O_NONBLOCK` may have changed since the last one.
     pub(crate) fn is_nonblocking(self) -> bool {
-        self.file & O_NONBLOCK != 0 || self.iocb & IOCB_NOWAIT != 0
+        self.file.flags() & O_NONBLOCK != 0 || self.iocb & IOCB_NOWAIT != 0
     }
 
     /// Whether each write is a packet: `O_DIRECT` in pipe(2).
+    #[inline(always)]
     pub(crate) fn writes_packets(self) -> bool {
-        self.file & O_DIRECT != 0
+        self.packets
+            .unwrap_or_else(|| self.file.flags() & O_DIRECT != 0)
     }
 
     /// Sends the caller SIGPIPE, unless it asked for none with `RWF_NOSIGNAL`.

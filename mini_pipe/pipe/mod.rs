@@ -14,7 +14,7 @@
 //! Modules: [`state`] (what the mutex protects), [`ends`], [`policy`], [`call`], [`wait`] (waiting
 //! and wake-ups), `copy` (copies under a reservation), `memory` and [`patience`] (pages of private
 //! pipes), and the calls: `read`, `write`,
-//! `rendezvous`, `splice`, `poll`, `settings`.
+//! `rendezvous`, [`splice`], [`transfer`] (splice and tee between mini_pipes), `poll`, `settings`.
 //!
 //! The functions that every short read and write passes are `#[inline(always)]`.
 //! `Pipe::read_reserved` and `Pipe::write_reserved`, which copy under reservations, are not
@@ -34,6 +34,7 @@ pub(crate) mod splice;
 pub(crate) mod state;
 #[cfg(CONFIG_KUNIT)]
 mod tests;
+pub(crate) mod transfer;
 pub(crate) mod wait;
 mod write;
 
@@ -116,6 +117,8 @@ struct Wait {
     since: Option<Instant<Monotonic>>,
     /// A signal is pending.
     interrupted: bool,
+    /// A write waits, and there was no memory for the pages that it needs.
+    is_short: bool,
 }
 
 impl Pipe {
@@ -341,7 +344,7 @@ impl Pipe {
         &'a self,
         mut guard: StateGuard<'a>,
         dir: Dir,
-        call: Call,
+        call: Call<'_>,
         wait: &mut Wait,
     ) -> Result<StateGuard<'a>> {
         let contended = guard.is_contended(dir);

@@ -46,7 +46,7 @@ impl Pipe {
     pub(crate) fn read(
         &self,
         end: &OpenEnd,
-        call: Call,
+        call: Call<'_>,
         to: impl UserMemory<Reading>,
     ) -> Result<usize> {
         let mut guard = self.state.lock();
@@ -62,7 +62,7 @@ impl Pipe {
         &'a self,
         mut guard: StateGuard<'a>,
         end: &OpenEnd,
-        call: Call,
+        call: Call<'_>,
         mut to: impl UserMemory<Reading>,
     ) -> Result<usize> {
         let mut wait = Wait::default();

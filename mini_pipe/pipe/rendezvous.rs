@@ -45,7 +45,7 @@ impl Pipe {
         &'a self,
         mut guard: StateGuard<'a>,
         end: &OpenEnd,
-        call: Call,
+        call: Call<'_>,
         from: &mut impl UserMemory<Writing>,
     ) -> Result<usize> {
         let mut wait = Wait::default();
@@ -97,6 +97,9 @@ impl Pipe {
             }
             if interrupted {
                 break ERESTARTSYS;
+            }
+            if call.is_nonblocking() {
+                break EAGAIN;
             }
             // Forget the shortage: after the wait below, `grow` is to try again.
             if mem::take(&mut is_short) && guard.ring.indices().is_empty() {

@@ -58,7 +58,7 @@ impl Pipe {
     pub(crate) fn splice(
         &self,
         end: &OpenEnd,
-        call: Call,
+        call: Call<'_>,
         dest: &mut impl SpliceDest,
         most: usize,
     ) -> Result<usize> {
@@ -108,7 +108,7 @@ impl Pipe {
     /// # Errors
     ///
     /// `ERESTARTSYS`: a signal came.
-    fn wait_readable(&self, end: &OpenEnd, call: Call) -> Result {
+    fn wait_readable(&self, end: &OpenEnd, call: Call<'_>) -> Result {
         let mut wait = Wait::default();
         let mut guard = self.state.lock();
         loop {

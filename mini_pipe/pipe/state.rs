@@ -139,7 +139,7 @@ impl State {
     #[inline(always)]
     pub(crate) fn reserve_write(
         &mut self,
-        call: Call,
+        call: Call<'_>,
         whole: usize,
         rest: usize,
     ) -> Option<WriteReservation> {
@@ -159,7 +159,7 @@ impl State {
     pub(crate) fn write_nofault(
         &mut self,
         end: &OpenEnd,
-        call: Call,
+        call: Call<'_>,
         from: &impl UserMemory<Writing>,
     ) -> Option<usize> {
         // A rendezvous can be active under the policy buffered, too. A rendezvous write may spin

@@ -23,7 +23,12 @@ mod cases {
             Ring, //
         }, //
     };
-    use kernel::prelude::*;
+    use core::mem::zeroed;
+    use kernel::{
+        bindings,
+        fs::File,
+        prelude::*, //
+    };
 
     /// A byte of user memory.
     struct Byte;
@@ -57,7 +62,10 @@ mod cases {
             write: true,
         };
         let end = state.ends.open(both, false);
-        let call = Call::new(0, 0);
+        // SAFETY: A file may be all zeros as long as only its flags are read.
+        let file: bindings::file = unsafe { zeroed() };
+        // SAFETY: As above.
+        let call = Call::new(unsafe { File::from_raw_file(&file) }, 0);
         state.rendezvous_active = true;
         assert!(state.write_nofault(&end, call, &Byte).is_none());
         state.rendezvous_active = false;

@@ -30,6 +30,14 @@ use crate::{
 use core::mem;
 use kernel::prelude::*;
 
+/// What [`Pipe::find_room`] has found.
+pub(in crate::pipe) enum Found<'a, T> {
+    /// Room, and no task holds the mutex.
+    Room(WriteReservation),
+    /// `retry` has written the bytes, and returned this.
+    Written(StateGuard<'a>, T),
+}
+
 impl Pipe {
     /// Writes all of `from` into the pipe, and waits for room if necessary.
     ///
@@ -53,7 +61,7 @@ impl Pipe {
     pub(crate) fn write(
         &self,
         end: &OpenEnd,
-        call: Call,
+        call: Call<'_>,
         from: impl UserMemory<Writing>,
     ) -> Result<usize> {
         let mut guard = self.state.lock();
@@ -69,13 +77,11 @@ impl Pipe {
         &'a self,
         mut guard: StateGuard<'a>,
         end: &OpenEnd,
-        call: Call,
+        call: Call<'_>,
         mut from: impl UserMemory<Writing>,
     ) -> Result<usize> {
         let mut written = 0;
         let mut wait = Wait::default();
-        // There was no memory for the pages that the rest needs.
-        let mut is_short = false;
         let whole = from.len();
         if whole == 0 {
             return Ok(0);
@@ -84,41 +90,71 @@ impl Pipe {
             return self.write_rendezvous(guard, end, call, &mut from);
         }
         loop {
+            let retry = |guard: &mut StateGuard<'a>| guard.write_nofault(end, call, &from);
+            let reservation =
+                match self.find_room(guard, end, call, (whole, from.len()), &mut wait, retry) {
+                    Ok(Found::Room(reservation)) => reservation,
+                    Ok(Found::Written(guard, last)) => {
+                        return Ok(written + self.finish_fast::<Writing>(guard, last));
+                    }
+                    Err(error) => return short_count_or(written, error),
+                };
+            let (part, fault) = self.write_reserved(reservation, call, whole, &mut from);
+            written += part;
+            if fault {
+                return short_count_or(written, EFAULT);
+            }
+            if from.is_empty() {
+                return Ok(written);
+            }
+            wait.since = None;
+            guard = self.state.lock();
+        }
+    }
+
+    /// Drops the mutex and returns a reservation for the last `rest` bytes of a write of `whole`
+    /// bytes: for all of them if the write is atomic, else for some. Waits until there is room, and
+    /// gives the ring the pages that the bytes need. After each wait, `retry` may write the bytes
+    /// at once.
+    ///
+    /// # Errors
+    ///
+    /// `EPIPE` (the caller gets SIGPIPE), `EAGAIN` and `ERESTARTSYS`, as for [`Pipe::write`].
+    #[inline(always)]
+    pub(in crate::pipe) fn find_room<'a, T>(
+        &'a self,
+        mut guard: StateGuard<'a>,
+        end: &OpenEnd,
+        call: Call<'_>,
+        (whole, rest): (usize, usize),
+        wait: &mut Wait,
+        retry: impl Fn(&mut StateGuard<'a>) -> Option<T>,
+    ) -> Result<Found<'a, T>> {
+        loop {
             if guard.is_broken(end) {
                 trace::epipe(|| (self.number,));
                 drop(guard);
                 call.raise_sigpipe();
-                return short_count_or(written, EPIPE);
+                return Err(EPIPE);
             }
             let contended = guard.is_contended(Dir::Write);
             let missing = if contended {
                 0
             } else {
-                guard.ring.reuse_pages(from.len())
+                guard.ring.reuse_pages(rest)
             };
-            if missing > 0 && !is_short {
-                (guard, is_short) = self.grow(guard, missing);
-                match guard.write_nofault(end, call, &from) {
-                    Some(last) => return Ok(written + self.finish_fast::<Writing>(guard, last)),
+            if missing > 0 && !wait.is_short {
+                (guard, wait.is_short) = self.grow(guard, missing);
+                match retry(&mut guard) {
+                    Some(written) => return Ok(Found::Written(guard, written)),
                     None => continue,
                 }
             }
-            if let Some(reservation) = guard.reserve_write(call, whole, from.len()) {
-                drop(guard);
-                let (part, fault) = self.write_reserved(reservation, call, whole, &mut from);
-                written += part;
-                if fault {
-                    return short_count_or(written, EFAULT);
-                }
-                if from.is_empty() {
-                    return Ok(written);
-                }
-                wait.since = None;
-                guard = self.state.lock();
-                continue;
+            if let Some(reservation) = guard.reserve_write(call, whole, rest) {
+                return Ok(Found::Room(reservation));
             }
             // Forget the shortage: after the wait below, `grow` is to try again.
-            if mem::take(&mut is_short) && !contended {
+            if mem::take(&mut wait.is_short) && !contended {
                 if guard.ring.indices().is_empty() {
                     // No read will make room. `grow` waits for memory, if there is none still.
                     continue;
@@ -131,12 +167,9 @@ impl Pipe {
                     continue;
                 }
             }
-            match self.wait(guard, Dir::Write, call, &mut wait) {
-                Ok(locked) => guard = locked,
-                Err(error) => return short_count_or(written, error),
-            }
-            if let Some(last) = guard.write_nofault(end, call, &from) {
-                return Ok(written + self.finish_fast::<Writing>(guard, last));
+            guard = self.wait(guard, Dir::Write, call, wait)?;
+            if let Some(written) = retry(&mut guard) {
+                return Ok(Found::Written(guard, written));
             }
         }
     }
@@ -148,7 +181,7 @@ impl Pipe {
     pub(in crate::pipe) fn write_reserved(
         &self,
         mut reservation: WriteReservation,
-        call: Call,
+        call: Call<'_>,
         whole: usize,
         from: &mut impl UserMemory<Writing>,
     ) -> (usize, bool) {

@@ -23,7 +23,8 @@
 //!
 //! Modules: `dir` (directions), [`indices`] (where the bytes are), [`packets`] (which of them are
 //! packets), [`occupancy`], [`storage`] (pages), `array`, [`growth`] (pages come and go),
-//! [`mod@migrate`] (resize), [`reservation`], [`user`] (user memory).
+//! [`mod@migrate`] (resize), [`reservation`], [`user`] (user memory), [`transfer`] (to other
+//! pipes).
 
 mod array;
 pub(crate) mod dir;
@@ -36,6 +37,7 @@ pub(crate) mod reservation;
 pub(crate) mod storage;
 #[cfg(CONFIG_KUNIT)]
 mod tests;
+pub(crate) mod transfer;
 pub(crate) mod user;
 
 use crate::{

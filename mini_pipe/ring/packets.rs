@@ -59,6 +59,25 @@ impl<S: DerefMut<Target = [Span]>> Packets<S> {
         }
     }
 
+    /// The oldest bytes, `removed`, are leaving the ring. Removes their packets, and shortens a
+    /// packet of which only a part leaves.
+    pub(crate) fn remove(&mut self, removed: Span) {
+        while let Some(packet) = self.first() {
+            let offset = packet.start.wrapping_sub(removed.start);
+            let rest = packet.skip(removed.len.saturating_sub(offset));
+            if rest == packet {
+                break;
+            }
+            if rest.len > 0 {
+                if let Some(slot) = self.slots.get_mut(self.first) {
+                    *slot = rest;
+                }
+                break;
+            }
+            self.pop();
+        }
+    }
+
     /// The newest bytes have left the ring, and only `contents` is left. Removes the packets that
     /// are no longer in the ring, and shortens a packet of which only a part is left.
     pub(crate) fn truncate(&mut self, contents: Span) {
@@ -92,7 +111,7 @@ impl<S: DerefMut<Target = [Span]>> Packets<S> {
     }
 
     /// Packet number `nth`, where 0 is the oldest.
-    fn get(&self, nth: usize) -> Option<Span> {
+    pub(crate) fn get(&self, nth: usize) -> Option<Span> {
         if nth < self.count {
             self.slots.get(self.slot(nth)).copied()
         } else {
@@ -173,6 +192,25 @@ mod tests {
         assert!(packets.first().is_none());
         packets.push(span(5, 5));
         packets.truncate(span(5, 0));
+        assert!(packets.first().is_none());
+    }
+
+    #[test]
+    fn remove_removes_and_shortens_packets() {
+        let mut packets = packets(4);
+        let tail = usize::MAX - 2;
+        for index in [1, 2, 4] {
+            packets.push(span(tail.wrapping_add(10 * index), 10));
+        }
+        packets.remove(span(tail, 10));
+        assert!(packets.first() == Some(span(tail.wrapping_add(10), 10)));
+        packets.remove(span(tail, 13));
+        assert!(packets.first() == Some(span(tail.wrapping_add(13), 7)));
+        packets.remove(span(tail.wrapping_add(13), 12));
+        assert!(packets.first() == Some(span(tail.wrapping_add(25), 5)));
+        packets.remove(span(tail.wrapping_add(25), 10));
+        assert!(packets.first() == Some(span(tail.wrapping_add(40), 10)));
+        packets.remove(span(tail.wrapping_add(35), 15));
         assert!(packets.first().is_none());
     }
 

@@ -44,8 +44,8 @@ pub(crate) type WriteReservation = Reservation<Writing>;
 /// # Invariants
 ///
 /// - `pages` are the pages of the ring that made this reservation. As long as the reservation is
-///   outstanding, that ring keeps them, and writes to no cell that has a byte of `span`. None of
-///   these cells is empty.
+///   outstanding, that ring keeps them, and writes to no cell that has a byte of `span`, except for
+///   the owner of the reservation. None of these cells is empty.
 /// - As long as it is outstanding, nobody else uses the bytes of `span`: a ring has at most one
 ///   reservation for each direction, and the two never overlap (see
 ///   [`crate::ring::indices::Indices`]).
@@ -53,12 +53,21 @@ pub(crate) type WriteReservation = Reservation<Writing>;
 pub(crate) struct Reservation<D: Direction> {
     pages: *const Pages,
     /// `contig_len` of the storage when this was reserved. It still holds: no page of `span` has
-    /// been replaced since.
+    /// been replaced since, but by [`crate::ring::Ring::exchange_pages`], after which the bytes are
+    /// only copied page by page.
     contig_len: usize,
     span: Span,
     is_packet: bool,
     is_atomic: bool,
     direction: PhantomData<D>,
+}
+
+/// Reserved bytes in one page.
+pub(crate) struct Part<'a> {
+    pub(crate) page: &'a Page,
+    /// The place of the first byte in the page.
+    pub(crate) offset: usize,
+    pub(crate) len: usize,
 }
 
 impl<D: Direction> Reservation<D> {
@@ -118,6 +127,19 @@ impl<D: Direction> Reservation<D> {
     pub(crate) fn pages(&self) -> &Pages {
         // SAFETY: By the type invariants.
         unsafe { &*self.pages }
+    }
+
+    /// What one page has of the reserved bytes after the first `skip`. [`None`] if there are no
+    /// such bytes.
+    pub(crate) fn part(&self, skip: usize) -> Option<Part<'_>> {
+        let piece = self.span.skip(skip).pieces(PAGE_SIZE).next()?;
+        // SAFETY: Nobody writes to this cell, by the type invariants.
+        let page = unsafe { self.pages().page(piece.index) }?;
+        Some(Part {
+            page,
+            offset: piece.offset,
+            len: piece.len,
+        })
     }
 
     /// Copies `len` of the reserved bytes, after the first `skip`, to or from `user`. Returns how

@@ -65,12 +65,12 @@ pub(crate) struct Pages {
 }
 
 // SAFETY: `Page` and `Charge` are `Sync`. A cell is written to only while nobody else uses it.
-// `Ring::commit_pages` has the only reservation for all bytes of the page. The functions of
-// `growth` fill empty cells, which no reservation has. They take pages from cells without bytes;
-// only a writer's reservation could have such a cell, and there is none then. And they change all
-// cells of a ring without bytes and reservations. All their callers own the ring.
-// `migrate::share` and `Storage::fill` fill storage that nobody else has a reference to. `Slots`
-// says who uses the slots.
+// `Ring::commit_pages` and `Ring::exchange_pages` have the only reservation for all bytes of the
+// page. The functions of `growth` fill empty cells, which no reservation has. They take pages from
+// cells without bytes; only a writer's reservation could have such a cell, and there is none then.
+// And they change all cells of a ring without bytes and reservations. All their callers own the
+// ring. `migrate::share` and `Storage::fill` fill storage that nobody else has a reference to.
+// `Slots` says who uses the slots.
 unsafe impl Sync for Pages {}
 // SAFETY: `Page`, `Charge` and `Span` are `Send`, and `cells` points to elements of this.
 unsafe impl Send for Pages {}

@@ -17,11 +17,20 @@
 
 IS_BIT(IOCB_NOWAIT, 3);
 IS_BIT(IOCB_NOSIGNAL, 8);
+IS_BIT(RWF_NOWAIT, 3);
+IS_BIT(FMODE_READ, 0);
+IS_BIT(FMODE_WRITE, 1);
+IS_BIT(FMODE_PREAD, 3);
+IS_BIT(FMODE_PWRITE, 4);
 IS_BIT(FMODE_CAN_ODIRECT, 22);
 IS_BIT(FMODE_NONOTIFY, 25);
 IS_BIT(FMODE_NONOTIFY_PERM, 26);
 IS_BIT(FMODE_NOWAIT, 27);
 IS_BIT(SPLICE_F_NONBLOCK, 1);
+IS_BIT(SPLICE_F_MOVE, 0);
+IS_BIT(SPLICE_F_MORE, 2);
+IS_BIT(SPLICE_F_GIFT, 3);
+IS_BIT(PIPE_BUF_FLAG_PACKET, 3);
 IS_BIT(EPOLLET, 31);
 
 /* release.rs */
@@ -38,6 +47,23 @@ static_assert(offsetof(struct splice_pipe_desc, nr_pages_max) == 20);
 static_assert(offsetof(struct splice_pipe_desc, ops) == 24);
 static_assert(offsetof(struct splice_pipe_desc, spd_release) == 32);
 
+static_assert(sizeof(struct pipe_buffer) == 40);
+static_assert(offsetof(struct pipe_buffer, offset) == 8);
+static_assert(offsetof(struct pipe_buffer, len) == 12);
+static_assert(offsetof(struct pipe_buffer, ops) == 16);
+static_assert(offsetof(struct pipe_buffer, flags) == 24);
+static_assert(offsetof(struct pipe_buffer, private) == 32);
+
+static_assert(sizeof(struct splice_desc) == 64);
+static_assert(offsetof(struct splice_desc, len) == 8);
+static_assert(offsetof(struct splice_desc, flags) == 12);
+static_assert(offsetof(struct splice_desc, u) == 16);
+static_assert(offsetof(struct splice_desc, splice_eof) == 24);
+static_assert(offsetof(struct splice_desc, pos) == 32);
+static_assert(offsetof(struct splice_desc, opos) == 40);
+static_assert(offsetof(struct splice_desc, num_spliced) == 48);
+static_assert(offsetof(struct splice_desc, need_wakeup) == 56);
+
 static_assert(sizeof(struct pseudo_fs_context) == 48);
 static_assert(offsetof(struct pseudo_fs_context, eops) == 8);
 static_assert(offsetof(struct pseudo_fs_context, xattr) == 16);
@@ -48,6 +74,9 @@ static_assert(offsetof(struct pseudo_fs_context, s_d_flags) == 40);
 /* The functions, by their types. */
 static_assert(__same_type(splice_to_pipe,
 			  ssize_t(struct pipe_inode_info *, struct splice_pipe_desc *)));
+static_assert(__same_type(__splice_from_pipe,
+			  ssize_t(struct pipe_inode_info *, struct splice_desc *,
+				  splice_actor *)));
 static_assert(__same_type(pipe_lock, void(struct pipe_inode_info *)));
 static_assert(__same_type(pipe_unlock, void(struct pipe_inode_info *)));
 static_assert(__same_type(init_pseudo,

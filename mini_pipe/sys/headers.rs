@@ -19,6 +19,16 @@ use kernel::{
 pub(crate) const IOCB_NOWAIT: c_int = 1 << 3;
 /// The caller asked for a write without `SIGPIPE`: `RWF_NOSIGNAL` of `pwritev2(2)`.
 pub(crate) const IOCB_NOSIGNAL: c_int = 1 << 8;
+/// The caller asked for a read that does not wait.
+pub(crate) const RWF_NOWAIT: c_int = 1 << 3;
+/// The file is open for reading.
+pub(crate) const FMODE_READ: c_uint = 1 << 0;
+/// The file is open for writing.
+pub(crate) const FMODE_WRITE: c_uint = 1 << 1;
+/// The file can be read at any offset.
+pub(crate) const FMODE_PREAD: c_uint = 1 << 3;
+/// The file can be written at any offset.
+pub(crate) const FMODE_PWRITE: c_uint = 1 << 4;
 /// The file takes `O_DIRECT`.
 pub(crate) const FMODE_CAN_ODIRECT: c_uint = 1 << 22;
 /// Alone: the file generates no fsnotify events.
@@ -30,6 +40,14 @@ pub(crate) const FMODE_NONOTIFY_PERM: c_uint = 1 << 26;
 pub(crate) const FMODE_NOWAIT: c_uint = 1 << 27;
 /// The caller asked for a splice that does not wait.
 pub(crate) const SPLICE_F_NONBLOCK: c_uint = 1 << 1;
+/// The caller asked for pages to be moved, not copied. A mini_pipe decides for itself.
+pub(crate) const SPLICE_F_MOVE: c_uint = 1 << 0;
+/// More bytes are to come.
+pub(crate) const SPLICE_F_MORE: c_uint = 1 << 2;
+/// The caller gives its pages away.
+pub(crate) const SPLICE_F_GIFT: c_uint = 1 << 3;
+/// A slot of a pipe(2) is a packet.
+pub(crate) const PIPE_BUF_FLAG_PACKET: c_uint = 1 << 3;
 /// The poller is edge-triggered.
 pub(crate) const EPOLLET: c_uint = 1 << 31;
 
@@ -52,6 +70,39 @@ pub(crate) struct SplicePipeDesc {
     pub(crate) ops: *const PipeBufOperations,
     pub(crate) spd_release: unsafe extern "C" fn(*mut Self, c_uint),
 }
+
+/// `struct pipe_buffer`: a slot of a pipe(2).
+#[repr(C)]
+pub(crate) struct PipeBuffer {
+    pub(crate) page: *mut bindings::page,
+    pub(crate) offset: c_uint,
+    pub(crate) len: c_uint,
+    pub(crate) ops: *const PipeBufOperations,
+    /// `PIPE_BUF_FLAG_*`.
+    pub(crate) flags: c_uint,
+    pub(crate) private: c_ulong,
+}
+
+/// `struct splice_desc`: a splice out of a pipe(2).
+#[repr(C)]
+pub(crate) struct SpliceDesc {
+    pub(crate) total_len: usize,
+    /// How many bytes of the slot are to be spliced.
+    pub(crate) len: c_uint,
+    /// `SPLICE_F_*`.
+    pub(crate) flags: c_uint,
+    /// For the actor.
+    pub(crate) u: *mut c_void,
+    pub(crate) splice_eof: Option<unsafe extern "C" fn(*mut Self)>,
+    pub(crate) pos: bindings::loff_t,
+    pub(crate) opos: *mut bindings::loff_t,
+    pub(crate) num_spliced: usize,
+    pub(crate) need_wakeup: bool,
+}
+
+/// `splice_actor`: moves bytes of a slot. Returns how many, or an errno.
+pub(crate) type SpliceActor =
+    unsafe extern "C" fn(*mut bindings::pipe_inode_info, *mut PipeBuffer, *mut SpliceDesc) -> c_int;
 
 /// `struct pipe_buf_operations`: only its address is used.
 #[repr(C)]
@@ -78,6 +129,21 @@ const _: () = {
     assert!(offset_of!(SplicePipeDesc, nr_pages_max) == 20);
     assert!(offset_of!(SplicePipeDesc, ops) == 24);
     assert!(offset_of!(SplicePipeDesc, spd_release) == 32);
+    assert!(size_of::<PipeBuffer>() == 40);
+    assert!(offset_of!(PipeBuffer, offset) == 8);
+    assert!(offset_of!(PipeBuffer, len) == 12);
+    assert!(offset_of!(PipeBuffer, ops) == 16);
+    assert!(offset_of!(PipeBuffer, flags) == 24);
+    assert!(offset_of!(PipeBuffer, private) == 32);
+    assert!(size_of::<SpliceDesc>() == 64);
+    assert!(offset_of!(SpliceDesc, len) == 8);
+    assert!(offset_of!(SpliceDesc, flags) == 12);
+    assert!(offset_of!(SpliceDesc, u) == 16);
+    assert!(offset_of!(SpliceDesc, splice_eof) == 24);
+    assert!(offset_of!(SpliceDesc, pos) == 32);
+    assert!(offset_of!(SpliceDesc, opos) == 40);
+    assert!(offset_of!(SpliceDesc, num_spliced) == 48);
+    assert!(offset_of!(SpliceDesc, need_wakeup) == 56);
     assert!(size_of::<PseudoFsContext>() == 48);
     assert!(offset_of!(PseudoFsContext, eops) == 8);
     assert!(offset_of!(PseudoFsContext, xattr) == 16);
@@ -93,6 +159,11 @@ unsafe extern "C" {
     pub(crate) fn splice_to_pipe(
         pipe: *mut bindings::pipe_inode_info,
         spd: *mut SplicePipeDesc,
+    ) -> isize;
+    pub(crate) fn __splice_from_pipe(
+        pipe: *mut bindings::pipe_inode_info,
+        sd: *mut SpliceDesc,
+        actor: SpliceActor,
     ) -> isize;
     pub(crate) fn pipe_lock(pipe: *mut bindings::pipe_inode_info);
     pub(crate) fn pipe_unlock(pipe: *mut bindings::pipe_inode_info);

@@ -50,7 +50,7 @@ pub(crate) fn open(stage: &Stage, modes: PerDir<bool>) -> Rc<Opened> {
     let number = stage.actor(|actor| actor.file);
     story::tell(sim::current(), || format!("opens file {number}"));
     Rc::new(Opened {
-        file: File::new(number),
+        file: File::new(number, 0),
         end: RefCell::new(end),
         number,
     })
@@ -140,6 +140,11 @@ impl Caller<'_> {
         self.flags & O_NONBLOCK != 0 || iocb & IOCB_NOWAIT != 0
     }
 
+    /// The file, with the flags of this task's calls.
+    fn file(&self) -> File {
+        File::new(self.opened.number, self.flags)
+    }
+
     fn writes_packets(&self) -> bool {
         self.flags & O_DIRECT != 0
     }
@@ -157,7 +162,8 @@ impl Caller<'_> {
 
     fn read(&self, transfer: config::Transfer) -> String {
         let to = sim::map(vec![0xff; transfer.len], transfer.faults);
-        let call = Flags::new(self.flags, transfer.iocb);
+        let file = self.file();
+        let call = Flags::new(&file, transfer.iocb);
         let len = transfer.len;
         self.note_try(Dir::Read, transfer.iocb);
         self.begin(Doing::Read { to: Some(to) });
@@ -181,7 +187,8 @@ impl Caller<'_> {
 
     fn splice(&self, len: usize, mut dest: Dest) -> String {
         let room = dest.room;
-        let call = Flags::new(self.flags, 0);
+        let file = self.file();
+        let call = Flags::new(&file, 0);
         self.note_try(Dir::Read, 0);
         self.begin(Doing::Read { to: None });
         let end = &*self.opened.end.borrow();
@@ -278,7 +285,8 @@ impl Caller<'_> {
             })
             .collect();
         let from = sim::map(bytes.clone(), transfer.faults);
-        let call = Flags::new(self.flags, transfer.iocb);
+        let file = self.file();
+        let call = Flags::new(&file, transfer.iocb);
         let is_packet = self.writes_packets();
         self.note_try(Dir::Write, transfer.iocb);
         self.begin(Doing::Write {

@@ -24,3 +24,5 @@ pub mod small;
 mod splice;
 mod stage;
 mod story;
+#[cfg(test)]
+mod transfer;

@@ -1,22 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Open files. The core passes them on, and asks nothing of them.
+//! Open files. The core asks only for their flags, and passes them on.
 
 use std::cell::Cell;
 
 /// An open file.
 pub struct File {
     pub number: usize,
+    flags: u32,
     /// The flag `FASYNC`.
     pub fasync: Cell<bool>,
 }
 
 impl File {
-    pub fn new(number: usize) -> Self {
+    pub fn new(number: usize, flags: u32) -> Self {
         Self {
             number,
+            flags,
             fasync: Cell::new(false),
         }
+    }
+
+    pub fn flags(&self) -> u32 {
+        self.flags
     }
 }
 

@@ -81,6 +81,11 @@ mod scheduler {
             self.held.set(true);
             MutexGuard(self)
         }
+
+        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_>> {
+            switch();
+            (!self.held.replace(true)).then(|| MutexGuard(self))
+        }
     }
 
     pub(crate) struct MutexGuard<'a>(&'a Mutex);
@@ -138,6 +143,10 @@ mod scheduler {
 
         pub(crate) fn lock(&self) -> MutexGuard<'_> {
             self.0.lock().unwrap()
+        }
+
+        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_>> {
+            self.0.try_lock().ok()
         }
     }
 

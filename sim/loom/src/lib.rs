@@ -31,6 +31,7 @@ use crate::{
     sys::task,
 };
 use kernel::{
+    fs::File,
     sim::{self, Faults},
     sync::Arc,
 };
@@ -51,7 +52,8 @@ const WRITES: PerDir<bool> = PerDir {
 /// Makes a call of `len` bytes, which must move all of them.
 fn call(pipe: &Pipe, end: &OpenEnd, len: usize) {
     let buffer = sim::map(vec![1; len], Faults::default());
-    let call = Call::new(0, 0);
+    let file = File::new(0, 0);
+    let call = Call::new(&file, 0);
     let moved = if end.is(Dir::Read) {
         pipe.read(end, call, Buffer::<Reading>::new(buffer, len))
     } else {

@@ -54,6 +54,17 @@ impl<T> Mutex<T> {
         }
     }
 
+    /// Does not wait: `mutex_trylock()`.
+    pub fn try_lock(&self) -> Option<Guard<'_, T, MutexBackend>> {
+        let raw = self.raw.try_lock()?;
+        sim::locked();
+        Some(Guard {
+            raw: Some(raw),
+            mutex: self,
+            backend: PhantomData,
+        })
+    }
+
     fn lock_raw(&self) -> rt::MutexGuard<'_> {
         let raw = self.raw.lock();
         sim::locked();

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Splice between a mini_pipe and a file that is no pipe: the file reads from, or writes to, the
+//! pages of the ring under a reservation. So a slow file keeps other readers, or other writers, of
+//! the mini_pipe waiting, and nobody else.
+
+use crate::{
+    pipe::transfer::Side,
+    ring::{
+        dir::Direction,
+        reservation::Reservation, //
+    },
+    sys::headers::{
+        FMODE_PREAD,
+        FMODE_PWRITE,
+        FMODE_READ,
+        FMODE_WRITE,
+        RWF_NOWAIT,
+        SPLICE_F_NONBLOCK, //
+    }, //
+};
+use core::mem::MaybeUninit;
+use kernel::{
+    bindings,
+    error::to_result,
+    fs::{
+        file::flags::O_APPEND,
+        File, //
+    },
+    prelude::*,
+    uaccess::{
+        UserPtr,
+        UserSlice, //
+    }, //
+};
+
+/// At most so many pages are read or written at once.
+const MAX_PAGES: usize = 16;
+
+/// A file that is no pipe, and where in it a splice begins.
+pub(crate) struct Foreign<'a> {
+    file: &'a File,
+    /// The address of the offset in user memory, or 0: then the file's own position is used.
+    address: u64,
+}
+
+impl<'a> Foreign<'a> {
+    /// A splice with `file`, which is not of mini_pipe.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if it is a pipe(2) or a FIFO, which splice(2) itself serves.
+    pub(crate) fn new(file: &'a File, address: u64) -> Result<Self> {
+        // SAFETY: An open file has an inode, whose type stays the same.
+        let mode = unsafe { (*(*file.as_ptr()).f_inode).i_mode };
+        if u32::from(mode) & bindings::S_IFMT == bindings::S_IFIFO {
+            return Err(EINVAL);
+        }
+        Ok(Self { file, address })
+    }
+
+    /// Moves at most `most` bytes from a mini_pipe to the file: `do_splice_from()`.
+    ///
+    /// Context: process context; may sleep.
+    ///
+    /// # Errors
+    ///
+    /// Those of splice(2), only if no byte was moved.
+    pub(crate) fn splice_from(&self, from: Side<'_>, most: usize) -> Result<usize> {
+        // SAFETY: An open file has operations, which stay the same.
+        let can_splice = unsafe { (*(*self.file.as_ptr()).f_op).splice_write }.is_some();
+        let mut position = self.position(FMODE_WRITE, FMODE_PWRITE)?;
+        if !can_splice || self.file.flags() & O_APPEND != 0 {
+            return Err(EINVAL);
+        }
+        let moved = from.drain(most, |bytes| {
+            let mut pages = Vector::new(bytes);
+            // SAFETY: The file is open. The pages stay, and nobody writes to reserved bytes.
+            count(unsafe {
+                bindings::vfs_iter_write(
+                    self.file.as_ptr(),
+                    pages.iter(bindings::ITER_SOURCE),
+                    &raw mut position,
+                    0,
+                )
+            })
+        });
+        self.end(moved, position)
+    }
+
+    /// Moves at most `most` bytes from the file to a mini_pipe, with one read, as
+    /// `splice_file_to_pipe()` does.
+    ///
+    /// Context: process context; may sleep.
+    ///
+    /// # Errors
+    ///
+    /// Those of splice(2). Then no byte was moved.
+    pub(crate) fn splice_to(&self, to: Side<'_>, most: usize, flags: u32) -> Result<usize> {
+        // SAFETY: An open file has operations, which stay the same.
+        let can_splice = unsafe { (*(*self.file.as_ptr()).f_op).splice_read }.is_some();
+        let mut position = self.position(FMODE_READ, FMODE_PREAD)?;
+        if !can_splice {
+            return Err(EINVAL);
+        }
+        let nowait = if flags & SPLICE_F_NONBLOCK != 0 && self.is_socket() {
+            RWF_NOWAIT
+        } else {
+            0
+        };
+        let moved = to.with_packets(false).give(most, |room| {
+            let mut pages = Vector::new(room);
+            // SAFETY: The file is open. The pages stay, and nobody else uses reserved room.
+            count(unsafe {
+                bindings::vfs_iter_read(
+                    self.file.as_ptr(),
+                    pages.iter(bindings::ITER_DEST),
+                    &raw mut position,
+                    nowait,
+                )
+            })
+        });
+        self.end(moved, position)
+    }
+
+    fn is_socket(&self) -> bool {
+        // SAFETY: Any open file may be asked.
+        !unsafe { bindings::sock_from_file(self.file.as_ptr()) }.is_null()
+    }
+
+    /// Where the splice begins in the file, which must have `mode`; and `seekable` if the caller
+    /// gave an offset.
+    fn position(&self, mode: u32, seekable: u32) -> Result<bindings::loff_t> {
+        let given = match self.address {
+            0 => None,
+            _ => Some(self.user_offset().reader().read()?),
+        };
+        // SAFETY: The mode of an open file stays the same. The position may change at any time, as
+        // in `do_splice()`.
+        let (has, position) = unsafe {
+            let file = self.file.as_ptr();
+            ((*file).f_mode, (&raw const (*file).f_pos).read_volatile())
+        };
+        if has & mode == 0 {
+            return Err(EBADF);
+        }
+        if given.is_some() && has & seekable == 0 {
+            return Err(EINVAL);
+        }
+        Ok(given.unwrap_or(position))
+    }
+
+    /// Stores where the splice ended. Returns `moved`, or an error.
+    fn end(&self, moved: Result<usize>, position: bindings::loff_t) -> Result<usize> {
+        let moved = moved?;
+        if self.address != 0 {
+            self.user_offset().writer().write(&position)?;
+        } else {
+            // SAFETY: As `do_splice()` does: two calls at once may overwrite each other's position.
+            unsafe { (&raw mut (*self.file.as_ptr()).f_pos).write_volatile(position) };
+        }
+        Ok(moved)
+    }
+
+    /// The offset of the caller.
+    fn user_offset(&self) -> UserSlice {
+        // Only 64-bit kernels have the kernel's tests of `sys::headers`.
+        let address = UserPtr::from_addr(self.address as usize);
+        UserSlice::new(address, size_of::<bindings::loff_t>())
+    }
+}
+
+/// The first pages of a reservation.
+struct Vector {
+    parts: [bindings::bio_vec; MAX_PAGES],
+    count: usize,
+    len: usize,
+    iter: MaybeUninit<bindings::iov_iter>,
+}
+
+impl Vector {
+    fn new<D: Direction>(reservation: &Reservation<D>) -> Self {
+        let mut vector = Self {
+            parts: [bindings::bio_vec::default(); MAX_PAGES],
+            count: 0,
+            len: 0,
+            iter: MaybeUninit::uninit(),
+        };
+        for slot in &mut vector.parts {
+            let Some(part) = reservation.part(vector.len) else {
+                break;
+            };
+            *slot = bindings::bio_vec {
+                bv_page: part.page.as_ptr(),
+                // Both are at most a page.
+                bv_len: part.len as c_uint,
+                bv_offset: part.offset as c_uint,
+            };
+            vector.count += 1;
+            vector.len += part.len;
+        }
+        vector
+    }
+
+    /// An iterator for all bytes of the pages: a source, or a destination. It is valid as long as
+    /// this is, and the reservation.
+    fn iter(&mut self, direction: c_uint) -> *mut bindings::iov_iter {
+        // SAFETY: This initializes the iterator.
+        unsafe {
+            bindings::iov_iter_bvec(
+                self.iter.as_mut_ptr(),
+                direction,
+                self.parts.as_ptr(),
+                self.count as c_ulong,
+                self.len,
+            )
+        };
+        self.iter.as_mut_ptr()
+    }
+}
+
+/// What the kernel has returned: a count, or an errno.
+fn count(returned: isize) -> Result<usize> {
+    to_result(returned.min(0) as c_int)?;
+    Ok(returned as usize)
+}
