@@ -2,7 +2,7 @@
 /*
  * mini_pipe instead of pipe(2): a library for LD_PRELOAD. When an unmodified program calls pipe(),
  * pipe2() or popen(), it gets a private pipe of /dev/mini_pipe. F_GETPIPE_SZ and F_SETPIPE_SZ work
- * on such a pipe as on a pipe(2).
+ * on such a pipe as on a pipe(2), and so do splice(), tee() and vmsplice().
  *
  *	cc -shared -fPIC -o mini_pipe_preload.so *.c
  *	LD_PRELOAD=$PWD/mini_pipe_preload.so bash -c 'tar -c . | gzip | wc -c'
@@ -13,7 +13,7 @@
  *                           back to a pipe(2).
  * MINI_PIPE_PRELOAD_LOG:    the name of a file. The library appends a line for each mini_pipe, with
  *                           the name of the program and its process ID.
- * MINI_PIPE_PRELOAD_OFF:    the library only calls pipe2(2), fcntl(2) and glibc's popen().
+ * MINI_PIPE_PRELOAD_OFF:    the library only calls what it stands before.
  *
  * The library calls openat(2), ioctl(2) and dup3(2) in pipe() and popen(), and ioctl(2), openat(2)
  * and capget(2) in fcntl() when it is asked for a pipe's size. If a seccomp filter makes one of

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * splice(), tee() and vmsplice(). The kernel's own calls come first. Where they fail because they
+ * want a pipe(2) and got a mini_pipe, the driver's ioctls do the same. The kernel's sendfile(2)
+ * serves a mini_pipe as it serves a pipe(2).
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/uio.h>
+#include "../uapi/mini_pipe.h"
+#include "preload.h"
+
+/* Whether the kernel's call failed with @error, as it does for a mini_pipe. */
+static bool failed_with(ssize_t ret, int error)
+{
+	return ret < 0 && errno == error && !is_off();
+}
+
+/* Does not change errno. */
+static bool is_mini_pipe(int fd)
+{
+	int saved_errno = errno;
+	bool is = ioctl(fd, MINI_PIPE_IOC_GET_CAPACITY) >= 0;
+
+	errno = saved_errno;
+	return is;
+}
+
+ssize_t splice(int fd_in, off64_t *off_in, int fd_out, off64_t *off_out, size_t len,
+	       unsigned int flags)
+{
+	ssize_t ret = NEXT(splice)(fd_in, off_in, fd_out, off_out, len, flags);
+	struct mini_pipe_splice to = {
+		.fd = fd_out, .flags = flags, .len = len, .offset = (unsigned long)off_out,
+	};
+	struct mini_pipe_splice from = {
+		.fd = fd_in, .flags = flags, .len = len, .offset = (unsigned long)off_in,
+	};
+	bool is_from, is_to;
+
+	if (!failed_with(ret, EINVAL))
+		return ret;
+	is_from = is_mini_pipe(fd_in);
+	is_to = is_mini_pipe(fd_out);
+	if ((is_from && off_in) || (is_to && off_out)) {
+		errno = ESPIPE;
+		return -1;
+	}
+	if (is_from)
+		return ioctl(fd_in, MINI_PIPE_IOC_SPLICE_TO, &to);
+	return is_to ? ioctl(fd_out, MINI_PIPE_IOC_SPLICE_FROM, &from) : ret;
+}
+
+ssize_t tee(int fd_in, int fd_out, size_t len, unsigned int flags)
+{
+	ssize_t ret = NEXT(tee)(fd_in, fd_out, len, flags);
+	struct mini_pipe_splice to = { .fd = fd_out, .flags = flags, .len = len };
+
+	if (!failed_with(ret, EINVAL) || !is_mini_pipe(fd_in))
+		return ret;
+	return ioctl(fd_in, MINI_PIPE_IOC_TEE_TO, &to);
+}
+
+ssize_t vmsplice(int fd, const struct iovec *iov, size_t count, unsigned int flags)
+{
+	ssize_t ret = NEXT(vmsplice)(fd, iov, count, flags);
+	struct mini_pipe_vmsplice memory = {
+		.iov = (unsigned long)iov, .count = count, .flags = flags,
+	};
+
+	/* vmsplice(2) has checked the count. */
+	if (!failed_with(ret, EBADF) || !is_mini_pipe(fd))
+		return ret;
+	return ioctl(fd, MINI_PIPE_IOC_VMSPLICE, &memory);
+}
