@@ -4,7 +4,8 @@
  *
  *   bench [-t MS] [-r RUNS] [-c NAME,...] LOAD[=N,...]...
  *
- * LOAD is pair, create, create-use, memory, stream, roundtrip, crowd, fairness, sleepers or epoll.
+ * LOAD is pair, create, create-use, memory, splice, splice-odd, stream, roundtrip, crowd, fairness,
+ * sleepers or epoll.
  * N is a number of bytes or, for the last four, of tasks or pipes. Each run measures every
  * contender once, or only the contenders that -c names; there are RUNS runs for each N. One
  * measurement takes about MS milliseconds.
@@ -24,6 +25,7 @@ struct load {
 	unsigned long (*measure)(const struct setting *setting);
 	bool has_floors;
 	bool makes;		/* only for contenders that make a pipe with one system call */
+	bool splices;		/* only for contenders that can splice to one another */
 	bool fixed;		/* it does not depend on the number of messages */
 	bool is_rate;		/* the result is in MB/s; otherwise in ns per message */
 	size_t size;		/* of a message; 0 if the numbers are sizes, not tasks */
@@ -37,6 +39,8 @@ static const struct load loads[] = {
 	{ "create", create, .makes = true, .numbers = "1", .max = 1 },
 	{ "create-use", create_and_use, .makes = true, .numbers = "1", .max = MAX_MESSAGE },
 	{ "memory", memory, .makes = true, .fixed = true, .numbers = "0,1,65536", .max = 65536 },
+	{ "splice", splice_pages, .splices = true, .numbers = "4096,16384,65536", .max = 65536 },
+	{ "splice-odd", splice_odd, .splices = true, .numbers = "4096,32768", .max = 32768 },
 	{ "stream", stream, .is_rate = true, .numbers = "1,64,512,4096,16384,65536,1048576",
 	  .max = MAX_MESSAGE },
 	{ "roundtrip", roundtrip, .numbers = "1", .max = MAX_MESSAGE },
@@ -66,6 +70,8 @@ static bool is_applicable(const struct contender *contender, const struct load *
 		return false;
 	if (load->makes)
 		return contender->make;
+	if (load->splices)
+		return contender->splice;
 	switch (contender->kind) {
 	case ONE_PIPE:
 		return load->measure != epoll || setting->tasks == 1;

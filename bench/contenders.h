@@ -29,6 +29,8 @@ struct contender {
 	void (*open)(struct channel *channel, const char *path, int number, size_t capacity);
 	const char *path;	/* a contender without it is left out */
 	void (*make)(struct channel *channel);	/* makes a pipe, with one system call */
+	/* moves bytes from one such pipe to another */
+	ssize_t (*splice)(int from, int to, size_t size);
 };
 
 /* The default capacity of pipe(2). Only larger messages use pipes of a larger capacity. */
@@ -62,6 +64,18 @@ static inline void make_pipe(struct channel *channel)
 
 	check(pipe2(fds, O_CLOEXEC), "pipe2");
 	*channel = (struct channel){ fds[0], fds[1] };
+}
+
+static inline ssize_t splice_private(int from, int to, size_t size)
+{
+	struct mini_pipe_splice request = { .fd = to, .len = size };
+
+	return ioctl(from, MINI_PIPE_IOC_SPLICE_TO, &request);
+}
+
+static inline ssize_t splice_pipe(int from, int to, size_t size)
+{
+	return splice(from, NULL, to, NULL, size, 0);
 }
 
 static inline void open_ends(struct channel *channel, const char *path)
@@ -153,16 +167,16 @@ static inline void close_channel(const struct channel *channel)
 }
 
 static const struct contender contenders[] = {
-	{ "mini_pipe", ONE_PIPE, open_device, "/dev/mini_pipe", NULL },
-	{ "private", PIPE, open_private, "/dev/mini_pipe", make_private },
-	{ "pipe", PIPE, open_pipe, "/", make_pipe },
-	{ "fifo", PIPE, open_fifo, "/", NULL },
-	{ "socketpair", PIPE, open_sockets, "/", NULL },
-	{ "circular", PIPE, open_numbered, "/dev/mini_pipe_circular", NULL },
-	{ "syscall", SYSCALL, open_none, "/", NULL },
-	{ "null-zero", FLOOR, open_null_zero, "/", NULL },
-	{ "copy-one", FLOOR, open_writer, "/dev/mini_pipe_plain", NULL },
-	{ "copy-two", FLOOR, open_numbered, "/dev/mini_pipe_plain", NULL },
+	{ "mini_pipe", ONE_PIPE, open_device, "/dev/mini_pipe", NULL, splice_private },
+	{ "private", PIPE, open_private, "/dev/mini_pipe", make_private, splice_private },
+	{ "pipe", PIPE, open_pipe, "/", make_pipe, splice_pipe },
+	{ "fifo", PIPE, open_fifo, "/", NULL, NULL },
+	{ "socketpair", PIPE, open_sockets, "/", NULL, NULL },
+	{ "circular", PIPE, open_numbered, "/dev/mini_pipe_circular", NULL, NULL },
+	{ "syscall", SYSCALL, open_none, "/", NULL, NULL },
+	{ "null-zero", FLOOR, open_null_zero, "/", NULL, NULL },
+	{ "copy-one", FLOOR, open_writer, "/dev/mini_pipe_plain", NULL, NULL },
+	{ "copy-two", FLOOR, open_numbered, "/dev/mini_pipe_plain", NULL, NULL },
 };
 
 #endif

@@ -53,6 +53,8 @@ GOALS = (
     Goal("icount", "memory", 0, None, 4 * KIB, "private"),
     Goal("icount", "memory", 1, None, 8.5 * KIB, "private"),
     Goal("icount", "memory", 65536, None, 12 * KIB, "private"),
+    *(Goal("tcg", "splice", size, "pipe", 1, "private") for size in (4096, 16384, 65536)),
+    *(Goal("tcg", "splice-odd", size, "pipe", 1.2, "private") for size in (4096, 32768)),
     *(Goal(instrument, None, None, "circular", 1) for instrument in ("icount", "tcg", "um")),
 )
 

@@ -167,6 +167,57 @@ static inline unsigned long memory(const struct setting *setting)
 	return before > 0 ? before : 0;
 }
 
+/* Writes a message to the first pipe, moves it to the second one, and reads it there. */
+static inline void splice_message(const struct setting *setting, const struct channel *channels,
+				  size_t size)
+{
+	write_all(channels[0].write_fd, size);
+	for (size_t moved = 0; moved < size;)
+		moved += check(setting->contender->splice(channels[0].read_fd,
+							  channels[1].write_fd, size - moved),
+			       "splice");
+	read_all(channels[1].read_fd, size);
+}
+
+/* One task splices messages from one pipe to another. Whole pages stay whole. */
+static inline unsigned long splice_pages(const struct setting *setting)
+{
+	struct channel channels[2];
+	unsigned long start, end;
+
+	open_channels(setting, channels, 2, USUAL_CAPACITY);
+	splice_message(setting, channels, setting->size);
+	start = now_ns();
+	for (unsigned long i = 0; i < setting->count; i++)
+		splice_message(setting, channels, setting->size);
+	end = now_ns();
+	close_channels(channels, 2);
+	return end - start;
+}
+
+/*
+ * The same with messages of any size up to that of the setting. A byte stays in the second pipe, so
+ * that the bytes lie differently in the pages of both.
+ */
+static inline unsigned long splice_odd(const struct setting *setting)
+{
+	struct channel channels[2];
+	unsigned int random = 1;
+	unsigned long start, end;
+
+	open_channels(setting, channels, 2, USUAL_CAPACITY);
+	write_all(channels[1].write_fd, 1);
+	splice_message(setting, channels, setting->size);
+	start = now_ns();
+	for (unsigned long i = 0; i < setting->count; i++) {
+		random = random * 1103515245 + 12345;
+		splice_message(setting, channels, 1 + (random >> 8) % setting->size);
+	}
+	end = now_ns();
+	close_channels(channels, 2);
+	return end - start;
+}
+
 static inline void write_messages(const struct setting *setting, int fd)
 {
 	for (unsigned long i = 0; i < setting->count; i++)

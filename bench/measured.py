@@ -42,6 +42,8 @@ class Setting(NamedTuple):
             return "create and close"
         if self.load == "create-use":
             return f"create, use for {in_bytes(self.size)}, close"
+        if self.load == "splice-odd":
+            return f"splice, up to {in_bytes(self.size)}"
         return f"{self.load} {self.tasks or in_bytes(self.size)}"
 
 

@@ -28,16 +28,16 @@ if [[ -n ${QUICK-} ]]; then
 	results=$out
 	one_task='-r 3 -t 10 pair=1,512,4096,65536 create create-use memory roundtrip sleepers=1,64 epoll=1'
 	largest='-r 3 -t 10 pair=1048576'
-	two_tasks='-r 5 -t 60 stream=1,4096,65536,1048576 crowd=1,16 roundtrip'
+	two_tasks='-r 5 -t 60 splice splice-odd stream=1,4096,65536,1048576 crowd=1,16 roundtrip'
 	fairness='-r 3 -t 40 -c mini_pipe,private,pipe fairness=16'
 	slow_tasks='-r 3 -t 60 stream=65536,1048576'
 	bulk='-r 5 -t 60 stream=65536,1048576 crowd=16'
 	times=1
 	loops=20
 else
-	one_task='-r 5 -t 20 pair create create-use memory roundtrip sleepers epoll'
+	one_task='-r 5 -t 20 pair create create-use memory splice splice-odd roundtrip sleepers epoll'
 	largest='-r 5 -t 20 pair=1048576'
-	two_tasks='-r 15 -t 200 stream crowd roundtrip'
+	two_tasks='-r 15 -t 200 splice splice-odd stream crowd roundtrip'
 	fairness='-r 15 -t 100 -c mini_pipe,private,pipe fairness'
 	bulk='-r 15 -t 200 stream=4096,16384,65536,1048576 crowd'
 	slow_tasks='-r 15 -t 200 stream=16384,65536,1048576 roundtrip'
