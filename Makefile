@@ -115,10 +115,13 @@ verify: setup
 test-debug:
 	@$(MAKE) -s test KERNEL=debug
 
-# mini-pipe(1), static, so that it runs in the virtual machine, and its unit tests.
-command: setup
+# mini-pipe(1), static, so that it runs in the virtual machine, and its unit tests. `mini-pipe run`
+# needs the library beside it.
+command: tests
 	@$(CARGO) test -q --bins
 	@$(CARGO) build -q
+	@cp $(TESTS)/mini_pipe_preload.so $(dir $(COMMAND))
+	@echo 'Built $(COMMAND).'
 
 test-dropin: $(VM_MODULE) tests command
 	@scripts/dropin.sh $(TESTS) $(COMMAND)

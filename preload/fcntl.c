@@ -23,7 +23,10 @@ static unsigned long long round_up(unsigned int size)
 	return capacity;
 }
 
-/* In a user namespace, the answer may be yes where the kernel's is no: see the driver's limit. */
+/*
+ * In a user namespace this may say yes although the process is not privileged in the initial one.
+ * Then only the driver's max_capacity limits it.
+ */
 static bool has_cap_sys_resource(void)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };

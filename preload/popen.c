@@ -38,7 +38,10 @@ static int spawn_shell(const char *command, int end, int standard, pid_t *child)
 		return error;
 	/* If both are the same, this clears its FD_CLOEXEC. */
 	error = posix_spawn_file_actions_adddup2(&actions, end, standard);
-	/* As POSIX asks for. One that has the number @standard is closed already. */
+	/*
+	 * POSIX: the child closes the streams of earlier popen() calls. The dup2() above has closed
+	 * one whose number is @standard.
+	 */
 	for (struct stream *stream = streams; stream && !error; stream = stream->next) {
 		if (fileno(stream->file) != standard)
 			error = posix_spawn_file_actions_addclose(&actions, fileno(stream->file));

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-/* libc's function of this name, which the library's stands before. */
+/* libc's own function of this name; the library's function hides it. */
 #define NEXT(name) ({					\
 	static typeof(name) *next;			\
 							\

@@ -2,10 +2,10 @@
 
 //! debugfs: the file mini_pipe/pipes, with a line for each pipe.
 //!
-//! debugfs of Linux 7.3 reads the operations of a file when a path is opened that was looked up
-//! before the file was removed, `__debugfs_file_get()`, and when an open file is closed,
-//! `full_proxy_release()`. Both may happen after the module was unloaded, and the operations of the
-//! kernel crate's `debugfs` are memory of the module. So the file is one of
+//! In Linux 7.3, debugfs can read a file's operations after the file was removed, and so after the
+//! module was unloaded: `__debugfs_file_get()` does, when a path is opened that was looked up
+//! before; `full_proxy_release()` does, when an open file is closed. The operations of the kernel
+//! crate's `debugfs` are memory of the module. So the file is one of
 //! `debugfs_create_devm_seqfile()`, whose operations belong to the kernel. Nobody holds the module
 //! by it: after an unload, reads of a file that is still open fail with EIO.
 
@@ -49,8 +49,8 @@ impl Folder {
         // what the file needs.
         unsafe {
             let dentry = bindings::debugfs_create_dir(c"mini_pipe".as_char_ptr(), ptr::null_mut());
-            // The pipes are anybody's, so the folder is only for root, also where the rest of
-            // debugfs is not. Nobody knows it yet.
+            // The list shows the pipes of all users, so the folder is only for root, also where the
+            // rest of debugfs is not. Nobody knows it yet.
             if let Ok(dentry) = from_err_ptr(dentry) {
                 (*(*dentry).d_inode).i_mode &= !0o077;
             }

@@ -15,7 +15,7 @@ use crate::{
         policy::Policy,
         Pipe, //
     },
-    sys::release, //
+    sys::linux_7_2, //
 };
 use kernel::{
     bindings,
@@ -46,7 +46,7 @@ pub(crate) fn ioctl(
 ) -> Result<usize> {
     let pipe = &*me.pipe;
     match command {
-        release::FIONREAD => {
+        linux_7_2::FIONREAD => {
             let user = UserSlice::new(UserPtr::from_addr(argument), size_of::<c_int>());
             let readable = c_int::try_from(pipe.readable()).unwrap_or(c_int::MAX);
             user.writer().write(&readable)?;

@@ -2,7 +2,7 @@
 
 //! The names of private pipes.
 
-use crate::sys::release;
+use crate::sys::linux_7_2;
 use core::{
     fmt::{
         self,
@@ -35,7 +35,7 @@ pub(crate) unsafe extern "C" fn name(
     let _ = write!(name, "{}\0", PipeName(number));
     let name = name.as_bytes();
     let Some(before) = usize::try_from(len).unwrap_or(0).checked_sub(name.len()) else {
-        return release::name_too_long().to_ptr();
+        return linux_7_2::name_too_long().to_ptr();
     };
     // SAFETY: The name fits into the end of the buffer, which is where callers expect it.
     unsafe {

@@ -36,7 +36,7 @@ impl Pipe {
 
         let mut guard = self.state.lock();
         let are_left = guard.ring.add_pages(&mut batch);
-        guard.patience.begin();
+        guard.patience.renew();
         if are_left {
             drop(guard);
             drop(batch);

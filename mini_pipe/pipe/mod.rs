@@ -13,10 +13,10 @@
 //!
 //! Modules: [`state`] (what the mutex protects), [`ends`], [`policy`], [`call`], [`wait`] (waiting
 //! and wake-ups), `copy` (copies under a reservation), `memory` and [`patience`] (pages of private
-//! pipes), and the calls: `read`, `write`,
-//! `rendezvous`, [`splice`], [`transfer`] (splice and tee between mini_pipes), `poll`, `settings`.
+//! pipes), and the calls: `read`, `write`, `rendezvous`, [`splice`], [`transfer`] (splice and tee
+//! between mini_pipes), `poll`, `settings`.
 //!
-//! The functions that every short read and write passes are `#[inline(always)]`.
+//! The larger functions that every short read and write passes are `#[inline(always)]`.
 //! `Pipe::read_reserved` and `Pipe::write_reserved`, which copy under reservations, are not
 //! inlined, which leaves the registers to the short copies.
 
@@ -259,7 +259,7 @@ impl Pipe {
         }
     }
 
-    /// Shows the wake-ups of a direction to who traces them, before they are sent.
+    /// The tracepoint `wake`, before the wake-ups of a direction are sent.
     #[inline(always)]
     fn trace_wake(&self, dir: Dir, selected: Selected) {
         let Selected {
@@ -270,13 +270,13 @@ impl Pipe {
         }
     }
 
-    /// Shows a new reservation to who traces it.
+    /// The tracepoint `reserve`.
     #[inline(always)]
     fn trace_reserve<D: Direction>(&self, reservation: &Reservation<D>) {
         trace::reserve(|| (self.number, D::DIR as u32, reservation.len()));
     }
 
-    /// Shows to who traces it that a call, which has ended, wakes the next of its own direction.
+    /// The tracepoint `hand_on`, if a call that has ended wakes the next of its own direction.
     #[inline(always)]
     fn trace_hand_on(&self, dir: Dir, wakeups: &Wakeups) {
         if wakeups.dirs[dir].waiters.sleepers != Wake::None {

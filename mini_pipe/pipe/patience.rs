@@ -12,18 +12,18 @@ use kernel::time::{
 /// that is filled less often spends little of its time on pages.
 const SOON: Delta = Delta::from_millis(10);
 
-/// A pipe becomes empty at most so many times in a row and keeps its pages.
+/// The largest value of [`Patience::times`].
 const MOST: u8 = 127;
 
-/// How many times a pipe becomes empty and keeps its pages, before it frees them.
+/// How many times a pipe may become empty without freeing its pages.
 ///
-/// Normally that is 0. If the pipe gets pages again within [`SOON`] of having freed them here, the
-/// number `n` becomes `2 * n + 1`. Pages that a close frees do not count.
+/// Normally that is 0. If the pipe gets pages again within [`SOON`] of a read's having freed
+/// some, the number `n` becomes `2 * n + 1`. Pages that a close frees do not count.
 #[derive(Default)]
 pub(crate) struct Patience {
     /// When [`Patience::runs_out`] last said that they are freed, if none were allocated since.
     freed: Option<Instant<Monotonic>>,
-    /// How many times the pipe becomes empty and keeps its pages.
+    /// How many times in a row the pipe may become empty without freeing its pages.
     times: u8,
     /// How many of these are left.
     left: u8,
@@ -42,7 +42,7 @@ impl Patience {
     }
 
     /// The pipe has been given pages.
-    pub(in crate::pipe) fn begin(&mut self) {
+    pub(in crate::pipe) fn renew(&mut self) {
         if let Some(freed) = self.freed.take() {
             self.times = next_times(self.times, freed.elapsed() < SOON);
             self.left = self.times;
@@ -50,8 +50,8 @@ impl Patience {
     }
 }
 
-/// How many times a pipe becomes empty and keeps its pages, if it was `times` before, and it got
-/// pages again `soon` after it had freed some.
+/// How many times a pipe may become empty without freeing its pages, if it was `times` before, and
+/// it got pages again `soon` after it had freed some.
 fn next_times(times: u8, soon: bool) -> u8 {
     if soon {
         (2 * times + 1).min(MOST)

@@ -25,10 +25,10 @@ use kernel::page::PAGE_SIZE;
 /// How many pages an empty ring keeps.
 pub(crate) const KEPT: usize = 2;
 
-/// At most so many pages are added or taken at once: those of a pipe of the default capacity.
+/// At most this many pages are added or taken at once: those of a pipe of the default capacity.
 pub(crate) const BATCH: usize = 16;
 
-/// At most so many cells are visited in one go, while the lock is held.
+/// At most this many cells are visited in one go, while the lock is held.
 const MOST_VISITED: usize = 128;
 
 /// Some pages, on the stack.
@@ -101,9 +101,11 @@ impl Batch {
 }
 
 impl Ring {
-    /// Fills the empty cells that a write of `len` bytes will use, or the beginning of a long one,
-    /// with unused pages. Returns how many pages are still missing there: at most [`BATCH`]. Does
-    /// nothing and returns 0 if a writer has a reservation.
+    /// Moves unused pages into the empty cells that a write of `len` bytes will use; of a long
+    /// write, into those of its first [`BATCH`] pages. Returns how many pages are still missing
+    /// there. If the write fills an empty ring of at most [`BATCH`] pages, moves none, and returns
+    /// the number of all cells: they are to get a new block. Does nothing and returns 0 if a writer
+    /// has a reservation.
     pub(crate) fn reuse_pages(&mut self, len: usize) -> usize {
         if self.storage.has_all_pages() || self.indices.is_reserved(Dir::Write) {
             return 0;
@@ -140,7 +142,8 @@ impl Ring {
             return 0;
         }
         let mut batch = Batch::new();
-        // The pages that were read last are right behind the bytes.
+        // From the last cell backwards: the cells before the oldest byte have the pages that were
+        // read last.
         for nth in (used..all).rev().take(MOST_VISITED) {
             if batch.added == unused {
                 break;

@@ -12,8 +12,8 @@
 //! ```
 //!
 //! `head` and `tail` are running indices of bytes, which wrap on purpose. Their difference is the
-//! number of bytes. As the number of pages is a power of two, their low bits are the place in the
-//! pages. An empty ring without reservations starts again at 0.
+//! number of bytes. The number of pages is a power of two, so the low bits of an index are the
+//! place in the pages. An empty ring without reservations starts again at 0.
 
 use crate::ring::dir::{
     Dir,

@@ -15,6 +15,9 @@
 //!   [`Ring::read_nofault`], [`Ring::write_nofault`]. If that copy would fault, the owner reserves
 //!   instead.
 //!
+//! A *cell* is the place for one page of the ring. Cells of a private pipe can be empty. *Spare*
+//! pages are in no cell yet.
+//!
 //! Packets need *slots*, like in a pipe(2): there is one slot for each page. While packets take all
 //! slots, nothing is writable.
 //!
@@ -359,7 +362,8 @@ impl Ring {
     }
 
     /// The old pages of the reservation that was committed last, for the caller to drop without the
-    /// lock. To be called after each commit of a whole reservation.
+    /// lock. To be called after each commit that ends a reservation: all but
+    /// [`Ring::commit_part`].
     pub(crate) fn take_retired(&mut self) -> Option<Arc<Pages>> {
         self.retired_pages.take()
     }

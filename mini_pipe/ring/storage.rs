@@ -40,7 +40,7 @@ use kernel::{
     }, //
 };
 
-/// The order of the largest blocks of pages: 1 MiB.
+/// The order of the largest blocks: 256 pages.
 const MAX_ORDER: u32 = 8;
 
 /// The place for a page.
@@ -68,8 +68,8 @@ pub(crate) struct Pages {
 // `Ring::commit_pages` and `Ring::exchange_pages` have the only reservation for all bytes of the
 // page. The functions of `growth` fill empty cells, which no reservation has. They take pages from
 // cells without bytes; only a writer's reservation could have such a cell, and there is none then.
-// And they change all cells of a ring without bytes and reservations. All their callers own the
-// ring. `migrate::share` and `Storage::fill` fill storage that nobody else has a reference to.
+// In a ring without bytes and without reservations they may change any cell. All their callers own
+// the ring. `migrate::share` and `Storage::fill` fill storage that nobody else has a reference to.
 // `Slots` says who uses the slots.
 unsafe impl Sync for Pages {}
 // SAFETY: `Page`, `Charge` and `Span` are `Send`, and `cells` points to elements of this.
@@ -134,7 +134,7 @@ pub(crate) fn pages_for(capacity: usize) -> usize {
     capacity.div_ceil(PAGE_SIZE).next_power_of_two()
 }
 
-/// A resize may copy bytes to so many new pages: see [`mod@crate::ring::migrate`].
+/// A resize may copy bytes to this many new pages: see [`mod@crate::ring::migrate`].
 const COPIED: usize = 2;
 
 /// The memory of a ring.
@@ -185,8 +185,8 @@ impl Storage {
         let flags = page::flags(grows);
         let count = pages_for(capacity);
         // Refuse what memory could not hold, rather than push other tasks into reclaim;
-        // kernel/trace/ring_buffer.c does the same. A single block, of at most 1 MiB, is too little
-        // to need the test.
+        // kernel/trace/ring_buffer.c does the same. A single block, of at most 256 pages, is too
+        // little to need the test.
         if count > 1 << MAX_ORDER && page::available() < count {
             return Err(ENOMEM);
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Asserts the values and layouts of headers.rs and release.rs against the headers of the kernel
+ * Asserts the values and layouts of headers.rs and linux_7_2.rs against the headers of the kernel
  * that the module is built for. It only has to compile, and is not linked into the module.
  */
 #include <linux/bits.h>
@@ -33,7 +33,7 @@ IS_BIT(SPLICE_F_GIFT, 3);
 IS_BIT(PIPE_BUF_FLAG_PACKET, 3);
 IS_BIT(EPOLLET, 31);
 
-/* release.rs */
+/* linux_7_2.rs */
 static_assert(FIONREAD == 0x541b);
 
 static_assert(sizeof(struct partial_page) == 16);

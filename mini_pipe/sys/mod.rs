@@ -6,8 +6,8 @@
 pub(crate) mod account;
 pub(crate) mod fasync;
 pub(crate) mod headers;
+pub(crate) mod linux_7_2;
 pub(crate) mod page;
 pub(crate) mod poll;
-pub(crate) mod release;
 pub(crate) mod task;
 pub(crate) mod trace;

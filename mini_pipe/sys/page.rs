@@ -147,8 +147,8 @@ pub(crate) fn allocate_block(order: u32, accounted: bool, mut push: impl FnMut(P
         return false;
     };
     for nth in 0..1 << order {
-        // SAFETY: The block has so many pages, not of high memory. `block` has given each of them a
-        // reference, which is handed over.
+        // SAFETY: The block has this many pages, not of high memory. `block` has given each of them
+        // a reference, which is handed over.
         push(unsafe { Page::from_raw(first.add(nth)) });
     }
     true

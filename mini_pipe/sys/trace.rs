@@ -65,8 +65,8 @@ tracepoints! {
     commit(pipe: u64, dir: u32, moved: usize, ended: bool);
     /// A call begins to sleep.
     block(pipe: u64, dir: u32);
-    /// A call that has ended, or a woken task that has found nothing to do, wakes the next sleeper
-    /// of its own direction.
+    /// A call that has ended, or a splice that has waited and not moved anything yet, wakes the
+    /// next sleeper of its own direction.
     hand_on(pipe: u64, dir: u32);
     /// A change wakes sleepers or pollers.
     wake(pipe: u64, dir: u32, sleepers: u32, pollers: u32);

@@ -34,9 +34,9 @@ pub(crate) static MAX_SPIN_US: Atomic<usize> = Atomic::new(1000);
 /// guess, until one was measured.
 static LAST_COST: Atomic<usize> = Atomic::new(5000);
 
-/// A wait spins for the time of so many wake-ups. To fall asleep costs about as much as a wake-up,
-/// so a sleep costs two. If one side sleeps, the pipe is soon empty or full, which puts the other
-/// side to sleep, too.
+/// A wait spins for the time of this many wake-ups. To fall asleep costs about as much as a
+/// wake-up, so one sleep costs the time of two. If one side sleeps, the pipe is soon empty or full,
+/// which puts the other side to sleep, too: four in all.
 const WAKEUPS: u32 = 4;
 
 /// Whether spinning can pay: the other direction has another processor to run on.

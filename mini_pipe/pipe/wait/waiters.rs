@@ -3,11 +3,11 @@
 //! Who waits in one direction, and which of them a change wakes.
 //!
 //! Each direction has a *level*, in bytes: for readers what is readable, for writers what is
-//! writable. The *threshold* is a level that is enough for any one of the sleepers. When the level
-//! reaches the threshold, one exclusive wake-up is enough: the woken task hands the wake-up on if
-//! its own call leaves something. Until the woken task runs, a level that is enough for any one
-//! wakes no second task: it could only compete with the first. If there is no threshold, each rise
-//! of the level wakes all sleepers.
+//! writable. The *threshold* is a level that is enough for whichever sleeper is woken. When the
+//! level reaches the threshold, one exclusive wake-up is enough: the woken task hands the wake-up
+//! on if its own call leaves something. Until the woken task runs, such a level wakes no second
+//! task: it could only compete with the first. If there is no threshold, each rise of the level
+//! wakes all sleepers.
 //!
 //! A call is *contended* while another call of its direction excludes it, by a reservation or a
 //! rendezvous. A contended sleeper waits until the other call has *ended*; it may need less than
@@ -150,8 +150,9 @@ impl Waiters {
         self.got_eagain = true;
     }
 
-    /// A writer waits, or gets EAGAIN, because there was no memory for its bytes. Until the level
-    /// has risen, each change wakes all sleepers: nobody knows for whom it is enough.
+    /// A writer waits, or gets EAGAIN, because there was no memory for its bytes. The next
+    /// rise of the level, and each end of a call before it, wakes all sleepers: nobody knows for
+    /// whom it is enough.
     /// Returns whether the others must be woken now, as a wake-up for one of them may have reached
     /// this writer: if they sleep, and no writer was starved before.
     pub(crate) fn note_starved(&mut self) -> bool {

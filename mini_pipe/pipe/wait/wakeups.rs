@@ -67,7 +67,7 @@ impl Wakeups {
         wakeups
     }
 
-    /// Wakes the next sleeper of `dir`, after a woken task has left the bytes or the room unused.
+    /// Wakes the next sleeper of `dir`, as a woken task has not used the bytes or the room yet.
     pub(crate) fn hand_on(dir: Dir) -> Self {
         let mut wakeups = Self::NONE;
         wakeups.dirs[dir].waiters.sleepers = Wake::Exclusive;
