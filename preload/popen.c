@@ -73,7 +73,8 @@ static bool open_stream(struct stream *stream, const char *command, bool reads, 
 			fcntl(ours, F_SETFD, 0);
 	}
 	close(theirs);
-	errno = error;
+	if (error)
+		errno = error;
 	return !error;
 }
 

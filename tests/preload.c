@@ -333,6 +333,16 @@ TEST(fclose_waits_as_pclose_does)
 	EXPECT_EQ(ECHILD, errno);
 }
 
+TEST(popen_does_not_clear_errno)
+{
+	FILE *stream;
+
+	errno = E2BIG;
+	stream = popen(":", "r");
+	EXPECT_NE(0, errno);
+	EXPECT_EQ(0, pclose(stream));
+}
+
 TEST(popen_checks_type_as_glibc_does)
 {
 	static const char *const types[] = {
