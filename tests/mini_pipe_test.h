@@ -399,15 +399,17 @@ static inline bool waits_for_many(long syscall_nr)
 
 static inline bool is_asleep_in(pid_t pid, long syscall_nr)
 {
-	unsigned long first_arg;
+	unsigned long first_arg, third_arg;
 	char text[256];
 	long nr;
 
 	if (state_of(pid) != 'S' || !read_proc(pid, "syscall", text, sizeof(text)))
 		return false;
-	if (sscanf(text, "%ld %lx", &nr, &first_arg) != 2 || nr != syscall_nr)
+	if (sscanf(text, "%ld %lx %*x %lx", &nr, &first_arg, &third_arg) != 3 || nr != syscall_nr)
 		return false;
-	return waits_for_many(nr) || fd_is_a_pipe(pid, first_arg);
+	/* The third argument of splice(2) is where the bytes go. */
+	return waits_for_many(nr) || fd_is_a_pipe(pid, first_arg) ||
+	       (nr == __NR_splice && fd_is_a_pipe(pid, third_arg));
 }
 
 /*
