@@ -374,9 +374,7 @@ impl Pipe {
         trace::block(|| (self.number, dir as u32));
         wait.interrupted = queues.sleepers.wait_interruptible(&mut guard);
         guard.waiters[dir].remove_waiter(contended);
-        if let Some(since) = wait.since.take() {
-            guard.spin_time[dir].note_run(since);
-        }
+        guard.spin_time[dir].note_run(wait.since.take());
         Ok(guard)
     }
 }

@@ -98,7 +98,7 @@ impl Spinner {
 /// wait does not spin.
 pub(crate) struct SpinTime {
     /// When a wake-up was sent to the only sleeper. [`None`] again once a sleeper runs.
-    sent: Option<Instant<Monotonic>>,
+    pub(crate) sent: Option<Instant<Monotonic>>,
     /// What a wake-up costs, in nanoseconds.
     cost: u32,
     /// How long the next wait spins, in nanoseconds, if the parameter allows it.
@@ -127,18 +127,20 @@ impl SpinTime {
         self.sent.get_or_insert_with(Instant::now);
     }
 
-    /// A call that slept runs again; it had begun to wait at `since`. That time includes a spin
-    /// before the sleep.
-    pub(crate) fn note_run(&mut self, since: Instant<Monotonic>) {
+    /// A call that slept runs again. It had begun to wait at `since`, if that is known; the time
+    /// since then includes a spin before the sleep.
+    pub(crate) fn note_run(&mut self, since: Option<Instant<Monotonic>>) {
         if let Some(sent) = self.sent.take() {
             self.cost = average(self.cost, in_nanos(sent.elapsed()));
             LAST_COST.store(self.cost as usize, Relaxed);
         }
-        self.nanos = spin_time(self.cost, in_nanos(since.elapsed()), max_nanos());
+        if let Some(since) = since {
+            self.nanos = spin_time(self.cost, in_nanos(since.elapsed()), max_nanos());
+        }
     }
 }
 
-/// The cost of a wake-up after one that took `sample`, if it was `cost` before, both in
+/// The new estimate of the cost of a wake-up, from the old one and a new measurement, `sample`, in
 /// nanoseconds. A short sample counts more than a long one: the woken task may have had to wait for
 /// a processor.
 fn average(cost: u32, sample: u32) -> u32 {

@@ -382,6 +382,12 @@ impl Stage {
                 ..self.got_eagain.get()
             });
         }
+        for dir in [Dir::Read, Dir::Write] {
+            check!(
+                state.waiters[dir].has_sleepers() || state.spin_time[dir].sent.is_none(),
+                "nobody sleeps for {dir:?}, and a wake-up is still measured"
+            );
+        }
         let limit = self.reference.borrow().atomic_limit();
         for actor in actors.iter_mut() {
             actor.limits = (actor.limits.0.min(limit), actor.limits.1.max(limit));

@@ -461,6 +461,11 @@ pub(crate) fn look_at_clock() -> u64 {
     })
 }
 
+/// Whether chance has it, once in `times`.
+pub fn is_chance(times: usize) -> bool {
+    with(|world| world.random() as usize % times == 0)
+}
+
 /// While this exists, a copy uses bytes.
 pub struct Claim(Rc<Claimed>);
 

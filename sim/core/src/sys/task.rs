@@ -13,7 +13,7 @@ std::thread_local! {
     static SIGPIPES: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Sets whether there is more than one processor.
+/// Sets whether there is more than one processor, now and then.
 pub(crate) fn set_other_cpu(is_there: bool) {
     OTHER_CPU.set(is_there);
 }
@@ -27,8 +27,9 @@ pub(crate) fn take_sigpipe() -> bool {
     })
 }
 
+/// Processors go offline, and come back.
 pub(crate) fn has_other_cpu() -> bool {
-    OTHER_CPU.get()
+    OTHER_CPU.get() && !sim::is_chance(8)
 }
 
 /// Kills the current task, or revives it.
