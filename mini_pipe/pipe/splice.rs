@@ -117,9 +117,11 @@ impl Pipe {
             if readable || guard.is_eof(end) {
                 // This task reserves the bytes only after it has locked the destination. Until then
                 // another reader may take them: hand the wake-up on.
-                let wakeups = Wakeups::hand_on(Dir::Read);
-                self.trace_hand_on(Dir::Read, &wakeups);
-                self.unlock_and_wake(guard, wakeups);
+                if guard.waiters.read.has_sleepers() {
+                    let wakeups = Wakeups::hand_on(Dir::Read);
+                    self.trace_hand_on(Dir::Read, &wakeups);
+                    self.unlock_and_wake(guard, wakeups);
+                }
                 return Ok(());
             }
             guard = self.wait(guard, Dir::Read, call, &mut wait)?;
