@@ -25,7 +25,7 @@ static unsigned long long round_up(unsigned int size)
 
 /*
  * In a user namespace this may say yes although the process is not privileged in the initial one.
- * Then only the driver's max_capacity limits it.
+ * That only skips this check: the driver still enforces max_capacity.
  */
 static bool has_cap_sys_resource(void)
 {

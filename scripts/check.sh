@@ -43,11 +43,11 @@ calls_agree() {
 		grep .
 }
 
-# headers.c asserts each constant that headers.rs and release.rs take from the kernel's headers.
+# headers.c asserts each constant that headers.rs and linux_7_2.rs take from the kernel's headers.
 headers_agree() {
 	diff <(sed -nE -e 's/^pub\(crate\) const (\w+): .* = (1 << )?(\w+);$/\1 \3/p' \
 		-e 's/^ *assert!\((size_of::<|offset_of!\()(\w+)\W+(\w*)\W* == ([0-9]+)\);$/\2 \3 \4/p' \
-		mini_pipe/sys/{headers,release}.rs | tr '[:upper:]' '[:lower:]' | tr -d _ | sort) \
+		mini_pipe/sys/{headers,linux_7_2}.rs | tr '[:upper:]' '[:lower:]' | tr -d _ | sort) \
 		<(sed -nE -e 's/^IS_BIT\((\w+), ([0-9]+)\);$/\1 \2/p' \
 			-e 's/^static_assert\((\w+) == (\w+)\);$/\1 \2/p' \
 			-e 's/^static_assert\((sizeof|offsetof)\(struct (\w+)\W+(\w*)\W* == ([0-9]+)\);$/\2 \3 \4/p' \

@@ -145,8 +145,8 @@ impl MiscDevice for PipeFile {
 
     fn open(file: &File, _misc: &MiscDeviceRegistration<Self>) -> Result<KBox<Self>> {
         let memory = KBox::new_uninit(GFP_KERNEL)?;
-        // `_misc` is not used: the crate's `open` takes every `struct miscdevice` for a part of a
-        // `MiscDeviceRegistration`, and this one is a part of a [`Registration`].
+        // `_misc` is not used: the crate's `open` assumes that every `struct miscdevice` is a part
+        // of a `MiscDeviceRegistration`; ours is a part of a [`Registration`].
         //
         // SAFETY: The file is being opened, so nobody else uses it, and `misc_open()` has stored
         // the address of its `struct miscdevice` there.

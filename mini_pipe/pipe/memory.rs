@@ -29,7 +29,7 @@ impl Pipe {
         missing: usize,
     ) -> (StateGuard<'a>, bool) {
         // No read will make room in an empty pipe.
-        let least = usize::from(guard.ring.has_nothing());
+        let least = usize::from(guard.ring.is_empty_without_a_page());
         drop(guard);
         let mut batch = Batch::new();
         let enough = batch.allocate(missing, least);

@@ -160,8 +160,8 @@ impl Pipe {
                     continue;
                 }
                 if guard.waiters.write.note_starved() {
-                    // This task was woken for room that has no pages for it. The room may be enough
-                    // for another.
+                    // If this task was woken, it was for room that it cannot use without pages. A
+                    // smaller write may be able to.
                     self.unlock_and_wake(guard, Wakeups::all_sleepers(Dir::Write));
                     guard = self.state.lock();
                     continue;

@@ -66,6 +66,7 @@ impl Batch {
             if page::allocate_block(order, true, |page| self.push(page)) {
                 self.order = self.order.max(order);
             } else if order > 0 {
+                // Half the order, not one less: few attempts matter more than the largest block.
                 largest = order / 2;
             } else {
                 break;
@@ -142,8 +143,8 @@ impl Ring {
             return 0;
         }
         let mut batch = Batch::new();
-        // From the last cell backwards: the cells before the oldest byte have the pages that were
-        // read last.
+        // Backwards from the cell before the oldest byte: those pages were read last, and are still
+        // in the cache.
         for nth in (used..all).rev().take(MOST_VISITED) {
             if batch.added == unused {
                 break;
@@ -186,7 +187,7 @@ impl Ring {
     }
 
     /// Whether the ring has no bytes, and no page for the first one.
-    pub(crate) fn has_nothing(&self) -> bool {
+    pub(crate) fn is_empty_without_a_page(&self) -> bool {
         self.indices.is_empty() && self.backed(1) == 0
     }
 
@@ -227,7 +228,7 @@ impl Ring {
     /// Whether a read of the oldest bytes, `span`, leaves the ring empty, and with pages to give
     /// back. Such a read needs a reservation: after its commit, they may be given back.
     #[inline(always)]
-    pub(in crate::ring) fn empties_to_shrink(&self, span: Span) -> bool {
+    pub(in crate::ring) fn read_leaves_surplus(&self, span: Span) -> bool {
         self.storage.growing_pages() > KEPT && span.len == self.indices.readable()
     }
 

@@ -181,14 +181,14 @@ impl Ring {
     /// Moves the oldest bytes to `to` without a reservation, as many as fit. Does not sleep.
     /// Returns how many were moved. [`None`] if none can be moved this way: there are none, they
     /// cross a page boundary, a packet is in the ring, another reader has a reservation, `to`
-    /// faults, or the read [empties a ring that is to shrink](Ring::empties_to_shrink).
+    /// faults, or the read [leaves a surplus of pages](Ring::read_leaves_surplus).
     #[inline(always)]
     pub(crate) fn read_nofault(&mut self, to: &impl UserMemory<Reading>) -> Option<usize> {
         if self.storage.packets.first().is_some() {
             return None;
         }
         let span = self.indices.oldest(to.len())?;
-        if self.empties_to_shrink(span) {
+        if self.read_leaves_surplus(span) {
             return None;
         }
         self.copy_nofault(span, to)?;

@@ -357,7 +357,8 @@ fn allocate(count: usize, accounted: bool) -> Result<(KVVec<Page>, usize)> {
             if order == 0 {
                 return Err(ENOMEM);
             }
-            // The order only falls, so the last block is the smallest.
+            // The order only falls, so the last block is the smallest. Half the order, not one
+            // less: few attempts matter more than the largest block.
             order /= 2;
         }
     }

@@ -70,7 +70,7 @@ tracepoints! {
     hand_on(pipe: u64, dir: u32);
     /// A change wakes sleepers or pollers.
     wake(pipe: u64, dir: u32, sleepers: u32, pollers: u32);
-    /// The capacity was set.
+    /// The capacity has changed.
     resize(pipe: u64, from: usize, to: usize);
     /// A file was opened.
     open(pipe: u64, reads: bool, writes: bool, readers: usize, writers: usize);

@@ -87,8 +87,8 @@ pub(crate) struct Change {
 /// Who waits in one direction. The counts do not overflow: there are not so many tasks, and 2^64
 /// sleeps take centuries.
 pub(crate) struct Waiters {
-    /// A level that is enough for any one of the sleepers. [`None`] for the writers of a pipe that
-    /// never has room for PIPE_BUF bytes: there every rise wakes all.
+    /// A level that is enough for whichever sleeper is woken. [`None`] for the writers of a pipe
+    /// that never has room for PIPE_BUF bytes: there every rise wakes all.
     threshold: Option<usize>,
     sleeping: usize,
     /// [`Waiters::on_change`] has selected one sleeper, and no sleeper has run since.
@@ -104,8 +104,8 @@ pub(crate) struct Waiters {
     /// For fdinfo: how often a task has begun to sleep.
     sleeps: u64,
     /// For fdinfo: how many changes have woken a waiter, or sent SIGIO after EAGAIN. Not counted
-    /// are wake-ups without a change of the level (handed on by a splice, or because memory is
-    /// short), and those of a rendezvous writer in its own wait queue.
+    /// are wake-ups that a splice hands on, those sent because memory is short, and those of a
+    /// rendezvous writer in its own wait queue.
     wakeups: u64,
 }
 
@@ -153,8 +153,8 @@ impl Waiters {
     /// A writer waits, or gets EAGAIN, because there was no memory for its bytes. The next
     /// rise of the level, and each end of a call before it, wakes all sleepers: nobody knows for
     /// whom it is enough.
-    /// Returns whether the others must be woken now, as a wake-up for one of them may have reached
-    /// this writer: if they sleep, and no writer was starved before.
+    /// Returns true if others sleep and no writer was starved before. Then the others must be woken
+    /// now: this writer may have got a wake-up that was meant for one of them.
     pub(crate) fn note_starved(&mut self) -> bool {
         let first = !self.starved;
         self.starved = true;
@@ -167,7 +167,7 @@ impl Waiters {
         self.edge_triggered = true;
     }
 
-    /// From now on, a level of `threshold` is enough for any one of the sleepers.
+    /// From now on, a level of `threshold` is enough for whichever sleeper is woken.
     pub(crate) fn set_threshold(&mut self, threshold: Option<usize>) {
         self.threshold = threshold;
     }

@@ -42,7 +42,10 @@ fn write(ring: &mut Ring, len: usize, written: usize) {
 
     let is_empty = contents.len == 0;
     let nothing = is_empty && !has_room(ring);
-    assert_eq!(ring.has_nothing(), nothing && ring.indices().is_empty());
+    assert_eq!(
+        ring.is_empty_without_a_page(),
+        nothing && ring.indices().is_empty()
+    );
 
     let missing = ring.reuse_pages(len);
     let anew = is_idle && before < all && needed == all && all <= BATCH;
