@@ -505,6 +505,35 @@ TEST_F(rendezvous, interrupted_large_write_returns_count_that_was_read)
 	interrupt_after(_metadata, self->capacity + 5000, self->capacity);
 }
 
+struct inherited {
+	int fd;
+	ssize_t len;
+};
+
+static void write_inherited(int report_to, const void *arg)
+{
+	const struct inherited *file = arg;
+
+	report(report_to, write(file->fd, big_buffer(), file->len));
+}
+
+/* The writer has to wait twice, and sees the flag before the second time. */
+TEST_F(rendezvous, o_nonblock_set_during_write_ends_it_before_next_sleep)
+{
+	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
+	struct inherited file = {
+		.fd = open_pipe(_metadata, O_WRONLY), .len = 2 * self->capacity,
+	};
+	struct child writer = start_forked(_metadata, write_inherited, &file);
+
+	ASSERT_ASLEEP_IN(write, &writer);
+	set_flag(_metadata, file.fd, O_NONBLOCK, true);
+	ASSERT_ASLEEP_IN(write, &writer);
+	read_exactly(_metadata, reader, self->capacity);
+	EXPECT_EQ(self->capacity, result_of(_metadata, &writer).ret);
+	EXPECT_EQ(0, bytes_in(reader));
+}
+
 TEST_F(rendezvous, interrupted_write_frees_room_of_unread_bytes)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
