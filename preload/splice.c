@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * splice(), tee() and vmsplice(). The kernel's own calls come first. Where they fail because they
- * want a pipe(2) and got a mini_pipe, the driver's ioctls do the same. The kernel's sendfile(2)
+ * want a pipe(2) and got a mini_pipe, the driver's ioctls do the same. Between a mini_pipe and a
+ * pipe(2), splice(2) works, but neither tee(2) nor the ioctl: there, tee() copies the bytes into a
+ * new pipe of the kind that they come from, and splices them from there. The kernel's sendfile(2)
  * serves a mini_pipe as it serves a pipe(2).
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <unistd.h>
 #include "../uapi/mini_pipe.h"
 #include "preload.h"
 
@@ -53,14 +58,52 @@ ssize_t splice(int fd_in, off64_t *off_in, int fd_out, off64_t *off_out, size_t 
 	return is_to ? ioctl(fd_out, MINI_PIPE_IOC_SPLICE_FROM, &from) : ret;
 }
 
+/* A pipe(2) or a FIFO. */
+static bool is_pipe_2(int fd)
+{
+	struct stat status;
+
+	return fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode);
+}
+
+static ssize_t tee_to(int mini_pipe, int fd_out, size_t len, unsigned int flags)
+{
+	struct mini_pipe_splice to = { .fd = fd_out, .flags = flags, .len = len };
+
+	return ioctl(mini_pipe, MINI_PIPE_IOC_TEE_TO, &to);
+}
+
+/* One of the two is a mini_pipe, the other a pipe(2). No byte is lost: all stay in @fd_in. */
+static ssize_t tee_over(int fd_in, int fd_out, size_t len, unsigned int flags, bool from_mini_pipe)
+{
+	int copy[2], saved_errno;
+	ssize_t ret;
+
+	ret = from_mini_pipe ? pipe2(copy, O_CLOEXEC) : syscall(SYS_pipe2, copy, O_CLOEXEC);
+	if (ret < 0)
+		return ret;
+	ret = from_mini_pipe ? tee_to(fd_in, copy[1], len, flags) :
+			       NEXT(tee)(fd_in, copy[1], len, flags);
+	if (ret > 0)
+		ret = NEXT(splice)(copy[0], NULL, fd_out, NULL, ret, flags);
+	saved_errno = errno;
+	close(copy[0]);
+	close(copy[1]);
+	errno = saved_errno;
+	return ret;
+}
+
 ssize_t tee(int fd_in, int fd_out, size_t len, unsigned int flags)
 {
 	ssize_t ret = NEXT(tee)(fd_in, fd_out, len, flags);
-	struct mini_pipe_splice to = { .fd = fd_out, .flags = flags, .len = len };
+	bool is_from;
 
-	if (!failed_with(ret, EINVAL) || !is_mini_pipe(fd_in))
+	if (!failed_with(ret, EINVAL))
 		return ret;
-	return ioctl(fd_in, MINI_PIPE_IOC_TEE_TO, &to);
+	is_from = is_mini_pipe(fd_in);
+	if ((is_from && is_pipe_2(fd_out)) || (is_pipe_2(fd_in) && is_mini_pipe(fd_out)))
+		return tee_over(fd_in, fd_out, len, flags, is_from);
+	return is_from ? tee_to(fd_in, fd_out, len, flags) : ret;
 }
 
 ssize_t vmsplice(int fd, const struct iovec *iov, size_t count, unsigned int flags)

@@ -296,6 +296,42 @@ TEST_F(both, tee_between_pipes)
 	SAME(tee(side->r, side->near, 0, 0));
 }
 
+/* The other pipe is always a pipe(2), as a program may inherit one. */
+TEST_F(both, tee_to_and_from_pipe_2)
+{
+	SAME(make_second(side, 0));
+	SAME(tee(side->r, side->near, 5, SPLICE_F_NONBLOCK));
+	SAME(tee(side->far, side->w, 5, SPLICE_F_NONBLOCK));
+	SAME(splice(side->file, NULL, side->w, NULL, 20000, 0));
+	SAME(tee(side->r, side->near, 5, 0));
+	SAME(tee(side->r, side->near, 30000, 0));
+	SAME_BYTES(side->far);
+	SAME_BYTES(side->r);
+	SAME(splice(side->file, NULL, side->near, NULL, 20000, 0));
+	SAME(tee(side->far, side->w, 5, 0));
+	SAME(tee(side->far, side->w, 30000, 0));
+	SAME_BYTES(side->r);
+	SAME_BYTES(side->far);
+	SAME(tee(side->r, side->near, 5, 0x10));
+	SAME(tee(side->near, side->w, 5, 0));
+	SAME(close(side->w));
+	SAME(tee(side->r, side->near, 5, 0));
+}
+
+/* A pipe(2) has a slot for each part of a page, so all bytes here are whole pages. */
+TEST_F(both, tee_to_full_pipe_2)
+{
+	SAME(make_second(side, 0));
+	SAME(splice(side->file, NULL, side->near, NULL, 65536, 0));
+	SAME(lseek(side->file, 0, SEEK_SET));
+	SAME(splice(side->file, NULL, side->w, NULL, 65536, 0));
+	SAME(tee(side->r, side->near, 65536, SPLICE_F_NONBLOCK));
+	SAME(read(side->far, side->buf, 8192));
+	SAME(tee(side->r, side->near, 65536, 0));
+	SAME_BYTES(side->far);
+	SAME_BYTES(side->r);
+}
+
 TEST_F(both, vmsplice_writes)
 {
 	struct iovec parts[] = { { "some ", 5 }, { NULL, 0 }, { "bytes", 5 } };
