@@ -148,7 +148,7 @@ try parallel_pipe perl bash -c "$parallel"
 try pv_pipeline bash bash -c "$pv"
 try moreutils mispipe bash -c "$moreutils"
 try socat_pipes socat bash -c "$socat"
-for load in pipe pipeherd splice tee vm-splice sigpipe sigio poll close fd-abuse; do
+for load in pipe pipeherd splice tee vm-splice sendfile sigpipe sigio poll epoll close fd-abuse fd-race dup; do
 	try "stress_ng_$load" stress-ng load $load
 done
 try stress_ng_ring-pipe stress-ng load ring-pipe --ring-pipe-num 32
