@@ -7,6 +7,7 @@
 #include <sys/inotify.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include "transfer.h"
 #include "variants.h"
 #include "uring.h"
 
@@ -164,6 +165,32 @@ static void splice_in_and_out(struct ends *ends, enum kind kind __maybe_unused)
 	close(other[1]);
 }
 
+/* By ioctl between mini_pipes. */
+static void splice_and_tee(struct ends *ends, enum kind kind)
+{
+	int device = open(MINI_PIPE, O_ACCMODE | O_CLOEXEC);
+	struct iovec iov = { big_buffer(), 5 };
+	struct ends other;
+	int fds[2];
+
+	if (kind == PIPE_2) {
+		ignore(pipe2(fds, O_NONBLOCK));
+		other = (struct ends){ fds[0], fds[1] };
+	} else {
+		ignore(make_pair(device, &other, O_NONBLOCK, 0));
+	}
+	close(device);
+	ignore(do_vmsplice(ends->w, &iov, 1, 0));
+	ignore(do_tee(ends->r, other.w, 2, 0));
+	ignore(do_splice(ends->r, other.w, 2, 0));
+	ignore(do_splice(other.r, ends->w, 1, 0));
+	ignore(do_vmsplice(ends->r, &iov, 1, 0));
+	ignore(do_tee(other.r, other.w, 1, 0));
+	ignore(do_splice(ends->r, other.w, 1, SPLICE_F_NONBLOCK));
+	close(other.r);
+	close(other.w);
+}
+
 static void sendfile_in(struct ends *ends, enum kind kind __maybe_unused)
 {
 	int file = memfd_create("notify", MFD_CLOEXEC);
@@ -255,6 +282,7 @@ FIXTURE_VARIANT_ADD(events, empty_and_failing_calls) { .calls = { move_nothing }
 FIXTURE_VARIANT_ADD(events, end_of_file) { .calls = { read_to_end_of_file }, };
 FIXTURE_VARIANT_ADD(events, broken_pipe) { .calls = { write_without_reader }, };
 FIXTURE_VARIANT_ADD(events, splice) { .calls = { splice_in_and_out }, };
+FIXTURE_VARIANT_ADD(events, splice_and_tee) { .calls = { splice_and_tee }, };
 FIXTURE_VARIANT_ADD(events, sendfile) { .calls = { sendfile_in }, };
 FIXTURE_VARIANT_ADD(events, reopen) { .calls = { open_again_in_each_mode }, };
 FIXTURE_VARIANT_ADD(events, attributes) { .calls = { change_attributes }, };

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include "mini_pipe_fixture.h"
 #include "module_fixture.h"
+#include "transfer.h"
 
 #define TRACEFS "/sys/kernel/tracing"
 #define EVENTS TRACEFS "/events/mini_pipe"
@@ -130,6 +131,26 @@ TEST_F(pipe, calls_with_iterators_and_splices_are_reads_and_writes)
 	EXPECT_EVENTS(1, "read", " len=3 ret=3");
 	ASSERT_EQ(4, splice(self->ends.r, NULL, dest[1], NULL, 100, 0));
 	EXPECT_EVENTS(1, "read", " len=100 ret=4");
+	end_trace();
+}
+
+TEST_F(pipe, splice_by_ioctl_is_a_read_and_a_write_and_tee_a_write)
+{
+	struct ends to = private_pipe(_metadata, O_NONBLOCK, 0);
+	struct iovec iov = { big_buffer(), 5 };
+
+	if (!begin_trace(_metadata))
+		return;
+	ASSERT_EQ(5, do_vmsplice(self->ends.w, &iov, 1, 0));
+	EXPECT_EVENTS(1, "write", " len=5 ret=5");
+	ASSERT_EQ(5, do_tee(self->ends.r, to.w, 100, 0));
+	EXPECT_EVENTS(0, "read", " len=100 ret=5");
+	ASSERT_EQ(5, do_splice(self->ends.r, to.w, 100, 0));
+	EXPECT_EVENTS(1, "read", " len=100 ret=5");
+	EXPECT_EQ(2, count_events(_metadata, to.w, "write", " len=100 ret=5"));
+	iov.iov_len = 10;
+	ASSERT_EQ(10, do_vmsplice(to.r, &iov, 1, 0));
+	EXPECT_EQ(1, count_events(_metadata, to.r, "read", " len=10 ret=10"));
 	end_trace();
 }
 

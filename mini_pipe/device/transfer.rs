@@ -6,6 +6,7 @@
 use crate::{
     device::{
         file::{
+            count_or_errno,
             pipe_file,
             PipeFile, //
         },
@@ -14,11 +15,15 @@ use crate::{
     },
     pipe::transfer::Side,
     ring::dir::Dir,
-    sys::headers::{
-        SPLICE_F_GIFT,
-        SPLICE_F_MORE,
-        SPLICE_F_MOVE,
-        SPLICE_F_NONBLOCK, //
+    sys::{
+        fsnotify,
+        headers::{
+            SPLICE_F_GIFT,
+            SPLICE_F_MORE,
+            SPLICE_F_MOVE,
+            SPLICE_F_NONBLOCK, //
+        },
+        trace, //
     }, //
 };
 use core::ptr;
@@ -58,7 +63,12 @@ pub(crate) fn splice_to(me: &PipeFile, file: &File, request: &Splice, keep: bool
     if !me.end.is(Dir::Read) {
         return Err(EBADF);
     }
-    to.splice_from(me.side(file, request.flags), len)
+    let moved = to.splice_from(me.side(file, request.flags), len);
+    trace::read(|| (me.pipe.number, len, count_or_errno(moved)));
+    if moved.is_ok_and(|moved| moved > 0) {
+        fsnotify::access(file);
+    }
+    moved
 }
 
 /// Serves `MINI_PIPE_IOC_SPLICE_FROM`.
@@ -79,7 +89,12 @@ pub(crate) fn splice_from(me: &PipeFile, file: &File, request: &Splice) -> Resul
     if !me.end.is(Dir::Write) {
         return Err(EBADF);
     }
-    from.splice_to(me.side(file, request.flags), len, request.flags)
+    let moved = from.splice_to(me.side(file, request.flags), len, request.flags);
+    trace::write(|| (me.pipe.number, len, count_or_errno(moved)));
+    if moved.is_ok_and(|moved| moved > 0) {
+        fsnotify::modify(file);
+    }
+    moved
 }
 
 /// Refuses flags that splice(2) does not know.
@@ -130,5 +145,14 @@ fn splice(
         flags |= SPLICE_F_NONBLOCK;
     }
     let (source, dest): (Side<'_>, Side<'_>) = sides(flags);
-    source.splice_to(dest, len, keep)
+    let moved = source.splice_to(dest, len, keep);
+    if !keep {
+        trace::read(|| (from.pipe.number, len, count_or_errno(moved)));
+    }
+    trace::write(|| (to.pipe.number, len, count_or_errno(moved)));
+    if moved.is_ok_and(|moved| moved > 0) {
+        fsnotify::modify(to_file);
+        fsnotify::access(from_file);
+    }
+    moved
 }

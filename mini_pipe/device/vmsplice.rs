@@ -5,11 +5,18 @@
 
 use crate::{
     device::{
-        file::PipeFile,
+        file::{
+            count_or_errno,
+            PipeFile, //
+        },
         transfer::check_flags,
         uapi::Vmsplice, //
     },
-    ring::dir::Dir, //
+    ring::dir::Dir,
+    sys::{
+        fsnotify,
+        trace, //
+    }, //
 };
 use core::{
     mem::MaybeUninit,
@@ -51,15 +58,26 @@ pub(crate) fn vmsplice(me: &PipeFile, file: &File, request: &Vmsplice) -> Result
         let mut from = unsafe { IovIterSource::from_raw(iter) };
         // What comes from user memory is no packet, whatever the flags of the file are: so in
         // `vmsplice_to_pipe()`.
-        side.with_packets(false).fill(elements.len, |room| {
+        let side = side.with_packets(false);
+        let written = side.fill(elements.len, |room| {
             moved(room.copy(0, room.len(), &mut from))
-        })
+        });
+        trace::write(|| (me.pipe.number, elements.len, count_or_errno(written)));
+        if written.is_ok_and(|written| written > 0) {
+            fsnotify::modify(file);
+        }
+        written
     } else {
         // SAFETY: As above, but a destination.
         let mut to = unsafe { IovIterDest::from_raw(iter) };
-        side.drain(elements.len, |bytes| {
+        let read = side.drain(elements.len, |bytes| {
             moved(bytes.copy(0, bytes.len(), &mut to))
-        })
+        });
+        trace::read(|| (me.pipe.number, elements.len, count_or_errno(read)));
+        if read.is_ok_and(|read| read > 0) {
+            fsnotify::access(file);
+        }
+        read
     }
 }
 
@@ -98,8 +116,8 @@ impl Elements {
             bindings::ITER_DEST
         };
         // SAFETY: There is memory for one element; for several, `import_iovec()` allocates it. This
-        // initializes the iterator, which does not use `one`, or fails. Then `allocated` is null,
-        // or what was allocated.
+        // initializes the iterator, which does not use `one`, or fails. `allocated` is null after a
+        // failure; after success, it is null or what was allocated.
         let len = unsafe {
             bindings::import_iovec(
                 direction as c_int,

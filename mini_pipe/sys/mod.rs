@@ -5,6 +5,7 @@
 
 pub(crate) mod account;
 pub(crate) mod fasync;
+pub(crate) mod fsnotify;
 pub(crate) mod headers;
 pub(crate) mod linux_7_2;
 pub(crate) mod page;
