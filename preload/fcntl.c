@@ -56,6 +56,11 @@ static int set_capacity(int fd, unsigned long long capacity, unsigned long long 
 	bool is_above = false;
 	int cancel;
 
+	/* F_SETPIPE_SZ looks at this before it looks at pipe-max-size. */
+	if (capacity > 1ULL << 31) {
+		errno = EINVAL;
+		return -1;
+	}
 	if (capacity > now) {
 		/* open() and close() are cancellation points, F_SETPIPE_SZ is not. */
 		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);

@@ -126,7 +126,7 @@ static struct stream *take_stream(FILE *file)
 	return stream;
 }
 
-/* As glibc's: closes a file that popen() has opened as pclose() does. */
+/* As glibc's: a file that popen() has opened is closed as by pclose(). */
 int fclose(FILE *file)
 {
 	struct stream *stream = take_stream(file);

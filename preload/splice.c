@@ -58,8 +58,8 @@ ssize_t splice(int fd_in, off64_t *off_in, int fd_out, off64_t *off_out, size_t 
 	return is_to ? ioctl(fd_out, MINI_PIPE_IOC_SPLICE_FROM, &from) : ret;
 }
 
-/* A pipe(2) or a FIFO. */
-static bool is_pipe_2(int fd)
+/* Whether it is a pipe(2), a FIFO, or a private mini_pipe. */
+static bool is_fifo(int fd)
 {
 	struct stat status;
 
@@ -79,6 +79,9 @@ static ssize_t tee_over(int fd_in, int fd_out, size_t len, unsigned int flags, b
 	int copy[2], saved_errno;
 	ssize_t ret;
 
+	/* One of the two is enough. */
+	if ((fcntl(fd_in, F_GETFL) | fcntl(fd_out, F_GETFL)) & O_NONBLOCK)
+		flags |= SPLICE_F_NONBLOCK;
 	ret = from_mini_pipe ? pipe2(copy, O_CLOEXEC) : syscall(SYS_pipe2, copy, O_CLOEXEC);
 	if (ret < 0)
 		return ret;
@@ -96,12 +99,13 @@ static ssize_t tee_over(int fd_in, int fd_out, size_t len, unsigned int flags, b
 ssize_t tee(int fd_in, int fd_out, size_t len, unsigned int flags)
 {
 	ssize_t ret = NEXT(tee)(fd_in, fd_out, len, flags);
-	bool is_from;
+	bool is_from, is_to;
 
 	if (!failed_with(ret, EINVAL))
 		return ret;
 	is_from = is_mini_pipe(fd_in);
-	if ((is_from && is_pipe_2(fd_out)) || (is_pipe_2(fd_in) && is_mini_pipe(fd_out)))
+	is_to = is_mini_pipe(fd_out);
+	if (is_from != is_to && is_fifo(is_from ? fd_out : fd_in))
 		return tee_over(fd_in, fd_out, len, flags, is_from);
 	return is_from ? tee_to(fd_in, fd_out, len, flags) : ret;
 }

@@ -314,6 +314,11 @@ TEST_F(both, tee_to_and_from_pipe_2)
 	SAME_BYTES(side->far);
 	SAME(tee(side->r, side->near, 5, 0x10));
 	SAME(tee(side->near, side->w, 5, 0));
+	SAME(fcntl(side->near, F_SETFL, O_NONBLOCK));
+	SAME(tee(side->r, side->near, 5, 0));
+	SAME(fcntl(side->near, F_SETFL, 0));
+	SAME(fcntl(side->r, F_SETFL, O_NONBLOCK));
+	SAME(tee(side->r, side->near, 5, 0));
 	SAME(close(side->w));
 	SAME(tee(side->r, side->near, 5, 0));
 }
@@ -326,6 +331,8 @@ TEST_F(both, tee_to_full_pipe_2)
 	SAME(lseek(side->file, 0, SEEK_SET));
 	SAME(splice(side->file, NULL, side->w, NULL, 65536, 0));
 	SAME(tee(side->r, side->near, 65536, SPLICE_F_NONBLOCK));
+	SAME(fcntl(side->r, F_SETFL, O_NONBLOCK));
+	SAME(tee(side->r, side->near, 65536, 0));
 	SAME(read(side->far, side->buf, 8192));
 	SAME(tee(side->r, side->near, 65536, 0));
 	SAME_BYTES(side->far);
