@@ -148,7 +148,7 @@ struct mini_pipe_splice {
  *
  * On error, no byte has been moved:
  *
- * EAGAIN: the call would have to wait, and must not; or another call excludes this one.
+ * EAGAIN: the call would have to wait, and must not, also because another call excludes it.
  * EBADF:  fd is not an open file; or the file from which bytes are moved is not open for reading,
  *         or the file to which they are moved is not open for writing.
  * EFAULT: the argument or the offset cannot be read. If the offset cannot be written, the bytes
@@ -158,7 +158,7 @@ struct mini_pipe_splice {
  *         MINI_PIPE_IOC_TEE_TO, no pipe of mini_pipe; or what splice(2) says of files: the file
  *         does not support splicing, it has O_APPEND, or it has no offsets and one was given.
  * EPIPE:  the pipe to which bytes are moved has no reader. The caller gets SIGPIPE.
- * ESPIPE: an offset was given, and fd is a pipe.
+ * ESPIPE: an offset was given, and fd is a pipe of mini_pipe.
  */
 #define MINI_PIPE_IOC_SPLICE_TO _IOW(MINI_PIPE_IOC_MAGIC, 6, struct mini_pipe_splice)
 #define MINI_PIPE_IOC_SPLICE_FROM _IOW(MINI_PIPE_IOC_MAGIC, 7, struct mini_pipe_splice)

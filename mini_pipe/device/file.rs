@@ -11,7 +11,7 @@
 use crate::{
     device::{
         splice::DestPipe,
-        splice_write::splice_from_pipe_2, //
+        splice_write::splice_from_kernel_pipe, //
     },
     pipe::{
         call::Call,
@@ -260,7 +260,7 @@ pub(crate) unsafe extern "C" fn splice_write(
     let (me, file) = unsafe { borrow(file) };
     let to = me.side(file, flags);
     // SAFETY: By the safety requirements.
-    let ret = count_or_errno(unsafe { splice_from_pipe_2(pipe, to, len) });
+    let ret = count_or_errno(unsafe { splice_from_kernel_pipe(pipe, to, len) });
     trace::write(|| (me.pipe.number, len, ret));
     ret
 }

@@ -164,7 +164,8 @@ impl<'a> Foreign<'a> {
 
     /// The offset of the caller.
     fn user_offset(&self) -> UserSlice {
-        // Only 64-bit kernels have the kernel's tests of `sys::headers`.
+        // The module is for 64-bit kernels only, as the layouts in `sys::headers` are: nothing is
+        // lost here.
         let address = UserPtr::from_addr(self.address as usize);
         UserSlice::new(address, size_of::<bindings::loff_t>())
     }

@@ -49,7 +49,7 @@ struct Filling<'a> {
 /// # Safety
 ///
 /// `pipe` must be valid.
-pub(crate) unsafe fn splice_from_pipe_2(
+pub(crate) unsafe fn splice_from_kernel_pipe(
     pipe: *mut bindings::pipe_inode_info,
     to: Side<'_>,
     len: usize,

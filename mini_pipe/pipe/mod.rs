@@ -276,7 +276,7 @@ impl Pipe {
         trace::reserve(|| (self.number, D::DIR as u32, reservation.len()));
     }
 
-    /// The tracepoint `hand_on`, if a call that has ended wakes the next of its own direction.
+    /// The tracepoint `hand_on`, if a call wakes the next of its own direction.
     #[inline(always)]
     fn trace_hand_on(&self, dir: Dir, wakeups: &Wakeups) {
         if wakeups.dirs[dir].waiters.sleepers != Wake::None {

@@ -21,7 +21,8 @@ const MOST: u8 = 127;
 /// some, the number `n` becomes `2 * n + 1`. Pages that a close frees do not count.
 #[derive(Default)]
 pub(crate) struct Patience {
-    /// When [`Patience::runs_out`] last said that they are freed, if none were allocated since.
+    /// When [`Patience::runs_out`] last said that pages are freed; [`None`] if the pipe has been
+    /// given pages since.
     freed: Option<Instant<Monotonic>>,
     /// How many times in a row the pipe may become empty without freeing its pages.
     times: u8,

@@ -107,7 +107,7 @@ impl Pipe {
     ///
     /// # Errors
     ///
-    /// `ERESTARTSYS`: a signal came.
+    /// `ERESTARTSYS`: a signal came. `EAGAIN`: the call has become non-blocking.
     fn wait_readable(&self, end: &OpenEnd, call: Call<'_>) -> Result {
         let mut wait = Wait::default();
         let mut guard = self.state.lock();

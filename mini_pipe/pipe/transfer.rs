@@ -3,8 +3,8 @@
 //! Bytes that come from, or go to, something other than user memory: splice and tee between
 //! mini_pipes, and all that copies under a reservation of its own.
 //!
-//! No call here waits for a mutex, or in a pipe, while it has the mutex or a reservation of another
-//! pipe. So tasks that splice pipes into each other do not block one another.
+//! No call here waits in a pipe while it has a reservation of another one, or for a mutex while it
+//! has another one. So tasks that splice pipes into each other do not block one another.
 
 use crate::{
     pipe::{
@@ -107,11 +107,11 @@ impl Side<'_> {
     ) -> Result<usize> {
         let Self { pipe, end, call } = self;
         let guard = pipe.state.lock();
-        // Only some of these bytes: the write is not atomic.
-        let some = (usize::MAX, most);
+        // The last `most` bytes of a long write: room for some of them is enough.
+        let size = (usize::MAX, most);
         let retry = |_: &mut StateGuard<'_>| None::<Infallible>;
         let Found::Room(reservation) =
-            pipe.find_room(guard, end, call, some, &mut Wait::default(), retry)?;
+            pipe.find_room(guard, end, call, size, &mut Wait::default(), retry)?;
         pipe.trace_reserve(&reservation);
         let given = work(&reservation);
         let mut guard = pipe.state.lock();

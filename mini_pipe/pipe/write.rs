@@ -32,7 +32,7 @@ use kernel::prelude::*;
 
 /// What [`Pipe::find_room`] has found.
 pub(in crate::pipe) enum Found<'a, T> {
-    /// Room, and no task holds the mutex.
+    /// Room. This task has dropped the mutex.
     Room(WriteReservation),
     /// `retry` has written the bytes, and returned this.
     Written(StateGuard<'a>, T),

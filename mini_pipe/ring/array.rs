@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An array whose first elements need no memory of their own.
+//! An array that needs no memory of its own if it is short.
 
 use core::{
     array,

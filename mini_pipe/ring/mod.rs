@@ -18,7 +18,7 @@
 //! A *cell* is the place for one page of the ring. Cells of a private pipe can be empty. *Spare*
 //! pages are in no cell yet.
 //!
-//! Packets need *slots*, like in a pipe(2): there is one slot for each page. While packets take all
+//! Packets need *slots*, like in a pipe(2): there is one slot for each cell. While packets take all
 //! slots, nothing is writable.
 //!
 //! A resize gives the ring another storage at any time, see [`mod@migrate`]. Outstanding

@@ -2,7 +2,7 @@
 
 //! Which bytes of a ring are packets: those written with `O_DIRECT`.
 //!
-//! A ring holds at most as many packets as it has pages: a packet of pipe(2) takes a page.
+//! A ring holds at most as many packets as it has cells: a packet of pipe(2) takes a page.
 //! Plain arithmetic on slots that the caller allocates, so `make test` also tests it in user space.
 
 use crate::ring::indices::Span;

@@ -44,8 +44,10 @@ pub(crate) type WriteReservation = Reservation<Writing>;
 /// # Invariants
 ///
 /// - `pages` are the pages of the ring that made this reservation. As long as the reservation is
-///   outstanding, that ring keeps them, and writes to no cell that has a byte of `span`, except for
-///   the owner of the reservation. None of these cells is empty.
+///   outstanding, that ring keeps them. It changes a cell that has a byte of `span` only for the
+///   call that has the reservation: [`commit_pages`](crate::ring::Ring::commit_pages),
+///   [`exchange_pages`](crate::ring::Ring::exchange_pages). None of these
+///   cells is empty.
 /// - As long as it is outstanding, nobody else uses the bytes of `span`: a ring has at most one
 ///   reservation for each direction, and the two never overlap (see
 ///   [`crate::ring::indices::Indices`]).

@@ -38,8 +38,8 @@ impl Ring {
         Some(unsafe { Reservation::new(&self.storage, span, false, false) })
     }
 
-    /// The first segment of `rest`, which is the end of a reservation of [`Ring::reserve_bytes`],
-    /// behind `packets` packets that the reservation begins with.
+    /// The first segment of `rest`: what is still to be copied of a reservation of
+    /// [`Ring::reserve_bytes`]. There are `packets` packets before it.
     pub(crate) fn segment(&self, rest: Span, packets: usize) -> Segment {
         let (mut len, mut is_packet) = (rest.len, false);
         if let Some(packet) = self.storage.packets.get(packets) {
@@ -50,10 +50,10 @@ impl Ring {
         Segment { len, is_packet }
     }
 
-    /// Exchanges the whole pages of the first `len` reserved bytes after `skip`, in `from`, for
-    /// those of the room that `to`, a reservation of `other`, begins with. Returns whether that was
-    /// done. Then the rest is to be copied with [`WriteReservation::copy_from`], and all must be
-    /// committed to both rings.
+    /// Of the reserved bytes of `from`, takes `len` after the first `skip`; of the reserved room of
+    /// `to`, which is in `other`, the first `len`. Exchanges their whole pages. Returns whether
+    /// that was done. Then the rest is to be copied with [`WriteReservation::copy_from`], and all
+    /// must be committed to both rings.
     ///
     /// It is not done if the bytes and the room lie differently in their pages; if one of the rings
     /// was resized after the reservation; or if one has fixed storage, whose pages nobody has been

@@ -144,14 +144,14 @@ impl Waiters {
         self.sleeps = self.sleeps.wrapping_add(1);
     }
 
-    /// Under contention, a call got EAGAIN, or a poll found nothing. The end of the other call will
-    /// wake it, if that leaves enough.
+    /// Under contention, a call got EAGAIN, or a poll found nothing. If the other call leaves
+    /// enough, its end wakes pollers and sends SIGIO.
     pub(crate) fn note_eagain(&mut self) {
         self.got_eagain = true;
     }
 
-    /// A writer waits, or gets EAGAIN, because there was no memory for its bytes. The next
-    /// rise of the level, and each end of a call before it, wakes all sleepers: nobody knows for
+    /// A writer waits, or gets EAGAIN, because there was no memory for its bytes. Until the level
+    /// rises, each end of a call wakes all sleepers, and then so does that rise: nobody knows for
     /// whom it is enough.
     /// Returns true if others sleep and no writer was starved before. Then the others must be woken
     /// now: this writer may have got a wake-up that was meant for one of them.
