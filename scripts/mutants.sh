@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Tests the tests: applies each patch of tests/mutants, which breaks the module, and shows what notices it
-# first. The simulation is asked first, if it has the code that the patch changes; then the unit tests;
-# then, in the virtual machine, the subjects that the patch names, or of one the test after a colon; then
-# the whole suite. The patches in tests/mutants/debug are for the debug kernel, which detects faults that
+# first. The simulation and its unit tests are asked first, if they have the code that the patch changes,
+# else the other unit tests; then, in the virtual machine, the subjects that the patch names, or of one the
+# test after a colon; then the whole suite. The patches in tests/mutants/debug are for the debug kernel, which detects faults that
 # no test sees. Two mutants are tried at a time. Fails if one survives, or does not build.
 #
 #   mutants.sh DIR              the test programs are in DIR
@@ -47,6 +47,12 @@ ask_simulation() {
 		grep -v 'no failure$' | head -2 | paste -sd' '
 }
 
+# Prints the unit tests that fail in the simulation's workspace with the module in $1.
+ask_simulated_units() {
+	"$scripts/toolbox.sh" run env -C "$1" CARGO_TARGET_DIR="$top/$1/target" \
+		cargo test -q --locked -p mini-pipe-sim --lib >"$1/units" 2>&1 || sed -n 's/^    \([a-z_]*::.*\)/\1/p' "$1/units"
+}
+
 # Prints the unit tests that fail on the module in $1.
 ask_units() {
 	run_units "$1" >"$1/units" 2>&1
@@ -80,11 +86,14 @@ ask_suite() {
 # noticed_by DIR PATCH: prints what notices the mutant in DIR.
 noticed_by() {
 	local dir=$1 patch=$2 named found
-	if is_simulated "$patch" && found=$(ask_simulation "$dir" || true) && [[ $found ]]; then
-		echo "simulation: $found"
-		return
+	if is_simulated "$patch"; then
+		# No configuration of the simulation splices by ioctl; its unit tests do.
+		grep -q '^+++ .*/transfer\.rs' "$patch" || found=$(ask_simulation "$dir" || true)
+		[[ ${found-} ]] || found=$(ask_simulated_units "$dir" | sort -u)
+		[[ ! $found ]] || { echo "simulation: $found" && return; }
+	else
+		ask_units "$dir" | grep . && return
 	fi
-	ask_units "$dir" | grep . && return
 	"$scripts/kernel.sh" kbuild M="$top/$dir" modules >"$dir/build.log" 2>&1 || {
 		echo "it does not build: $dir/build.log"
 		return
