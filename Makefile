@@ -17,7 +17,7 @@ VM_BUILD := build/$(notdir $(VM_KERNEL))
 VM_MODULE := $(VM_BUILD)/mini_pipe.ko
 # The prefix of the compiler's name, for an architecture that is not the host's.
 CROSS := $(shell ARCH='$(ARCH)' KERNEL='$(KERNEL)' scripts/kernel.sh cross)
-TESTS := build/$(CROSS)tests
+TESTS := build/$(CROSS:-=/)tests
 TOOLBOX := scripts/toolbox.sh run
 TRIPLE := x86_64-unknown-linux-gnu
 CARGO := $(TOOLBOX) env -C cli CARGO_TARGET_DIR=$(CURDIR)/build/cli CARGO_BUILD_TARGET=$(TRIPLE) \

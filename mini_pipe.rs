@@ -24,8 +24,8 @@
 //! 6. `Pipe::finish_fast` finds that nobody sleeps, and that no writer polls.
 //! 7. `Pipe::unlock_and_wake` drops the mutex, stops spinning writers, and sends SIGIO.
 //!
-//! If the bytes cannot be copied this way, `Pipe::read_slow` goes on after 2, with the mutex held:
-//! it reserves the bytes, drops the mutex, copies, takes the mutex again, commits what was copied,
+//! If 3 to 5 cannot copy the bytes, `Pipe::read_slow` takes over, with the mutex still held: it
+//! reserves the bytes, drops the mutex, copies, takes the mutex again, commits what was copied,
 //! and wakes tasks that wait for room. If there are no bytes, it waits for bytes. A write takes the
 //! same path, with room in the place of bytes.
 

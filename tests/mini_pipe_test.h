@@ -733,6 +733,17 @@ static inline ssize_t free_memory(void)
 	return info.freeram * info.mem_unit;
 }
 
+/* Whether so much memory is free again, at last: the kernel frees some of it later. */
+static inline bool is_free_again(ssize_t before)
+{
+	for (int ms = 0; ms < TIMEOUT_MS; ms++) {
+		if (before - free_memory() < MEMORY_SLACK)
+			return true;
+		sleep_1ms();
+	}
+	return false;
+}
+
 /*
  * Whether a call may return `got` if `good` bytes could be copied before a fault. x86 tells to the
  * byte how far a copy came. arm64 loads up to 64 bytes before it stores them, and does not count

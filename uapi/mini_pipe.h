@@ -127,8 +127,9 @@ struct mini_pipe_splice {
 #define MINI_PIPE_IOC_SET_POLICY _IO(MINI_PIPE_IOC_MAGIC, 5)
 
 /*
- * The next three are for what splice(2) and tee(2) do not do with a mini_pipe, as the kernel wants
- * a pipe(2) there. They do the same, and return how many bytes were moved, or 0 at end of file:
+ * The next three are for what splice(2) and tee(2) do not do: splice(2) needs a pipe(2) at one
+ * side, tee(2) at both, and neither takes a mini_pipe for one. They do the same, and return how
+ * many bytes were moved, or 0 at end of file:
  *
  * MINI_PIPE_IOC_SPLICE_TO:   moves bytes from the pipe to the other file: another pipe of
  *                            mini_pipe, or a file that is no pipe. For a pipe(2), use splice(2).
@@ -146,7 +147,7 @@ struct mini_pipe_splice {
  * Without an offset, a file that is no pipe is used at its position, which is moved. With one, its
  * position stays, and the offset is changed.
  *
- * On error, no byte has been moved:
+ * On error, no byte has been moved, with one exception under EFAULT:
  *
  * EAGAIN: the call would have to wait, and must not, also because another call excludes it.
  * EBADF:  fd is not an open file; or the file from which bytes are moved is not open for reading,

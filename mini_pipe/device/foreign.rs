@@ -65,7 +65,7 @@ impl<'a> Foreign<'a> {
     ///
     /// # Errors
     ///
-    /// Those of splice(2), only if no byte was moved.
+    /// Those of splice(2), only if no byte was moved; and `EFAULT` if the offset cannot be written.
     pub(crate) fn splice_from(&self, from: Side<'_>, most: usize) -> Result<usize> {
         // SAFETY: An open file has operations, which stay the same.
         let can_splice = unsafe { (*(*self.file.as_ptr()).f_op).splice_write }.is_some();
@@ -95,7 +95,7 @@ impl<'a> Foreign<'a> {
     ///
     /// # Errors
     ///
-    /// Those of splice(2). Then no byte was moved.
+    /// Those of splice(2), only if no byte was moved; and `EFAULT` if the offset cannot be written.
     pub(crate) fn splice_to(&self, to: Side<'_>, most: usize, flags: u32) -> Result<usize> {
         // SAFETY: An open file has operations, which stay the same.
         let can_splice = unsafe { (*(*self.file.as_ptr()).f_op).splice_read }.is_some();

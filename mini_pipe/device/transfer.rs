@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The ioctls for what splice(2) and tee(2) do not do: they want a pipe(2) there, and take no
-//! mini_pipe for one.
+//! The ioctls for what splice(2) and tee(2) do not do: splice(2) needs a pipe(2) at one side,
+//! tee(2) at both, and neither takes a mini_pipe for one.
 
 use crate::{
     device::{

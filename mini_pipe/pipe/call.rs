@@ -27,8 +27,8 @@ pub(crate) struct Call<'a> {
     file: &'a File,
     /// The `IOCB_*` flags of the call.
     iocb: c_int,
-    /// Whether the bytes are written as packets, for bytes that come from another pipe and stay
-    /// what they were; [`None`] if the flags of the file say it.
+    /// Whether the bytes are written as packets, where `O_DIRECT` of this file does not decide
+    /// that. [`None`]: it decides.
     packets: Option<bool>,
 }
 

@@ -111,13 +111,15 @@ pub(crate) struct Pipe {
 /// The waiting of one call.
 #[derive(Default)]
 struct Wait {
-    /// When the present wait began. Set by a spin, or by the decision not to spin; cleared by a
-    /// sleep, and by progress. If this is set, the next wait sleeps; else it spins, if there is
-    /// another processor and [`wait::spin::SpinTime`] allows that.
+    /// When the present wait began, if there is another processor. Set by a spin, or by the
+    /// decision not to spin; cleared by a sleep, and by progress. If this is set, the next wait
+    /// sleeps; else it spins, if there is another processor and [`wait::spin::SpinTime`] allows
+    /// that.
     since: Option<Instant<Monotonic>>,
     /// A signal is pending.
     interrupted: bool,
-    /// A write waits, and there was no memory for the pages that it needs.
+    /// There was no memory for all pages that a write needs. Until its next wait it does not try to
+    /// get pages again.
     is_short: bool,
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Bytes that come from, or go to, something other than user memory: splice and tee between
-//! mini_pipes, and all that copies under a reservation of its own.
+//! Splice and tee between mini_pipes; and [`Side::take`] and [`Side::give`], which lend a
+//! reservation to a closure that copies: for splices with files and pipe(2)s, and for vmsplice.
 //!
 //! No call here waits in a pipe while it has a reservation of another one, or for a mutex while it
 //! has another one. So tasks that splice pipes into each other do not block one another.
@@ -107,7 +107,8 @@ impl Side<'_> {
     ) -> Result<usize> {
         let Self { pipe, end, call } = self;
         let guard = pipe.state.lock();
-        // The last `most` bytes of a long write: room for some of them is enough.
+        // As if these were the last `most` bytes of a very long write. That is not atomic, so room
+        // for some of them is enough.
         let size = (usize::MAX, most);
         let retry = |_: &mut StateGuard<'_>| None::<Infallible>;
         let Found::Room(reservation) =

@@ -104,9 +104,9 @@ impl Batch {
 impl Ring {
     /// Moves unused pages into the empty cells that a write of `len` bytes will use; of a long
     /// write, into those of its first [`BATCH`] pages. Returns how many pages are still missing
-    /// there. If the write fills an empty ring of at most [`BATCH`] pages, moves none, and returns
-    /// the number of all cells: they are to get a new block. Does nothing and returns 0 if a writer
-    /// has a reservation.
+    /// there. If the write reaches all cells of an empty ring of at most [`BATCH`] pages, moves
+    /// none, and returns the number of all cells: they are to get a new block. Does nothing and
+    /// returns 0 if a writer has a reservation.
     pub(crate) fn reuse_pages(&mut self, len: usize) -> usize {
         if self.storage.has_all_pages() || self.indices.is_reserved(Dir::Write) {
             return 0;
@@ -117,7 +117,7 @@ impl Ring {
             count += 1;
             missing += usize::from(!self.has_page(piece.index));
         }
-        // An empty ring that is to be filled gets all pages anew, perhaps as a block.
+        // An empty ring all of whose cells are needed gets all pages anew, perhaps as a block.
         let all = self.storage.pages.len();
         if missing > 0 && count == all && all <= BATCH && self.indices.is_idle() {
             return all;

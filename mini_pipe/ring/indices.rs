@@ -134,13 +134,13 @@ impl Indices {
         }
     }
 
-    /// How many bytes can be reserved for reading.
+    /// How many bytes are in the ring, and not reserved.
     pub(crate) fn readable(&self) -> usize {
         // Does not wrap, by the invariants.
         self.len().wrapping_sub(self.reserved.read)
     }
 
-    /// For how many bytes room can be reserved for writing.
+    /// How much room there is that is not reserved.
     pub(crate) fn writable(&self) -> usize {
         // Does not wrap, by the invariants.
         self.capacity
@@ -148,7 +148,7 @@ impl Indices {
             .wrapping_sub(self.reserved.write)
     }
 
-    /// The room that can be reserved for writing.
+    /// The room that is not reserved.
     pub(crate) fn room(&self) -> Span {
         Span {
             start: self.head.wrapping_add(self.reserved.write),

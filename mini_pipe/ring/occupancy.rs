@@ -7,9 +7,9 @@ use crate::ring::dir::Dir;
 /// How much can be moved now, in bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct Occupancy {
-    /// What a reader can reserve.
+    /// Bytes that are not reserved.
     pub(crate) readable: usize,
-    /// What a writer can reserve, if there is memory for the pages.
+    /// Room that is not reserved. There may be no memory for its pages.
     pub(crate) writable: usize,
 }
 

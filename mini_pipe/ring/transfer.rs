@@ -50,8 +50,8 @@ impl Ring {
         Segment { len, is_packet }
     }
 
-    /// Of the reserved bytes of `from`, takes `len` after the first `skip`; of the reserved room of
-    /// `to`, which is in `other`, the first `len`. Exchanges their whole pages. Returns whether
+    /// Exchanges whole pages between two ranges of `len` bytes: the reserved bytes of `from` after
+    /// the first `skip`, and the first reserved room of `to`, which is in `other`. Returns whether
     /// that was done. Then the rest is to be copied with [`WriteReservation::copy_from`], and all
     /// must be committed to both rings.
     ///

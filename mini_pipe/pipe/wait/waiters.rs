@@ -150,9 +150,9 @@ impl Waiters {
         self.got_eagain = true;
     }
 
-    /// A writer waits, or gets EAGAIN, because there was no memory for its bytes. Until the level
-    /// rises, each end of a call wakes all sleepers, and then so does that rise: nobody knows for
-    /// whom it is enough.
+    /// A writer waits, or gets EAGAIN, because there was no memory for its bytes. From now on,
+    /// whenever a call ends, all sleepers are woken: nobody knows for whom the level is enough. The
+    /// next rise of the level wakes all of them once more, and ends this.
     /// Returns true if others sleep and no writer was starved before. Then the others must be woken
     /// now: this writer may have got a wake-up that was meant for one of them.
     pub(crate) fn note_starved(&mut self) -> bool {
@@ -366,8 +366,8 @@ mod tests {
         (READERS, (2, 1, F, F), (0, 0, F, F), (No, No, F)),
         // At end of file, the close has woken the sleepers that are not contended.
         (READERS, (2, 0, F, F), (0, 0, T, T), (No, No, F)),
-        // A call that got EAGAIN is woken at the threshold, or at any level if there is none, and
-        // at end of file.
+        // After a call got EAGAIN, the end of a call wakes pollers and sends SIGIO: at the
+        // threshold, or at any level if there is none, and at end of file.
         (READERS, (0, 0, T, F), (5, 5, T, F), (No, Exclusive, T)),
         (WRITERS, (0, 0, T, F), (9, 9, T, F), (No, No, F)),
         (WRITERS, (0, 0, T, F), (4096, 4096, T, F), (No, Exclusive, T)),
@@ -377,7 +377,7 @@ mod tests {
         // All pollers are woken, as some may wait for the hang-up alone; also if bytes are left.
         (READERS, (0, 0, T, F), (5, 5, T, T), (No, All, T)),
         (READERS, (2, 0, F, F), (5, 5, T, T), (Exclusive, No, F)),
-        // A change by which no call has ended does not wake a call that got EAGAIN.
+        // If no call has ended, a call that got EAGAIN would get it again.
         (READERS, (0, 0, T, F), (5, 9, F, F), (No, No, F)),
     ];
 
