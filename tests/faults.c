@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include "ioctls.h"
 #include "module_fixture.h"
+#include "transfer.h"
 
 #define DEBUGFS "/sys/kernel/debug"
 #define SLABS "/sys/kernel/slab"
@@ -524,6 +525,47 @@ TEST_F(faults, splice_without_memory_leaves_remaining_bytes)
 		EXPECT_TRUE(is_pattern(big_buffer(), 100, spliced));
 		EXPECT_EQ(len - spliced, drain_pipe(_metadata, fd));
 		EXPECT_TRUE(is_pattern(big_buffer(), 100 + spliced, len - spliced));
+		nth++;
+	} while (outcome.fault != NONE);
+	EXPECT_LT(0, failures);
+}
+
+/* From the mini_pipe to the file. */
+static ssize_t splice_to_file(const void *arg)
+{
+	const int *fds = arg;
+
+	return by_ioctl(MINI_PIPE_IOC_SPLICE_TO, fds[0], fds[1], 5 * page_size(), 0);
+}
+
+/* The call copies the bytes into pages of its own. The file may have no memory, either. */
+TEST_F(faults, splice_to_file_without_memory_leaves_remaining_bytes)
+{
+	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
+	int file = memfd_create("spliced", MFD_CLOEXEC);
+	ssize_t len = 3 * page_size() + 200;
+	struct outcome outcome;
+	int failures = 0;
+	int nth = 1;
+
+	ASSERT_LE(0, file);
+	do {
+		ssize_t spliced;
+
+		ASSERT_EQ(0, ftruncate(file, 0));
+		ASSERT_EQ(0, lseek(file, 0, SEEK_SET));
+		write_pattern(_metadata, fd, len);
+		outcome = inject_fault(_metadata, self->fail_nth, nth, splice_to_file,
+				       (int[]){ fd, file });
+		expect_clean(_metadata, nth, &outcome);
+		spliced = outcome.ret < 0 ? 0 : outcome.ret;
+		if (outcome.fault == NONE)
+			EXPECT_EQ(len, spliced);
+		failures += spliced < len;
+		EXPECT_EQ(spliced, pread(file, big_buffer(), BIG, 0));
+		EXPECT_TRUE(is_pattern(big_buffer(), 0, spliced));
+		EXPECT_EQ(len - spliced, drain_pipe(_metadata, fd));
+		EXPECT_TRUE(is_pattern(big_buffer(), spliced, len - spliced));
 		nth++;
 	} while (outcome.fault != NONE);
 	EXPECT_LT(0, failures);

@@ -1,22 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Splice between a mini_pipe and a file that is no pipe: the file reads from, or writes to, the
-//! pages of the ring under a reservation. So a slow file keeps other readers, or other writers, of
-//! the mini_pipe waiting, and nobody else.
+//! Splice between a mini_pipe and a file that is no pipe. The file gets pages of the call's own,
+//! into which, or from which, the bytes are copied: it may use them for longer than the call, as
+//! NFS does for direct I/O that a SIGKILL ends. The bytes, or the room for them, are reserved
+//! meanwhile. So a slow file keeps other readers, or other writers, of the mini_pipe waiting, and
+//! nobody else.
 
 use crate::{
     pipe::transfer::Side,
     ring::{
         dir::Direction,
-        reservation::Reservation, //
+        reservation::{
+            ReadReservation,
+            Reservation,
+            WriteReservation, //
+        }, //
     },
-    sys::headers::{
-        FMODE_PREAD,
-        FMODE_PWRITE,
-        FMODE_READ,
-        FMODE_WRITE,
-        RWF_NOWAIT,
-        SPLICE_F_NONBLOCK, //
+    sys::{
+        headers::{
+            FMODE_PREAD,
+            FMODE_PWRITE,
+            FMODE_READ,
+            FMODE_WRITE,
+            RWF_NOWAIT,
+            SPLICE_F_NONBLOCK, //
+        },
+        page::{
+            copy_part,
+            Page, //
+        }, //
     }, //
 };
 use core::mem::MaybeUninit;
@@ -42,6 +54,8 @@ pub(crate) struct Foreign<'a> {
     file: &'a File,
     /// The address of the offset in user memory, or 0: then the file's own position is used.
     address: u64,
+    /// Where the splice has come to.
+    position: bindings::loff_t,
 }
 
 impl<'a> Foreign<'a> {
@@ -56,7 +70,11 @@ impl<'a> Foreign<'a> {
         if u32::from(mode) & bindings::S_IFMT == bindings::S_IFIFO {
             return Err(EINVAL);
         }
-        Ok(Self { file, address })
+        Ok(Self {
+            file,
+            address,
+            position: 0,
+        })
     }
 
     /// Moves at most `most` bytes from a mini_pipe to the file: `do_splice_from()`.
@@ -65,27 +83,27 @@ impl<'a> Foreign<'a> {
     ///
     /// # Errors
     ///
-    /// Those of splice(2), only if no byte was moved; and `EFAULT` if the offset cannot be written.
-    pub(crate) fn splice_from(&self, from: Side<'_>, most: usize) -> Result<usize> {
+    /// Those of splice(2), only if no byte was moved.
+    pub(crate) fn splice_from(&mut self, from: Side<'_>, most: usize) -> Result<usize> {
         // SAFETY: An open file has operations, which stay the same.
         let can_splice = unsafe { (*(*self.file.as_ptr()).f_op).splice_write }.is_some();
-        let mut position = self.position(FMODE_WRITE, FMODE_PWRITE)?;
+        self.position = self.begin(FMODE_WRITE, FMODE_PWRITE)?;
         if !can_splice || self.file.flags() & O_APPEND != 0 {
             return Err(EINVAL);
         }
-        let moved = from.drain(most, |bytes| {
-            let mut pages = Vector::new(bytes);
-            // SAFETY: The file is open. The pages stay, and nobody writes to reserved bytes.
+        from.drain(most, |bytes| {
+            let mut pages = Vector::new(bytes)?;
+            pages.fill(bytes);
+            // SAFETY: The file is open, and has the pages for itself.
             count(unsafe {
                 bindings::vfs_iter_write(
                     self.file.as_ptr(),
                     pages.iter(bindings::ITER_SOURCE),
-                    &raw mut position,
+                    &raw mut self.position,
                     0,
                 )
             })
-        });
-        self.end(moved, position)
+        })
     }
 
     /// Moves at most `most` bytes from the file to a mini_pipe, with one read, as
@@ -95,11 +113,11 @@ impl<'a> Foreign<'a> {
     ///
     /// # Errors
     ///
-    /// Those of splice(2), only if no byte was moved; and `EFAULT` if the offset cannot be written.
-    pub(crate) fn splice_to(&self, to: Side<'_>, most: usize, flags: u32) -> Result<usize> {
+    /// Those of splice(2), only if no byte was moved.
+    pub(crate) fn splice_to(&mut self, to: Side<'_>, most: usize, flags: u32) -> Result<usize> {
         // SAFETY: An open file has operations, which stay the same.
         let can_splice = unsafe { (*(*self.file.as_ptr()).f_op).splice_read }.is_some();
-        let mut position = self.position(FMODE_READ, FMODE_PREAD)?;
+        self.position = self.begin(FMODE_READ, FMODE_PREAD)?;
         if !can_splice {
             return Err(EINVAL);
         }
@@ -108,19 +126,20 @@ impl<'a> Foreign<'a> {
         } else {
             0
         };
-        let moved = to.with_packets(false).give(most, |room| {
-            let mut pages = Vector::new(room);
-            // SAFETY: The file is open. The pages stay, and nobody else uses reserved room.
-            count(unsafe {
+        to.with_packets(false).give(most, |room| {
+            let mut pages = Vector::new(room)?;
+            // SAFETY: The file is open, and has the pages for itself.
+            let read = count(unsafe {
                 bindings::vfs_iter_read(
                     self.file.as_ptr(),
                     pages.iter(bindings::ITER_DEST),
-                    &raw mut position,
+                    &raw mut self.position,
                     nowait,
                 )
-            })
-        });
-        self.end(moved, position)
+            })?;
+            pages.empty(room, read);
+            Ok(read)
+        })
     }
 
     fn is_socket(&self) -> bool {
@@ -130,7 +149,7 @@ impl<'a> Foreign<'a> {
 
     /// Where the splice begins in the file, which must have `mode`; and `seekable` if the caller
     /// gave an offset.
-    fn position(&self, mode: u32, seekable: u32) -> Result<bindings::loff_t> {
+    fn begin(&self, mode: u32, seekable: u32) -> Result<bindings::loff_t> {
         let given = match self.address {
             0 => None,
             _ => Some(self.user_offset().reader().read()?),
@@ -150,14 +169,18 @@ impl<'a> Foreign<'a> {
         Ok(given.unwrap_or(position))
     }
 
-    /// Stores where the splice ended. Returns `moved`, or an error.
-    fn end(&self, moved: Result<usize>, position: bindings::loff_t) -> Result<usize> {
+    /// Stores where the splice ended, unless it failed. Returns `moved`.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT` if the offset cannot be written, though bytes were moved.
+    pub(crate) fn end(&self, moved: Result<usize>) -> Result<usize> {
         let moved = moved?;
         if self.address != 0 {
-            self.user_offset().writer().write(&position)?;
+            self.user_offset().writer().write(&self.position)?;
         } else {
             // SAFETY: As `do_splice()` does: two calls at once may overwrite each other's position.
-            unsafe { (&raw mut (*self.file.as_ptr()).f_pos).write_volatile(position) };
+            unsafe { (&raw mut (*self.file.as_ptr()).f_pos).write_volatile(self.position) };
         }
         Ok(moved)
     }
@@ -171,8 +194,9 @@ impl<'a> Foreign<'a> {
     }
 }
 
-/// The first pages of a reservation.
+/// Pages for the first bytes of a reservation, which lie in them as in those of the ring.
 struct Vector {
+    pages: [Option<Page>; MAX_PAGES],
     parts: [bindings::bio_vec; MAX_PAGES],
     count: usize,
     len: usize,
@@ -180,31 +204,70 @@ struct Vector {
 }
 
 impl Vector {
-    fn new<D: Direction>(reservation: &Reservation<D>) -> Self {
+    /// # Errors
+    ///
+    /// `ENOMEM` if there is no page at all. With some pages, this is for fewer bytes.
+    fn new<D: Direction>(reservation: &Reservation<D>) -> Result<Self> {
         let mut vector = Self {
+            pages: [const { None }; MAX_PAGES],
             parts: [bindings::bio_vec::default(); MAX_PAGES],
             count: 0,
             len: 0,
             iter: MaybeUninit::uninit(),
         };
-        for slot in &mut vector.parts {
+        for (own, slot) in vector.pages.iter_mut().zip(&mut vector.parts) {
             let Some(part) = reservation.part(vector.len) else {
                 break;
             };
+            let Ok(page) = Page::new() else {
+                break;
+            };
             *slot = bindings::bio_vec {
-                bv_page: part.page.as_ptr(),
+                bv_page: page.as_ptr(),
                 // Both are at most a page.
                 bv_len: part.len as c_uint,
                 bv_offset: part.offset as c_uint,
             };
+            *own = Some(page);
             vector.count += 1;
             vector.len += part.len;
         }
-        vector
+        if vector.count == 0 {
+            return Err(ENOMEM);
+        }
+        Ok(vector)
+    }
+
+    /// Copies the reserved bytes into the pages.
+    fn fill(&self, bytes: &ReadReservation) {
+        let mut done = 0;
+        for page in self.pages.iter().flatten() {
+            if let Some(part) = bytes.part(done) {
+                // SAFETY: The part lies in both pages. Nobody writes to reserved bytes, and nobody
+                // else uses this page yet.
+                unsafe { copy_part(part.page, part.offset, page, part.offset, part.len) };
+                done += part.len;
+            }
+        }
+    }
+
+    /// Copies the first `len` bytes of the pages into the reserved room.
+    fn empty(&self, room: &WriteReservation, len: usize) {
+        let mut done = 0;
+        for page in self.pages.iter().flatten() {
+            let Some(part) = room.part(done).filter(|_| done < len) else {
+                break;
+            };
+            let count = part.len.min(len - done);
+            // SAFETY: The part lies in both pages. Nobody else uses reserved room. A file that
+            // still writes to this page has not counted those bytes.
+            unsafe { copy_part(page, part.offset, part.page, part.offset, count) };
+            done += count;
+        }
     }
 
     /// An iterator for all bytes of the pages: a source, or a destination. It is valid as long as
-    /// this is, and the reservation.
+    /// this is.
     fn iter(&mut self, direction: c_uint) -> *mut bindings::iov_iter {
         // SAFETY: This initializes the iterator.
         unsafe {

@@ -59,7 +59,7 @@ pub(crate) fn splice_to(me: &PipeFile, file: &File, request: &Splice, keep: bool
     if keep {
         return Err(EINVAL);
     }
-    let to = Foreign::new(&other, request.offset)?;
+    let mut to = Foreign::new(&other, request.offset)?;
     if !me.end.is(Dir::Read) {
         return Err(EBADF);
     }
@@ -68,7 +68,7 @@ pub(crate) fn splice_to(me: &PipeFile, file: &File, request: &Splice, keep: bool
     if moved.is_ok_and(|moved| moved > 0) {
         fsnotify::access(file);
     }
-    moved
+    to.end(moved)
 }
 
 /// Serves `MINI_PIPE_IOC_SPLICE_FROM`.
@@ -85,7 +85,7 @@ pub(crate) fn splice_from(me: &PipeFile, file: &File, request: &Splice) -> Resul
     if let Some(from) = pipe_file(&other) {
         return splice((from, &other), (me, file), request, len, false);
     }
-    let from = Foreign::new(&other, request.offset)?;
+    let mut from = Foreign::new(&other, request.offset)?;
     if !me.end.is(Dir::Write) {
         return Err(EBADF);
     }
@@ -94,7 +94,7 @@ pub(crate) fn splice_from(me: &PipeFile, file: &File, request: &Splice) -> Resul
     if moved.is_ok_and(|moved| moved > 0) {
         fsnotify::modify(file);
     }
-    moved
+    from.end(moved)
 }
 
 /// Refuses flags that splice(2) does not know.
