@@ -57,7 +57,7 @@ help:
 	@echo 'LOAD="x=y ..."   parameters of the module in the machine; LOAD=no does not load it'
 	@echo 'CPUS=n TIMEOUT=n REPEAT=n   of the machine; seconds until it is killed; how often test runs'
 	@echo 'DURATION=n SEED=n SEQUENCES=n SCHEDULES=n   of the tests with random choices, which print theirs'
-	@echo 'MODULE=file CORPUS=file   of fuzz: another module; where it learns'
+	@echo 'MODULE=file CORPUS=file SHRINK=n   of fuzz: another module; where it learns; seconds to shrink'
 	@echo 'QUICK=1 INSTRUMENTS="name ..."   of bench; RECORD=1 of guard; LOG=file for the log of the kernel'
 
 ifneq ($(KDIR),)

@@ -158,8 +158,11 @@ struct mini_pipe_splice {
  * EINVAL: an unknown flag; both files are of the same pipe; fd is a pipe(2), or, for
  *         MINI_PIPE_IOC_TEE_TO, no pipe of mini_pipe; or what splice(2) says of files: the file
  *         does not support splicing, it has O_APPEND, or it has no offsets and one was given.
+ * ENOMEM: not enough memory.
  * EPIPE:  the pipe to which bytes are moved has no reader. The caller gets SIGPIPE.
  * ESPIPE: an offset was given, and fd is a pipe of mini_pipe.
+ *
+ * Further, the errors of reading or writing a file that is no pipe.
  */
 #define MINI_PIPE_IOC_SPLICE_TO _IOW(MINI_PIPE_IOC_MAGIC, 6, struct mini_pipe_splice)
 #define MINI_PIPE_IOC_SPLICE_FROM _IOW(MINI_PIPE_IOC_MAGIC, 7, struct mini_pipe_splice)
@@ -186,7 +189,7 @@ struct mini_pipe_vmsplice {
  * On error, no byte has been moved: EAGAIN, EBADF, EINTR and EPIPE as above.
  *
  * EFAULT: the argument, the array or the memory cannot be used.
- * EINVAL: an unknown flag, or more than 1024 elements.
+ * EINVAL: an unknown flag, more than 1024 elements, or one of negative length.
  * ENOMEM: not enough memory.
  */
 #define MINI_PIPE_IOC_VMSPLICE _IOW(MINI_PIPE_IOC_MAGIC, 9, struct mini_pipe_vmsplice)

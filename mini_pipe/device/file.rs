@@ -265,7 +265,7 @@ pub(crate) unsafe extern "C" fn splice_write(
     ret
 }
 
-/// The parts of any open file, if it is one of mini_pipe.
+/// The [`PipeFile`] of an open file; [`None`] if the file is not of mini_pipe.
 pub(crate) fn pipe_file(file: &File) -> Option<&PipeFile> {
     // SAFETY: An open file has operations, which stay the same.
     let operation = unsafe { (*(*file.as_ptr()).f_op).read }?;
@@ -276,7 +276,7 @@ pub(crate) fn pipe_file(file: &File) -> Option<&PipeFile> {
     is_ours.then(|| unsafe { borrow(file.as_ptr()) }.0)
 }
 
-/// The parts of an open file.
+/// The [`PipeFile`] of an open file, and the file as the kernel crate's [`File`].
 ///
 /// # Safety
 ///

@@ -135,7 +135,7 @@ unsafe extern "C" fn fill(
     };
     let side = filling.to.with_packets(segment.is_packet).without_waiting();
     match side.give(len, |room| Ok(room.copy(0, room.len(), &mut from))) {
-        // At most `len`, which is at most a page.
+        // At most `len`, the length of a slot, which fits in an `int`.
         Ok(count) => count as c_int,
         Err(error) => {
             filling.blocked = Some(segment);

@@ -7,7 +7,7 @@
 //! such room is left, it waits as in a full pipe, until bytes are read; in an empty pipe, it waits
 //! for a page, which is enough for an atomic write.
 //!
-//! A read that empties the pipe frees most of its pages, see [`crate::ring::growth`], unless the
+//! A call that empties the pipe frees most of its pages, see [`crate::ring::growth`], unless the
 //! pipe was filled again soon after it had freed them before: see [`crate::pipe::patience`].
 
 use crate::{

@@ -242,8 +242,8 @@ impl Side<'_> {
         }
     }
 
-    /// Copies reserved bytes to another pipe, as many as it has room for. If not even the first
-    /// segment has room, puts it into `blocked`.
+    /// Copies reserved bytes to another pipe, as many as it has room for. Puts the segment for
+    /// which there was no room into `blocked`.
     fn copy_segments(
         self,
         bytes: &ReadReservation,

@@ -51,8 +51,8 @@ pub(in crate::ring) type Cell = UnsafeCell<Option<Page>>;
 ///
 /// # Invariants
 ///
-/// `cells` points to the elements of `array`, whose number is `mask + 1`. So long as the pages
-/// exist, they stay where they are.
+/// `cells` points to the elements of `array`, whose number is `mask + 1`. The elements do not move
+/// as long as this exists.
 pub(crate) struct Pages {
     cells: NonNull<Cell>,
     mask: usize,

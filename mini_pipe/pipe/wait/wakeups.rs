@@ -67,7 +67,8 @@ impl Wakeups {
         wakeups
     }
 
-    /// Wakes the next sleeper of `dir`, as a woken task has not used the bytes or the room yet.
+    /// Wakes the next sleeper of `dir`, for a woken task that cannot use the bytes or the room yet:
+    /// another sleeper may be able to.
     pub(crate) fn hand_on(dir: Dir) -> Self {
         let mut wakeups = Self::NONE;
         wakeups.dirs[dir].waiters.sleepers = Wake::Exclusive;
