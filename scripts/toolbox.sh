@@ -8,8 +8,9 @@
 #   toolbox.sh make           makes the toolbox, unless it exists
 #   toolbox.sh remove         removes it, and the rest of the cache
 #   toolbox.sh key            prints the key in its name
+#   toolbox.sh add PACKAGE... adds packages that only some commands of make need
 #   toolbox.sh run COMMAND... runs a command in it, in the current directory; clone and cache have
-#                             the same paths as outside
+#                             the same paths as outside, and so has the folder $SHARE
 
 # shellcheck source=scripts/arch.sh
 . "$(dirname "$0")/arch.sh"
@@ -105,7 +106,7 @@ make_box() {
 # Runs inside the namespace: mounts the directories shared with the host, and enters the tree.
 enter() {
 	local dir=$PWD shared
-	for shared in /proc /sys /dev "$top" "$cache"; do
+	for shared in /proc /sys /dev "$top" "$cache" ${SHARE:+"$SHARE"}; do
 		mkdir -p "$box$shared"
 		mount --rbind "$shared" "$box$shared"
 	done
@@ -118,8 +119,21 @@ enter() {
 		KBUILD_BUILD_USER=mini_pipe KBUILD_BUILD_HOST=toolbox "$@"
 }
 
+# Adds packages to the tree. They stay in it, but are no part of its key. This needs no lock of the
+# cache, which another make may hold for long: apt has its own.
+add() {
+	make_box
+	! "$0" run dpkg-query -W "$@" >/dev/null 2>&1 || return 0
+	step "toolbox: $*" "$0" run sh -c "apt-get -o APT::Sandbox::User=root update
+		apt-get -o APT::Sandbox::User=root -o DPkg::Lock::Timeout=600 -o DPkg::Options::=--force-unsafe-io install -y --no-install-recommends $*"
+}
+
 case ${1-} in
 make) make_box ;;
+add)
+	shift
+	add "$@"
+	;;
 remove)
 	lock_cache
 	as_root rm -rf "$cache"
@@ -134,5 +148,5 @@ enter)
 	shift
 	enter "$@"
 	;;
-*) die "usage: toolbox.sh make | remove | key | run COMMAND..." ;;
+*) die "usage: toolbox.sh make | remove | key | add PACKAGE... | run COMMAND..." ;;
 esac
