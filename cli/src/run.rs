@@ -52,10 +52,11 @@ use std::{
 const LIBRARY: &str = "mini_pipe_preload.so";
 
 /// The exit statuses of a program that runs others, as env(1) has them.
-const FAILED: u8 = 125;
+pub const FAILED: u8 = 125;
 const NOT_EXECUTABLE: u8 = 126;
 const NOT_FOUND: u8 = 127;
 
+#[derive(Default)]
 pub struct Options {
     /// Whether a pipe that cannot be a mini_pipe is an error of the program's call.
     pub strict: bool,
@@ -66,15 +67,33 @@ pub struct Options {
 /// Runs a program in the place of this one, and returns only on failure; or, with `log`, runs it
 /// as a child, and returns its exit status.
 pub fn run(options: &Options, program: &[OsString]) -> Result<u8> {
+    let mut command = command(options, program)?;
+    if let Err(failure) = check_device() {
+        if options.strict {
+            return Err(failure);
+        }
+        eprintln!("mini-pipe: the program gets ordinary pipes: {failure}");
+    }
+    if options.log {
+        run_logged(&mut command)
+    } else {
+        let error = command.exec();
+        Err(explain(command.get_program(), &error))
+    }
+}
+
+/// Fails if no program can get mini_pipes, and says why.
+pub fn check_device() -> Result<()> {
+    match device::open_for_ioctls(Path::new(DEVICE)) {
+        Ok(_) => Ok(()),
+        Err(errno) => Err(failure(doctor::why_not_open(errno)).with_status(FAILED)),
+    }
+}
+
+/// The program, with the library preloaded.
+pub fn command(options: &Options, program: &[OsString]) -> Result<Command> {
     let failed = |error: Failure| error.with_status(FAILED);
     let library = find_library().map_err(failed)?;
-    if let Err(errno) = device::open_for_ioctls(Path::new(DEVICE)) {
-        let why = doctor::why_not_open(errno);
-        if options.strict {
-            return Err(failed(failure(why)));
-        }
-        eprintln!("mini-pipe: the program gets ordinary pipes: {why}");
-    }
     let (name, arguments) = program
         .split_first()
         .ok_or_else(|| failed(failure("give a program to run: mini-pipe run PROGRAM")))?;
@@ -85,11 +104,28 @@ pub fn run(options: &Options, program: &[OsString]) -> Result<u8> {
     if options.strict {
         command.env("MINI_PIPE_PRELOAD_STRICT", "1");
     }
-    if options.log {
-        run_logged(&mut command, name)
-    } else {
-        Err(explain(name, &command.exec()))
+    Ok(command)
+}
+
+/// Runs the command, and returns its exit status as a shell has it.
+pub fn child(command: &mut Command) -> Result<u8> {
+    let mut child = command
+        .spawn()
+        .map_err(|error| explain(command.get_program(), &error))?;
+    // A terminal sends these to both; the program decides what they mean.
+    for ignored in [Signal::SIGINT, Signal::SIGQUIT] {
+        // SAFETY: Ignoring a signal runs no handler. The child has been started before.
+        let _ = unsafe { signal(ignored, SigHandler::SigIgn) };
     }
+    let status = child.wait().map_err(|error| {
+        let what = format!("the program cannot be waited for: {}", reason(&error));
+        failure(what).with_status(FAILED)
+    })?;
+    let signalled = |number| 128 + number;
+    let code = status.code().or(status.signal().map(signalled));
+    Ok(code
+        .and_then(|code| u8::try_from(code).ok())
+        .unwrap_or(FAILED))
 }
 
 /// The library: beside this program, or where the package has it, seen from this program.
@@ -124,39 +160,23 @@ fn preload(library: &Path, before: Option<OsString>) -> OsString {
 
 /// Runs the command, prints which programs made mini_pipes, and returns the exit status as a shell
 /// has it.
-fn run_logged(command: &mut Command, name: &OsStr) -> Result<u8> {
-    let failed = |what: &str, error: &io::Error| {
-        failure(format!("{what}: {}", reason(error))).with_status(FAILED)
-    };
+fn run_logged(command: &mut Command) -> Result<u8> {
     let log = env::temp_dir().join(format!("mini-pipe-{}.log", process::id()));
     OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(&log)
-        .map_err(|error| failed(&format!("{} cannot be made", log.display()), &error))?;
-    let ended = command
-        .env("MINI_PIPE_PRELOAD_LOG", &log)
-        .spawn()
-        .map(|mut child| {
-            // A terminal sends these to both; the program decides what they mean.
-            for ignored in [Signal::SIGINT, Signal::SIGQUIT] {
-                // SAFETY: Ignoring a signal runs no handler. The child has been started before.
-                let _ = unsafe { signal(ignored, SigHandler::SigIgn) };
-            }
-            child.wait()
-        });
+        .map_err(|error| {
+            let what = format!("{} cannot be made: {}", log.display(), reason(&error));
+            failure(what).with_status(FAILED)
+        })?;
+    let ended = child(command.env("MINI_PIPE_PRELOAD_LOG", &log));
     let made = fs::read_to_string(&log).unwrap_or_default();
     let _ = fs::remove_file(&log);
-    let status = ended
-        .map_err(|error| explain(name, &error))?
-        .map_err(|error| failed("the program cannot be waited for", &error))?;
+    let status = ended?;
     eprintln!("mini-pipe: {}", summary(&made));
-    let signalled = |number| 128 + number;
-    let code = status.code().or(status.signal().map(signalled));
-    Ok(code
-        .and_then(|code| u8::try_from(code).ok())
-        .unwrap_or(FAILED))
+    Ok(status)
 }
 
 /// `3 mini_pipes made: 2 by bash, 1 by tar`, from the lines of the library's log.
