@@ -2,9 +2,12 @@
 
 //! The command line; `--help` is made from this.
 
-use crate::set::{
-    Setting,
-    Target, //
+use crate::{
+    set::{
+        Setting,
+        Target, //
+    },
+    timeline, //
 };
 use clap::{
     Parser,
@@ -22,8 +25,8 @@ use std::{
     name = "mini-pipe",
     version,
     after_help = "Exit status: 0 success; 1 failure, which a sentence on standard error explains; \
-                  2 a wrong command line.\nmini-pipe run: that of the program; 125, 126 and 127 \
-                  as for env(1). See mini-pipe(1)."
+                  2 a wrong command line.\nmini-pipe run and timeline: that of the program; 125, \
+                  126 and 127 as for env(1). See mini-pipe(1)."
 )]
 pub struct Arguments {
     #[command(subcommand)]
@@ -61,6 +64,9 @@ pub enum Action {
         #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = parse_interval)]
         interval: Duration,
     },
+    /// Runs a program as run does, and writes a page that shows what happens in the pipes
+    #[command(after_help = "Needs root, but not with --trace.")]
+    Timeline(timeline::Options),
     /// Sets the capacity or the policy of a pipe
     #[command(after_help = "mini-pipe set /dev/mini_pipe capacity 1M\n\
                       mini-pipe set /proc/812/fd/1 policy rendezvous\n\

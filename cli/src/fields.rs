@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The values that the kernel shows of a pipe, by name: as lines of /proc/PID/fdinfo/N, and as the
-//! columns of a table in debugfs.
+//! The values that the kernel shows of a pipe, by name: as lines of /proc/PID/fdinfo/N, as the
+//! columns of a table in debugfs, and as the words of an event in tracefs.
 
 use std::{
     collections::HashMap,
@@ -29,6 +29,12 @@ impl<'a> Fields<'a> {
             .collect();
         let rows = lines.map(|line| zip(names.iter().copied(), line.split_whitespace()));
         rows.map(|row| Self(row.collect())).collect()
+    }
+
+    /// The words of an event: `len=100 ret=6`.
+    pub fn from_words(text: &'a str) -> Self {
+        let words = text.split_whitespace();
+        Self(words.filter_map(|word| word.split_once('=')).collect())
     }
 
     /// The value of that name.
@@ -63,6 +69,14 @@ mod tests {
         assert_eq!(rows[0].number("capacity"), Some(128));
         assert_eq!(rows[1].number("inode"), Some(9));
         assert_eq!(rows[1].word("policy"), Some("rendezvous"));
+    }
+
+    #[test]
+    fn words_have_names_and_values() {
+        let fields = Fields::from_words(" pipe=7 dir=read x ret=-11");
+        assert_eq!(fields.number("pipe"), Some(7));
+        assert_eq!(fields.word("ret"), Some("-11"));
+        assert_eq!(fields.word("x"), None);
     }
 
     #[test]

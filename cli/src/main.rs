@@ -12,6 +12,7 @@ mod pipes;
 mod run;
 mod set;
 mod size;
+mod timeline;
 mod top;
 
 use arguments::{
@@ -62,6 +63,7 @@ fn act(action: Action) -> Result<u8> {
             })?;
         }
         Action::Top { interval } => top::run(interval)?,
+        Action::Timeline(options) => return timeline::run(&options),
         Action::Set { pipe, setting } => set::run(&pipe, setting)?,
         Action::Doctor => return Ok(u8::from(!doctor::run())),
         Action::Completion { shell } => {
