@@ -9,6 +9,8 @@
 PATH=$PWD:$PATH
 test=0
 failed=0
+tracefs=/sys/kernel/tracing
+mount -t tracefs tracefs "$tracefs"
 unset LD_PRELOAD MINI_PIPE_PRELOAD_LOG MINI_PIPE_PRELOAD_STRICT
 
 # ok NAME COMMAND...: passes if COMMAND succeeds.
@@ -97,6 +99,56 @@ list_ends_when_nobody_reads() {
 	[ -z "$( (mini-pipe list; echo "$?" >status) 2>&1 | true)" ] && wait_for status 0
 }
 
+timeline_shows_both_tasks() {
+	mini-pipe timeline -o page.html dash -c 'echo hello | cat' >out 2>said_by || return
+	cat out said_by
+	[ "$(cat out)" = hello ] && [ "$(grep -c 'page.html: .* tasks, 1 pipe, ' said_by)" = 1 ] &&
+		grep -q "class='name' .*>cat</text>" page.html && grep -q "class='name' .*>dash</text>" page.html &&
+		grep -q '>write 6</text>' page.html && grep -q '>read 6</text>' page.html
+}
+
+timeline_shows_bytes_from_before() {
+	echo hello >/dev/mini_pipe
+	mini-pipe timeline -o page.html cat /dev/mini_pipe && grep -q '>up to 6 bytes<' page.html
+}
+
+timeline_leaves_no_instance() {
+	[ -z "$(ls "$tracefs/instances")" ]
+}
+
+timeline_ends_as_the_program() {
+	fails 3 'page.html: ' mini-pipe timeline -o page.html dash -c 'echo | cat >/dev/null; exit 3' &&
+		fails 127 'no program nothing' mini-pipe timeline nothing && timeline_leaves_no_instance
+}
+
+timeline_of_a_trace() {
+	echo 1 >"$tracefs/events/mini_pipe/enable"
+	echo hello >/dev/mini_pipe
+	cat /dev/mini_pipe
+	echo 0 >"$tracefs/events/mini_pipe/enable"
+	cat "$tracefs/trace"
+	mini-pipe timeline --trace "$tracefs/trace" -o page.html && grep -q '>read 6</text>' page.html
+}
+
+timeline_says_that_events_were_lost() {
+	echo 1 >"$tracefs/events/mini_pipe/enable"
+	echo 4 >"$tracefs/buffer_size_kb"
+	mini-pipe run dash -c 'yes | head -c 4000000' >/dev/null
+	echo 0 >"$tracefs/events/mini_pipe/enable"
+	mini-pipe timeline --trace "$tracefs/trace" -o page.html && grep '[0-9] events were lost' page.html
+}
+
+timeline_says_what_to_do() {
+	umount "$tracefs"
+	fails 125 'tracefs is not mounted: as root, mount' mini-pipe timeline true
+	status=$?
+	mount -t tracefs tracefs "$tracefs"
+	[ "$status" = 0 ] && fails 125 'there is no event of a mini_pipe' mini-pipe timeline true &&
+		fails 125 'cannot be written: .*; give another file with -o' \
+			mini-pipe timeline -o /nowhere/page dash -c 'echo a | cat >/dev/null' &&
+		fails 1 'nowhere cannot be read' mini-pipe timeline --trace /nowhere
+}
+
 # capacity_is N
 capacity_is() {
 	mini-pipe list 3<>/dev/mini_pipe | grep -Eq "^device +[0-9]+ +$1 "
@@ -164,7 +216,9 @@ version_is_that_of_the_module() {
 echo "TAP version 13"
 for function in version_is_that_of_the_module run_makes_mini_pipes run_takes_the_place_of_the_command \
 	run_ends_as_the_program run_says_why_a_program_does_not_start list_shows_who_has_which_end \
-	list_shows_the_device list_is_json list_ends_when_nobody_reads set_capacity set_policy \
+	list_shows_the_device list_is_json list_ends_when_nobody_reads timeline_shows_both_tasks \
+	timeline_shows_bytes_from_before timeline_leaves_no_instance timeline_ends_as_the_program \
+	timeline_of_a_trace timeline_says_that_events_were_lost timeline_says_what_to_do set_capacity set_policy \
 	set_private_pipe_by_its_path set_says_what_to_do set_wants_a_mini_pipe set_wants_a_size \
 	doctor_finds_no_fault; do
 	ok $function $function
