@@ -41,6 +41,7 @@ help:
 	@echo '          clean distclean   removes what was built; removes the cache, too'
 	@echo 'Test      test test-debug   the suite; more of it, on the debug kernel (KASAN, lockdep, kmemleak)'
 	@echo '          test-dropin       shells, make and other programs on mini_pipes, not pipe(2)s; LONG=1: more'
+	@echo '          test-timeline     the pages of mini-pipe timeline, in headless Chromium'
 	@echo '          check             the form: rustfmt, clippy, checkpatch, shellcheck, rustdoc and others'
 	@echo '          sim verify        the core under a scheduler; a model of sleeping and waking with Spin'
 	@echo '          coverage          the lines of the core that run in its unit tests and in the simulation'
@@ -123,6 +124,11 @@ command: tests
 	@cp $(TESTS)/mini_pipe_preload.so $(dir $(COMMAND))
 	@echo 'Built $(COMMAND).'
 
+# The packages are only in the toolbox of those who call this.
+test-timeline: command
+	@scripts/toolbox.sh add chromium-driver python3-selenium
+	@$(TOOLBOX) python3 tests/timeline.py $(COMMAND)
+
 test-dropin: $(VM_MODULE) tests command
 	@scripts/dropin.sh $(TESTS) $(COMMAND)
 
@@ -180,4 +186,4 @@ clean:
 distclean: clean
 	@scripts/toolbox.sh remove
 
-.PHONY: help all module modules_install setup bench-modules bench-parts coverage-module tests bench guard demo test sim coverage verify test-debug command test-dropin soak fuzz fuzz-debug matrix mutants logs vm picture doc rust-analyzer compile_commands.json check clean distclean $(VM_MODULE)
+.PHONY: help all module modules_install setup bench-modules bench-parts coverage-module tests bench guard demo test sim coverage verify test-debug command test-timeline test-dropin soak fuzz fuzz-debug matrix mutants logs vm picture docs doc rust-analyzer compile_commands.json check clean distclean $(VM_MODULE)
