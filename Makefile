@@ -49,7 +49,7 @@ help:
 	@echo '          mutants           breaks the module, and shows which tests notice; MUTANTS="name ..."'
 	@echo '          matrix            the suite on all kernels that it is for; writes MATRIX.md; KERNELS="REL ..."'
 	@echo 'Measure   bench guard       beside pipe(2); fails if a message costs more instructions than recorded'
-	@echo 'Write     doc               the comments of the code as pages, in build/doc'
+	@echo 'Write     doc docs          the comments of the code as pages, in build/doc; docs/timeline'
 	@echo '          rust-analyzer compile_commands.json   what an editor reads of the Rust, and of the C'
 	@echo '          logs picture      tests/logs by a new run; docs/pipe.svg'
 	@echo
@@ -164,6 +164,10 @@ vm: $(VM_MODULE)
 # The picture of README.md.
 picture:
 	@python3 scripts/picture.py docs/pipe.svg
+
+# The pages of docs/timeline, and two pictures of README.md.
+docs: $(VM_MODULE) tests command
+	@scripts/timeline.sh $(TESTS) $(COMMAND)
 
 # The comments of the code as pages.
 doc: $(VM_MODULE)
