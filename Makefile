@@ -36,7 +36,8 @@ help:
 	@echo '          vm                a shell there, with the module; RUN="cmd" ADD="file ..." runs a command'
 	@echo 'Build     all               mini_pipe.ko, for the running kernel if possible, else for the machine'
 	@echo '          modules_install   installs it; with KDIR=DIR, all and this are for the kernel built in DIR'
-	@echo '          command           mini-pipe, the command, static, in build/cli; and its unit tests'
+	@echo '          deb               packages for Debian 13, with the module for each KERNEL="REL ..."; docs/install.md'
+	@echo '          command sign      mini-pipe, the command, in build/cli; signs the module: KEY=file CERT=file'
 	@echo '          setup             the toolbox and the kernel, in $${XDG_CACHE_HOME:-~/.cache}/mini_pipe'
 	@echo '          clean distclean   removes what was built; removes the cache, too'
 	@echo 'Test      test test-debug   the suite; more of it, on the debug kernel (KASAN, lockdep, kmemleak)'
@@ -129,6 +130,18 @@ test-timeline: command
 	@scripts/toolbox.sh add chromium-driver python3-selenium
 	@$(TOOLBOX) python3 tests/timeline.py $(COMMAND)
 
+# Packages, with the modules for each of KERNEL.
+deb:
+	@for kernel in $(or $(KERNEL),''); do $(MAKE) -s vm-module KERNEL=$$kernel || exit; done
+	@KERNEL= scripts/deb.sh $(foreach kernel,$(or $(KERNEL),''), \
+		build/$(notdir $(shell KERNEL=$(kernel) scripts/kernel.sh path)))
+
+vm-module: $(VM_MODULE)
+
+# Signs the module that make has built for the virtual machine's kernel, or KERNEL.
+sign:
+	@scripts/sign.sh $(VM_MODULE) $(VM_KERNEL) '$(KEY)' '$(CERT)'
+
 test-dropin: $(VM_MODULE) tests command
 	@scripts/dropin.sh $(TESTS) $(COMMAND)
 
@@ -190,4 +203,4 @@ clean:
 distclean: clean
 	@scripts/toolbox.sh remove
 
-.PHONY: help all module modules_install setup bench-modules bench-parts coverage-module tests bench guard demo test sim coverage verify test-debug command test-timeline test-dropin soak fuzz fuzz-debug matrix mutants logs vm picture docs doc rust-analyzer compile_commands.json check clean distclean $(VM_MODULE)
+.PHONY: help all module modules_install setup bench-modules bench-parts coverage-module tests bench guard demo test sim coverage verify test-debug command deb vm-module sign test-timeline test-dropin soak fuzz fuzz-debug matrix mutants logs vm picture docs doc rust-analyzer compile_commands.json check clean distclean $(VM_MODULE)
