@@ -36,7 +36,7 @@ help:
 	@echo '          vm                a shell there, with the module; RUN="cmd" ADD="file ..." runs a command'
 	@echo 'Build     all               mini_pipe.ko, for the running kernel if possible, else for the machine'
 	@echo '          modules_install   installs it; with KDIR=DIR, all and this are for the kernel built in DIR'
-	@echo '          deb               packages for Debian 13, with the module for each KERNEL="REL ..."; docs/install.md'
+	@echo '          deb test-packages packages for Debian 13, for each KERNEL="REL ..."; installs them in a machine'
 	@echo '          command sign      mini-pipe, the command, in build/cli; signs the module: KEY=file CERT=file'
 	@echo '          setup             the toolbox and the kernel, in $${XDG_CACHE_HOME:-~/.cache}/mini_pipe'
 	@echo '          clean distclean   removes what was built; removes the cache, too'
@@ -44,8 +44,7 @@ help:
 	@echo '          test-dropin       shells, make and other programs on mini_pipes, not pipe(2)s; LONG=1: more'
 	@echo '          test-timeline     the pages of mini-pipe timeline, in headless Chromium'
 	@echo '          check             the form: rustfmt, clippy, checkpatch, shellcheck, rustdoc and others'
-	@echo '          sim verify        the core under a scheduler; a model of sleeping and waking with Spin'
-	@echo '          coverage          the lines of the core that run in its unit tests and in the simulation'
+	@echo '          sim coverage verify   the core under a scheduler, and which lines run; a model with Spin'
 	@echo '          soak fuzz         many processes, or random programs of calls, for DURATION seconds'
 	@echo '          mutants           breaks the module, and shows which tests notice; MUTANTS="name ..."'
 	@echo '          matrix            the suite on all kernels that it is for; writes MATRIX.md; KERNELS="REL ..."'
@@ -142,6 +141,14 @@ vm-module: $(VM_MODULE)
 sign:
 	@scripts/sign.sh $(VM_MODULE) $(VM_KERNEL) '$(KEY)' '$(CERT)'
 
+# The kernels of the test: before and after an upgrade.
+OLDER := 7.2.12+deb13-cloud-amd64
+NEWER := 7.3.4+deb13-cloud-amd64
+
+test-packages:
+	@$(MAKE) -s deb KERNEL='$(OLDER) $(NEWER)'
+	@scripts/test-packages.sh $(OLDER) $(NEWER)
+
 test-dropin: $(VM_MODULE) tests command
 	@scripts/dropin.sh $(TESTS) $(COMMAND)
 
@@ -203,4 +210,4 @@ clean:
 distclean: clean
 	@scripts/toolbox.sh remove
 
-.PHONY: help all module modules_install setup bench-modules bench-parts coverage-module tests bench guard demo test sim coverage verify test-debug command deb vm-module sign test-timeline test-dropin soak fuzz fuzz-debug matrix mutants logs vm picture docs doc rust-analyzer compile_commands.json check clean distclean $(VM_MODULE)
+.PHONY: help all module modules_install setup bench-modules bench-parts coverage-module tests bench guard demo test sim coverage verify test-debug command deb vm-module sign test-packages test-timeline test-dropin soak fuzz fuzz-debug matrix mutants logs vm picture docs doc rust-analyzer compile_commands.json check clean distclean $(VM_MODULE)

@@ -112,6 +112,8 @@ def read_subjects(path, expected):
         lines = file.read().splitlines()
     for line in map(str.rstrip, lines):
         if line.startswith("# subject: "):
+            if running:
+                running.end(None)
             name = line.removeprefix("# subject: ")
             running = subjects.setdefault(name, Subject(name))
         elif running and line.startswith("# exit: "):
