@@ -50,7 +50,8 @@ unserved() {
 row() {
 	local log=$dir/$1.log start=$SECONDS sum used
 	make -s -C "$top" test KERNEL="$1" >"$log" 2>&1 && true
-	sum=$(tail -n 1 "$log")
+	# After a failure, make has the last word.
+	sum=$(grep -v '^make' "$log" | tail -n 1)
 	used=$(sed -n 's/^  kernel: the archive no longer has .*the newest, //p' "$log")
 	if [[ $sum =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed(,\ ([0-9]+)\ skipped)?$ ]]; then
 		sum="${BASH_REMATCH[1]} | ${BASH_REMATCH[2]} | ${BASH_REMATCH[4]:-0}"
