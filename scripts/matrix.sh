@@ -73,9 +73,10 @@ details() {
 
 rm -rf "$dir"
 mkdir -p "$dir"
-"$scripts/kernel.sh" list >"$dir/list"
+for arch in amd64 arm64; do ARCH=$arch "$scripts/kernel.sh" list; done >"$dir/list"
 read -ra kernels <<<"${KERNELS:-$(choose "$dir/list" | paste -sd' ')}"
 start=$SECONDS
+commit=$(git -C "$top" describe --always --dirty)
 for release in "${kernels[@]}"; do
 	printf '  %-66s ' "$release" >&2
 	row "$release" | tee -a "$dir/rows" | sed 's/^| [^|]*| //; s/ |$//' >&2
@@ -90,7 +91,7 @@ cat >"$top/MATRIX.md" <<EOT
 # The kernels that mini_pipe was tested on
 
 \`make matrix\` built the module for each of these kernels of Debian's archive and ran \`make test\` on it,
-on $(date +%F), within $(((SECONDS - start + 59) / 60)) minutes on $(nproc) processors, of the commit $(git -C "$top" describe --always --dirty). The
+on $(date +%F), within $(((SECONDS - start + 59) / 60)) minutes on $(nproc) processors, of the commit $commit. The
 time includes making a kernel's Rust metadata, if they were not in the cache.
 
 $(cat "$dir/table")
