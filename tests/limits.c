@@ -520,7 +520,13 @@ static int command(struct __test_metadata *_metadata, struct maker *maker, unsig
 #define MEBIBYTE 1048576
 
 /* Pages: enough for a mebibyte and 16 pages, but not for another 16. */
-#define MEBIBYTE_AND_16_PAGES "280"
+static const char *mebibyte_and_16_pages(void)
+{
+	static char text[16];
+
+	snprintf(text, sizeof(text), "%zu", MEBIBYTE / page_size() + 24);
+	return text;
+}
 
 static void shrink_during_copy(struct __test_metadata *_metadata, int device, int end, bool killed)
 {
@@ -529,7 +535,7 @@ static void shrink_during_copy(struct __test_metadata *_metadata, int device, in
 	struct stuck stuck;
 
 	set_limit(_metadata, "user_pages_soft", "0");
-	set_limit(_metadata, "user_pages_hard", MEBIBYTE_AND_16_PAGES);
+	set_limit(_metadata, "user_pages_hard", mebibyte_and_16_pages());
 	start_maker(_metadata, &maker, device);
 	ASSERT_EQ(0, command(_metadata, &maker, MEBIBYTE, &ends));
 	if (end == O_RDONLY)
@@ -577,7 +583,7 @@ TEST_F(limits, closed_pipe_counts_pages_until_its_stuck_reader_is_killed)
 	struct stuck stuck;
 
 	set_limit(_metadata, "user_pages_soft", "0");
-	set_limit(_metadata, "user_pages_hard", MEBIBYTE_AND_16_PAGES);
+	set_limit(_metadata, "user_pages_hard", mebibyte_and_16_pages());
 	start_maker(_metadata, &maker, self->device);
 	ASSERT_EQ(0, command(_metadata, &maker, MEBIBYTE, &ends));
 	write_pattern(_metadata, ends.w, DEFAULT);

@@ -239,7 +239,7 @@ TEST_F(spin, nonblocking_call_does_not_spin)
 	ASSERT_EQ(0, pipe2(pipe_2, 0));
 	limit += time_to_eagain(_metadata, pipe_2[0], false);
 	EXPECT_GT(limit, time_to_eagain(_metadata, ends->r, false));
-	write_pattern(_metadata, ends->w, variant->len);
+	write_pattern(_metadata, ends->w, self->run.len);
 	EXPECT_GT(limit, time_to_eagain(_metadata, ends->w, true));
 }
 
