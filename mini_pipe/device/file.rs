@@ -25,6 +25,7 @@ use crate::{
         user::Buffer, //
     },
     sys::{
+        fsnotify,
         headers::{
             EPOLLET,
             FMODE_CAN_ODIRECT,
@@ -98,9 +99,7 @@ impl PipeFile {
             },
         )
     }
-}
 
-impl PipeFile {
     /// This file, `file`, as a splice with these `SPLICE_F_*` flags uses it.
     pub(crate) fn side<'a>(&'a self, file: &'a File, flags: c_uint) -> Side<'a> {
         let nowait = if flags & SPLICE_F_NONBLOCK != 0 {
@@ -112,6 +111,27 @@ impl PipeFile {
             pipe: &self.pipe,
             end: &self.end,
             call: Call::new(file, nowait),
+        }
+    }
+
+    /// Reports that an ioctl that was to read `len` bytes from this file, `file`, has ended with
+    /// `read`. For read(2) and splice(2), inotify's event comes from the kernel.
+    ///
+    /// Context: process context; may sleep.
+    pub(crate) fn report_read(&self, file: &File, len: usize, read: Result<usize>) {
+        trace::read(|| (self.pipe.number, len, count_or_errno(read)));
+        if read.is_ok_and(|read| read > 0) {
+            fsnotify::access(file);
+        }
+    }
+
+    /// As [`Self::report_read`], for bytes that an ioctl was to write to this file.
+    ///
+    /// Context: process context; may sleep.
+    pub(crate) fn report_write(&self, file: &File, len: usize, written: Result<usize>) {
+        trace::write(|| (self.pipe.number, len, count_or_errno(written)));
+        if written.is_ok_and(|written| written > 0) {
+            fsnotify::modify(file);
         }
     }
 }

@@ -6,7 +6,6 @@
 use crate::{
     device::{
         file::{
-            count_or_errno,
             pipe_file,
             PipeFile, //
         },
@@ -22,8 +21,7 @@ use crate::{
             SPLICE_F_MORE,
             SPLICE_F_MOVE,
             SPLICE_F_NONBLOCK, //
-        },
-        trace, //
+        }, //
     }, //
 };
 use core::ptr;
@@ -64,10 +62,7 @@ pub(crate) fn splice_to(me: &PipeFile, file: &File, request: &Splice, keep: bool
         return Err(EBADF);
     }
     let moved = to.splice_from(me.side(file, request.flags), len);
-    trace::read(|| (me.pipe.number, len, count_or_errno(moved)));
-    if moved.is_ok_and(|moved| moved > 0) {
-        fsnotify::access(file);
-    }
+    me.report_read(file, len, moved);
     to.end(moved)
 }
 
@@ -90,10 +85,7 @@ pub(crate) fn splice_from(me: &PipeFile, file: &File, request: &Splice) -> Resul
         return Err(EBADF);
     }
     let moved = from.splice_to(me.side(file, request.flags), len, request.flags);
-    trace::write(|| (me.pipe.number, len, count_or_errno(moved)));
-    if moved.is_ok_and(|moved| moved > 0) {
-        fsnotify::modify(file);
-    }
+    me.report_write(file, len, moved);
     from.end(moved)
 }
 
@@ -147,12 +139,11 @@ fn splice(
     let (source, dest): (Side<'_>, Side<'_>) = sides(flags);
     let moved = source.splice_to(dest, len, keep);
     if !keep {
-        trace::read(|| (from.pipe.number, len, count_or_errno(moved)));
-    }
-    trace::write(|| (to.pipe.number, len, count_or_errno(moved)));
-    if moved.is_ok_and(|moved| moved > 0) {
-        fsnotify::modify(to_file);
+        from.report_read(from_file, len, moved);
+    } else if moved.is_ok_and(|moved| moved > 0) {
+        // tee(2) is no read, but inotify hears of it.
         fsnotify::access(from_file);
     }
+    to.report_write(to_file, len, moved);
     moved
 }

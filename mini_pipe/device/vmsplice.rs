@@ -5,18 +5,11 @@
 
 use crate::{
     device::{
-        file::{
-            count_or_errno,
-            PipeFile, //
-        },
+        file::PipeFile,
         transfer::check_flags,
         uapi::Vmsplice, //
     },
-    ring::dir::Dir,
-    sys::{
-        fsnotify,
-        trace, //
-    }, //
+    ring::dir::Dir, //
 };
 use core::{
     mem::MaybeUninit,
@@ -62,10 +55,7 @@ pub(crate) fn vmsplice(me: &PipeFile, file: &File, request: &Vmsplice) -> Result
         let written = side.fill(elements.len, |room| {
             moved(room.copy(0, room.len(), &mut from))
         });
-        trace::write(|| (me.pipe.number, elements.len, count_or_errno(written)));
-        if written.is_ok_and(|written| written > 0) {
-            fsnotify::modify(file);
-        }
+        me.report_write(file, elements.len, written);
         written
     } else {
         // SAFETY: As above, but a destination.
@@ -73,10 +63,7 @@ pub(crate) fn vmsplice(me: &PipeFile, file: &File, request: &Vmsplice) -> Result
         let read = side.drain(elements.len, |bytes| {
             moved(bytes.copy(0, bytes.len(), &mut to))
         });
-        trace::read(|| (me.pipe.number, elements.len, count_or_errno(read)));
-        if read.is_ok_and(|read| read > 0) {
-            fsnotify::access(file);
-        }
+        me.report_read(file, elements.len, read);
         read
     }
 }
