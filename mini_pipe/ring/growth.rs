@@ -208,14 +208,16 @@ impl Ring {
     }
 
     /// How many of the next `most` bytes can be written into cells that have pages. If all cells
-    /// have pages, that is `most`, also if there is less room.
+    /// have pages, that is `most`, also if there is less room. Looks only at the next
+    /// [`MOST_VISITED`] cells.
     #[inline(always)]
     pub(crate) fn backed(&self, most: usize) -> usize {
         if self.storage.has_all_pages() {
             return most;
         }
         let room = self.indices.room().first(most).pieces(PAGE_SIZE);
-        room.take_while(|piece| self.has_page(piece.index))
+        room.take(MOST_VISITED)
+            .take_while(|piece| self.has_page(piece.index))
             .map(|piece| piece.len)
             .sum()
     }

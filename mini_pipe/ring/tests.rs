@@ -168,6 +168,22 @@ mod cases {
     }
 
     #[test]
+    fn growing_ring_visits_few_cells_at_once() -> Result {
+        let mut ring = growing(300 * PAGE_SIZE)?;
+        let len = 200 * PAGE_SIZE;
+        let mut bytes = pattern(0, len)?;
+        let mut written = 0;
+        while written < len {
+            grow(&mut ring, len - written);
+            written += write(&mut ring, &mut bytes[written..]);
+        }
+        assert_eq!(read(&mut ring, &mut bytes), len);
+        assert_eq!(ring.storage.filled, 200);
+        assert_eq!(ring.backed(len), 128 * PAGE_SIZE);
+        Ok(())
+    }
+
+    #[test]
     fn ring_without_memory_goes_on_with_its_pages() -> Result {
         let mut ring = growing(16 * PAGE_SIZE)?;
         grow(&mut ring, 1);
