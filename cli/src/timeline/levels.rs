@@ -98,7 +98,7 @@ impl Change {
 struct Call {
     committed: u64,
     first_wake: Option<(usize, Option<usize>)>,
-    /// The next wake-ups may be those of a close or of a resize, which was shown just before.
+    /// The task's last event was a close or a resize, so its next wake-ups may belong to that.
     is_unclear: bool,
 }
 
@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn an_interrupted_rendezvous_removes_its_bytes() {
         let events = [
-            (1, "commit dir=write moved=10 ended=1"),
+            (1, "commit dir=write moved=10 ended=0"),
             (2, "read len=4 ret=4"),
             (1, "write len=10 ret=4"),
         ];

@@ -67,8 +67,8 @@ pub struct Sleep {
     pub overslept: Vec<Span>,
 }
 
-/// A reader that spins takes bytes without any event. It does so for 1 ms at most, so only what is
-/// longer is a sleep beside bytes.
+/// A reader that spins takes bytes without any event. It spins for 1 ms at most, unless the
+/// parameter `max_spin_us` was raised. Only twice that time is surely a sleep beside bytes.
 const SPIN_NANOS: u64 = 2_000_000;
 
 impl<'a> Story<'a> {
@@ -253,9 +253,11 @@ fn reservations(events: &[Event], tasks: &[Task]) -> Vec<Reservation> {
                     found.len() - 1
                 });
             }
+            // The call of a rendezvous write ends without another commit.
             Kind::Commit {
                 dir, ended: true, ..
-            } => {
+            }
+            | Kind::Call { dir, .. } => {
                 if let Some(held) = open.remove(&(event.pid, event.pipe, dir)) {
                     found[held].to = Some(at);
                 }
@@ -314,6 +316,17 @@ mod tests {
         sleeps
             .map(|sleep| (sleep.from, sleep.woken, sleep.to))
             .collect()
+    }
+
+    #[test]
+    fn the_call_ends_the_reservation_of_a_rendezvous() {
+        let trace = trace(&[
+            (1, "reserve dir=write len=6"),
+            (1, "commit dir=write moved=6 ended=0"),
+            (2, "read len=9 ret=6"),
+            (1, "write len=6 ret=6"),
+        ]);
+        assert_eq!(Story::new(&trace).reservations[0].to, Some(3));
     }
 
     #[test]
