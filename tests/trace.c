@@ -217,7 +217,7 @@ TEST_F(pipe, wake_shows_pollers)
 	child = start_polling(_metadata, self->ends.r, POLLIN);
 	EXPECT_EVENTS(0, "block", " dir=read");
 	write_pattern(_metadata, self->ends.w, 1);
-	EXPECT_EVENTS(1, "wake", " dir=read sleepers=none pollers=one");
+	EXPECT_EVENTS(1, "wake", " dir=read sleepers=none pollers=some");
 	result_of(_metadata, &child);
 	end_trace();
 }

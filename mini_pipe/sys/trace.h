@@ -14,8 +14,9 @@
 /* enum Dir of ring/dir.rs */
 #define show_dir(dir)	__print_symbolic(dir, { 0, "read" }, { 1, "write" })
 
-/* enum Wake of pipe/wait/waiters.rs */
-#define show_wake(wake)	__print_symbolic(wake, { 0, "none" }, { 1, "one" }, { 2, "all" })
+/* enum Wake of pipe/wait/waiters.rs. Of pollers, One is one with EPOLLEXCLUSIVE, and others. */
+#define show_sleepers(wake)	__print_symbolic(wake, { 0, "none" }, { 1, "one" }, { 2, "all" })
+#define show_pollers(wake)	__print_symbolic(wake, { 0, "none" }, { 1, "some" }, { 2, "all" })
 
 /* A call that has ended. */
 DECLARE_EVENT_CLASS(mini_pipe_call,
@@ -93,8 +94,8 @@ TRACE_EVENT(wake,
 			   __entry->sleepers = sleepers;
 			   __entry->pollers = pollers;),
 	    TP_printk("pipe=%llu dir=%s sleepers=%s pollers=%s", __entry->pipe,
-		      show_dir(__entry->dir), show_wake(__entry->sleepers),
-		      show_wake(__entry->pollers)));
+		      show_dir(__entry->dir), show_sleepers(__entry->sleepers),
+		      show_pollers(__entry->pollers)));
 
 TRACE_EVENT(resize,
 	    TP_PROTO(u64 pipe, size_t from, size_t to),

@@ -76,7 +76,8 @@ pub enum Dir {
     Write,
 }
 
-/// How many of a kind of waiters are woken.
+/// How many of a kind of waiters are woken. For pollers, [`Wake::One`] means some: one of those
+/// with EPOLLEXCLUSIVE, and all others.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Wake {
     None,
@@ -207,7 +208,7 @@ fn kind(name: &str, fields: &Fields<'_>) -> Option<Kind> {
     };
     let wake = |name| match fields.word(name)? {
         "none" | "0" => Some(Wake::None),
-        "one" | "1" => Some(Wake::One),
+        "one" | "some" | "1" => Some(Wake::One),
         "all" | "2" => Some(Wake::All),
         _ => None,
     };

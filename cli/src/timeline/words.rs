@@ -94,16 +94,19 @@ fn action(event: &Event) -> String {
             sleepers,
             pollers,
         } => {
-            let whom = |wake, task: &str| match wake {
+            let sleepers = match sleepers {
                 Wake::None => None,
-                Wake::One => Some(format!("a {task}")),
-                Wake::All => Some(format!("all {task}s")),
+                Wake::One => Some(format!("a {}", caller(dir))),
+                Wake::All => Some(format!("all {}s", caller(dir))),
             };
-            let poller = match dir {
-                Dir::Read => "reading poller",
-                Dir::Write => "writing poller",
+            let pollers = match (pollers, dir) {
+                (Wake::None, _) => None,
+                (Wake::All, _) => Some("all pollers".to_owned()),
+                // Of those with EPOLLEXCLUSIVE only one.
+                (Wake::One, Dir::Read) => Some("reading pollers".to_owned()),
+                (Wake::One, Dir::Write) => Some("writing pollers".to_owned()),
             };
-            let whom = [whom(sleepers, caller(dir)), whom(pollers, poller)];
+            let whom = [sleepers, pollers];
             let whom: Vec<_> = whom.into_iter().flatten().collect();
             format!("wakes {} of {pipe}", whom.join(" and "))
         }
@@ -268,12 +271,12 @@ mod tests {
             (
                 "wake: pipe=7 dir=read sleepers=one pollers=all",
                 "wake",
-                "a reader and all reading pollers",
+                "a reader and all pollers",
             ),
             (
-                "wake: pipe=7 dir=write sleepers=none pollers=one",
+                "wake: pipe=7 dir=write sleepers=none pollers=some",
                 "wake",
-                "wakes a writing poller of",
+                "wakes writing pollers of",
             ),
             (
                 "hand_on: pipe=7 dir=read",
