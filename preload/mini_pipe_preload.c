@@ -84,7 +84,7 @@ static int mini_pipe2(int fds[2], int flags)
 
 int pipe2(int fds[2], int flags)
 {
-	int cancel, ret;
+	int cancel, ret, error = errno;
 
 	if (is_off())
 		return syscall(SYS_pipe2, fds, flags);
@@ -92,9 +92,10 @@ int pipe2(int fds[2], int flags)
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	ret = mini_pipe2(fds, flags);
 	pthread_setcancelstate(cancel, NULL);
-	if (ret < 0 && !getenv("MINI_PIPE_PRELOAD_STRICT"))
-		ret = syscall(SYS_pipe2, fds, flags);
-	return ret;
+	if (ret < 0 && getenv("MINI_PIPE_PRELOAD_STRICT"))
+		return ret;
+	errno = error;
+	return ret < 0 ? syscall(SYS_pipe2, fds, flags) : ret;
 }
 
 int pipe(int fds[2])
