@@ -21,7 +21,7 @@ pub fn short(bytes: u64) -> String {
     let Some((name, unit)) = UNITS.into_iter().find(|(_, unit)| bytes >= *unit) else {
         return bytes.to_string();
     };
-    let tenths = bytes / (unit / 10).max(1);
+    let tenths = bytes / unit * 10 + bytes % unit * 10 / unit;
     if bytes % unit == 0 || tenths >= 100 {
         format!("{}{name}", bytes / unit)
     } else {
@@ -65,6 +65,7 @@ mod tests {
             (1024, "1K"),
             (1536, "1.5K"),
             (65536, "64K"),
+            (10 * 1024 - 1, "9.9K"),
             (10 * 1024 + 1, "10K"),
             ((1 << 20) - 1, "1023K"),
             (1 << 20, "1M"),
