@@ -345,23 +345,32 @@ TEST_F(list, each_of_many_pipes_is_listed_once)
 
 static void make_and_close(int report_to __maybe_unused, const void *arg __maybe_unused)
 {
+	const struct timespec pause = { .tv_nsec = 50000 };
 	int device = open(MINI_PIPE, O_ACCMODE | O_CLOEXEC);
 	struct ends ends;
 
 	while (make_pair(device, &ends, 0, 0) == 0) {
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
 		close(ends.r);
 		close(ends.w);
 	}
 }
 
-/* What a read finds beyond the pipe's last close, KASAN reports on the debug kernel. */
+/*
+ * On the reader's processor, and with a real-time priority: so the child closes the pipe, and makes
+ * another one, between any two instructions of a read, where that may be preempted. If the read
+ * still uses the pipe, KASAN reports it on the debug kernel.
+ */
 TEST_F(list, is_read_while_pipes_are_made_and_closed)
 {
+	const struct sched_param param = { .sched_priority = 1 };
 	int fd = open(PIPES, O_RDONLY | O_CLOEXEC);
+	struct child maker = start_child(_metadata, make_and_close, NULL);
 
 	ASSERT_LE(0, fd);
-	for (int i = 0; i < 3; i++)
-		start_child(_metadata, make_and_close, NULL);
+	ASSERT_TRUE(bind_to_first_processor(maker.pid));
+	ASSERT_TRUE(bind_to_first_processor(0));
+	ASSERT_EQ(0, sched_setscheduler(maker.pid, SCHED_FIFO, &param));
 	for (int i = 0; i < 500; i++) {
 		char *text = read_all(_metadata, fd);
 
