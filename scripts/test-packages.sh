@@ -161,6 +161,7 @@ mkdir -p "$work"/folder/{built,next}
 "$scripts/debian.sh" disk "$work/disk" "$older" "$newer"
 cp build/deb/*.deb "$work/folder/"
 cp tests/packages.sh "$work/folder/run"
+cp tests/ok.sh "$work/folder/"
 echo "$older $newer" >"$work/folder/releases"
 run_tests | tee "$results"
 rm -f "$work"/disk*

@@ -10,6 +10,9 @@
 
 # shellcheck disable=SC2317 # ok calls the functions.
 
+# shellcheck source=tests/ok.sh
+. "$(dirname "$0")/ok.sh"
+
 package=$1
 release=$2
 kdir=$3
@@ -17,19 +20,6 @@ bare=$4
 built=$5
 export DEBIAN_FRONTEND=noninteractive
 cd /tmp || exit
-test=0
-failed=0
-
-# ok NAME: passes if the function NAME succeeds.
-ok() {
-	test=$((test + 1))
-	if ! "$@" >said 2>&1; then
-		failed=1
-		tail -n 12 said | sed 's/^/#   /'
-		printf 'not '
-	fi
-	echo "ok $test $1"
-}
 
 # add_bare_kernel RELEASE: the headers of a kernel without Rust metadata.
 add_bare_kernel() {
@@ -121,5 +111,4 @@ for function in is_installed builds_for_a_kernel_with_metadata passes_over_a_ker
 done
 modules_of "$release" | xargs -I{} cp {} "$built"
 ok purge_leaves_nothing
-echo "1..$test"
-echo "# exit: $failed"
+print_plan

@@ -9,24 +9,14 @@
 # shellcheck disable=SC2317 # ok calls the functions.
 
 here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/ok.sh
+. "$here/ok.sh"
+
 export DEBIAN_FRONTEND=noninteractive
 cd /tmp || exit
-test=0
-failed=0
 read -r _ new <"$here/releases"
 running=$(uname -r)
 dmesg -n 8
-
-# ok NAME [ARGUMENT...]: passes if the function NAME succeeds.
-ok() {
-	test=$((test + 1))
-	if ! "$@" >said 2>&1; then
-		failed=1
-		tail -n 12 said | sed 's/^/#   /'
-		printf 'not '
-	fi
-	echo "ok $test $1"
-}
 
 as_alice() {
 	runuser -u alice -- "$@"
@@ -292,6 +282,5 @@ case $(cat "$here/phase") in
 	ok purge_leaves_nothing
 	;;
 esac
-echo "1..$test"
-echo "# exit: $failed"
+print_plan
 [ "$(cat "$here/phase")" != 2 ] || echo "# all done"
