@@ -51,7 +51,7 @@
  *   the policy rendezvous. The tests check those.
  */
 
-/* The ring, and the tasks that use it: how many, or 1 for yes. */
+/* A configuration: the ring, how many tasks of each kind there are, and what else there is (1). */
 #ifndef CAPACITY
 #define CAPACITY		3
 #endif

@@ -24,7 +24,11 @@ typedef Queues {
 
 Queues readers, writers;
 
-byte running;			/* tasks that neither sleep nor have exited */
+/*
+ * Tasks that neither sleep nor have exited. An edge-triggered poller that waits counts, too: it may
+ * wait for ever.
+ */
+byte running;
 
 hidden byte poller, entry, to_visit;
 
@@ -54,7 +58,8 @@ end_asleep:
 	:: else
 	fi;
 	queues.signalled[me] = false;
-	if				/* signals follow wake-ups; other threads take signals */
+	/* A signal may come after a wake-up, and another thread may have taken the sleep's. */
+	if
 	:: signal_pending = false
 	:: SIGNALS -> signal_pending = true
 	fi

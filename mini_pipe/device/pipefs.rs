@@ -352,7 +352,7 @@ pub(crate) fn for_each_pipe(mut work: impl FnMut(PipeName, &Pipe)) {
             // An inode that is being freed cannot be grabbed, and has no pipe.
             if !bindings::igrab(inode).is_null() {
                 bindings::spin_unlock(lock);
-                // Frees the inode before, if all others have put it meanwhile.
+                // Puts the inode that the walk came from, and frees it if nobody else has it.
                 bindings::iput(mem::replace(&mut grabbed, inode));
                 bindings::spin_lock(&raw mut (*inode).i_lock);
                 let pipe = (*inode).i_private.cast::<Pipe>();

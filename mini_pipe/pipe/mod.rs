@@ -111,10 +111,9 @@ pub(crate) struct Pipe {
 /// The waiting of one call.
 #[derive(Default)]
 struct Wait {
-    /// When the present wait began, if there is another processor. Set by a spin, or by the
-    /// decision not to spin; cleared by a sleep, and by progress. If this is set, the next wait
-    /// sleeps; else it spins, if there is another processor and [`wait::spin::SpinTime`] allows
-    /// that.
+    /// If this is set, the call has had its chance to spin, and its next wait sleeps; it is the
+    /// time when that spin began, or would have begun. A sleep clears it, and so does progress. Not
+    /// set if there is no other processor: a call does not spin then.
     since: Option<Instant<Monotonic>>,
     /// A signal is pending.
     interrupted: bool,

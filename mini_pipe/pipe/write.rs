@@ -153,8 +153,8 @@ impl Pipe {
             if let Some(reservation) = guard.reserve_write(call, whole, rest) {
                 return Ok(Found::Room(reservation));
             }
-            // Forget the shortage, so that `grow` tries again: at once if a case below goes on,
-            // else after the wait.
+            // Forget the shortage, so that `grow` tries again: at once in the two cases that
+            // `continue`, else after the wait.
             if mem::take(&mut wait.is_short) && !contended {
                 if guard.ring.indices().is_empty() {
                     // No read will make room. `grow` waits for memory, if there is none still.

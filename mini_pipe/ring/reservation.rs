@@ -54,8 +54,8 @@ pub(crate) type WriteReservation = Reservation<Writing>;
 #[must_use = "a reservation must be committed to its ring"]
 pub(crate) struct Reservation<D: Direction> {
     pages: *const Pages,
-    /// `contig_len` of the storage when this was reserved. It still holds: no page of `span` has
-    /// been replaced since, but by [`crate::ring::Ring::exchange_pages`], after which the bytes are
+    /// `contig_len` of the storage when this was reserved. It still holds: only
+    /// [`crate::ring::Ring::exchange_pages`] replaces pages of `span`, and after that the bytes are
     /// only copied page by page.
     contig_len: usize,
     span: Span,

@@ -228,7 +228,7 @@ impl Storage {
     }
 
     /// Whether this is fixed storage, which only the device's ring has.
-    fn is_fixed(&self) -> bool {
+    pub(in crate::ring) fn is_fixed(&self) -> bool {
         self.pages.charge.is_none()
     }
 
@@ -287,8 +287,8 @@ impl Storage {
         before
     }
 
-    /// Puts the spare pages into the empty cells of fixed storage, from the last to the first: so
-    /// the pages of a block keep their order.
+    /// Puts the spare pages into the empty cells of fixed storage, from the last to the first, as
+    /// the last spare page is taken first: so the pages of a block keep their order.
     ///
     /// # Safety
     ///

@@ -73,8 +73,8 @@ impl Ring {
         let is_possible = distance % PAGE_SIZE == 0
             && from.is_in(&self.storage.pages)
             && to.is_in(&other.storage.pages)
-            && self.storage.growing_pages() > 0
-            && other.storage.growing_pages() > 0;
+            && !self.storage.is_fixed()
+            && !other.storage.is_fixed();
         if !is_possible {
             return false;
         }

@@ -66,7 +66,7 @@ tracepoints! {
     /// A call begins to sleep.
     block(pipe: u64, dir: u32);
     /// A call that has ended, or a splice that has waited and not moved anything yet, wakes the
-    /// next sleeper of its own direction.
+    /// next sleeper of its own direction, or all.
     hand_on(pipe: u64, dir: u32);
     /// A change wakes sleepers or pollers.
     wake(pipe: u64, dir: u32, sleepers: u32, pollers: u32);

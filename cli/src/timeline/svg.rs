@@ -136,7 +136,6 @@ impl Svg<'_> {
         let levels = &self.story.pipes[pipe].levels;
         let bottom = self.layout.pipe_y(pipe);
         let highest = levels.highest().max(1);
-        // At most a terabyte is exact, and the product does not overflow.
         let y = |bytes: u64| {
             bottom - (u128::from(bytes) * u128::from(LEVEL) / u128::from(highest)) as u32
         };

@@ -137,7 +137,7 @@ fn cells(row: &Row) -> Cells<'static> {
     ])
 }
 
-/// `[####      ]  40%`, or a little less wide; one cell more as soon as there is a byte.
+/// `████░░░░░░  40%`: a cell for each 10 % that has begun.
 fn bar(percent: u64) -> String {
     let cells = (percent * BAR).div_ceil(100) as usize;
     format!("{:░<10} {percent:3}%", "█".repeat(cells.min(BAR as usize)))

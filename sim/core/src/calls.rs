@@ -56,7 +56,7 @@ pub(crate) fn open(stage: &Stage, modes: PerDir<bool>) -> Rc<Opened> {
     })
 }
 
-/// Closes a file as `__fput()` does, which asks for O_ASYNC by the flag.
+/// Closes a file as `__fput()` does: it switches O_ASYNC off if the file has the flag FASYNC.
 pub(crate) fn close(stage: &Stage, opened: &Opened) {
     let end = *opened.end.borrow();
     if opened.file.fasync.get() {
@@ -599,7 +599,7 @@ impl Caller<'_> {
         readable.to_string()
     }
 
-    /// fdinfo, as device/file.rs shows it.
+    /// fdinfo, as device/ioctl.rs shows it.
     fn read_fdinfo(&self) -> String {
         self.begin(Doing::Other);
         let status = self.stage.pipe.status();

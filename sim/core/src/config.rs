@@ -301,7 +301,7 @@ impl Config {
         let resize = |_| Call::resize(len + PAGE_SIZE * rng.gen_range(0..3));
         let resizes = (0..4).map(resize).collect();
         let transfer = Transfer::of(len);
-        // Some have been empty again.
+        // One pipe in five is emptied again before the tasks begin.
         let read = if rng.gen_bool(0.2) { len / 2 } else { len / 4 };
         Self {
             seed,

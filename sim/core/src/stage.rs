@@ -105,13 +105,13 @@ pub(crate) struct Actor {
     pub(crate) moved: usize,
     /// The number of the call, among those of all tasks.
     pub(crate) call: usize,
-    /// At most this many bytes were there for a read when it reserved the first ones; but a writer
-    /// was copying if [`None`].
+    /// How many bytes were there when a read reserved the first ones: it may move no more. No limit
+    /// if [`None`]: a writer was copying then.
     reach: Option<usize>,
     /// What a read has reserved first, if its buffer is large enough, and whether that is a packet.
     pub(crate) reserved: Option<(usize, bool)>,
-    /// The call is no read that goes on with further bytes: no writer was copying when it reserved
-    /// the first ones, or they are a packet, or it is a splice.
+    /// The call may return with fewer bytes than there are. A read must go on with further bytes if
+    /// a writer was copying when it reserved the first ones, unless they are a packet.
     pub(crate) may_stop: bool,
     /// When the task last dropped the mutex, another call could have moved something.
     could: PerDir<bool>,
@@ -148,9 +148,9 @@ pub(crate) struct Stage {
     /// Nobody else has pages.
     pub(crate) pays_for_all: bool,
     unlocks: Cell<usize>,
-    /// How many writes have put bytes into the pipe, and how many signals had been sent to readers
-    /// before the last one.
+    /// How many writes have put bytes into the pipe.
     pub(crate) writes: Cell<usize>,
+    /// How many signals had been sent for each direction when it last became due to send one.
     signals: Cell<PerDir<usize>>,
     owed: Cell<PerDir<bool>>,
     contended: Cell<PerDir<bool>>,

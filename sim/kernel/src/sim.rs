@@ -40,7 +40,7 @@ struct Task {
     mutexes: Cell<usize>,
     /// Its allocations fail after so many.
     memory: Cell<usize>,
-    /// It may not sleep: it is in as many RCU read-side critical sections.
+    /// In how many RCU read-side critical sections it is. If it is in one, it may not sleep.
     atomic: Cell<usize>,
     /// How often it has spun or slept.
     waits: Cell<usize>,
@@ -395,7 +395,7 @@ fn mutexes() -> usize {
 /// The current task is about to do something that may sleep: `might_sleep()`.
 #[track_caller]
 pub(crate) fn may_sleep(what: &str) {
-    // A mutex may be taken inside another one; here, nobody does that.
+    // In the kernel, a task may wait for a mutex while it holds another one; here, none does.
     if mutexes() > 0 {
         fail(&format!("{what} with a mutex held"));
     }

@@ -137,7 +137,8 @@ fn block(count: usize, accounted: bool) -> Option<Vec<Page>> {
 /// How many pages there are.
 const MEMORY: usize = 400;
 
-/// An estimate of how many pages could be allocated. Who asks for more calls the OOM killer.
+/// An estimate of how many pages could be allocated. A task that asks for more pages
+/// calls the OOM killer.
 pub(crate) fn available() -> usize {
     MEMORY.saturating_sub(LIVE.get())
 }

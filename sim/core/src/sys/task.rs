@@ -13,7 +13,7 @@ std::thread_local! {
     static SIGPIPES: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Sets whether there is more than one processor, now and then.
+/// From now on there is a second processor most of the time, or never.
 pub(crate) fn set_other_cpu(is_there: bool) {
     OTHER_CPU.set(is_there);
 }
