@@ -226,7 +226,9 @@ pub(crate) unsafe extern "C" fn poll(
 pub(crate) unsafe extern "C" fn fasync(fd: c_int, file: *mut bindings::file, on: c_int) -> c_int {
     // SAFETY: By the safety requirements.
     let (me, file) = unsafe { borrow(file) };
-    match me.pipe.set_fasync(&me.end, fd, file, on != 0) {
+    // SAFETY: This is the `fasync` operation of the file, by the safety requirements, and the file
+    // has its end until `release`.
+    match unsafe { me.pipe.set_fasync(&me.end, fd, file, on != 0) } {
         Ok(changed) => c_int::from(changed),
         Err(error) => error.to_errno(),
     }

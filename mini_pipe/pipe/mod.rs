@@ -111,9 +111,9 @@ pub(crate) struct Pipe {
 /// The waiting of one call.
 #[derive(Default)]
 struct Wait {
-    /// If this is set, the call has had its chance to spin, and its next wait sleeps; it is the
-    /// time when that spin began, or would have begun. A sleep clears it, and so does progress. Not
-    /// set if there is no other processor: a call does not spin then.
+    /// When the call began to spin, or would have if it might spin for longer than 0. As long as
+    /// this is set, the next wait sleeps. A sleep clears it, and so does progress. Never set if
+    /// there is no other processor: a call does not spin then.
     since: Option<Instant<Monotonic>>,
     /// A signal is pending.
     interrupted: bool,
@@ -203,14 +203,19 @@ impl Pipe {
     /// # Errors
     ///
     /// `ENOMEM`; then nothing has changed.
-    pub(crate) fn set_fasync(
+    ///
+    /// # Safety
+    ///
+    /// The `fasync` operation of `file` must be one that calls this function, with the same `end`.
+    pub(crate) unsafe fn set_fasync(
         &self,
         end: &OpenEnd,
         fd: c_int,
         file: &File,
         on: bool,
     ) -> Result<bool> {
-        self.fasync.update(end.modes(), fd, file, on)
+        // SAFETY: By the safety requirements; the modes of an end stay the same.
+        unsafe { self.fasync.update(end.modes(), fd, file, on) }
     }
 
     /// The wait queues of a direction.

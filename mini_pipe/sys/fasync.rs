@@ -12,6 +12,10 @@ use kernel::{
 };
 
 /// A list of files whose owners get a signal; see `O_ASYNC`, `F_SETOWN` and `F_SETSIG` in fcntl(2).
+///
+/// # Invariants
+///
+/// The files on the list are open.
 pub(crate) struct FasyncList(Opaque<*mut bindings::fasync_struct>);
 
 // SAFETY: Any thread may use the list: `fasync_helper()` and `kill_fasync()` lock it.
@@ -22,6 +26,7 @@ unsafe impl Sync for FasyncList {}
 impl FasyncList {
     /// An empty list.
     pub(crate) const fn new() -> Self {
+        // INVARIANT: No file is on the list.
         Self(Opaque::new(ptr::null_mut()))
     }
 
@@ -33,11 +38,14 @@ impl FasyncList {
     /// # Errors
     ///
     /// `ENOMEM`, when it adds.
-    pub(crate) fn update(&self, fd: c_int, file: &File, on: bool) -> Result<bool> {
-        // SAFETY: The file is open. The list is only used by this function and by `kill`, which
-        // lock it. No file is freed while it is on the list: it then has the flag FASYNC (see
-        // pipe/wait/fasync.rs), so `__fput()` calls `fasync` of device/file.rs, which calls this
-        // function, with `on` false, for this list.
+    ///
+    /// # Safety
+    ///
+    /// A file that was added must be removed before it is freed.
+    pub(crate) unsafe fn update(&self, fd: c_int, file: &File, on: bool) -> Result<bool> {
+        // SAFETY: The file is open, and so are those on the list by the type invariants. Only this
+        // function and `kill` use the list, and they lock it.
+        // INVARIANT: By the safety requirements, an added file stays open until it is removed.
         let changed =
             unsafe { bindings::fasync_helper(fd, file.as_ptr(), c_int::from(on), self.0.get()) };
         to_result(changed)?;
@@ -53,7 +61,7 @@ impl FasyncList {
         // SAFETY: The head of the list is one word; it is read once and not followed.
         let is_empty = unsafe { self.0.get().read_volatile() }.is_null();
         if !is_empty {
-            // SAFETY: As in `update`: no file on the list has been freed.
+            // SAFETY: The files on the list are open by the type invariants.
             unsafe { bindings::kill_fasync(self.0.get(), bindings::SIGIO as c_int, band as c_int) };
         }
     }

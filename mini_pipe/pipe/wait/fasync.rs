@@ -49,7 +49,13 @@ impl Fasync {
     /// # Errors
     ///
     /// `ENOMEM`; then no list has changed.
-    pub(crate) fn update(
+    ///
+    /// # Safety
+    ///
+    /// The `fasync` operation of `file` must be one that calls this function, with the same `modes`
+    /// each time. The kernel calls it, with `on` false, before it frees a file with the flag
+    /// `FASYNC`.
+    pub(crate) unsafe fn update(
         &self,
         modes: PerDir<bool>,
         fd: c_int,
@@ -58,16 +64,19 @@ impl Fasync {
     ) -> Result<bool> {
         let _updating = self.updating.lock();
         let mut changed = false;
+        // SAFETY: A file on a list has the flag, as both change under the mutex. So `__fput()`
+        // calls its `fasync` operation, which removes it from the same lists by this function.
+        let update = |list: &FasyncList, on| unsafe { list.update(fd, file, on) };
         if modes.read {
-            changed = self.lists.read.update(fd, file, on)?;
+            changed = update(&self.lists.read, on)?;
         }
         if modes.write {
-            match self.lists.write.update(fd, file, on) {
+            match update(&self.lists.write, on) {
                 Ok(write_changed) => changed |= write_changed,
                 Err(error) => {
                     if changed {
                         // A removal cannot fail.
-                        let _ = self.lists.read.update(fd, file, false);
+                        let _ = update(&self.lists.read, false);
                     }
                     return Err(error);
                 }

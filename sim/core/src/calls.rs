@@ -61,7 +61,8 @@ pub(crate) fn close(stage: &Stage, opened: &Opened) {
     let end = *opened.end.borrow();
     if opened.file.fasync.get() {
         stage.begin(Doing::Other);
-        let _ = stage.pipe.set_fasync(&end, -1, &opened.file, false);
+        // SAFETY: As in `set_async`.
+        let _ = unsafe { stage.pipe.set_fasync(&end, -1, &opened.file, false) };
     }
     check!(
         fasync::count(opened.number) == 0,
@@ -515,7 +516,8 @@ impl Caller<'_> {
         let end = *self.opened.end.borrow();
         let before = fasync::count(self.opened.number);
         sim::limit_memory(memory);
-        let result = self.stage.pipe.set_fasync(&end, 3, &self.opened.file, on);
+        // SAFETY: `close` calls this for a file with the flag; the stand-in checks it.
+        let result = unsafe { self.stage.pipe.set_fasync(&end, 3, &self.opened.file, on) };
         sim::limit_memory(None);
         let lists = usize::from(end.is(Dir::Read)) + usize::from(end.is(Dir::Write));
         let listed = fasync::count(self.opened.number);

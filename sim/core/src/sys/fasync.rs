@@ -58,7 +58,11 @@ impl FasyncList {
     }
 
     /// Adds or removes `file`, and its flag: `fasync_helper()`.
-    pub(crate) fn update(&self, _fd: c_int, file: &File, on: bool) -> Result<bool> {
+    ///
+    /// # Safety
+    ///
+    /// None here: [`count`] says whether a file that is freed is still on a list.
+    pub(crate) unsafe fn update(&self, _fd: c_int, file: &File, on: bool) -> Result<bool> {
         sim::point();
         let had = self.0.borrow().contains(&file.number);
         if on && !had {
