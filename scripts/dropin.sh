@@ -10,7 +10,7 @@
 . "$(dirname "$0")/lib.sh"
 
 subjects=(preload{,32} preload_splice{,32} programs command)
-files=("$2" "$top"/tests/{run.sh,jobserver.mk} "$1"/{mini_pipe_preload.so,mini_pipe_preload32.so,pipe_bench})
+files=("$2" "$top"/tests/{run.sh,ok.sh,jobserver.mk} "$1"/{mini_pipe_preload.so,mini_pipe_preload32.so,pipe_bench})
 results=$top/build/dropin.results
 packages="libc6-i386 lib32gcc-s1 perl parallel pv moreutils socat"
 each=2

@@ -2,29 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # mini-pipe(1), the command. Needs root, the loaded module, and in this directory mini-pipe,
-# mini_pipe_preload.so and mini_pipe.ko. The programs that get mini_pipes are dash and cat.
+# mini_pipe_preload.so, mini_pipe.ko and ok.sh. The programs that get mini_pipes are dash and cat.
 
 # shellcheck disable=SC2317 # ok calls the functions.
 
 PATH=$PWD:$PATH
-test=0
-failed=0
 tracefs=/sys/kernel/tracing
 mount -t tracefs tracefs "$tracefs"
 unset LD_PRELOAD MINI_PIPE_PRELOAD_LOG MINI_PIPE_PRELOAD_STRICT
 
-# ok NAME COMMAND...: passes if COMMAND succeeds.
-ok() {
-	name=$1
-	shift
-	test=$((test + 1))
-	if ! "$@" >said 2>&1; then
-		failed=1
-		sed 's/^/#   /' said
-		printf 'not '
-	fi
-	echo "ok $test $name"
-}
+# shellcheck source=tests/ok.sh
+. ./ok.sh
 
 # fails STATUS WORDS COMMAND...: COMMAND prints one line with WORDS, and exits with STATUS.
 fails() {
@@ -119,6 +107,12 @@ timeline_leaves_no_instance() {
 timeline_ends_as_the_program() {
 	fails 3 'page.html: ' mini-pipe timeline -o page.html dash -c 'echo | cat >/dev/null; exit 3' &&
 		fails 127 'no program nothing' mini-pipe timeline nothing && timeline_leaves_no_instance
+}
+
+# As Ctrl-C does, to all processes of the group.
+timeline_shows_an_interrupted_program() {
+	fails 130 'page.html: ' setsid mini-pipe timeline -o page.html dash -c 'echo | cat >/dev/null; kill -INT 0' &&
+		grep -q '>write 1</text>' page.html && timeline_leaves_no_instance
 }
 
 timeline_of_a_trace() {
@@ -218,14 +212,14 @@ for function in version_is_that_of_the_module run_makes_mini_pipes run_takes_the
 	run_ends_as_the_program run_says_why_a_program_does_not_start list_shows_who_has_which_end \
 	list_shows_the_device list_is_json list_ends_when_nobody_reads timeline_shows_both_tasks \
 	timeline_shows_bytes_from_before timeline_leaves_no_instance timeline_ends_as_the_program \
-	timeline_of_a_trace timeline_says_that_events_were_lost timeline_says_what_to_do set_capacity set_policy \
-	set_private_pipe_by_its_path set_says_what_to_do set_wants_a_mini_pipe set_wants_a_size \
-	doctor_finds_no_fault; do
-	ok $function $function
+	timeline_shows_an_interrupted_program timeline_of_a_trace timeline_says_that_events_were_lost \
+	timeline_says_what_to_do set_capacity set_policy set_private_pipe_by_its_path set_says_what_to_do \
+	set_wants_a_mini_pipe set_wants_a_size doctor_finds_no_fault; do
+	ok $function
 done
 rmmod mini_pipe
 for function in doctor_says_that_the_module_is_missing run_without_the_device; do
-	ok $function $function
+	ok $function
 done
 insmod mini_pipe.ko
 echo "1..$test"

@@ -17,9 +17,3 @@ ok() {
 	fi
 	echo "ok $test $1"
 }
-
-# Ends the results.
-print_plan() {
-	echo "1..$test"
-	echo "# exit: $failed"
-}

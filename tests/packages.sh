@@ -282,5 +282,6 @@ case $(cat "$here/phase") in
 	ok purge_leaves_nothing
 	;;
 esac
-print_plan
+echo "1..$test"
+echo "# exit: $failed"
 [ "$(cat "$here/phase")" != 2 ] || echo "# all done"
