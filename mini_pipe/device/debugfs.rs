@@ -50,8 +50,8 @@ impl Folder {
         unsafe {
             let dentry = bindings::debugfs_create_dir(c"mini_pipe".as_char_ptr(), ptr::null_mut());
             // The list shows the pipes of all users, so the folder is only for root, also where the
-            // rest of debugfs is not. So far the folder is empty; who looks up a name in it later
-            // needs this mode.
+            // rest of debugfs is not. So far the folder is empty, and nobody has opened the file;
+            // each later look-up is checked against this mode.
             if let Ok(dentry) = from_err_ptr(dentry) {
                 (*(*dentry).d_inode).i_mode &= !0o077;
             }

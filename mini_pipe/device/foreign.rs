@@ -194,7 +194,8 @@ impl<'a> Foreign<'a> {
     }
 }
 
-/// Pages for the first bytes of a reservation, which lie in them as in those of the ring.
+/// Pages for the first bytes of a reservation. Each byte has the same offset in its page here as in
+/// its page of the ring.
 struct Vector {
     pages: [Option<Page>; MAX_PAGES],
     parts: [bindings::bio_vec; MAX_PAGES],

@@ -27,8 +27,7 @@ pub(crate) struct Call<'a> {
     file: &'a File,
     /// The `IOCB_*` flags of the call.
     iocb: c_int,
-    /// Whether the bytes are written as packets, where `O_DIRECT` of this file does not decide
-    /// that. [`None`]: it decides.
+    /// Whether the bytes are written as packets. [`None`]: `O_DIRECT` of this file decides that.
     packets: Option<bool>,
 }
 

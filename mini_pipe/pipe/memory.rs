@@ -8,7 +8,8 @@
 //! for a page, which is enough for an atomic write.
 //!
 //! A call that empties the pipe frees most of its pages, see [`crate::ring::growth`], unless the
-//! pipe was filled again soon after it had freed them before: see [`crate::pipe::patience`].
+//! pipe needed pages again soon after the last time that it freed some: see
+//! [`crate::pipe::patience`].
 
 use crate::{
     pipe::{

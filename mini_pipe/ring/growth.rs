@@ -136,7 +136,7 @@ impl Ring {
         let begin = contents.start - contents.start % PAGE_SIZE;
         let used = contents.len + room.len + contents.start % PAGE_SIZE;
         let (used, all) = (used.div_ceil(PAGE_SIZE), self.storage.pages.len());
-        // `missing` of the `used` cells are empty, so this many pages are in other cells.
+        // The `used` cells have `used - missing` pages. All others are in cells that are not used.
         let unused = (self.storage.filled + missing).saturating_sub(used);
         let unused = unused.min(missing).min(BATCH);
         if unused == 0 {

@@ -14,7 +14,10 @@
 /* enum Dir of ring/dir.rs */
 #define show_dir(dir)	__print_symbolic(dir, { 0, "read" }, { 1, "write" })
 
-/* enum Wake of pipe/wait/waiters.rs. Of pollers, One is one with EPOLLEXCLUSIVE, and others. */
+/*
+ * enum Wake of pipe/wait/waiters.rs. Of pollers, Exclusive is one with EPOLLEXCLUSIVE, and all
+ * others.
+ */
 #define show_sleepers(wake)	__print_symbolic(wake, { 0, "none" }, { 1, "one" }, { 2, "all" })
 #define show_pollers(wake)	__print_symbolic(wake, { 0, "none" }, { 1, "some" }, { 2, "all" })
 

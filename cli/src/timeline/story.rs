@@ -69,7 +69,7 @@ pub struct Sleep {
 
 /// A reader that spins takes bytes without any event. It spins for 1 ms at most, unless the
 /// parameter `max_spin_us` was raised. Only twice that time is surely a sleep beside bytes.
-const SPIN_NANOS: u64 = 2_000_000;
+const SURELY_ASLEEP_NANOS: u64 = 2_000_000;
 
 impl<'a> Story<'a> {
     pub fn new(trace: &'a Trace) -> Self {
@@ -175,14 +175,14 @@ impl<'a> Story<'a> {
         reserved.chain(woken).collect()
     }
 
-    /// The parts of a sleep during which `free` is true, if they are longer than a spin.
+    /// The parts of a sleep during which `free` is true, if they last longer than any spin.
     fn long_runs(&self, free: &[bool], from: usize, end: Option<usize>) -> Vec<Span> {
         let mut runs = Vec::new();
         let mut at = from;
         let to = self.or_last(end);
         while let Some(from) = (at..to).find(|&at| free[at]) {
             at = (from..to).find(|&at| !free[at]).unwrap_or(to);
-            if self.nanos_until(at) - self.nanos_until(from) >= SPIN_NANOS {
+            if self.nanos_until(at) - self.nanos_until(from) >= SURELY_ASLEEP_NANOS {
                 runs.push((from, if at == to { end } else { Some(at) }));
             }
         }

@@ -30,7 +30,8 @@ impl Row {
         self.pipe.bytes * 100 / self.pipe.capacity.max(1)
     }
 
-    /// Whether the number of the pipe, or the name of a process that has it, has this text.
+    /// Whether this text is in the number of the pipe, or in the name or number of a process that
+    /// has it.
     fn matches(&self, text: &str) -> bool {
         let pipe = &self.pipe;
         pipe.id.to_string().contains(text) || pipe.who(|_| true).contains(text)
@@ -209,7 +210,7 @@ mod tests {
         numbers.collect()
     }
 
-    /// Three pipes; in the second before, 1 moved nothing, 2 took 300 bytes and 3 gave out 200.
+    /// Three pipes; a second, 1 moves nothing, 2 takes 300 bytes and 3 gives out 200.
     fn state() -> State {
         let start = Instant::now();
         let mut state = State::default();

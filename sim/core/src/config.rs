@@ -37,7 +37,7 @@ pub struct Task {
     pub writes: bool,
     /// `O_*` flags.
     pub flags: u32,
-    /// Uses the file of this one of the tasks, of which the first is number 0, instead of its own.
+    /// The task whose file this one uses, instead of a file of its own. The first is number 0.
     pub shares: Option<usize>,
     pub calls: Vec<Call>,
 }

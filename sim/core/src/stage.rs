@@ -245,7 +245,7 @@ impl Stage {
         });
     }
 
-    /// The signals that the current task has sent since it last looked here are due.
+    /// Checks that each signal that the current task has sent since the last check was due.
     fn check_signals(&self, actor: &Actor) {
         let dir = match actor.doing {
             Doing::Read { .. } => Dir::Read,

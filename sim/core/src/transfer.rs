@@ -319,7 +319,7 @@ impl Watcher for Signals {
     }
 }
 
-/// All bytes are in one of the two pipes, and fit into each, so one of the tasks can go on.
+/// Each pipe has room for the bytes of both, so one of the tasks can always go on.
 #[test]
 fn two_tasks_splice_into_each_other() {
     const LENS: [usize; 2] = [11, 6];
