@@ -260,8 +260,8 @@ impl Vector {
                 break;
             };
             let count = part.len.min(len - done);
-            // SAFETY: The part lies in both pages. Nobody else uses reserved room. A file that
-            // still writes to this page has not counted those bytes.
+            // SAFETY: The part lies in both pages. Nobody else uses reserved room. If a file system
+            // still writes to this page, then not to bytes that the read has counted.
             unsafe { copy_part(page, part.offset, part.page, part.offset, count) };
             done += count;
         }

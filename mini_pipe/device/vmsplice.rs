@@ -103,8 +103,9 @@ impl Elements {
             bindings::ITER_DEST
         };
         // SAFETY: There is memory for one element; for several, `import_iovec()` allocates it. This
-        // initializes the iterator, which does not use `one`, or fails. `allocated` is null after a
-        // failure; after success, it is null or what was allocated.
+        // initializes the iterator, or fails. The iterator does not use `one`, unless there are no
+        // elements; then nothing is copied. `allocated` is null after a failure; after success, it
+        // is null or what was allocated.
         let len = unsafe {
             bindings::import_iovec(
                 direction as c_int,

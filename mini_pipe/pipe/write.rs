@@ -114,8 +114,8 @@ impl Pipe {
 
     /// Drops the mutex and returns a reservation for the last `rest` bytes of a write of `whole`
     /// bytes: for all of them if the write is atomic, else for some. Waits until there is room, and
-    /// gives the ring the pages that the bytes need. After each wait, `retry` may write the bytes
-    /// at once.
+    /// gives the ring the pages that the bytes need. After a wait, and after pages were added,
+    /// `retry` may write the bytes at once.
     ///
     /// # Errors
     ///

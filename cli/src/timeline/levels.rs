@@ -97,6 +97,7 @@ impl Change {
 #[derive(Default)]
 struct Call {
     committed: u64,
+    /// Its first wake-up, and the task's event before that: `at` and `after` of a [`Change`].
     first_wake: Option<(usize, Option<usize>)>,
     /// The task's last event was a close or a resize, so its next wake-ups may belong to that.
     is_unclear: bool,

@@ -67,8 +67,9 @@ pub struct Sleep {
     pub overslept: Vec<Span>,
 }
 
-/// A reader that spins takes bytes without any event. It spins for 1 ms at most, unless the
-/// parameter `max_spin_us` was raised. Only twice that time is surely a sleep beside bytes.
+/// No event shows that a spinning reader is about to take the bytes. It spins for 1 ms at most,
+/// unless the parameter `max_spin_us` was raised. Only twice that time is surely a sleep beside
+/// bytes.
 const SURELY_ASLEEP_NANOS: u64 = 2_000_000;
 
 impl<'a> Story<'a> {

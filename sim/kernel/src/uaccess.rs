@@ -26,7 +26,7 @@ impl UserPtr {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
     /// From this offset on there is no memory: EFAULT. Once a copy has failed there, another thread
-    /// maps it. So a call that wrongly goes on copies again, and has skipped bytes.
+    /// maps it. So if a call wrongly goes on, its next copy succeeds, and bytes are missing.
     pub nothing_from: Option<usize>,
     /// It is there, but the first access sleeps until it is.
     pub paged_out: bool,
