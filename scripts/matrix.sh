@@ -91,13 +91,12 @@ cat >"$top/MATRIX.md" <<EOT
 # The kernels that mini_pipe was tested on
 
 \`make matrix\` built the module for each of these kernels of Debian's archive and ran \`make test\` on it,
-on $(date +%F), within $(((SECONDS - start + 59) / 60)) minutes on $(nproc) processors, of the commit $commit. The
-time includes making a kernel's Rust metadata, if they were not in the cache.
+on $(date +%F), within $(((SECONDS - start + 59) / 60)) minutes on $(nproc) processors, of the commit $commit. The time includes making the
+kernels' Rust metadata, if they were not in the cache.
 
 $(cat "$dir/table")
 
-A failure is a test that failed, or any report in the kernel's log. Tests are skipped only on arm64, if they need
-x86_64.
+A failure is a test that failed, or any report in the kernel's log. Tests are skipped only for the reasons below.
 $(details "${kernels[@]}")
 
 The archive has kernels of these series, too, but not their source, which the Rust metadata are made of:
