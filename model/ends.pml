@@ -13,12 +13,12 @@
 /* A snapshot, or what stands for it. */
 #define NOT_OPEN		0	/* the file itself is not open */
 #define SEEN			1	/* the file has seen a peer */
-#define UNSEEN(peer)		(2 + peer.opens)	/* not yet; it had been opened so often */
+#define UNSEEN(peer)		(2 + peer.opens)	/* not yet: how often the peer had been opened */
 
 typedef End {
 	byte open;			/* files that have it open */
 	byte opens;			/* how often it has been opened */
-	byte snapshot[MAX + 1]		/* those that the files of this end took of the other end */
+	byte snapshot[MAX + 1]		/* for each file of this end, of the other end */
 };
 
 typedef Ends {

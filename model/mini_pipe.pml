@@ -27,8 +27,8 @@
  * - A critical section is one atomic step. All that the mutex protects is accessed only under it,
  *   so critical sections follow one another. Only the wait queues are accessed without it, by
  *   wake-ups. A wake-up in the middle of a section has the same effect as one before or after it:
- *   a section removes its task from a queue only at its start. It adds a sleeper at its end, after
- *   the test of the condition, and a poller before the section that tests.
+ *   a section removes its task from a queue only at its start, and adds a sleeper only at its end,
+ *   after the test of the condition. A poller is added in a step of its own, before it tests.
  * - After a commit and after a close, each wake-up, of the pollers and of the sleepers of each
  *   direction, is a step of its own, after the mutex was dropped. So anything can happen between
  *   the change and each of its wake-ups. One wake-up is one step: the queue has a lock.

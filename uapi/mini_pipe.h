@@ -159,7 +159,7 @@ struct mini_pipe_splice {
  *         MINI_PIPE_IOC_TEE_TO, no pipe of mini_pipe; or what splice(2) says of files: the file
  *         does not support splicing, it has O_APPEND, or it has no offsets and one was given.
  * ENOMEM: not enough memory.
- * EPIPE:  the pipe to which bytes are moved has no reader. The caller gets SIGPIPE.
+ * EPIPE:  the last reader of the pipe to which bytes are moved was closed. The caller gets SIGPIPE.
  * ESPIPE: an offset was given, and fd is a pipe of mini_pipe.
  *
  * Further, the errors of reading or writing a file that is no pipe.

@@ -68,7 +68,7 @@ pub(crate) fn vmsplice(me: &PipeFile, file: &File, request: &Vmsplice) -> Result
     }
 }
 
-/// What a copy of at least one byte returns.
+/// The result of a copy that was to copy at least one byte: `EFAULT` if it has copied none.
 fn moved(count: usize) -> Result<usize> {
     if count > 0 {
         Ok(count)

@@ -117,8 +117,8 @@ struct Wait {
     since: Option<Instant<Monotonic>>,
     /// A signal is pending.
     interrupted: bool,
-    /// There was no memory for all pages that a write needs. Until its next wait it does not try to
-    /// get pages again.
+    /// There was no memory for all pages that a write needs. It does not try to get pages again
+    /// before it finds that the pages that are there give no room.
     is_short: bool,
 }
 

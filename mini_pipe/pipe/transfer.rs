@@ -45,8 +45,8 @@ pub(crate) struct Side<'a> {
 
 impl Side<'_> {
     /// Lets `work` copy the oldest bytes, at most `most`, and waits for the first one as
-    /// [`Pipe::read`] does. The bytes that `work` has copied, as it says, leave the pipe, unless
-    /// they are to be kept. Returns what `work` returns; 0 is end of file.
+    /// [`Pipe::read`] does. `work` returns how many bytes it has copied; so many leave the
+    /// pipe, unless they are to be kept. Returns what `work` returns; 0 is end of file.
     ///
     /// Context: process context; may sleep.
     ///

@@ -63,7 +63,8 @@ impl Levels {
     }
 }
 
-/// How far the event of a call may be behind the read that took its bytes, in changes of the pipe.
+/// The event of a write may come after the read that took its bytes: it is looked for among so many
+/// later changes of the pipe.
 const REACH: usize = 64;
 
 struct Change {

@@ -42,7 +42,8 @@ pub struct Pipe {
 /// From an event to another, or to the end of the trace.
 type Span = (usize, Option<usize>);
 
-/// From a reserve to the commit that ends it, or to the end of the trace.
+/// From a reserve to the commit that ends it or, under the policy rendezvous, to the end of the
+/// call; or to the end of the trace.
 #[derive(Debug, PartialEq)]
 pub struct Reservation {
     pub task: usize,

@@ -14,7 +14,8 @@ use super::{
 };
 use nix::errno::Errno;
 
-/// Not for users, and therefore not in [`Errno`]: the call begins anew after a signal.
+/// Not for users, and therefore not in [`Errno`]: after a signal, the kernel begins the call anew,
+/// or lets it fail with EINTR.
 const ERESTARTSYS: i32 = 512;
 
 /// What is written beside the event: short, as its place is narrow.
@@ -170,7 +171,7 @@ fn open_files(ends: Ends) -> String {
 /// The name of a negative errno.
 fn errno(ret: i64) -> String {
     match i32::try_from(ret).ok().and_then(i32::checked_neg) {
-        Some(ERESTARTSYS) => "restart".to_owned(),
+        Some(ERESTARTSYS) => "interrupted".to_owned(),
         Some(number) if Errno::from_raw(number) != Errno::UnknownErrno => {
             format!("{:?}", Errno::from_raw(number))
         }
@@ -241,7 +242,11 @@ mod tests {
                 "write 4 of 9",
                 "write of 9 bytes on /dev/mini_pipe: 4 moved",
             ),
-            ("write: pipe=0 len=9 ret=-512", "write restart", "restart"),
+            (
+                "write: pipe=0 len=9 ret=-512",
+                "write interrupted",
+                "interrupted",
+            ),
             ("write: pipe=0 len=9 ret=-99999", "write -99999", "-99999"),
             (
                 "reserve: pipe=7 dir=read len=1",

@@ -30,8 +30,8 @@ use kernel::{
 /// spins.
 pub(crate) static MAX_SPIN_US: Atomic<usize> = Atomic::new(1000);
 
-/// The cost of a wake-up, as a pipe knew it last, in nanoseconds: a new pipe begins with this. A
-/// guess, until one was measured.
+/// The newest estimate of the cost of a wake-up, by whichever pipe measured last, in nanoseconds. A
+/// new pipe begins with it. Until one was measured, this is a guess.
 static LAST_COST: Atomic<usize> = Atomic::new(5000);
 
 /// A wait spins for the time of this many wake-ups. To fall asleep costs about as much as a

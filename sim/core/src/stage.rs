@@ -76,7 +76,7 @@ pub(crate) struct Facts {
     pub(crate) capacity: usize,
     pub(crate) room: usize,
     pub(crate) atomic_limit: usize,
-    /// Its file has seen a peer for each direction, and all are closed.
+    /// For each direction: its file has seen a peer there, and all peers there are closed.
     pub(crate) closed: PerDir<bool>,
     /// Some file has each end open.
     pub(crate) is_open: PerDir<bool>,

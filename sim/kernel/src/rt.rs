@@ -22,8 +22,8 @@ mod scheduler {
         static COARSE: Cell<bool> = const { Cell::new(false) };
     }
 
-    /// From now on tasks switch only where they take a mutex or sleep: of fewer schedules, all can
-    /// be tried.
+    /// Whether tasks switch only where they take a mutex or sleep. That leaves so few schedules
+    /// that all can be tried.
     pub fn set_coarse(coarse: bool) {
         COARSE.set(coarse);
     }

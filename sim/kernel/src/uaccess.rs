@@ -28,9 +28,11 @@ pub struct Faults {
     /// From this offset on there is no memory: EFAULT. Once a copy has failed there, another thread
     /// maps it. So if a call wrongly goes on, its next copy succeeds, and bytes are missing.
     pub nothing_from: Option<usize>,
-    /// It is there, but the first access sleeps until it is.
+    /// The memory is not in place yet: the first access brings it in, and fails if page faults are
+    /// disabled.
     pub paged_out: bool,
-    /// As `paged_out`, and it comes only when [`sim::release`] says so: userfaultfd(2).
+    /// As `paged_out`, but the first access sleeps until [`sim::release`] is called:
+    /// userfaultfd(2).
     pub stuck: bool,
 }
 
