@@ -119,11 +119,19 @@ enter() {
 		KBUILD_BUILD_USER=mini_pipe KBUILD_BUILD_HOST=toolbox "$@"
 }
 
+# dpkg-query also succeeds for a package that is not installed, but that another one has named.
+has() {
+	local states
+	# shellcheck disable=SC2016 # dpkg-query expands it.
+	states=$("$0" run dpkg-query -W -f '${db:Status-Status}\n' "$@" 2>/dev/null) &&
+		[[ $(grep -cx installed <<<"$states") -eq $# ]]
+}
+
 # Adds packages to the tree. They stay in it, but are no part of its key. This needs no lock of the
 # cache, which another make may hold for long: apt has its own.
 add() {
 	make_box
-	! "$0" run dpkg-query -W "$@" >/dev/null 2>&1 || return 0
+	! has "$@" || return 0
 	step "toolbox: $*" "$0" run sh -c "apt-get -o APT::Sandbox::User=root update
 		apt-get -o APT::Sandbox::User=root -o DPkg::Lock::Timeout=600 -o DPkg::Options::=--force-unsafe-io install -y --no-install-recommends $*"
 }

@@ -240,7 +240,7 @@ loads_what_dkms_built() {
 
 # The kernel does not know the key, so it loads the module as one without a signature.
 loads_what_is_signed() {
-	insmod "$here/built/signed.ko" && rmmod mini_pipe && modprobe mini_pipe
+	modprobe -r mini_pipe && insmod "$here/built/signed.ko" && rmmod mini_pipe && modprobe mini_pipe
 }
 
 loads_a_sample_of_the_kernel() {
