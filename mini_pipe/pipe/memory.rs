@@ -38,8 +38,10 @@ impl Pipe {
         let mut guard = self.state.lock();
         let are_left = guard.ring.add_pages(&mut batch);
         guard.patience.renew();
-        if are_left {
-            drop(guard);
+        if are_left || guard.rendezvous_asleep {
+            // The writer of a rendezvous that has begun meanwhile can use the pages.
+            let wakeups = Wakeups::rendezvous(guard.rendezvous_asleep);
+            self.unlock_and_wake(guard, wakeups);
             drop(batch);
             guard = self.state.lock();
         }

@@ -67,6 +67,14 @@ impl Wakeups {
         wakeups
     }
 
+    /// Wakes the writer of the active rendezvous, if it is `asleep`.
+    pub(crate) fn rendezvous(asleep: bool) -> Self {
+        Self {
+            rendezvous: asleep,
+            ..Self::NONE
+        }
+    }
+
     /// Wakes the next sleeper of `dir`, for a woken task that cannot use the bytes or the room yet:
     /// another sleeper may be able to.
     pub(crate) fn hand_on(dir: Dir) -> Self {

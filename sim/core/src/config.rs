@@ -154,10 +154,10 @@ impl Config {
             return Self::smaller_than_pipe_buf(seed, rng);
         }
         if rng.gen_bool(0.04) {
-            return if rng.gen_bool(0.25) {
-                Self::one_starves(seed, rng)
-            } else {
-                Self::short_of_memory(seed, rng)
+            return match rng.gen_range(0..4) {
+                0 => Self::one_starves(seed, rng),
+                1 => Self::rendezvous_starves(seed),
+                _ => Self::short_of_memory(seed, rng),
             };
         }
         let capacity = *[1, 3, 7, 8, 8, 10, 16, 16, 17, 32, 96].choose(rng).unwrap();
@@ -211,6 +211,12 @@ impl Config {
         }
     }
 }
+
+/// Waits in poll until the last writer is closed.
+const UNTIL_WRITERS_CLOSE: Call = Call::Poll {
+    exclusive: false,
+    hangup: true,
+};
 
 impl Config {
     /// Reads and writes of a few bytes, while the capacity falls below PIPE_BUF.
@@ -274,10 +280,6 @@ impl Config {
             iterator: true,
             ..Transfer::of(1)
         });
-        let until_writers_close = Call::Poll {
-            exclusive: false,
-            hangup: true,
-        };
         Self {
             seed,
             capacity: 2 * PAGE_SIZE,
@@ -287,10 +289,37 @@ impl Config {
             opened_first: true,
             primed: (PAGE_SIZE / 2, 0),
             tasks: vec![
-                Task::of(true, false, vec![until_writers_close]),
+                Task::of(true, false, vec![UNTIL_WRITERS_CLOSE]),
                 Task::of(false, true, vec![starved]),
                 Task::of(false, true, vec![write]),
                 Task::of(false, true, vec![write]),
+            ],
+        }
+    }
+
+    /// A rendezvous without memory for all its bytes, which begins while a non-blocking writer gets
+    /// a page.
+    fn rendezvous_starves(seed: u64) -> Self {
+        let read = Call::Read(Transfer::of(1));
+        let starved = Call::Write(Transfer {
+            memory: Some(2),
+            ..Transfer::of(4 * PAGE_SIZE + 1)
+        });
+        let mut nonblocking = Task::of(false, true, vec![Call::Write(Transfer::of(1))]);
+        nonblocking.flags = O_NONBLOCK;
+        Self {
+            seed,
+            capacity: 12 * PAGE_SIZE,
+            private: true,
+            rendezvous: true,
+            spins: false,
+            opened_first: true,
+            primed: (0, 0),
+            tasks: vec![
+                Task::of(true, false, vec![read; 2]),
+                Task::of(false, true, vec![starved]),
+                Task::of(true, false, vec![UNTIL_WRITERS_CLOSE]),
+                nonblocking,
             ],
         }
     }
