@@ -79,7 +79,8 @@ inline ghost_eagain(queues, me)
 
 /*
  * A sleeping writer is woken at PIPE_BUF of room. It is woken at the level that it needs if the
- * capacity is below PIPE_BUF, or if it slept contended and the release left that much.
+ * capacity is below PIPE_BUF, or if it slept contended and the end of that reservation left that
+ * much.
  */
 #define level_for(me)		(PIPE_BUF <= CAPACITY && !got_enough[me] -> PIPE_BUF : \
 				 writers.needs[me])

@@ -30,7 +30,7 @@ hidden byte readable_before, writable_before, is_eof, contention;
 /* What a call returns if it moved no byte; only printed. */
 mtype = { END_OF_FILE, EAGAIN, ERESTARTSYS, EPIPE, EFAULT };
 
-/* A non-blocking read or a poll. If it is contended, the release wakes the pollers. */
+/* A non-blocking read or a poll. If it is contended, the end of that reservation wakes pollers. */
 inline note_reader_eagain()
 {
 	contention = is_reserved_read();

@@ -5,7 +5,8 @@
  *
  * A call that cannot go on may first spin without the mutex, and then sleeps on the queue of its
  * direction. After each wait it tests its condition again under the mutex. If it finds another
- * reservation of its own direction, it is contended while it sleeps: the release must wake it.
+ * reservation of its own direction, it is contended while it sleeps: the end of the reservation
+ * must wake it.
  */
 
 inline wait_readable(me)

@@ -121,8 +121,8 @@ unsafe extern "C" fn fill(
         bv_offset: slot.offset,
     };
     let mut iter = MaybeUninit::uninit();
-    // SAFETY: This initializes the iterator, for the bytes of the slot, which stay as they are
-    // while the pipe(2) is locked.
+    // SAFETY: This initializes the iterator, for the page and the range of the slot, which stay as
+    // long as the pipe(2) is locked. Others may write to the page, but only C reads it.
     let mut from = unsafe {
         bindings::iov_iter_bvec(
             iter.as_mut_ptr(),

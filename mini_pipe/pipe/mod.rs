@@ -111,9 +111,9 @@ pub(crate) struct Pipe {
 /// The waiting of one call.
 #[derive(Default)]
 struct Wait {
-    /// When the call began to spin or, if its time to spin was 0, could have begun. As long as this
-    /// is set, the next wait sleeps. A sleep clears it, and so does progress. Never set if there is
-    /// no other processor: a call does not spin then.
+    /// When the call began to spin, also if it was to spin for 0 ns. If this is set, the call has
+    /// had its spin, and the next wait sleeps. A sleep clears it, and so does progress. Never set
+    /// if there is no other processor: a call does not spin then.
     since: Option<Instant<Monotonic>>,
     /// A signal is pending.
     interrupted: bool,

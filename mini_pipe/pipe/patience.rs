@@ -17,8 +17,8 @@ const MOST: u8 = 127;
 
 /// How many times a pipe may become empty without freeing its pages.
 ///
-/// Normally that is 0. If the pipe gets pages again within [`SOON`] of having freed some when it
-/// became empty, the number `n` becomes `2 * n + 1`. Pages that a close frees do not count.
+/// That is 0 at first. When the pipe needs pages again after it has freed some, the number `n`
+/// becomes `2 * n + 1` if that is within [`SOON`], else 0. Pages that a close frees do not count.
 #[derive(Default)]
 pub(crate) struct Patience {
     /// When [`Patience::runs_out`] last said that pages are freed; [`None`] if the pipe has been

@@ -41,7 +41,8 @@ impl Pipe {
     ///
     /// - `EAGAIN`: the call is non-blocking, and nothing can be read now.
     /// - `ERESTARTSYS`: a signal came while the call waited.
-    /// - `EFAULT`: no byte could be stored. Bytes that could not be stored stay in the pipe.
+    /// - `EFAULT`: no byte, or not all of a packet, could be stored. Bytes that could not be stored
+    ///   stay in the pipe, and so does the packet.
     #[inline(always)]
     pub(crate) fn read(
         &self,

@@ -108,7 +108,7 @@ impl Side<'_> {
         let Self { pipe, end, call } = self;
         let guard = pipe.state.lock();
         // As if these were the last `most` bytes of a very long write. That is not atomic, so room
-        // for some of them is enough.
+        // for some of them is enough, unless they are a packet.
         let size = (usize::MAX, most);
         let retry = |_: &mut StateGuard<'_>| None::<Infallible>;
         let Found::Room(reservation) =

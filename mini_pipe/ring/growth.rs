@@ -136,7 +136,7 @@ impl Ring {
         let begin = contents.start - contents.start % PAGE_SIZE;
         let used = contents.len + room.len + contents.start % PAGE_SIZE;
         let (used, all) = (used.div_ceil(PAGE_SIZE), self.storage.pages.len());
-        // The `used` cells have `used - missing` pages. All others are in cells that are not used.
+        // Of the `filled` pages, `used - missing` are in the `used` cells. The rest is not used.
         let unused = (self.storage.filled + missing).saturating_sub(used);
         let unused = unused.min(missing).min(BATCH);
         if unused == 0 {

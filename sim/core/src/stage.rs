@@ -113,7 +113,7 @@ pub(crate) struct Actor {
     /// The call may return with fewer bytes than there are. A read must go on with further bytes if
     /// a writer was copying when it reserved the first ones, unless they are a packet.
     pub(crate) may_stop: bool,
-    /// When the task last dropped the mutex, another call could have moved something.
+    /// Whether there was something for another call to move when the task last dropped the mutex.
     could: PerDir<bool>,
     /// The call has moved bytes, which it may have taken back.
     has_moved: bool,
@@ -125,9 +125,9 @@ pub(crate) struct Actor {
     pub(crate) rendezvous: bool,
     /// For a splice: what it has moved.
     pub(crate) spliced: Vec<u8>,
-    /// When the task last dropped the mutex.
+    /// The facts when the task last dropped the mutex.
     pub(crate) facts: Facts,
-    /// When it first dropped the mutex in this call, before that changed anything.
+    /// The facts when it first dropped the mutex in this call, before the reference has followed.
     pub(crate) first: Option<Facts>,
     /// How many times any task had dropped the mutex when the call began, and how many times this
     /// one has since.

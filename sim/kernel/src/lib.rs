@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A stand-in for the kernel: the names of the kernel crate that mini_pipe's core uses, for tasks
-//! that shuttle or loom switches at every operation on a lock, an atomic or a wait queue.
+//! that shuttle or loom switches before each lock, at each atomic and at each wake-up.
 //!
 //! The README of `sim` lists what it promises, and by which function the kernel does. It promises
 //! nothing that the kernel does not: who gets a mutex next, how long anything takes, and when a

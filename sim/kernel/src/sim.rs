@@ -25,8 +25,8 @@ pub trait Watcher {
     /// A task is about to drop the mutex that protects a `type_name` at `value`. Must not switch.
     fn unlocking(&self, type_name: &str, value: *const ());
 
-    /// All tasks sleep or have ended, or are about to: the current one. This may wake tasks, and
-    /// must not switch otherwise.
+    /// All other tasks sleep or have ended, and the current one is about to. This may wake tasks,
+    /// and must not switch otherwise.
     fn quiet(&self);
 }
 

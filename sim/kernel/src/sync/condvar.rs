@@ -30,10 +30,8 @@ impl CondVar {
         let entry = Entry::sleeper();
         self.0.add(entry.clone());
         sim::prepare_to_sleep();
-        guard.unlocked(|| {
-            sim::schedule();
-            self.0.remove(&entry);
-        });
+        guard.unlocked(sim::schedule);
+        self.0.remove(&entry);
         sim::signal_pending()
     }
 
