@@ -6,7 +6,8 @@
 # must be noticed. Fails if the model has an error, if a search did not end, or if a broken model
 # was not noticed.
 #
-#   verify.sh    with VERIFY='NAME ...', only those
+#   verify.sh             as many at a time as there are processors; with VERIFY='NAME ...', only those
+#   verify.sh run ...     for the script itself
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -53,9 +54,6 @@ broken=(
 
 model=$top/model/mini_pipe.pml
 work=build/verify
-declare -A counts=([clean]=0 [noticed]=0)
-failed=()
-
 # search NAME DEFINE...: builds the search in a directory of its own, and runs it. If it finds an
 # error, the steps that lead to it are in the file counterexample there.
 search() {
@@ -71,11 +69,10 @@ search() {
 			spin -k mini_pipe.pml.trail ${*/#/-D} $model >counterexample"
 }
 
-# run NAME EXPECTED DEFINE...: searches, and prints a line with the verdict.
+# run EXPECTED NAME DEFINE...: searches, and prints a line with the verdict. Fails if it is another one.
 run() {
-	local name=$1 expected=$2 out=$work/$1.log start=$SECONDS verdict states
+	local expected=$1 name=$2 out=$work/$2.log start=$SECONDS verdict states
 	shift 2
-	[[ -z ${VERIFY-} || " $VERIFY " == *" $name "* ]] || return 0
 	search "$name" "$@" >"$out" 2>&1 || true
 	if grep -qE 'too small|out of memory|aborted' "$out"; then
 		verdict='search did not end'
@@ -88,26 +85,27 @@ run() {
 	fi
 	states=$(sed -n 's/^ *\([0-9.e+]*\) states, stored.*/\1/p' "$out")
 	printf '%-28s %9s states %4d s  %s\n' "$name" "${states:-0}" $((SECONDS - start)) "$verdict"
-	if [[ $verdict == "$expected" ]]; then
-		counts[$verdict]=$((counts[$verdict] + 1))
-	else
-		failed+=("$name")
-		tail -n 20 "$work/$name/counterexample" 2>/dev/null || tail -n 20 "$out"
-	fi
+	[[ $verdict != "$expected" ]] || return 0
+	tail -n 20 "$work/$name/counterexample" 2>/dev/null || tail -n 20 "$out"
+	return 1
+}
+
+# Prints the arguments of run for each search.
+searches() {
+	local line
+	for line in "${clean[@]}"; do echo "clean $line"; done
+	for line in "${broken[@]}"; do echo "noticed ${line%% *} BROKEN=$line"; done
 }
 
 cd "$top"
+if [[ ${1-} == run ]]; then
+	shift
+	run "$@"
+	exit
+fi
 mkdir -p "$work"
-echo "The model as it is, in all its states:"
-for line in "${clean[@]}"; do
-	read -ra words <<<"$line"
-	run "${words[0]}" clean "${words[@]:1}"
-done
-echo "Broken on purpose:"
-for line in "${broken[@]}"; do
-	read -ra words <<<"$line"
-	run "${words[0]}" noticed "BROKEN=${words[0]}" "${words[@]:1}"
-done
-[[ ${#failed[@]} == 0 ]] ||
-	die "unexpected verdict: ${failed[*]}; $work has the logs, and a counterexample for each error"
-echo "verified: ${counts[clean]} clean in all states, ${counts[noticed]} broken ones noticed"
+searches | awk -v only="${VERIFY-}" 'only == "" || index(" " only " ", " " $2 " ")' |
+	xargs -P "$(nproc)" -L 1 "$0" run | tee "$work/verdicts" ||
+	die "unexpected verdict; $work has the logs, and a counterexample for each error"
+echo "verified: $(grep -c ' clean$' "$work/verdicts") clean in all states," \
+	"$(grep -c ' noticed$' "$work/verdicts") broken ones noticed"
