@@ -217,7 +217,9 @@ make_kernel() {
 		[[ -z $(unknown_symbols | head -n 1) ]] ||
 			die "$release was built with another rustc than the archive has: no module built here would load into it"
 	fi
-	"$toolbox" run rm -r "$new/packages"
+	# In Linux 7.3, the second build of a module makes these files anew, here, and with the flags of the
+	# kernel that the module is built for now, which may be another one.
+	"$toolbox" run sh -c "rm -rf '$new/packages' '$new'/source/rust/kernel/*.rs.S"
 	mv "$new" "$kernel"
 }
 
