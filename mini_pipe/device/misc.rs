@@ -90,9 +90,11 @@ pub(crate) struct Registration {
     folder: Folder,
 }
 
-// SAFETY: A misc device may be registered by one thread and deregistered by another.
+// SAFETY: A misc device may be registered by one thread and deregistered by another. So a folder of
+// debugfs may be made and removed.
 unsafe impl Send for Registration {}
-// SAFETY: After the registration only the misc core uses `misc`, under its own lock.
+// SAFETY: After the registration only the misc core uses `misc`, under its own lock, and only
+// `drop` uses `folder`.
 unsafe impl Sync for Registration {}
 
 impl Registration {
@@ -153,9 +155,10 @@ impl MiscDevice for PipeFile {
         let misc = unsafe { (*file.as_ptr()).private_data }.cast::<Opaque<bindings::miscdevice>>();
         // SAFETY: Only `Registration` registers a device with these operations. `misc_open()` holds
         // `misc_mtx`, which `misc_deregister()` takes, until this returns: the registration exists.
-        let registration = unsafe { &*container_of!(misc, Registration, misc) };
+        // It may not be initialized as a whole, but its pipe is: that was stored before.
+        let pipe = unsafe { &(*container_of!(misc, Registration, misc)).pipe };
         // SAFETY: The file is being opened.
-        Ok(unsafe { Self::open(memory, file, &registration.pipe) })
+        Ok(unsafe { Self::open(memory, file, pipe) })
     }
 
     fn read_iter(kiocb: Kiocb<'_, Self::Ptr>, iov: &mut IovIterDest<'_>) -> Result<usize> {
@@ -195,16 +198,16 @@ impl MiscDevice for PipeFile {
 unsafe extern "C" fn show_pipes(seq: *mut bindings::seq_file, _: *mut c_void) -> c_int {
     // SAFETY: By the safety requirements. `misc_register()` has stored the address of the device's
     // `struct miscdevice` as its data. `Folder::remove`, which `Registration::drop` calls, waits
-    // for this.
-    let (to, registration) = unsafe {
+    // for this. The registration may not be initialized as a whole yet, but its pipe is.
+    let (to, pipe) = unsafe {
         let misc = bindings::dev_get_drvdata((*seq).private.cast());
         let misc = misc.cast::<Opaque<bindings::miscdevice>>();
         (
             SeqFile::from_raw(seq),
-            &*container_of!(misc, Registration, misc),
+            &(*container_of!(misc, Registration, misc)).pipe,
         )
     };
-    debugfs::show_pipes(to, &registration.pipe);
+    debugfs::show_pipes(to, pipe);
     0
 }
 
