@@ -51,7 +51,7 @@
  *   the policy rendezvous. The tests check those.
  */
 
-/* A configuration: the ring, how many tasks of each kind there are, and what else there is (1). */
+/* A configuration: the ring, how many tasks of each kind there are, and switches: 1 is on. */
 #ifndef CAPACITY
 #define CAPACITY		3
 #endif

@@ -18,7 +18,7 @@ hidden byte readable_before, writable_before, is_eof, contention;
 #define WRITE_THRESHOLD		(PIPE_BUF <= CAPACITY -> PIPE_BUF : NO_THRESHOLD)
 
 #define ATOMIC_LIMIT		(PIPE_BUF <= CAPACITY -> PIPE_BUF : CAPACITY)
-#define LARGE			(ATOMIC_LIMIT + 1)	/* the length of every write beyond that */
+#define LARGE			(ATOMIC_LIMIT + 1)	/* any length beyond that */
 
 /* How a call is made. EITHER: the call may block or not, so both ways are searched. */
 #define BLOCKING		1

@@ -13,7 +13,8 @@
  *                           back to a pipe(2).
  * MINI_PIPE_PRELOAD_LOG:    the name of a file. The library appends a line for each mini_pipe, with
  *                           the name of the program and its process ID.
- * MINI_PIPE_PRELOAD_OFF:    the library does nothing: each function only calls libc's own.
+ * MINI_PIPE_PRELOAD_OFF:    the library does nothing: each function only calls libc's own, or the
+ *                           system call.
  *
  * The library calls openat(2), ioctl(2) and dup3(2) in pipe() and popen(), and ioctl(2), openat(2)
  * and capget(2) in fcntl() when it is asked for a pipe's size. If a seccomp filter makes one of

@@ -16,7 +16,7 @@
 	next;						\
 })
 
-/* Whether all functions of the library only call libc's. */
+/* Whether all functions of the library only call libc's, or the system call. */
 static inline bool is_off(void)
 {
 	return getenv("MINI_PIPE_PRELOAD_OFF");

@@ -128,7 +128,7 @@ struct mini_pipe_splice {
 
 /*
  * The next three are for what splice(2) and tee(2) do not do: splice(2) needs a pipe(2) at one
- * side, tee(2) at both, and neither takes a mini_pipe for one. They do the same, and return how
+ * side, tee(2) at both, and a mini_pipe does not count as one. They do the same, and return how
  * many bytes were moved, or 0 at end of file:
  *
  * MINI_PIPE_IOC_SPLICE_TO:   moves bytes from the pipe to the other file: another pipe of

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Splice between a mini_pipe and a file that is no pipe. The file gets pages of the call's own,
-//! into which, or from which, the bytes are copied: it may use them for longer than the call, as
-//! NFS does for direct I/O that a SIGKILL ends. The bytes, or the room for them, are reserved
-//! meanwhile. So a slow file keeps other readers, or other writers, of the mini_pipe waiting, and
-//! nobody else.
+//! and the bytes are copied into them, or out of them. Pages of the ring would not do: a file may
+//! use its pages after the call has ended, as NFS does when a SIGKILL ends direct I/O. The bytes,
+//! or the room for them, are reserved meanwhile. So a slow file keeps other readers, or other
+//! writers, of the mini_pipe waiting, and nobody else.
 
 use crate::{
     pipe::transfer::Side,
@@ -84,7 +84,7 @@ impl<'a> Foreign<'a> {
     /// # Errors
     ///
     /// Those of splice(2), only if no byte was moved.
-    pub(crate) fn splice_from(&mut self, from: Side<'_>, most: usize) -> Result<usize> {
+    pub(crate) fn write_from(&mut self, from: Side<'_>, most: usize) -> Result<usize> {
         // SAFETY: An open file has operations, which stay the same.
         let can_splice = unsafe { (*(*self.file.as_ptr()).f_op).splice_write }.is_some();
         self.position = self.begin(FMODE_WRITE, FMODE_PWRITE)?;
@@ -93,7 +93,7 @@ impl<'a> Foreign<'a> {
         }
         from.drain(most, |bytes| {
             let mut pages = Vector::new(bytes)?;
-            pages.fill(bytes);
+            pages.copy_from_ring(bytes);
             // SAFETY: The file is open, and has the pages for itself.
             count(unsafe {
                 bindings::vfs_iter_write(
@@ -114,7 +114,7 @@ impl<'a> Foreign<'a> {
     /// # Errors
     ///
     /// Those of splice(2), only if no byte was moved.
-    pub(crate) fn splice_to(&mut self, to: Side<'_>, most: usize, flags: u32) -> Result<usize> {
+    pub(crate) fn read_into(&mut self, to: Side<'_>, most: usize, flags: u32) -> Result<usize> {
         // SAFETY: An open file has operations, which stay the same.
         let can_splice = unsafe { (*(*self.file.as_ptr()).f_op).splice_read }.is_some();
         self.position = self.begin(FMODE_READ, FMODE_PREAD)?;
@@ -137,7 +137,7 @@ impl<'a> Foreign<'a> {
                     nowait,
                 )
             })?;
-            pages.empty(room, read);
+            pages.copy_to_ring(room, read);
             Ok(read)
         })
     }
@@ -240,7 +240,7 @@ impl Vector {
     }
 
     /// Copies the reserved bytes into the pages.
-    fn fill(&self, bytes: &ReadReservation) {
+    fn copy_from_ring(&self, bytes: &ReadReservation) {
         let mut done = 0;
         for page in self.pages.iter().flatten() {
             if let Some(part) = bytes.part(done) {
@@ -253,7 +253,7 @@ impl Vector {
     }
 
     /// Copies the first `len` bytes of the pages into the reserved room.
-    fn empty(&self, room: &WriteReservation, len: usize) {
+    fn copy_to_ring(&self, room: &WriteReservation, len: usize) {
         let mut done = 0;
         for page in self.pages.iter().flatten() {
             let Some(part) = room.part(done).filter(|_| done < len) else {

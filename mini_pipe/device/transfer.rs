@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The ioctls for what splice(2) and tee(2) do not do: splice(2) needs a pipe(2) at one side,
-//! tee(2) at both, and neither takes a mini_pipe for one.
+//! tee(2) at both, and a mini_pipe does not count as one.
 
 use crate::{
     device::{
@@ -61,7 +61,7 @@ pub(crate) fn splice_to(me: &PipeFile, file: &File, request: &Splice, keep: bool
     if !me.end.is(Dir::Read) {
         return Err(EBADF);
     }
-    let moved = to.splice_from(me.side(file, request.flags), len);
+    let moved = to.write_from(me.side(file, request.flags), len);
     me.report_read(file, len, moved);
     to.end(moved)
 }
@@ -84,7 +84,7 @@ pub(crate) fn splice_from(me: &PipeFile, file: &File, request: &Splice) -> Resul
     if !me.end.is(Dir::Write) {
         return Err(EBADF);
     }
-    let moved = from.splice_to(me.side(file, request.flags), len, request.flags);
+    let moved = from.read_into(me.side(file, request.flags), len, request.flags);
     me.report_write(file, len, moved);
     from.end(moved)
 }

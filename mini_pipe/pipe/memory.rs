@@ -39,7 +39,8 @@ impl Pipe {
         let are_left = guard.ring.add_pages(&mut batch);
         guard.patience.renew();
         if are_left || guard.rendezvous_asleep {
-            // The writer of a rendezvous that has begun meanwhile can use the pages.
+            // Pages that are left are freed without the mutex. The writer of a rendezvous that has
+            // begun meanwhile can use those that were added.
             let wakeups = Wakeups::rendezvous(guard.rendezvous_asleep);
             self.unlock_and_wake(guard, wakeups);
             drop(batch);

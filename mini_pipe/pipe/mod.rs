@@ -169,7 +169,7 @@ impl Pipe {
         let write_closed = !state.ends.is_open(Dir::Write);
         if state.ends.is_private() && read_closed && write_closed {
             // A task that still holds a path may open the pipe again, and finds it empty. No end is
-            // open, so no call is in progress, and no reservation is outstanding.
+            // open, so no call that moves bytes is in progress, and no reservation is outstanding.
             state.ring.unwrite(usize::MAX);
         }
         let mut wakeups = Wakeups::STOP_SPINNING;

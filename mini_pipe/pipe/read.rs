@@ -72,8 +72,8 @@ impl Pipe {
         }
         loop {
             if let Some(reservation) = guard.ring.reserve_read(to.len()) {
-                // If a writer copies now, these bytes do not end this read: after each of its
-                // commits it goes on with those that the pipe has by then.
+                // If a writer copies now, these bytes do not end this read: after each of its own
+                // commits, it goes on with those that the pipe has by then.
                 let goes_on = guard.ring.indices().is_reserved(Dir::Write);
                 drop(guard);
                 return short_count_or(self.read_reserved(reservation, goes_on, &mut to), EFAULT);

@@ -303,7 +303,8 @@ impl Ring {
             }
             let from = reservation.pages().cell(piece.index);
             let cell = self.storage.pages.cell(piece.index);
-            // After a resize, the ring may have a copy of the page. The copy was not given away.
+            // Even after a resize both cells have the same page, as only a page that is reserved in
+            // part is copied. This does not rely on it: a copy would not have been given away.
             //
             // SAFETY: The caller owns the ring, so nobody else writes to either cell.
             let is_current = match unsafe { (&*from.get(), &*cell.get()) } {

@@ -15,8 +15,8 @@
 #define show_dir(dir)	__print_symbolic(dir, { 0, "read" }, { 1, "write" })
 
 /*
- * enum Wake of pipe/wait/waiters.rs. Of pollers, Exclusive is one with EPOLLEXCLUSIVE, and all
- * others.
+ * enum Wake of pipe/wait/waiters.rs. Of the pollers that asked for the event, Exclusive wakes all
+ * without EPOLLEXCLUSIVE, and one with it.
  */
 #define show_sleepers(wake)	__print_symbolic(wake, { 0, "none" }, { 1, "one" }, { 2, "all" })
 #define show_pollers(wake)	__print_symbolic(wake, { 0, "none" }, { 1, "some" }, { 2, "all" })

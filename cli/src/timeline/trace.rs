@@ -76,8 +76,8 @@ pub enum Dir {
     Write,
 }
 
-/// How many of a kind of waiters are woken. For pollers, [`Wake::One`] means some: one of those
-/// with EPOLLEXCLUSIVE, and all others.
+/// How many of a kind of waiters are woken. For pollers, [`Wake::One`] means all without
+/// EPOLLEXCLUSIVE that asked for the event, and one with it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Wake {
     None,

@@ -151,7 +151,7 @@ impl State {
         self.rows.len()
     }
 
-    /// Whether the kernel has told how many tasks sleep, and so of all pipes that there are.
+    /// Whether debugfs could be read: then all pipes of the system are here, with their sleepers.
     pub fn sees_all(&self) -> bool {
         self.rows
             .iter()

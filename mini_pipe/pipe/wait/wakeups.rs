@@ -41,8 +41,8 @@ impl Wakeups {
         rendezvous: false,
     };
 
-    /// Stops the spinning tasks of both directions, and nothing else. Every change other than a
-    /// short read or write starts from this.
+    /// Stops the spinning tasks of both directions, and nothing else. A change of the bytes, the
+    /// room or the ends starts from this, unless it is a short read or write.
     pub(crate) const STOP_SPINNING: Self = Self {
         dirs: PerDir {
             read: DirWakeups::stop_spinning_and(Selected::NONE, false),

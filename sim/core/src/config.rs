@@ -37,7 +37,8 @@ pub struct Task {
     pub writes: bool,
     /// `O_*` flags.
     pub flags: u32,
-    /// The task whose file this one uses, instead of a file of its own. The first is number 0.
+    /// The task whose file this one uses, instead of a file of its own: an index into
+    /// [`Config::tasks`], one less than the number in a story.
     pub shares: Option<usize>,
     pub calls: Vec<Call>,
 }

@@ -108,7 +108,8 @@ pub(crate) struct Actor {
     /// How many bytes were there when a read reserved the first ones: it may move no more. No limit
     /// if [`None`]: a writer was copying then.
     reach: Option<usize>,
-    /// What a read has reserved first, if its buffer is large enough, and whether that is a packet.
+    /// How many bytes a read could reserve when it first did, and whether they are a packet. It has
+    /// reserved fewer if its buffer is shorter.
     pub(crate) reserved: Option<(usize, bool)>,
     /// The call may return with fewer bytes than there are. A read must go on with further bytes if
     /// a writer was copying when it reserved the first ones, unless they are a packet.
@@ -150,9 +151,10 @@ pub(crate) struct Stage {
     unlocks: Cell<usize>,
     /// How many writes have put bytes into the pipe.
     pub(crate) writes: Cell<usize>,
-    /// How many signals had been sent for each direction when it last became due to send one.
-    signals: Cell<PerDir<usize>>,
+    /// Whether a signal is due for each direction: when all tasks sleep, more must have been sent
+    /// than `signals`, the number when it became due.
     owed: Cell<PerDir<bool>>,
+    signals: Cell<PerDir<usize>>,
     contended: Cell<PerDir<bool>>,
     /// How many bytes could be written into pages that are there, if there are not enough pages for
     /// all.

@@ -35,7 +35,7 @@ struct Task {
     parking: Parking,
     state: Cell<State>,
     signal: Cell<bool>,
-    /// It sleeps in a copy, until [`release`].
+    /// It sleeps in a page fault, or for a lock, until [`release`].
     stuck: Cell<bool>,
     mutexes: Cell<usize>,
     /// Its allocations fail after so many.
