@@ -203,6 +203,10 @@ run_without_the_device() {
 		mini-pipe run dash -c 'echo a | cat' 2>err | grep -qx a && grep 'gets ordinary pipes' err
 }
 
+list_without_the_device() {
+	mini-pipe list 2>complaint && grep -qx 'mini-pipe: there is no /dev/mini_pipe: sudo modprobe mini_pipe' complaint
+}
+
 version_is_that_of_the_module() {
 	mini-pipe --version | grep -qx "mini-pipe $(cat /sys/module/mini_pipe/version)"
 }
@@ -218,7 +222,7 @@ for function in version_is_that_of_the_module run_makes_mini_pipes run_takes_the
 	ok $function
 done
 rmmod mini_pipe
-for function in doctor_says_that_the_module_is_missing run_without_the_device; do
+for function in doctor_says_that_the_module_is_missing run_without_the_device list_without_the_device; do
 	ok $function
 done
 insmod mini_pipe.ko

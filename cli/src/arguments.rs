@@ -56,8 +56,10 @@ pub enum Action {
     },
     /// Shows the same live, with rates, and a bar of how full each pipe is
     #[command(
-        after_help = "Keys: q quits, s sorts by the next column, r reverses the order, / filters \
-                      by number or process, p pauses, the arrows scroll."
+        after_help = "CAP is the capacity in bytes; IN/s and OUT/s are bytes a second. ASLEEP: 1r \
+                      is a sleeping reader, 2w are two sleeping writers; ? is known to root \
+                      only.\n\nKeys: q quits, s sorts by the next column, r reverses the order, \
+                      / filters by number or process, p pauses, the arrows scroll."
     )]
     Top {
         /// How many seconds to wait between two looks

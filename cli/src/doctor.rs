@@ -7,6 +7,7 @@ use crate::{
         self,
         DEVICE, //
     },
+    pipes::Pipe,
     run, //
 };
 use nix::{
@@ -166,13 +167,22 @@ pub fn why_not_open(errno: Errno) -> String {
         Errno::EACCES | Errno::EPERM => match stat(DEVICE) {
             Ok(node) if node.st_mode & 0o060 == 0o060 && node.st_gid != 0 => {
                 let gid = Gid::from_raw(node.st_gid);
-                let group = Group::from_gid(gid).ok().flatten();
-                let group = group.map_or_else(|| gid.to_string(), |group| group.name);
-                format!(
-                    "{DEVICE} is for the group {group}: sudo usermod -aG {group} {}, then log in \
-                     again",
-                    user_name()
-                )
+                let user = user_name();
+                let (group, members) = match Group::from_gid(gid).ok().flatten() {
+                    Some(group) => (group.name, group.mem),
+                    None => (gid.to_string(), Vec::new()),
+                };
+                if members.contains(&user) {
+                    format!(
+                        "{DEVICE} is for the group {group}, in which {user} is from the next login \
+                         on: log in again"
+                    )
+                } else {
+                    format!(
+                        "{DEVICE} is for the group {group}: sudo usermod -aG {group} {user}, then \
+                         log in again"
+                    )
+                }
             }
             _ => format!(
                 "{DEVICE} is for root only: the package mini-pipe opens it to the group mini_pipe, \
@@ -186,6 +196,12 @@ pub fn why_not_open(errno: Errno) -> String {
 fn user_name() -> String {
     let user = User::from_uid(nix::unistd::getuid()).ok().flatten();
     user.map_or_else(|| "$USER".to_owned(), |user| user.name)
+}
+
+/// If there are no pipes to be seen because the device cannot be opened: why, and what to do.
+pub fn why_no_pipes(pipes: &[Pipe]) -> Option<String> {
+    let errno = device::open_for_ioctls(Path::new(DEVICE)).err()?;
+    pipes.is_empty().then(|| why_not_open(errno))
 }
 
 /// A byte goes through a private pipe.

@@ -61,6 +61,9 @@ fn act(action: Action) -> Result<u8> {
             } else {
                 list::table(&pipes)
             })?;
+            if let Some(reason) = doctor::why_no_pipes(&pipes) {
+                eprintln!("mini-pipe: {reason}");
+            }
         }
         Action::Top { interval } => top::run(interval)?,
         Action::Timeline(options) => return timeline::run(&options),

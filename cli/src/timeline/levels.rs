@@ -94,7 +94,7 @@ impl Change {
     }
 }
 
-/// What is known of a task's call until its event ends it.
+/// What is known of a task's call before its last event, `read` or `write`.
 #[derive(Default)]
 struct Call {
     committed: u64,

@@ -6,6 +6,7 @@ mod state;
 mod view;
 
 use crate::{
+    doctor,
     failure::{
         failure,
         reason,
@@ -61,9 +62,13 @@ fn show(terminal: &mut DefaultTerminal, interval: Duration) -> io::Result<()> {
         if now >= next {
             next = now + interval;
             if !state.paused {
-                state.update(places.pipes(), now);
+                let pipes = places.pipes();
+                state.fault = doctor::why_no_pipes(&pipes);
+                state.update(pipes, now);
             }
         }
+        // Without the lines above and below the rows.
+        state.height = usize::from(terminal.size()?.height).saturating_sub(3);
         terminal.draw(|frame| view::draw(&state, frame))?;
         if !event::poll(next.saturating_duration_since(Instant::now()))? {
             continue;

@@ -100,6 +100,10 @@ pub struct State {
     pub editing: bool,
     /// How many rows are above the first that is shown.
     pub scroll: usize,
+    /// How many rows the screen has.
+    pub height: usize,
+    /// Why there is no pipe to be seen.
+    pub fault: Option<String>,
 }
 
 impl State {
@@ -177,7 +181,7 @@ impl State {
             self.scroll = 0;
             return false;
         }
-        let last = self.visible().len().saturating_sub(1);
+        let last = self.visible().len().saturating_sub(self.height.max(1));
         match key.code {
             KeyCode::Char('q') | KeyCode::Esc => return true,
             KeyCode::Char('s') => self.order = self.order.next(),
@@ -211,7 +215,7 @@ mod tests {
         numbers.collect()
     }
 
-    /// Three pipes; a second, 1 moves nothing, 2 takes 300 bytes and 3 gives out 200.
+    /// Three pipes. Per second, 1 moves nothing, 2 takes 300 bytes and 3 gives out 200.
     fn state() -> State {
         let start = Instant::now();
         let mut state = State::default();

@@ -28,8 +28,10 @@ use ratatui::{
     },
     widgets::{
         Cell,
+        Paragraph,
         Row as Cells,
-        Table, //
+        Table,
+        Wrap, //
     },
     Frame, //
 };
@@ -45,7 +47,12 @@ pub fn draw(state: &State, frame: &mut Frame<'_>) {
     ])
     .areas(frame.area());
     frame.render_widget(headline(state).bold(), head);
-    frame.render_widget(table(state), body);
+    match &state.fault {
+        Some(fault) => {
+            frame.render_widget(Paragraph::new(fault.as_str()).wrap(Wrap::default()), body)
+        }
+        None => frame.render_widget(table(state), body),
+    }
     frame.render_widget(footline(state).dim(), foot);
 }
 
@@ -66,22 +73,25 @@ fn headline(state: &State) -> Line<'static> {
     if state.paused {
         text += ", paused";
     }
-    if !state.sees_all() {
+    if state.scroll > 0 {
+        text += &format!(", from row {}", state.scroll + 1);
+    }
+    if state.fault.is_none() && !state.sees_all() {
         text += " (root sees those of all users)";
     }
     text.into()
 }
 
 fn footline(state: &State) -> Line<'static> {
-    if state.editing || !state.filter.is_empty() {
-        let cursor = if state.editing {
-            "_   Enter: done   Esc: no filter"
-        } else {
-            ""
-        };
-        return format!("filter: {}{cursor}", state.filter).into();
+    if state.editing {
+        return format!("filter: {}_   Enter: done   Esc: no filter", state.filter).into();
     }
-    "q quit   s sort   r reverse   / filter   p pause   arrows scroll".into()
+    let keys = "q quit   s sort   r reverse   / filter   p pause   arrows scroll";
+    if state.filter.is_empty() {
+        keys.into()
+    } else {
+        format!("filter: {}   {keys}", state.filter).into()
+    }
 }
 
 fn table(state: &State) -> Table<'static> {
