@@ -58,7 +58,7 @@ end_asleep:
 	:: else
 	fi;
 	queues.signalled[me] = false;
-	/* A signal may come after a wake-up; the one that ended a sleep may be another thread's. */
+	/* A signal may come after a wake-up; another thread may have taken the one that ended it. */
 	if
 	:: signal_pending = false
 	:: SIGNALS -> signal_pending = true

@@ -127,9 +127,9 @@ struct mini_pipe_splice {
 #define MINI_PIPE_IOC_SET_POLICY _IO(MINI_PIPE_IOC_MAGIC, 5)
 
 /*
- * The next three are for what splice(2) and tee(2) do not do: splice(2) needs a pipe(2) at one
- * side, tee(2) at both, and a mini_pipe does not count as one. They do the same, and return how
- * many bytes were moved, or 0 at end of file:
+ * The next three do with mini_pipes what splice(2) and tee(2) do with pipe(2)s: splice(2) needs a
+ * pipe(2) at one side, tee(2) at both, and a mini_pipe does not count as one. They return how many
+ * bytes were moved, or 0 at end of file:
  *
  * MINI_PIPE_IOC_SPLICE_TO:   moves bytes from the pipe to the other file: another pipe of
  *                            mini_pipe, or a file that is no pipe. For a pipe(2), use splice(2).

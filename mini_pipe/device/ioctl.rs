@@ -29,8 +29,8 @@ use kernel::{
     }, //
 };
 
-/// Serves the ioctls of uapi/mini_pipe.h, and FIONREAD, for `file`, which is `me`. Private pipes
-/// get the file operations `private_fops`. Returns what the ioctl returns.
+/// Serves the ioctls of uapi/mini_pipe.h, and FIONREAD, for `file`, whose [`PipeFile`] is `me`.
+/// Private pipes get the file operations `private_fops`. Returns what the ioctl returns.
 ///
 /// Context: process context; may sleep.
 ///

@@ -111,8 +111,8 @@ pub(crate) struct Pipe {
 /// The waiting of one call.
 #[derive(Default)]
 struct Wait {
-    /// When the call began to spin, also if it was to spin for 0 ns. If this is set, the call has
-    /// had its spin, and the next wait sleeps. A sleep clears it, and so does progress. Never set
+    /// When the call began to wait: to spin or, if it may spin for 0 ns only, to sleep. If this is
+    /// set, the next wait sleeps. A sleep clears it, and so does progress. Never set
     /// if there is no other processor: a call does not spin then.
     since: Option<Instant<Monotonic>>,
     /// A signal is pending.
@@ -195,7 +195,7 @@ impl Pipe {
         (self.number, modes.read, modes.write, open.read, open.write)
     }
 
-    /// Switches `O_ASYNC` of `file`, which is `end`, on or off. Returns whether that changed
+    /// Switches `O_ASYNC` of `file`, whose end is `end`, on or off. Returns whether that changed
     /// anything.
     ///
     /// Context: process context; may sleep.

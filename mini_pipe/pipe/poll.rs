@@ -27,7 +27,7 @@ pub(crate) struct Interest<'a> {
 }
 
 impl Pipe {
-    /// Returns what `file`, which is `end`, can do now: `POLL*` bits. Adds the poll to the wait
+    /// Returns what `file`, whose end is `end`, can do now: `POLL*` bits. Adds the poll to the wait
     /// queues, if it wants to be woken. After an edge-triggered poll for reading, every write wakes
     /// pollers.
     ///

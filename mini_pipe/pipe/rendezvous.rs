@@ -67,9 +67,8 @@ impl Pipe {
         let mut is_short = false;
         let error = loop {
             let rest = if fault { 0 } else { from.len() };
-            // A write that has succeeded ends here, too: all is written and read, and
-            // `short_count_or` below returns the count. EFAULT is returned only if a fault
-            // prevented the first byte.
+            // A write that has succeeded leaves the loop here, too: all is written and read, so
+            // `short_count_or` below returns the count and drops the error.
             if rest == 0 && (written == 0 || guard.ring.indices().is_empty()) {
                 break EFAULT;
             }

@@ -253,7 +253,7 @@ impl State {
 }
 
 /// The room that lets any sleeping writer go on: [`PIPE_BUF`]. [`None`] if the capacity is less:
-/// only an empty pipe would be enough for all, and a small write must not wait for that.
+/// then only an empty ring has room for every write, and a small write must not wait for that.
 fn write_threshold(capacity: usize) -> Option<usize> {
     Some(PIPE_BUF).filter(|threshold| *threshold <= capacity)
 }

@@ -110,6 +110,7 @@ impl Side<'_> {
         // As if these were the last `most` bytes of a very long write. That is not atomic, so room
         // for some of them is enough, unless they are a packet.
         let size = (usize::MAX, most);
+        // This never writes the bytes, and its type says so: `find_room` can only find room.
         let retry = |_: &mut StateGuard<'_>| None::<Infallible>;
         let Found::Room(reservation) =
             pipe.find_room(guard, end, call, size, &mut Wait::default(), retry)?;

@@ -32,9 +32,9 @@ use kernel::prelude::*;
 
 /// What [`Pipe::find_room`] has found.
 pub(in crate::pipe) enum Found<'a, T> {
-    /// Room. This task has dropped the mutex.
+    /// Room. The mutex is not held any more.
     Room(WriteReservation),
-    /// `retry` has written the bytes, and returned this.
+    /// `retry` has written the bytes, and has returned the second of these. The mutex is held.
     Written(StateGuard<'a>, T),
 }
 
@@ -143,6 +143,7 @@ impl Pipe {
             } else {
                 guard.ring.reuse_pages(rest)
             };
+            // Those have to be allocated.
             if missing > 0 && !wait.is_short {
                 (guard, wait.is_short) = self.grow(guard, missing);
                 match retry(&mut guard) {

@@ -36,10 +36,10 @@ use kernel::page::PAGE_SIZE;
 pub(crate) unsafe fn share(old: &Pages, new: &mut Storage, live: Span, contents: Span) {
     let offset = live.start % PAGE_SIZE;
     let count = (offset + live.len).div_ceil(PAGE_SIZE);
-    // `live` touches `count` pages' worth of indices. As it fits into both storages, `count` is at
-    // most one more than the number of cells of each. If `count` is one more, `live` wraps: its
-    // first and its last bytes are in the same page of that storage, which cannot be shared. Then
-    // `count` is at least 2.
+    // The indices of `live` are in `count` pages, if they did not wrap. As it fits into both
+    // storages, `count` is at most one more than the number of cells of each. If `count` is one
+    // more, `live` wraps: its first and its last bytes are in the same page of that storage, which
+    // cannot be shared. Then `count` is at least 2.
     let overlap = count > old.len().min(new.pages.len());
     let shared = if overlap { 1..count - 1 } else { 0..count };
     for nth in shared {

@@ -54,9 +54,9 @@ pub(crate) type WriteReservation = Reservation<Writing>;
 #[must_use = "a reservation must be committed to its ring"]
 pub(crate) struct Reservation<D: Direction> {
     pages: *const Pages,
-    /// `contig_len` of the storage when this was reserved. It still holds: only
-    /// [`crate::ring::Ring::exchange_pages`] replaces pages of `span`, and after that the bytes are
-    /// only copied page by page.
+    /// `contig_len` of the storage when this was reserved. It holds as long as bytes are
+    /// copied: before that ends, only [`crate::ring::Ring::exchange_pages`] replaces pages of
+    /// `span`, and afterwards the bytes are copied page by page.
     contig_len: usize,
     span: Span,
     is_packet: bool,

@@ -180,6 +180,8 @@ impl Storage {
         Self::with_spare(capacity, charge, COPIED)
     }
 
+    /// Growing storage gets `spare` spare pages. Fixed storage gets all its pages as spare ones,
+    /// for [`Storage::fill`].
     fn with_spare(capacity: usize, charge: Option<Charge>, spare: usize) -> Result<Self> {
         let grows = charge.is_some();
         let flags = page::flags(grows);

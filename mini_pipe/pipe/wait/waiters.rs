@@ -151,8 +151,8 @@ impl Waiters {
     }
 
     /// A writer waits, or gets EAGAIN, because there was no memory for its bytes. From now on,
-    /// whenever a call ends, all sleepers are woken: nobody knows for whom the level is enough. The
-    /// next rise of the level wakes all of them once more, and ends this.
+    /// whenever a call of this direction ends, all sleepers are woken: nobody knows for whom the
+    /// level is enough. The next rise of the level wakes all of them, too, and ends this.
     /// Returns true if others sleep and no writer was starved before. Then the others must be woken
     /// now: this writer may have got a wake-up that was meant for one of them.
     pub(crate) fn note_starved(&mut self) -> bool {

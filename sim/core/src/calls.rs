@@ -233,7 +233,7 @@ impl Caller<'_> {
                     || self.stage.actor(|actor| actor.may_stop)
                     || facts.packet;
                 if let (Some((least, packet)), None) =
-                    (self.stage.actor(|actor| actor.reserved), nothing_from)
+                    (self.stage.actor(|actor| actor.reservable), nothing_from)
                 {
                     let least = least.min(len);
                     check!(

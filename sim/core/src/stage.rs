@@ -110,7 +110,7 @@ pub(crate) struct Actor {
     reach: Option<usize>,
     /// How many bytes a read could reserve when it first did, and whether they are a packet. It has
     /// reserved fewer if its buffer is shorter.
-    pub(crate) reserved: Option<(usize, bool)>,
+    pub(crate) reservable: Option<(usize, bool)>,
     /// The call may return with fewer bytes than there are. A read must go on with further bytes if
     /// a writer was copying when it reserved the first ones, unless they are a packet.
     pub(crate) may_stop: bool,
@@ -151,9 +151,9 @@ pub(crate) struct Stage {
     unlocks: Cell<usize>,
     /// How many writes have put bytes into the pipe.
     pub(crate) writes: Cell<usize>,
-    /// Whether a signal is due for each direction: when all tasks sleep, more must have been sent
-    /// than `signals`, the number when it became due.
+    /// Whether a signal is due for each direction.
     owed: Cell<PerDir<bool>>,
+    /// How many had been sent when it became due. When all tasks sleep, there must be more.
     signals: Cell<PerDir<usize>>,
     contended: Cell<PerDir<bool>>,
     /// How many bytes could be written into pages that are there, if there are not enough pages for
@@ -182,7 +182,7 @@ impl Stage {
             moved: 0,
             call: 0,
             reach: None,
-            reserved: None,
+            reservable: None,
             may_stop: true,
             could: PerDir::default(),
             has_moved: false,
@@ -234,7 +234,7 @@ impl Stage {
         self.actor(|actor| {
             actor.doing = doing;
             actor.moved = 0;
-            actor.reserved = None;
+            actor.reservable = None;
             (actor.call, actor.reach, actor.could) = (call, None, PerDir::default());
             actor.waits = waits;
             actor.has_moved = false;
@@ -434,7 +434,7 @@ impl Stage {
             actor.reach = Some(actor.facts.len).filter(|_| !writes);
             let splices = matches!(doing, Doing::Read { to: None });
             if !splices {
-                actor.reserved = Some((actor.facts.available, actor.facts.packet));
+                actor.reservable = Some((actor.facts.available, actor.facts.packet));
             }
             actor.may_stop = !writes || actor.facts.packet || splices;
         }
