@@ -31,7 +31,7 @@ Ends ends;
 #define no_readers()		(ends.readers.open == 0)
 #define no_writers()		(ends.writers.open == 0)
 
-/* Whether Ends::peer() returns Peer::Closed. Else, if the peer is not open, it is NeverOpened. */
+/* Whether Ends::peer() returns Peer::Closed. Else, if the peer is not open, it is Unseen. */
 #define peer_closed(peer, seen)	(peer.open == 0 && \
 				 (seen != UNSEEN(peer) || broken(EOF_BEFORE_PEER_OPENED)))
 #define readers_closed(me)	peer_closed(ends.readers, ends.writers.snapshot[me])

@@ -206,6 +206,8 @@ TEST_F(foreign, splice_from_socket_waits_for_bytes)
 
 TEST_F(foreign, splice_from_empty_socket_gives_eagain)
 {
+	expect_eagain(_metadata, splice_from(self->sockets[1], NULL, self->w, 100, 0));
+	set_flag(_metadata, self->w, O_NONBLOCK, false);
 	expect_eagain(_metadata, splice_from(self->sockets[1], NULL, self->w, 100,
 					     SPLICE_F_NONBLOCK));
 	set_flag(_metadata, self->sockets[1], O_NONBLOCK, true);
@@ -356,15 +358,23 @@ TEST_F(foreign, offset_of_socket_gives_einval)
 	EXPECT_FAILS(EINVAL, splice_from(self->sockets[0], &offset, self->w, 100, 0));
 }
 
-TEST_F(foreign, negative_offset_gives_einval)
+/* At once: also if there is no byte, or no room, to be spliced. */
+TEST_F(foreign, impossible_offset_gives_einval)
 {
-	loff_t offset = -1;
+	const loff_t offsets[] = { -1, LLONG_MAX };
 
-	write_at(_metadata, self->w, 0, 5);
-	EXPECT_FAILS(EINVAL, splice_to(self->r, self->file, &offset, 100, 0));
-	EXPECT_FAILS(EINVAL, splice_from(self->file, &offset, self->w, 100, 0));
-	EXPECT_EQ(-1, offset);
-	expect_at(_metadata, self->r, 0, 5);
+	for (size_t i = 0; i < ARRAY_SIZE(offsets); i++) {
+		loff_t offset = offsets[i];
+
+		EXPECT_FAILS(EINVAL, splice_to(self->r, self->file, &offset, 100, 0));
+		EXPECT_FAILS(EINVAL, splice_from(self->file, &offset, self->w, 100, 0));
+		fill_pipe(_metadata, self->w);
+		EXPECT_FAILS(EINVAL, splice_to(self->r, self->file, &offset, 100, 0));
+		EXPECT_FAILS(EINVAL, splice_from(self->file, &offset, self->w, 100, 0));
+		EXPECT_EQ(offsets[i], offset);
+		EXPECT_EQ(self->capacity, bytes_in(self->r));
+		read_exactly(_metadata, self->r, self->capacity);
+	}
 }
 
 TEST_F(foreign, unmapped_offset_gives_efault)

@@ -22,8 +22,7 @@ use crate::{
             FMODE_PWRITE,
             FMODE_READ,
             FMODE_WRITE,
-            RWF_NOWAIT,
-            SPLICE_F_NONBLOCK, //
+            RWF_NOWAIT, //
         },
         page::{
             copy_part,
@@ -87,7 +86,7 @@ impl<'a> Foreign<'a> {
     pub(crate) fn write_from(&mut self, from: Side<'_>, most: usize) -> Result<usize> {
         // SAFETY: An open file has operations, which stay the same.
         let can_splice = unsafe { (*(*self.file.as_ptr()).f_op).splice_write }.is_some();
-        self.position = self.begin(FMODE_WRITE, FMODE_PWRITE)?;
+        self.position = self.begin(FMODE_WRITE, FMODE_PWRITE, most)?;
         if !can_splice || self.file.flags() & O_APPEND != 0 {
             return Err(EINVAL);
         }
@@ -114,14 +113,14 @@ impl<'a> Foreign<'a> {
     /// # Errors
     ///
     /// Those of splice(2), only if no byte was moved.
-    pub(crate) fn read_into(&mut self, to: Side<'_>, most: usize, flags: u32) -> Result<usize> {
+    pub(crate) fn read_into(&mut self, to: Side<'_>, most: usize) -> Result<usize> {
         // SAFETY: An open file has operations, which stay the same.
         let can_splice = unsafe { (*(*self.file.as_ptr()).f_op).splice_read }.is_some();
-        self.position = self.begin(FMODE_READ, FMODE_PREAD)?;
+        self.position = self.begin(FMODE_READ, FMODE_PREAD, most)?;
         if !can_splice {
             return Err(EINVAL);
         }
-        let nowait = if flags & SPLICE_F_NONBLOCK != 0 && self.is_socket() {
+        let nowait = if to.call.is_nonblocking() && self.is_socket() {
             RWF_NOWAIT
         } else {
             0
@@ -147,9 +146,9 @@ impl<'a> Foreign<'a> {
         !unsafe { bindings::sock_from_file(self.file.as_ptr()) }.is_null()
     }
 
-    /// Where the splice begins in the file, which must have `mode`; and `seekable` if the caller
-    /// gave an offset.
-    fn begin(&self, mode: u32, seekable: u32) -> Result<bindings::loff_t> {
+    /// Where a splice of `most` bytes begins in the file, which must have `mode`; and `seekable` if
+    /// the caller gave an offset.
+    fn begin(&self, mode: u32, seekable: u32, most: usize) -> Result<bindings::loff_t> {
         let given = match self.address {
             0 => None,
             _ => Some(self.user_offset().reader().read()?),
@@ -166,7 +165,12 @@ impl<'a> Foreign<'a> {
         if given.is_some() && has & seekable == 0 {
             return Err(EINVAL);
         }
-        Ok(given.unwrap_or(position))
+        let position = given.unwrap_or(position);
+        // As `rw_verify_area()` does, but before the splice waits in the mini_pipe.
+        if position < 0 || position.checked_add(most as bindings::loff_t).is_none() {
+            return Err(EINVAL);
+        }
+        Ok(position)
     }
 
     /// Stores where the splice ended, unless it failed. Returns `moved`.

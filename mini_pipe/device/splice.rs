@@ -61,11 +61,7 @@ impl SpliceDest for DestPipe {
         unsafe { pipe_lock(self.0) };
     }
 
-    fn splice_to(
-        &mut self,
-        reservation: &ReadReservation,
-        fresh: &mut KVec<Page>,
-    ) -> Result<usize> {
+    fn receive(&mut self, reservation: &ReadReservation, fresh: &mut KVec<Page>) -> Result<usize> {
         let mut batch = SpliceBatch::default();
         fresh.reserve(MAX_PAGES, GFP_KERNEL)?;
         if reservation.is_packet() {

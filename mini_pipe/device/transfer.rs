@@ -84,7 +84,7 @@ pub(crate) fn splice_from(me: &PipeFile, file: &File, request: &Splice) -> Resul
     if !me.end.is(Dir::Write) {
         return Err(EBADF);
     }
-    let moved = from.read_into(me.side(file, request.flags), len, request.flags);
+    let moved = from.read_into(me.side(file, request.flags), len);
     me.report_write(file, len, moved);
     from.end(moved)
 }

@@ -31,7 +31,7 @@ pub(crate) enum Peer {
     /// At least one file has it open.
     Open,
     /// The file has not seen a peer yet.
-    NeverOpened,
+    Unseen,
     /// The file has seen a peer, and all are closed.
     Closed,
 }
@@ -115,7 +115,7 @@ impl Ends {
         if count.open > 0 {
             Peer::Open
         } else if count.opens == end.unseen[dir] {
-            Peer::NeverOpened
+            Peer::Unseen
         } else {
             Peer::Closed
         }
@@ -163,10 +163,10 @@ mod tests {
     fn peer_that_was_never_opened() {
         let mut ends = Ends::default();
         let end = reader(&mut ends);
-        assert_eq!(ends.peer(Dir::Write, &end), Peer::NeverOpened);
+        assert_eq!(ends.peer(Dir::Write, &end), Peer::Unseen);
         let mut ends = Ends::default();
         let end = writer(&mut ends);
-        assert_eq!(ends.peer(Dir::Read, &end), Peer::NeverOpened);
+        assert_eq!(ends.peer(Dir::Read, &end), Peer::Unseen);
     }
 
     #[test]
@@ -206,7 +206,7 @@ mod tests {
         let peer = writer(&mut ends);
         ends.close(&peer);
         let end = reader(&mut ends);
-        assert_eq!(ends.peer(Dir::Write, &end), Peer::NeverOpened);
+        assert_eq!(ends.peer(Dir::Write, &end), Peer::Unseen);
     }
 
     #[test]
@@ -229,7 +229,7 @@ mod tests {
             write: true,
         };
         let end = ends.open(writes, true);
-        assert_eq!(ends.peer(Dir::Read, &end), Peer::NeverOpened);
+        assert_eq!(ends.peer(Dir::Read, &end), Peer::Unseen);
     }
 
     #[test]
@@ -258,9 +258,9 @@ mod tests {
         let mut ends = Ends::default();
         let end = reader(&mut ends);
         let neither = open(&mut ends, false, false);
-        assert_eq!(ends.peer(Dir::Write, &end), Peer::NeverOpened);
+        assert_eq!(ends.peer(Dir::Write, &end), Peer::Unseen);
         ends.close(&neither);
-        assert_eq!(ends.peer(Dir::Write, &end), Peer::NeverOpened);
+        assert_eq!(ends.peer(Dir::Write, &end), Peer::Unseen);
     }
 
     #[test]

@@ -40,8 +40,7 @@ pub(crate) trait SpliceDest {
     /// - `EPIPE`: the destination has no readers. The caller gets SIGPIPE.
     /// - `EAGAIN`: the destination has no room.
     /// - `ENOMEM`.
-    fn splice_to(&mut self, reservation: &ReadReservation, fresh: &mut KVec<Page>)
-        -> Result<usize>;
+    fn receive(&mut self, reservation: &ReadReservation, fresh: &mut KVec<Page>) -> Result<usize>;
 }
 
 impl Pipe {
@@ -52,7 +51,7 @@ impl Pipe {
     ///
     /// # Errors
     ///
-    /// Those of [`Pipe::read`], except `EFAULT`, and those of [`SpliceDest::splice_to`]. A blocking
+    /// Those of [`Pipe::read`], except `EFAULT`, and those of [`SpliceDest::receive`]. A blocking
     /// call, too, gets `EAGAIN` if others fill the destination while the call waits for bytes.
     /// Bytes that could not be moved stay in the pipe.
     pub(crate) fn splice(
@@ -87,7 +86,7 @@ impl Pipe {
         };
         self.trace_reserve(&reservation);
         let mut fresh = KVec::new();
-        let moved = dest.splice_to(&reservation, &mut fresh);
+        let moved = dest.receive(&reservation, &mut fresh);
         let mut guard = self.state.lock();
         let before = guard.ring.occupancy();
         let read = guard

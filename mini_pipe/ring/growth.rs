@@ -134,11 +134,11 @@ impl Ring {
     fn move_unused(&mut self, room: Span, missing: usize) -> usize {
         let contents = self.indices.contents();
         let begin = contents.start - contents.start % PAGE_SIZE;
+        // `used`: how many cells the bytes and the room touch, from the cell of the oldest byte on.
         let used_bytes = contents.len + room.len + contents.start % PAGE_SIZE;
         let (used, all) = (used_bytes.div_ceil(PAGE_SIZE), self.storage.pages.len());
         // Of the `filled` pages, `used - missing` are in the `used` cells. The rest is not used. If
-        // the room ends in the cell where the bytes begin, that cell counts twice, and no cell is
-        // unused.
+        // the room ends in the first of these cells, that cell counts twice, and none is unused.
         let unused = (self.storage.filled + missing).saturating_sub(used);
         let unused = unused.min(missing).min(BATCH);
         if unused == 0 {

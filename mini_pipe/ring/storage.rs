@@ -204,6 +204,7 @@ impl Storage {
         let mut pages = memory.write(Pages {
             cells: NonNull::dangling(),
             mask: count - 1,
+            // More than a few are made below.
             array: Array::few(count, cell),
             slots: UnsafeCell::new(Array::few(count, slot)),
             charge,

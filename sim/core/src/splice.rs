@@ -69,11 +69,7 @@ impl SpliceDest for Dest {
         sim::point();
     }
 
-    fn splice_to(
-        &mut self,
-        reservation: &ReadReservation,
-        fresh: &mut KVec<Page>,
-    ) -> Result<usize> {
+    fn receive(&mut self, reservation: &ReadReservation, fresh: &mut KVec<Page>) -> Result<usize> {
         assert!(self.locked);
         let parts: usize = reservation.parts().map(|(_, _, len)| len).sum();
         check!(

@@ -76,7 +76,7 @@ pub(crate) struct Facts {
     pub(crate) capacity: usize,
     pub(crate) room: usize,
     pub(crate) atomic_limit: usize,
-    /// For each direction: its file has seen a peer there, and all peers there are closed.
+    /// For each end of the pipe: the task's file has seen a peer there, and all of them are closed.
     pub(crate) closed: PerDir<bool>,
     /// Some file has each end open.
     pub(crate) is_open: PerDir<bool>,
