@@ -643,8 +643,10 @@ impl Stage {
                 let backed = self.backed.get();
                 let starved = sim::memory_has_ended() && len > 0 && backed < least;
                 let excluded = contended.write && !own;
-                // A packet that faults is not written at all.
-                let faults = *is_packet && actor.moved + least > *good;
+                // An atomic write that faults writes nothing more: a packet, or the rest of a
+                // rendezvous for which a resize has made enough room.
+                let is_rest = actor.rendezvous && atomic && actor.moved > 0;
+                let faults = (*is_packet || is_rest) && actor.moved + least > *good;
                 check!(
                     actor.moved >= *good || faults || room < needed || excluded || starved,
                     "task {number} sleeps in a write of {needed} bytes, and there is room for {room}"
