@@ -211,14 +211,15 @@ impl Ring {
 
     /// How many of the next `most` bytes can be written into cells that have pages. If all cells
     /// have pages, that is `most`, also if there is less room. Looks only at the next
-    /// [`MOST_VISITED`] cells.
+    /// [`MOST_VISITED`] pages.
     #[inline(always)]
     pub(crate) fn backed(&self, most: usize) -> usize {
         if self.storage.has_all_pages() {
             return most;
         }
-        let room = self.indices.room().first(most).pieces(PAGE_SIZE);
-        room.take(MOST_VISITED)
+        let most = most.min(MOST_VISITED * PAGE_SIZE);
+        let room = self.indices.room().first(most);
+        room.pieces(PAGE_SIZE)
             .take_while(|piece| self.has_page(piece.index))
             .map(|piece| piece.len)
             .sum()
