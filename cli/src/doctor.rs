@@ -200,8 +200,12 @@ fn user_name() -> String {
 
 /// If there are no pipes to be seen because the device cannot be opened: why, and what to do.
 pub fn why_no_pipes(pipes: &[Pipe]) -> Option<String> {
-    let errno = device::open_for_ioctls(Path::new(DEVICE)).err()?;
-    pipes.is_empty().then(|| why_not_open(errno))
+    if !pipes.is_empty() {
+        return None;
+    }
+    device::open_for_ioctls(Path::new(DEVICE))
+        .err()
+        .map(why_not_open)
 }
 
 /// A byte goes through a private pipe.
