@@ -100,8 +100,8 @@ impl PipeFile {
         )
     }
 
-    /// This file as one side of a splice with these `SPLICE_F_*` flags. `file` is its `struct
-    /// file`.
+    /// This file as one side of a splice with these `SPLICE_F_*` flags. `file` is its
+    /// `struct file`.
     pub(crate) fn side<'a>(&'a self, file: &'a File, flags: c_uint) -> Side<'a> {
         let nowait = if flags & SPLICE_F_NONBLOCK != 0 {
             IOCB_NOWAIT
