@@ -102,10 +102,10 @@ impl Elements {
         } else {
             bindings::ITER_DEST
         };
-        // SAFETY: There is memory for one element; for several, `import_iovec()` allocates it. This
-        // initializes the iterator, or fails. The iterator does not use `one`, unless there are no
-        // elements; then nothing is copied. `allocated` is null after a failure; after success, it
-        // is null or what was allocated.
+        // SAFETY: `one` is memory for one element; `import_iovec()` allocates memory for more. It
+        // initializes the iterator, or fails. The iterator does not point to `one`: for one element
+        // it is an ITER_UBUF, which has the address itself. With no elements it does, but then no
+        // element is read. Afterwards, `allocated` is null or what was allocated.
         let len = unsafe {
             bindings::import_iovec(
                 direction as c_int,

@@ -37,7 +37,7 @@ pub(crate) fn copy_chunked<D: Direction>(
         let copied = reservation.copy(done, chunk, user);
         done += copied;
         let fault = copied < chunk && done < len;
-        if fault || done == len || spinner.has_spinner() {
+        if fault || done == len || spinner.is_armed() {
             return (done, fault);
         }
     }

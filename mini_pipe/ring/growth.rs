@@ -134,21 +134,23 @@ impl Ring {
     fn move_unused(&mut self, room: Span, missing: usize) -> usize {
         let contents = self.indices.contents();
         let begin = contents.start - contents.start % PAGE_SIZE;
-        // `used`: how many cells the bytes and the room touch, from the cell of the oldest byte on.
-        let used_bytes = contents.len + room.len + contents.start % PAGE_SIZE;
-        let (used, all) = (used_bytes.div_ceil(PAGE_SIZE), self.storage.pages.len());
-        // Of the `filled` pages, `used - missing` are in the `used` cells. The rest is not used. If
-        // the room ends in the first of these cells, that cell counts twice, and none is unused.
-        let unused = (self.storage.filled + missing).saturating_sub(used);
-        let unused = unused.min(missing).min(BATCH);
-        if unused == 0 {
+        let all_cells = self.storage.pages.len();
+        // The cells of the bytes and of the room, which begin with the cell of the oldest byte.
+        let used_len = contents.start % PAGE_SIZE + contents.len + room.len;
+        let used_cells = used_len.div_ceil(PAGE_SIZE);
+        // All but `missing` of these cells have pages. The other pages of the ring are unused. If
+        // the room ends in the cell of the oldest byte, that cell is counted twice here; then
+        // there are no other cells.
+        let unused_pages = (self.storage.filled + missing).saturating_sub(used_cells);
+        let reused = unused_pages.min(missing).min(BATCH);
+        if reused == 0 {
             return 0;
         }
         let mut batch = Batch::new();
         // Backwards from the cell before the oldest byte: those pages were read last, and are still
         // in the cache.
-        for nth in (used..all).rev().take(MOST_VISITED) {
-            if batch.added == unused {
+        for nth in (used_cells..all_cells).rev().take(MOST_VISITED) {
+            if batch.added == reused {
                 break;
             }
             // SAFETY: The caller owns the ring, and no reservation has a cell outside of the bytes

@@ -62,7 +62,7 @@ impl Spinner {
 
     /// Whether a task spins.
     #[inline(always)]
-    pub(crate) fn has_spinner(&self) -> bool {
+    pub(crate) fn is_armed(&self) -> bool {
         // SAFETY: The flag is valid, and otherwise only used by atomic operations. This is
         // READ_ONCE(): `load` would be a function call in every read and write.
         unsafe { self.armed.as_ptr().read_volatile() }
@@ -76,7 +76,7 @@ impl Spinner {
     /// Spins until the spinner is stopped, another task wants to run here, or `nanos` have passed
     /// since `since`. All spinning tasks of the direction share one flag, and stop together.
     pub(crate) fn spin(&self, since: Instant<Monotonic>, nanos: u32) {
-        while self.has_spinner() && single_task_running() && in_nanos(since.elapsed()) < nanos {
+        while self.is_armed() && single_task_running() && in_nanos(since.elapsed()) < nanos {
             cpu_relax();
         }
         self.stop();
@@ -85,7 +85,7 @@ impl Spinner {
     /// Stops the spinning tasks: something has changed for them.
     #[inline(always)]
     pub(crate) fn stop(&self) {
-        if self.has_spinner() {
+        if self.is_armed() {
             self.armed.store(false, Relaxed);
         }
     }
