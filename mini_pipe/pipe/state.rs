@@ -92,6 +92,7 @@ impl State {
     /// An empty pipe.
     pub(crate) fn new(ring: Ring, ends: Ends, policy: Policy) -> Self {
         let threshold = write_threshold(ring.indices().capacity());
+        let spin_time = SpinTime::new();
         Self {
             ring,
             ends,
@@ -104,8 +105,8 @@ impl State {
             rendezvous_asleep: false,
             total: PerDir::default(),
             spin_time: PerDir {
-                read: SpinTime::new(),
-                write: SpinTime::new(),
+                read: spin_time,
+                write: spin_time,
             },
             patience: Patience::default(),
         }

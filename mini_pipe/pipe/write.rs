@@ -72,7 +72,7 @@ impl Pipe {
     }
 
     /// [`Pipe::write`], if the call has to wait, or to reserve the room.
-    #[inline(always)]
+    #[inline(never)]
     fn write_slow<'a>(
         &'a self,
         mut guard: StateGuard<'a>,

@@ -141,32 +141,36 @@ impl UserMemory<Writing> for &mut IovIterSource<'_> {
 
 /// While this exists, a copy that meets a page fault fails instead of sleeping:
 /// `pagefault_disable()`, which is inline C that the kernel crate has no helper for.
-struct PageFaultsDisabled(());
+///
+/// # Invariants
+///
+/// This points to `pagefault_disabled` of the current task, which also drops it.
+struct PageFaultsDisabled(*mut i32);
 
 impl PageFaultsDisabled {
     #[inline(always)]
     fn new() -> Self {
-        Self::add(1);
-        Self(())
+        // INVARIANT: A raw pointer is not `Send`, so the task that made this drops it.
+        //
+        // SAFETY: The current task is valid while it runs this code.
+        let disabled = Self(unsafe { &raw mut (*Task::current_raw()).pagefault_disabled });
+        disabled.add(1);
+        disabled
     }
 
     /// Adds to the current task's count. `pagefault_disable()` has a `barrier()`, so that the
     /// compiler moves no copy across it. None is needed here: the compiler does not see into the
     /// function that copies.
     #[inline(always)]
-    fn add(change: i32) {
-        // SAFETY: The current task is valid while it runs this code, and only the task itself
-        // changes its count.
-        unsafe {
-            let count = &raw mut (*Task::current_raw()).pagefault_disabled;
-            count.write_volatile(count.read().wrapping_add(change));
-        }
+    fn add(&self, change: i32) {
+        // SAFETY: By the type invariants. Only the task itself changes its count.
+        unsafe { self.0.write_volatile(self.0.read().wrapping_add(change)) };
     }
 }
 
 impl Drop for PageFaultsDisabled {
     #[inline(always)]
     fn drop(&mut self) {
-        Self::add(-1);
+        self.add(-1);
     }
 }

@@ -96,6 +96,7 @@ impl Spinner {
 ///
 /// If the last sleeper had waited, its spin included, for longer than a wait may spin, the next
 /// wait does not spin.
+#[derive(Clone, Copy)]
 pub(crate) struct SpinTime {
     /// When a wake-up was sent to the only sleeper. [`None`] again once a sleeper runs.
     pub(crate) sent: Option<Instant<Monotonic>>,
