@@ -44,7 +44,7 @@ else
 	times=15
 	loops=50
 fi
-guarded='-r 3 -t 10 -c mini_pipe,private pair=1,64,512,4096,65536 create create-use'
+guarded='-r 9 -t 10 -c mini_pipe,private pair=1,64,512,4096,65536 create create-use'
 guarded+=' roundtrip sleepers=1,64'
 
 # The capacity of the pipes, which limits the messages of a single task.
