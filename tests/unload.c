@@ -17,11 +17,10 @@
 #include "ioctls.h"
 #include "module_fixture.h"
 
-/* In two tries of five, the closer stops in the right place. */
 #define TRIES 20
 
-/* So many fanotify marks. */
-#define MARKS 10
+/* So many fanotify marks that the closer stops several times while it frees them. */
+#define MARKS 100
 
 /* So long the closer stops, while the unloader tries. */
 #define STOP_NS 50000000L
