@@ -9,8 +9,8 @@
 
 #define RING_ENTRIES 8
 
-/* Behind the slots, where close_range() and dup3() of other tasks do not reach it. */
-#define FIRST_RING_FD (FIRST_FD + SLOTS)
+/* Behind all descriptors that call_close_range() and dup3() of other tasks reach. */
+#define FIRST_RING_FD (FIRST_FD + SLOTS + MORE_CLOSED)
 
 static inline bool open_ring(struct worker *me)
 {

@@ -104,7 +104,8 @@ static inline void call_close_range(struct worker *me, const unsigned char *arg)
 	unsigned int first = slot(arg[0]);
 
 	(void)me;
-	close_range(first, first + arg[1] % 6, arg[2] % 8 ? 0 : CLOSE_RANGE_CLOEXEC);
+	close_range(first, first + arg[1] % (MORE_CLOSED + 1),
+		    arg[2] % 8 ? 0 : CLOSE_RANGE_CLOEXEC);
 }
 
 static inline void call_dup(struct worker *me, const unsigned char *arg)

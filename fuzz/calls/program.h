@@ -18,7 +18,7 @@
 
 /* What is done before the tasks start; program.setup has these bits. */
 #define SETUP_USER 1		/* the program runs as an ordinary user */
-#define SETUP_HIDDEN 2		/* hidden files, no descriptors of a call, signal at the end */
+#define SETUP_HIDDEN 2		/* bytes through files that no call uses signal owners at the end */
 #define SETUP_BLOCKING 4	/* the first descriptors block */
 #define SETUP_SMALL 8		/* the private pipe has few bytes */
 #define SETUP_NO_PRIVATE 16	/* there is no private pipe yet */

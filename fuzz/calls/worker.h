@@ -39,6 +39,9 @@
 #define FIRST_FD 100
 #define SLOTS 20
 
+/* call_close_range() closes at most so many descriptors behind the first one. */
+#define MORE_CLOSED 5
+
 /* What each slot has when the tasks start. */
 enum {
 	DEVICE_R, DEVICE_W, DEVICE_RW, PRIVATE_R, PRIVATE_W, PRIVATE_RW, PATH_ONLY, PIPE_R, PIPE_W,

@@ -119,9 +119,9 @@ impl Theme {
 }
 
 fn random_setup(rand: &mut impl Rand) -> u8 {
-    // Each bit is set in one of four programs, but every other program is an ordinary user's.
+    // Each bit is set in one of four programs, but the first, SETUP_USER, in one of two.
     let rare = below(rand, 1 << SETUP_BITS) & below(rand, 1 << SETUP_BITS);
-    (rare | below(rand, 2)) as u8
+    (rare & !1 | below(rand, 2)) as u8
 }
 
 pub fn random_program(rand: &mut impl Rand) -> Program {

@@ -166,7 +166,7 @@ fn smaller(program: &Program) -> Vec<Program> {
     }
     for len in [1, 2, 3] {
         for (index, task) in program.tasks.iter().enumerate() {
-            for start in 0..task.calls.len().saturating_sub(len) {
+            for start in 0..(task.calls.len() + 1).saturating_sub(len) {
                 add(&|program| {
                     let calls = &program.tasks[index].calls[start..start + len];
                     program.tasks[index].calls = calls.to_vec();
