@@ -3,9 +3,10 @@
 #
 # Tests the tests: applies each patch of tests/mutants, which breaks the module, and shows what notices it
 # first. The simulation and its unit tests are asked first, if they have the code that the patch changes,
-# else the other unit tests; then, in the virtual machine, the subjects that the patch names, or of one the
-# test after a colon; then the whole suite. The patches in tests/mutants/debug are for the debug kernel, which detects faults that
-# no test sees. Two mutants are tried at a time. Fails if one survives, or does not build.
+# else the other unit tests; then, in the virtual machine, the subjects that the patch names, where
+# SUBJECT:TEST is one test of a subject; then the whole suite. The patches in tests/mutants/debug are for the
+# debug kernel, which detects faults that no test sees. Two mutants are tried at a time. Fails if one survives,
+# or does not build.
 #
 #   mutants.sh DIR              the test programs are in DIR
 #   mutants.sh DIR try PATCH    tries this one; for the script itself
@@ -99,7 +100,9 @@ noticed_by() {
 		return
 	}
 	read -ra named < <(sed -n 's/^Subjects: //p' "$patch")
-	[[ ${#named[@]} == 0 ]] || ask_suite "$dir" "${named[@]}" | grep . && return
+	if [[ ${#named[@]} != 0 ]] && ask_suite "$dir" "${named[@]}" | grep .; then
+		return
+	fi
 	mapfile -t named < <(subjects)
 	ask_suite "$dir" "${named[@]}"
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs the whole suite: the ring's arithmetic on this host, everything else in the virtual machine.
+# Runs the whole suite: the unit tests on this host, everything else in the virtual machine.
 # Prints the results by subject. On the debug kernel, `coverage` is one more: which lines have run.
 #
 #   test.sh DIR    the test programs are in DIR; REPEAT=n runs them n times in one machine

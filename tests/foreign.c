@@ -89,9 +89,6 @@ static struct child start_splice(struct __test_metadata *_metadata, const struct
 {
 	struct child child = start_forked(_metadata, splice_once, job);
 
-	/* The first argument of this splice(2) is no pipe, so it is not known whether it sleeps. */
-	if (job->in && is_pipe_2(job->pipe))
-		return child;
 	ASSERT_TRUE(falls_asleep_in(&child, is_pipe_2(job->pipe) ? __NR_splice : __NR_ioctl));
 	return child;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Calls that must not block, whatever the file's flags are: io_uring's, which waits by itself,
- * and preadv2 and pwritev2 with RWF_NOWAIT. All of it is the same on a pipe(2).
+ * and preadv2 and pwritev2 with RWF_NOWAIT. All is as on a pipe(2), except RWF_NOWAIT on a file
+ * that was opened again.
  */
 #include <dirent.h>
 #include "any_pipe_fixture.h"

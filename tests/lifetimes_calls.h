@@ -176,9 +176,7 @@ static inline int hold_stuck_write(struct held_pipe *held)
 	return hold_stuck(held, false);
 }
 
-/*
- * The resize gives the pipe other pages, so the copy uses pages that no longer belong to a pipe.
- */
+/* The resize gives the pipe other storage. The copy keeps the old one; they share the pages. */
 static inline int resize_while_stuck(struct held_pipe *held, int stuck)
 {
 	return stuck < 0 ? stuck : set_capacity(held->ends.w, 2 * capacity_of(held->ends.w));

@@ -163,4 +163,4 @@ static inline int await_descriptor(pid_t pid)
 	return -ETIMEDOUT;
 }
 
-#endif /* LIFETIMES_SCENE_H */
+#endif /* LIFETIMES_FIXTURE_H */

@@ -513,8 +513,8 @@ static int command(struct __test_metadata *_metadata, struct maker *maker, unsig
 }
 
 /*
- * A call that is stuck in a page fault keeps the pages it copies when the pipe shrinks: they stay
- * charged to the user. Here the pipe shrinks from a mebibyte to 16 pages while 16 are copied.
+ * When a pipe shrinks, a call that is stuck in a page fault keeps the old storage, which stays
+ * charged to the user as a whole. Here the pipe shrinks from a mebibyte to 16 pages.
  */
 
 #define MEBIBYTE 1048576

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A table of the calls that a user can make on one open pipe: each is a function that makes its
- * call once. Two callers, threads or processes, repeat one call each, on the same descriptors.
+ * A table of calls on one open pipe: each is a function that makes its call once. Two callers,
+ * threads or processes, repeat one call each, on the same descriptors.
  *
  * A call may fail, because the other caller changes the pipe meanwhile. The bytes that calls
  * write and read are counted and compared.
@@ -447,7 +447,8 @@ static inline void repeat_call(struct caller *me)
 	close(me->inotify);
 	close(me->pipe_2[0]);
 	close(me->pipe_2[1]);
-	close(me->ring.fd);
+	if (me->ring.fd >= 0)
+		uring_close(&me->ring);
 }
 
 #endif

@@ -495,7 +495,7 @@ TEST_F(rendezvous, interrupted_write_returns_count_that_was_read)
 	interrupt_after(_metadata, self->capacity, self->capacity - 1);
 }
 
-/* These writes wait for room, not yet for their last byte. */
+/* The first three are interrupted while they wait for room, the others for their last byte. */
 TEST_F(rendezvous, interrupted_large_write_returns_count_that_was_read)
 {
 	interrupt_after(_metadata, self->capacity + 1, 0);

@@ -268,7 +268,7 @@ TEST(pipe_is_no_cancellation_point)
 
 typeof(popen) _IO_popen;
 
-/* What a shell prints. Must be less than a page. */
+/* The first line that a shell prints, of at most 255 bytes. */
 static const char *output_of(FILE *file)
 {
 	static char line[256];

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A resize moves the bytes to other pages. No byte is lost or reordered: wherever the bytes are in
- * the ring, while a reader or a writer is stuck in a copy, and while spliced pages are in a
- * pipe(2). Reads and writes do not wait long for a resize. capacity.c tests what a resize returns,
- * limits.c who may resize.
+ * A resize gives the ring other storage, which shares the pages that have bytes. No byte is lost or
+ * reordered: wherever the bytes are in the ring, while a reader or a writer is stuck in a copy, and
+ * while spliced pages are in a pipe(2). Reads and writes do not wait long for a resize. capacity.c
+ * tests what a resize returns, limits.c who may resize.
  */
 #include <pthread.h>
 #include <time.h>
@@ -59,7 +59,9 @@ static void resize_with(struct __test_metadata *_metadata, struct stream *stream
 /* To more pages, to fewer and to as many, and back, from positions all over the ring. */
 TEST_F(pipe, bytes_stay_in_order_wherever_ring_wraps)
 {
-	const size_t to[] = { 2 * PAGE + 1, 3 * PAGE + 5, 4 * PAGE, 4 * PAGE + 1, 9 * PAGE };
+	const size_t to[] = {
+		2 * PAGE, 2 * PAGE + 1, 3 * PAGE + 5, 4 * PAGE, 4 * PAGE + 1, 9 * PAGE,
+	};
 	struct stream stream = { .ends = self->ends };
 	const size_t from = 4 * PAGE;
 
@@ -156,7 +158,7 @@ FIXTURE_VARIANT_ADD(stuck_copies, writer_of_4000_bytes)
 	},
 };
 
-/* At any offset but 0, its bytes begin and end in the same page. */
+/* Where the bytes do not begin in the first byte of a page, they may also end in that page. */
 FIXTURE_VARIANT_ADD(stuck_copies, writer_that_fills_pipe)
 {
 	.layout = {
@@ -637,7 +639,7 @@ FIXTURE_SETUP(large_pipe)
 		SKIP(return, "needs root");
 	set_up_pipe(_metadata);
 	prefer_for_oom_kill(_metadata);
-	/* While the pipe grows, three times this capacity is allocated. Keep some memory free. */
+	/* A resize by a byte wants twice this capacity to be available, beside the pages in use. */
 	for (self->capacity = LARGE_CAPACITY; 4 * (ssize_t)self->capacity > free_memory();)
 		self->capacity /= 2;
 	self->ends = private_pipe(_metadata, O_NONBLOCK, 0);

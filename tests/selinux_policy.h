@@ -22,7 +22,6 @@
 #include <string.h>
 
 #define KERNEL_LABEL "u:object_r:kernel_t"
-#define UNLABELED "u:object_r:unlabeled_t"
 #define MAKER_LABEL "u:object_r:maker_t"
 
 struct policy {

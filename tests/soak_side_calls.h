@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The soak's side callers: each is a child of a reader or a writer, shares its open file, and
- * makes all other calls on it while its parent reads or writes. The ledger stays valid, because
+ * makes other calls on it while its parent reads or writes. The ledger stays valid, because
  * of what a side caller does not do:
  *
  * - It does not read or write.
@@ -10,6 +10,7 @@
  * - It changes O_NONBLOCK only for processes that expect EAGAIN.
  * - It resizes the pipe only to a multiple of the ledger's capacity, so that the pipe still holds
  *   whole units and whole atomic writes; and not in rounds that check whether a write fits.
+ * - It does not set the policy, and closes or replaces no descriptor.
  */
 #ifndef SOAK_SIDE_CALLS_H
 #define SOAK_SIDE_CALLS_H

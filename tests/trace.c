@@ -310,7 +310,7 @@ TEST_F(pipe, epipe_is_shown_for_each_write)
 
 	if (!begin_trace(_metadata))
 		return;
-	/* Its name is still needed, so the end is opened again for neither direction. */
+	/* EXPECT_EVENTS needs a file of the pipe in ends.r: one that is neither end. */
 	self->ends.w = open_again(self->ends.r, O_ACCMODE);
 	close(self->ends.r);
 	self->ends.r = self->ends.w;

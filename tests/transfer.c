@@ -217,7 +217,7 @@ TEST_F(transfer, packets_stay_packets)
 	expect_empty(_metadata, self->from.r);
 }
 
-/* Not so if one writes them: a file with O_DIRECT writes packets. */
+/* The destination has O_DIRECT. A write there would make packets; a splice does not. */
 TEST_F(transfer, bytes_do_not_become_packets)
 {
 	set_flag(_metadata, self->to.w, O_DIRECT, true);

@@ -138,7 +138,7 @@ fn explain(name: &str, setting: Setting, errno: Errno) -> String {
         ),
         (Setting::Capacity { bytes }, Errno::EPERM) => format!(
             "{bytes} bytes are more than you may have in {name}: give fewer, or have root raise \
-             max_capacity or user_pages_soft in /sys/module/mini_pipe/parameters"
+             max_capacity, user_pages_soft or user_pages_hard in /sys/module/mini_pipe/parameters"
         ),
         (Setting::Capacity { bytes }, Errno::ENOMEM) => {
             format!("there is not enough memory for {bytes} bytes in {name}: give fewer")

@@ -111,9 +111,9 @@ pub(crate) struct Pipe {
 /// The waiting of one call.
 #[derive(Default)]
 struct Wait {
-    /// When the call began to wait: to spin or, if it may spin for 0 ns only, to sleep. If this is
-    /// set, the next wait sleeps. A sleep clears it, and so does progress. Never set
-    /// if there is no other processor: a call does not spin then.
+    /// When the call began to wait. The first wait sets this, and spins if the pipe's
+    /// [`SpinTime`](wait::spin::SpinTime) is not 0. While this is set, each further wait sleeps. A
+    /// sleep clears it, and so does progress. Never set if there is no other processor.
     since: Option<Instant<Monotonic>>,
     /// A signal is pending.
     interrupted: bool,

@@ -139,8 +139,8 @@ impl Ring {
         let used_len = contents.start % PAGE_SIZE + contents.len + room.len;
         let used_cells = used_len.div_ceil(PAGE_SIZE);
         // All but `missing` of these cells have pages. The other pages of the ring are unused. If
-        // the room ends in the cell of the oldest byte, that cell is counted twice here; then
-        // there are no other cells.
+        // the room ends in the cell of the oldest byte, that cell is counted twice here. Then the
+        // bytes and the room touch all cells, and no page is unused.
         let unused_pages = (self.storage.filled + missing).saturating_sub(used_cells);
         let reused = unused_pages.min(missing).min(BATCH);
         if reused == 0 {

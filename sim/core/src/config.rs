@@ -15,7 +15,7 @@ use std::fmt;
 /// A pipe, and its tasks.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Decides what neither the other fields nor the scheduler decide: how long things take.
+    /// Seeds the scheduler, and decides how long things take.
     pub seed: u64,
     pub capacity: usize,
     /// As ioctl(2) makes it; otherwise the device.

@@ -29,15 +29,6 @@ impl<T> KVec<T> {
         Ok(vec)
     }
 
-    pub fn from_elem(value: T, count: usize, flags: Flags) -> Result<Self>
-    where
-        T: Clone,
-    {
-        let mut vec = Self::with_capacity(count, flags)?;
-        vec.0.resize(count, value);
-        Ok(vec)
-    }
-
     pub fn reserve(&mut self, additional: usize, _flags: Flags) -> Result {
         if self.0.capacity() - self.0.len() < additional {
             if !sim::allocate() {

@@ -40,8 +40,6 @@ struct Task {
     mutexes: Cell<usize>,
     /// Its allocations fail after so many.
     memory: Cell<usize>,
-    /// In how many RCU read-side critical sections it is. If it is in one, it may not sleep.
-    atomic: Cell<usize>,
     /// How often it has spun or slept.
     waits: Cell<usize>,
     /// It holds a lock that others need, and with which it must not wait in a queue.
@@ -166,7 +164,6 @@ fn add_task() -> usize {
         stuck: Cell::new(false),
         mutexes: Cell::new(0),
         memory: Cell::new(usize::MAX),
-        atomic: Cell::new(0),
         waits: Cell::new(0),
         holds: Cell::new(false),
         raw: UnsafeCell::default(),
@@ -352,13 +349,6 @@ pub(crate) fn count_wait() {
     task.waits.set(task.waits.get() + 1);
 }
 
-/// The current task enters (1) or leaves (-1) an RCU read-side critical section.
-pub(crate) fn set_atomic(change: isize) {
-    let task = task(current());
-    task.atomic
-        .set(task.atomic.get().wrapping_add_signed(change));
-}
-
 /// Lets a task that [`is_stuck`] go on.
 pub fn release(id: usize) {
     if task(id).stuck.replace(false) {
@@ -398,9 +388,6 @@ pub(crate) fn may_sleep(what: &str) {
     // In the kernel, a task may wait for a mutex while it holds another one; here, none does.
     if mutexes() > 0 {
         fail(&format!("{what} with a mutex held"));
-    }
-    if !has_failed() && current() != usize::MAX && task(current()).atomic.get() > 0 {
-        fail(&format!("{what} in an RCU read-side critical section"));
     }
 }
 

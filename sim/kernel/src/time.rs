@@ -25,14 +25,6 @@ impl Delta {
     }
 }
 
-pub mod delay {
-    /// Sleeps: others run.
-    pub fn fsleep(_time: super::Delta) {
-        crate::sim::may_sleep("fsleep()");
-        crate::rt::point();
-    }
-}
-
 pub struct Instant<C>(u64, PhantomData<C>);
 
 impl<C> Clone for Instant<C> {

@@ -12,13 +12,6 @@ use std::{
 pub struct Arc<T>(sync::Arc<T>);
 
 impl<T> Arc<T> {
-    pub fn new(value: T, _flags: Flags) -> Result<Self> {
-        if !sim::allocate() {
-            return Err(ENOMEM);
-        }
-        Ok(Self(sync::Arc::new(value)))
-    }
-
     /// For tests: this does not fail.
     pub fn pin_init(init: impl PinInit<T>) -> Self {
         let mut arc = sync::Arc::new(MaybeUninit::uninit());

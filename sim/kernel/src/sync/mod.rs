@@ -6,7 +6,6 @@ mod arc;
 pub mod atomic;
 mod condvar;
 pub mod lock;
-pub mod rcu;
 mod wait_queue;
 
 pub use self::{
