@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The toolbox: a Debian 13 tree with the compiler that builds Debian's kernels, and with QEMU. The
-# host needs only mmdebstrap, and uidmap for an ordinary user. An architecture that is not the
-# host's has a toolbox of its own, with the cross compiler and QEMU for it.
+# host needs only mmdebstrap and debian-archive-keyring, and uidmap for an ordinary user. An
+# architecture that is not the host's has a toolbox of its own, with the cross compiler and QEMU for
+# it.
 #
 #   toolbox.sh make           makes the toolbox, unless it exists
 #   toolbox.sh remove         removes it, and the rest of the cache

@@ -17,7 +17,7 @@ static const char * const target_names[] = {
 /* The taint flags of a report: KASAN's or of a bad page, an oops, a warning, a lockup. */
 #define REPORTS (0x20 | 0x80 | 0x200 | 0x4000)
 
-/* Not 0 once the kernel has reported something. It may not report anything after that. */
+/* Not 0 once the kernel has reported something. After that, it possibly reports nothing more. */
 static inline long kernel_reports(void)
 {
 	char text[32] = "";

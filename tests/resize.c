@@ -639,7 +639,7 @@ FIXTURE_SETUP(large_pipe)
 		SKIP(return, "needs root");
 	set_up_pipe(_metadata);
 	prefer_for_oom_kill(_metadata);
-	/* A resize by a byte wants twice this capacity to be available, beside the pages in use. */
+	/* The number of pages is a power of two: to grow by one page, it doubles. */
 	for (self->capacity = LARGE_CAPACITY; 4 * (ssize_t)self->capacity > free_memory();)
 		self->capacity /= 2;
 	self->ends = private_pipe(_metadata, O_NONBLOCK, 0);

@@ -19,9 +19,9 @@
  * Words have 8 bytes or a few more, so that the size divides the capacity. All calls are for
  * whole units, so the ring always holds whole words, however long a write is and wherever it is
  * split. A word names its stream and its place. With any number of readers, the audit proves that
- * each word was read once, that each reader got the words of a stream in order, and that no call
- * got a word older than what a call got that ended before it began. The words of an atomic write
- * are contiguous wherever one call got several of them and its reader was not killed.
+ * each word was read once, that each reader got the words of a stream in order, and that a call
+ * that began after another had ended got no older word of a stream than that one. The words of an
+ * atomic write are contiguous wherever one call got several of them and its reader was not killed.
  *
  * Bytes are used in calls of any length. A byte encodes its stream and five bits that depend on
  * its place. With one reader at a time, each byte is compared with the byte of its stream at that

@@ -583,7 +583,7 @@ TEST_F(pipe, end_of_stuck_write_sends_sigio_for_remaining_room)
 	EXPECT_EQ(1, write(writer, "x", 1));
 }
 
-/* A rendezvous excludes other writers when it has copied, too, until its end frees the room. */
+/* A rendezvous excludes other writers also after its copy, until it ends and frees the room. */
 TEST_F(settings, end_of_rendezvous_sends_sigio_after_eagain_during_its_copy)
 {
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);

@@ -243,16 +243,14 @@ impl Pipe {
     fn unlock_and_wake(&self, guard: StateGuard<'_>, wakeups: Wakeups) {
         let PerDir { read, write } = wakeups.dirs;
         drop(guard);
-        self.trace_wake(Dir::Write, write.waiters);
-        self.trace_wake(Dir::Read, read.waiters);
         if write.spinner {
             self.writers.spinner.stop();
         }
         if read.spinner {
             self.readers.spinner.stop();
         }
-        self.writers.wake(write.waiters);
-        self.readers.wake(read.waiters);
+        self.wake(Dir::Write, write.waiters);
+        self.wake(Dir::Read, read.waiters);
         if wakeups.rendezvous {
             self.trace_wake(Dir::Write, Selected::ONE_SLEEPER);
             self.drained.notify_one();
@@ -265,15 +263,20 @@ impl Pipe {
         }
     }
 
-    /// The tracepoint `wake`, before the wake-ups of a direction are sent.
+    /// Sends the wake-ups of a direction to its wait queues.
+    #[inline(always)]
+    fn wake(&self, dir: Dir, selected: Selected) {
+        if selected.sleepers != Wake::None || selected.pollers != Wake::None {
+            self.trace_wake(dir, selected);
+            self.queues(dir).wake(selected);
+        }
+    }
+
+    /// The tracepoint `wake`, before the wake-ups are sent.
     #[inline(always)]
     fn trace_wake(&self, dir: Dir, selected: Selected) {
-        let Selected {
-            sleepers, pollers, ..
-        } = selected;
-        if sleepers != Wake::None || pollers != Wake::None {
-            trace::wake(|| (self.number, dir as u32, sleepers as u32, pollers as u32));
-        }
+        let (sleepers, pollers) = (selected.sleepers as u32, selected.pollers as u32);
+        trace::wake(|| (self.number, dir as u32, sleepers, pollers));
     }
 
     /// The tracepoint `reserve`.

@@ -130,14 +130,27 @@ impl SpinTime {
 
     /// A call that slept runs again. It had begun to wait at `since`, if that is known; the time
     /// since then includes a spin before the sleep.
+    #[inline(always)]
     pub(crate) fn note_run(&mut self, since: Option<Instant<Monotonic>>) {
         if let Some(sent) = self.sent.take() {
-            self.cost = average(self.cost, in_nanos(sent.elapsed()));
-            LAST_COST.store(self.cost as usize, Relaxed);
+            self.note_cost(sent);
         }
         if let Some(since) = since {
-            self.nanos = spin_time(self.cost, in_nanos(since.elapsed()), max_nanos());
+            self.note_wait(since);
         }
+    }
+
+    /// Measures the cost of the wake-up that was sent at `sent`.
+    #[cold]
+    fn note_cost(&mut self, sent: Instant<Monotonic>) {
+        self.cost = average(self.cost, in_nanos(sent.elapsed()));
+        LAST_COST.store(self.cost as usize, Relaxed);
+    }
+
+    /// Computes how long the next wait spins, after one that had begun at `since`.
+    #[cold]
+    fn note_wait(&mut self, since: Instant<Monotonic>) {
+        self.nanos = spin_time(self.cost, in_nanos(since.elapsed()), max_nanos());
     }
 }
 
