@@ -19,8 +19,8 @@ struct channel {
 enum kind {
 	ONE_PIPE,	/* only one exists; a round trip uses a private one for the way back */
 	PIPE,
-	FLOOR,		/* copies bytes, but does not store them */
-	SYSCALL,	/* copies nothing */
+	FLOOR,		/* no pipe: the copies alone */
+	SYSCALL,	/* no pipe: the system calls alone */
 };
 
 struct contender {

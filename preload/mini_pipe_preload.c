@@ -49,7 +49,7 @@ static void log_pipe(void)
 	close(fd);
 }
 
-static int mini_pipe2(int fds[2], int flags)
+static int make_mini_pipe(int fds[2], int flags)
 {
 	struct mini_pipe_pair pair = { .flags = flags | O_CLOEXEC };
 	int device = open("/dev/mini_pipe", O_ACCMODE | O_CLOEXEC);
@@ -82,16 +82,24 @@ static int mini_pipe2(int fds[2], int flags)
 	return 0;
 }
 
+int mini_pipe2(int fds[2], int flags)
+{
+	int cancel, ret;
+
+	/* open() and close() are cancellation points, pipe2() is not. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	ret = make_mini_pipe(fds, flags);
+	pthread_setcancelstate(cancel, NULL);
+	return ret;
+}
+
 int pipe2(int fds[2], int flags)
 {
-	int cancel, ret, error = errno;
+	int ret, error = errno;
 
 	if (is_off())
 		return syscall(SYS_pipe2, fds, flags);
-	/* open() and close() are cancellation points, pipe2() is not. */
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	ret = mini_pipe2(fds, flags);
-	pthread_setcancelstate(cancel, NULL);
 	if (ret < 0 && getenv("MINI_PIPE_PRELOAD_STRICT"))
 		return ret;
 	errno = error;

@@ -22,4 +22,7 @@ static inline bool is_off(void)
 	return getenv("MINI_PIPE_PRELOAD_OFF");
 }
 
+/* As pipe2(), but fails if no mini_pipe can be made. */
+__attribute__((visibility("hidden"))) int mini_pipe2(int fds[2], int flags);
+
 #endif

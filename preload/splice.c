@@ -82,7 +82,7 @@ static ssize_t tee_over(int fd_in, int fd_out, size_t len, unsigned int flags, b
 	/* One of the two is enough. */
 	if ((fcntl(fd_in, F_GETFL) | fcntl(fd_out, F_GETFL)) & O_NONBLOCK)
 		flags |= SPLICE_F_NONBLOCK;
-	ret = from_mini_pipe ? pipe2(copy, O_CLOEXEC) : syscall(SYS_pipe2, copy, O_CLOEXEC);
+	ret = from_mini_pipe ? mini_pipe2(copy, O_CLOEXEC) : syscall(SYS_pipe2, copy, O_CLOEXEC);
 	if (ret < 0)
 		return ret;
 	ret = from_mini_pipe ? tee_to(fd_in, copy[1], len, flags) :

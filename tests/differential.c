@@ -14,7 +14,7 @@
  *
  * - A pipe(2) is full when all its buffers are used, a mini_pipe when no byte of its capacity is
  *   left. Sequences of whole pages and sequences of packets fill both at the same time. In
- *   sequences of any length, the pipes never become full.
+ *   sequences with writes of any length, the pipes never become full.
  * - F_SETPIPE_SZ rounds up, MINI_PIPE_IOC_SET_CAPACITY does not. mini_pipe is given the rounded
  *   size.
  * - A read of a mini_pipe stops before a packet that follows stream bytes. So packets are written

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * EPOLLEXCLUSIVE, in epoll and io_uring: as on a pipe(2), one change wakes one exclusive poller,
- * and only one that polls for that event. Unlike on a pipe(2), a reader or writer that sleeps
+ * EPOLLEXCLUSIVE, in epoll and io_uring: as on a pipe(2), bytes or room wake one exclusive poller,
+ * and only one that polls for that event; the last close of the other end wakes all. Unlike on a pipe(2), a reader or writer that sleeps
  * behind an exclusive poller is woken as well.
  */
 #include <sys/epoll.h>

@@ -7,7 +7,7 @@
  * Some calls succeed despite a fault: a ring whose large blocks of pages fail takes smaller ones, a
  * copy that fails with page faults disabled is made again with page faults enabled, and the kernel
  * also allocates for its own purposes. So the number of failures varies. After a page allocation
- * that fails, later ones fail as well, until there are no smaller blocks to fall back to.
+ * that fails, later ones fail as well, so often that there are no smaller blocks to fall back to.
  *
  * Needs a kernel with fault injection; see .config.debug. A task's fail-nth counts faults of all
  * kinds. The kind of a fault shows in how often that kind may still fail.
@@ -40,10 +40,7 @@ static const char *const names[KINDS] = { "failslab", "fail_page_alloc", "fail_u
  */
 static const char *const times[KINDS] = { "1", "5", "1" };
 
-/*
- * After the first failure, so many pages are still allocated, alone or in blocks. Then all others
- * fail.
- */
+/* After the first failure, fewer pages than this are allocated before the next one fails. */
 #define PAGES_BETWEEN "8"
 
 /* The result of a call, and its fault. */

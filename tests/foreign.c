@@ -412,6 +412,38 @@ TEST_F(foreign, vmsplice_moves_what_fits)
 	expect_eagain(_metadata, do_vmsplice(self->r, &iov, 1, SPLICE_F_NONBLOCK));
 }
 
+struct vmsplice_job {
+	int fd;
+	int mode;
+};
+
+/* On a file of its own, with O_NONBLOCK. */
+static void vmsplice_once(int report_to, const void *arg)
+{
+	const struct vmsplice_job *job = arg;
+	struct iovec iov = { big_buffer(), 100 };
+	int fd = open_own(job->fd, job->mode, O_NONBLOCK);
+
+	report(report_to, do_vmsplice(fd, &iov, 1, 0));
+}
+
+TEST_F(foreign, vmsplice_waits_despite_o_nonblock)
+{
+	long nr = is_pipe_2(self->r) ? __NR_vmsplice : __NR_ioctl;
+	struct vmsplice_job in = { self->w, O_WRONLY }, out = { self->r, O_RDONLY };
+	struct child child = start_forked(_metadata, vmsplice_once, &out);
+
+	ASSERT_TRUE(falls_asleep_in(&child, nr));
+	write_at(_metadata, self->w, 0, 100);
+	EXPECT_EQ(100, result_of(_metadata, &child).ret);
+
+	write_at(_metadata, self->w, 0, self->capacity);
+	child = start_forked(_metadata, vmsplice_once, &in);
+	ASSERT_TRUE(falls_asleep_in(&child, nr));
+	read_exactly(_metadata, self->r, self->capacity);
+	EXPECT_EQ(100, result_of(_metadata, &child).ret);
+}
+
 TEST_F(foreign, vmsplice_makes_no_packets)
 {
 	unsigned char *map = map_pages(_metadata, 1, PROT_READ | PROT_WRITE);

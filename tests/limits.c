@@ -295,7 +295,7 @@ TEST_F(limits, pipe_above_max_capacity_may_shrink)
 	EXPECT_RESULTS(&sequence, DEFAULT, 0, 0, DEFAULT - 1, -EPERM);
 }
 
-/* Setting a pipe to the size that it has succeeds, even above the limit. */
+/* A pipe may always be set to the size that it has, even above the limit. */
 static long keep_size(struct sequence *sequence)
 {
 	return set_capacity(sequence->ends.w, capacity_of(sequence->ends.r));

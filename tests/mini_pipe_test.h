@@ -390,7 +390,7 @@ static inline bool fd_is_a_pipe(pid_t pid, unsigned long fd)
 	return is_pipe_name(name);
 }
 
-/* These calls wait for a set of files, so their first argument is no descriptor. */
+/* These calls wait for a set of files: their first argument is no descriptor of one of them. */
 static inline bool waits_for_many(long syscall_nr)
 {
 	return syscall_nr == __NR_ppoll || syscall_nr == __NR_pselect6 ||

@@ -793,7 +793,7 @@ TEST_F(packets_of_any_capacity, packet_is_written_whole_or_not_at_all)
 	EXPECT_EQ(rest, write_filled(self->w, 'b', rest));
 	expect_next(_metadata, self->r, 'a', PIPE_BUF);
 	expect_next(_metadata, self->r, 'b', rest);
-	/* They need two pages. */
+	/* This capacity needs two pages, so it has two slots for packets. */
 	EXPECT_EQ(2, fill_with_packets(self->w, 1));
 }
 

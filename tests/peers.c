@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which ends are open, and what that means: a read or write blocks until the other end has been
- * opened once; after the last close of that end, reads return end of file and writes fail with
- * EPIPE.
+ * Which ends are open, and what that means. Before the other end has been opened once, a read of an
+ * empty pipe and a write to a full one sleep. After the last close of the other end, such a read
+ * returns end of file, and every write fails with EPIPE.
  */
 #include "device_fixture.h"
 

@@ -316,7 +316,7 @@ TEST(pclose_gives_same_status)
 
 			ASSERT_NE(NULL, expected);
 			ASSERT_NE(NULL, actual);
-			/* Of glibc's stream, the library's pclose() only calls glibc's. */
+			/* For a stream of glibc's popen(), pclose() only calls glibc's own. */
 			EXPECT_SAME(OUTCOME(pclose(expected)), OUTCOME(pclose(actual)));
 		}
 	}

@@ -676,6 +676,15 @@ TEST_F(splice, last_reader_close_fails_waiting_splice_in)
 	EXPECT_EQ(10, bytes_in(self->pipe_2.out));
 }
 
+TEST_F(splice, splice_in_without_reader_gives_epipe_at_end_of_file)
+{
+	close(self->pipe_2.in);
+	close(self->pipe.r);
+	EXPECT_EQ(-1, splice(self->pipe_2.out, NULL, self->pipe.w, NULL, 5, 0));
+	EXPECT_EQ(EPIPE, errno);
+	EXPECT_EQ(1, sigpipes());
+}
+
 TEST_F(splice, splice_out_to_broken_pipe_2_leaves_bytes)
 {
 	write_next(_metadata, &self->pipe, 5);

@@ -407,6 +407,18 @@ TEST_F(transfer, broken_destination_gives_epipe_and_sigpipe)
 	expect_text(_metadata, self->from.r, "ab");
 }
 
+TEST_F(transfer, broken_destination_gives_epipe_at_end_of_file)
+{
+	close(self->from.w);
+	close(self->to.r);
+	EXPECT_EQ(-1, do_splice(self->from.r, self->to.w, 100, 0));
+	EXPECT_EQ(EPIPE, errno);
+	EXPECT_EQ(1, sigpipes());
+	EXPECT_EQ(-1, do_tee(self->from.r, self->to.w, 100, 0));
+	EXPECT_EQ(EPIPE, errno);
+	EXPECT_EQ(2, sigpipes());
+}
+
 /* Two tasks that splice two pipes into each other */
 
 struct ring_job {

@@ -127,9 +127,9 @@ struct mini_pipe_splice {
 #define MINI_PIPE_IOC_SET_POLICY _IO(MINI_PIPE_IOC_MAGIC, 5)
 
 /*
- * The next three do with mini_pipes what splice(2) and tee(2) do with pipe(2)s: splice(2) needs a
- * pipe(2) at one side, tee(2) at both, and a mini_pipe does not count as one. They return how many
- * bytes were moved, or 0 at end of file:
+ * The next three do with mini_pipes what splice(2) and tee(2) do with pipe(2)s. They are needed
+ * because splice(2) wants a pipe(2) at one side, tee(2) at both, and a mini_pipe does not count as
+ * one. They return how many bytes were moved, or 0 at end of file:
  *
  * MINI_PIPE_IOC_SPLICE_TO:   moves bytes from the pipe to the other file: another pipe of
  *                            mini_pipe, or a file that is no pipe. For a pipe(2), use splice(2).
@@ -182,9 +182,9 @@ struct mini_pipe_vmsplice {
 
 /*
  * Does what vmsplice(2) does with a pipe(2): copies bytes from memory to the pipe if the file is
- * open for writing, else from the pipe to memory. Waits for the first byte, or for room for it, and
- * returns how many bytes were moved. The bytes are always copied, also with SPLICE_F_GIFT. They are
- * no packets.
+ * open for writing, else from the pipe to memory. Waits for the first byte, or for room for it,
+ * unless SPLICE_F_NONBLOCK is given: O_NONBLOCK does not count. Returns how many bytes were moved.
+ * The bytes are always copied, also with SPLICE_F_GIFT. They are no packets.
  *
  * On error, no byte has been moved: EAGAIN, EBADF, EINTR and EPIPE as above.
  *

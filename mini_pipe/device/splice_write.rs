@@ -85,6 +85,7 @@ pub(crate) unsafe fn splice_from_kernel_pipe(
         let result = to_result(moved.min(0) as c_int);
         match (result, filling.blocked) {
             (Err(EAGAIN), Some(segment)) => to.wait_for_room(segment)?,
+            (Ok(()), _) if moved == 0 => return to.end_of_source(),
             (result, _) => return result.map(|()| moved as usize),
         }
     }

@@ -36,7 +36,8 @@ use kernel::{
 /// As the header documents them.
 pub(crate) fn vmsplice(me: &PipeFile, file: &File, request: &Vmsplice) -> Result<usize> {
     check_flags(request.flags)?;
-    let side = me.side(file, request.flags);
+    // As vmsplice(2): only SPLICE_F_NONBLOCK keeps the call from waiting.
+    let side = me.side(file, request.flags).ignoring_nonblock();
     let writes = me.end.is(Dir::Write);
     if !writes && !me.end.is(Dir::Read) {
         return Err(EBADF);

@@ -29,6 +29,8 @@ pub(crate) struct Call<'a> {
     iocb: c_int,
     /// Whether the bytes are written as packets. [`None`]: `O_DIRECT` of this file decides that.
     packets: Option<bool>,
+    /// Whether `O_NONBLOCK` of this file counts.
+    obeys_nonblock: bool,
 }
 
 impl<'a> Call<'a> {
@@ -38,6 +40,7 @@ impl<'a> Call<'a> {
             file,
             iocb,
             packets: None,
+            obeys_nonblock: true,
         }
     }
 
@@ -57,10 +60,18 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// The same call, which waits even if the file has `O_NONBLOCK`.
+    pub(crate) fn ignoring_nonblock(self) -> Self {
+        Self {
+            obeys_nonblock: false,
+            ..self
+        }
+    }
+
     /// Whether the call must return `EAGAIN` instead of waiting. To be asked before each wait:
     /// `O_NONBLOCK` may have changed since the last one.
     pub(crate) fn is_nonblocking(self) -> bool {
-        self.file.flags() & O_NONBLOCK != 0 || self.iocb & IOCB_NOWAIT != 0
+        self.obeys_nonblock && self.file.flags() & O_NONBLOCK != 0 || self.iocb & IOCB_NOWAIT != 0
     }
 
     /// Whether each write is a packet: `O_DIRECT` in pipe(2).

@@ -211,6 +211,28 @@ impl Side<'_> {
         }
     }
 
+    /// The same call, which waits even if the file has `O_NONBLOCK`.
+    pub(crate) fn ignoring_nonblock(self) -> Self {
+        Self {
+            call: self.call.ignoring_nonblock(),
+            ..self
+        }
+    }
+
+    /// What a splice to this pipe returns at end of file of its source: 0, unless the readers of
+    /// this pipe are closed.
+    ///
+    /// # Errors
+    ///
+    /// `EPIPE`; the caller gets SIGPIPE.
+    pub(crate) fn end_of_source(self) -> Result<usize> {
+        let guard = self.pipe.state.lock();
+        if guard.is_broken(self.end) {
+            return Err(self.pipe.fail_broken(guard, self.call));
+        }
+        Ok(0)
+    }
+
     /// Waits until [`Side::give`] would find room for a segment.
     ///
     /// # Errors
@@ -238,6 +260,7 @@ impl Side<'_> {
             });
             match (moved, blocked) {
                 (Err(EAGAIN), Some(segment)) => to.wait_for_room(segment)?,
+                (Ok(0), _) => return to.end_of_source(),
                 (moved, _) => return moved,
             }
         }

@@ -132,10 +132,7 @@ impl Pipe {
     ) -> Result<Found<'a, T>> {
         loop {
             if guard.is_broken(end) {
-                trace::epipe(|| (self.number,));
-                drop(guard);
-                call.raise_sigpipe();
-                return Err(EPIPE);
+                return Err(self.fail_broken(guard, call));
             }
             let contended = guard.is_contended(Dir::Write);
             let missing = if contended {
@@ -174,6 +171,15 @@ impl Pipe {
                 return Ok(Found::Written(guard, written));
             }
         }
+    }
+
+    /// Drops the mutex and sends the caller SIGPIPE: the readers are closed. Returns `EPIPE`.
+    #[cold]
+    pub(in crate::pipe) fn fail_broken(&self, guard: StateGuard<'_>, call: Call<'_>) -> Error {
+        trace::epipe(|| (self.number,));
+        drop(guard);
+        call.raise_sigpipe();
+        EPIPE
     }
 
     /// Copies from `from` into the reserved room and commits the bytes, and goes on with the room

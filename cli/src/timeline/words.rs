@@ -55,7 +55,7 @@ pub fn sentence(story: &Story<'_>, at: usize) -> String {
         time(story.nanos_until(at)),
         action(event),
         level.map_or_else(String::new, |bytes| format!(
-            "; it has {} now",
+            "; the pipe has {} now",
             count(bytes, "byte")
         ))
     )
@@ -225,7 +225,7 @@ mod tests {
         assert_eq!(
             sentence,
             "1. cat (12) on CPU 3, 0: read of 131072 bytes on mini_pipe:[7]: EAGAIN; \
-             it has 0 bytes now"
+             the pipe has 0 bytes now"
         );
     }
 
