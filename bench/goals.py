@@ -20,7 +20,7 @@ class Goal(NamedTuple):
     of: str = "mini_pipe"
 
 
-# A goal is not reached if the middle half of the runs is wider than this part of their median.
+# A goal for one load is not reached if the middle half of the runs is wider than this part of their median.
 WIDEST = 0.25
 
 KIB = 1024

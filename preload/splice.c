@@ -9,6 +9,8 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -16,6 +18,8 @@
 #include <unistd.h>
 #include "../uapi/mini_pipe.h"
 #include "preload.h"
+
+#define ALL_FLAGS (SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT)
 
 /* Whether the kernel's call failed with @error, as it does for a mini_pipe. */
 static bool failed_with(ssize_t ret, int error)
@@ -45,7 +49,7 @@ ssize_t splice(int fd_in, off64_t *off_in, int fd_out, off64_t *off_out, size_t 
 	};
 	bool is_from, is_to;
 
-	if (!failed_with(ret, EINVAL))
+	if (!failed_with(ret, EINVAL) || flags & ~ALL_FLAGS)
 		return ret;
 	is_from = is_mini_pipe(fd_in);
 	is_to = is_mini_pipe(fd_out);
@@ -64,6 +68,21 @@ static bool is_fifo(int fd)
 	struct stat status;
 
 	return fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode);
+}
+
+/* Whether the readers of this pipe are closed. */
+static bool is_broken(int fd)
+{
+	struct pollfd file = { .fd = fd };
+
+	return poll(&file, 1, 0) > 0 && file.revents & POLLERR;
+}
+
+static ssize_t fail_with_sigpipe(void)
+{
+	raise(SIGPIPE);
+	errno = EPIPE;
+	return -1;
 }
 
 static ssize_t tee_to(int mini_pipe, int fd_out, size_t len, unsigned int flags)
@@ -89,6 +108,8 @@ static ssize_t tee_over(int fd_in, int fd_out, size_t len, unsigned int flags, b
 			       NEXT(tee)(fd_in, copy[1], len, flags);
 	if (ret > 0)
 		ret = NEXT(splice)(copy[0], NULL, fd_out, NULL, ret, flags);
+	else if (ret == 0 && is_broken(fd_out))
+		ret = fail_with_sigpipe();
 	saved_errno = errno;
 	close(copy[0]);
 	close(copy[1]);

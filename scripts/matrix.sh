@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Builds the module and runs the suite on the kernels that it is for: of each series in the archive
-# the newest plain, cloud and rt kernel for amd64; of the newest series also those for arm64. Writes
-# the results to MATRIX.md and, in short, to README.md. The output of each run is in build/matrix.
+# the newest plain, cloud and rt kernel for amd64; of the newest series also the plain and the cloud
+# kernel, and the one with pages of 16 KiB, for arm64. Writes the results to MATRIX.md and, in short, to README.md. The output of each run is in build/matrix.
 #
 #   matrix.sh
 #   KERNELS='RELEASE ...' matrix.sh    only these

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * EPOLLEXCLUSIVE, in epoll and io_uring: as on a pipe(2), bytes or room wake one exclusive poller,
- * and only one that polls for that event; the last close of the other end wakes all. Unlike on a pipe(2), a reader or writer that sleeps
- * behind an exclusive poller is woken as well.
+ * and only one that polls for that event; the last close of the other end wakes all. Unlike on a
+ * pipe(2), a reader or writer that sleeps behind an exclusive poller is woken as well.
  */
 #include <sys/epoll.h>
 #include "any_pipe_fixture.h"

@@ -288,7 +288,7 @@ TEST_F_TIMEOUT(loading, fails_cleanly_at_each_allocation, 300)
 		nth += variant->step;
 	} while (outcome.fault != NONE);
 	EXPECT_LT(0, failures);
-	/* Had the largest rings leaked, it would be twice as much. */
+	/* If each load of the largest ring leaked it, twice what is allowed would be missing. */
 	EXPECT_TRUE(is_free_again(before));
 
 	load_capacity(_metadata, variant->capacity);

@@ -185,6 +185,7 @@ FIXTURE_VARIANT_ADD(holder, core_dump_to_a_file)
 	.hold = hold_core_in_a_file, .release = nothing_to_release, .needs_root = true,
 };
 
+/* It holds a file, but the last close of the writing end ends it. */
 FIXTURE_VARIANT_ADD(holder, aio_poll)
 {
 	.hold = hold_aio_poll, .release = release_aio,

@@ -53,7 +53,7 @@ static inline size_t page_size(void)
 #undef PIPE_BUF
 #define PIPE_BUF ((int)page_size())
 
-/* The capacity of a pipe that none was asked for: 16 pages, for pipe(2) and for mini_pipe. */
+/* The capacity of a pipe for which its maker gave none: 16 pages, as for pipe(2). */
 #define DEFAULT_CAPACITY (16 * PIPE_BUF)
 
 /*

@@ -248,7 +248,7 @@ loads_a_sample_of_the_kernel() {
 		dmesg | grep 'rust_minimal: Rust minimal sample (exit)'
 }
 
-# Not the module, the device and the group, and not what the administrator has changed.
+# Neither the module, the device and the group, nor the files that the administrator has changed.
 purge_leaves_nothing() {
 	apt-get purge -y mini-pipe mini-pipe-dev "mini-pipe-modules-$running"
 	udevadm settle

@@ -33,7 +33,7 @@ static ssize_t count_slots(int fd, enum kind kind)
 	return slots;
 }
 
-/* The tests need at least eight whole pages; skips the others. */
+/* The tests need at least eight pages, and a power of two of them; skips other capacities. */
 static bool has_pages(struct __test_metadata *_metadata, int fd, enum kind kind)
 {
 	ssize_t slots = count_slots(fd, kind);

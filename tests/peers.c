@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which ends are open, and what that means. Before the other end has been opened once, a read of an
- * empty pipe and a write to a full one sleep. After the last close of the other end, such a read
- * returns end of file, and every write fails with EPIPE.
+ * Which ends are open, and what that means. Before the other end has been opened once, a read of
+ * an empty pipe and a write to a full one sleep. When the other end has been open and is closed,
+ * such a read returns end of file, and a write of at least a byte fails with EPIPE.
  */
 #include "device_fixture.h"
 

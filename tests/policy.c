@@ -283,7 +283,7 @@ TEST_F(rendezvous, empty_write_returns_at_once)
 	ASSERT_ASLEEP_IN(write, &writer);
 }
 
-static void write_read_write(int report_to, const void *arg __maybe_unused)
+static void write_to_read_write_file(int report_to, const void *arg __maybe_unused)
 {
 	report(report_to, write(open(MINI_PIPE, O_RDWR), "bbb", 3));
 }
@@ -291,7 +291,7 @@ static void write_read_write(int report_to, const void *arg __maybe_unused)
 /* The writer could read its bytes itself, but not while it sleeps in write(2). */
 TEST_F(rendezvous, read_write_file_waits_for_another_reader)
 {
-	struct child both = start_child(_metadata, write_read_write, NULL);
+	struct child both = start_child(_metadata, write_to_read_write_file, NULL);
 	int reader;
 
 	ASSERT_ASLEEP_IN(write, &both);

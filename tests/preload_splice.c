@@ -273,6 +273,7 @@ TEST_F(both, splice_between_pipes)
 	SAME_BYTES(side->far);
 	SAME(splice(side->r, NULL, side->w, NULL, 5, 0));
 	SAME(splice(side->r, &side->offset, side->near, NULL, 5, 0));
+	SAME(splice(side->r, &side->offset, side->near, NULL, 5, 0x10));
 	SAME(splice(side->r, NULL, side->near, &side->offset, 5, 0));
 	SAME(splice(side->r, NULL, side->far, NULL, 5, 0));
 	SAME(close(side->w));
@@ -297,6 +298,26 @@ TEST_F(both, tee_between_pipes)
 }
 
 /* The other pipe is always a pipe(2), as a program may inherit one. */
+TEST_F(both, tee_at_end_of_file_without_reader)
+{
+	set_handler(SIGPIPE, count_sigpipe, 0);
+	SAME(make_second(side, 0));
+	SAME(close(side->w));
+	SAME(close(side->far));
+	SAME(tee(side->r, side->near, 5, 0));
+	EXPECT_EQ(2, sigpipes());
+}
+
+TEST_F(both, tee_from_pipe_2_at_end_of_file_without_reader)
+{
+	set_handler(SIGPIPE, count_sigpipe, 0);
+	SAME(make_second(side, 0));
+	SAME(close(side->near));
+	SAME(close(side->r));
+	SAME(tee(side->far, side->w, 5, 0));
+	EXPECT_EQ(2, sigpipes());
+}
+
 TEST_F(both, tee_to_and_from_pipe_2)
 {
 	SAME(make_second(side, 0));

@@ -85,7 +85,7 @@ struct process {
 	atomic_bool atomic;	/* the current call is an atomic write */
 	atomic_long call_bytes;	/* the length of the current call, with unmapped bytes */
 	atomic_ulong units_written;	/* by the calls that have returned */
-	atomic_ulong units_offered;	/* the same, with all of the current call */
+	atomic_ulong units_offered;	/* the same, with what the current call may write */
 	atomic_ulong bytes_read;	/* in the reader's arena */
 };
 

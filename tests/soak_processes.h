@@ -210,7 +210,8 @@ static inline bool write_some(const struct session *session)
 		return false;
 	put_units(big_buffer(), me->stream, me->units_written, units, atomic);
 	me->atomic = atomic;
-	me->units_offered = me->units_written + mapped;
+	/* An atomic write that meets unmapped memory writes nothing. */
+	me->units_offered = me->units_written + (atomic && partly_unmapped ? 0 : mapped);
 	n = make_call(session, big_buffer(), limit, len);
 	if (n > 0)
 		me->units_written += n / round->unit;

@@ -132,7 +132,10 @@ static inline void resolve_faults(struct __test_metadata *_metadata, struct stuc
 	ASSERT_EQ(0, ioctl(stuck->faults, UFFDIO_ZEROPAGE, &zeros));
 }
 
-/* Resolves the fault of one page with the pattern. The copy continues to the next page. */
+/*
+ * Resolves the fault of one page: for a writer with the pattern, for a reader with zeros, which its
+ * read has to replace. The copy continues to the next page.
+ */
 static inline void resolve_page(struct __test_metadata *_metadata, struct stuck *stuck, int page)
 {
 	size_t offset = page * page_size();
@@ -141,7 +144,10 @@ static inline void resolve_page(struct __test_metadata *_metadata, struct stuck 
 		.len = page_size(),
 	};
 
-	put_pattern(big_buffer(), stuck->from + offset, page_size());
+	if (stuck->end == O_RDONLY)
+		memset(big_buffer(), 0, page_size());
+	else
+		put_pattern(big_buffer(), stuck->from + offset, page_size());
 	ASSERT_EQ(0, ioctl(stuck->faults, UFFDIO_COPY, &copy));
 }
 

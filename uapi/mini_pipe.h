@@ -138,9 +138,9 @@ struct mini_pipe_splice {
  *                            the pipe.
  *
  * Each waits for the first byte, and for room for it, and returns when some bytes were moved. It
- * does not wait if SPLICE_F_NONBLOCK is given or if a pipe has O_NONBLOCK. A file that is no pipe
- * may still wait, if it has no O_NONBLOCK itself; but no socket waits for bytes then. A packet is
- * moved to a pipe as a packet. The other flags are hints, and change nothing. If the policy is
+ * does not wait if SPLICE_F_NONBLOCK is given or if a pipe has O_NONBLOCK. Even so, a file that is
+ * no pipe may wait, unless it has O_NONBLOCK itself; but a socket does not wait for bytes. A packet
+ * is moved to a pipe as a packet. The other flags are hints, and change nothing. If the policy is
  * rendezvous, the call does not wait until its bytes have been read. At most 2147479552 bytes are
  * moved, if a page has 4096, as by read(2). If len is 0, the call returns 0.
  *

@@ -18,7 +18,7 @@
 
 /* What is done before the tasks start; program.setup has these bits. */
 #define SETUP_USER 1		/* the program runs as an ordinary user */
-#define SETUP_HIDDEN 2		/* bytes through files that no call uses signal owners at the end */
+#define SETUP_HIDDEN 2		/* there are files that no call uses; at the end they signal */
 #define SETUP_BLOCKING 4	/* the first descriptors block */
 #define SETUP_SMALL 8		/* the private pipe has few bytes */
 #define SETUP_NO_PRIVATE 16	/* there is no private pipe yet */

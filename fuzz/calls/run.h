@@ -44,7 +44,7 @@ static inline void do_nothing(int sig)
 	(void)sig;
 }
 
-/* Those that a call may cause. A signal that a call may send in vain does not end the program. */
+/* None of the signals that a call may cause ends the program. */
 static inline void set_handlers(void)
 {
 	static const int signals[] = { SIGUSR1, SIGUSR2, SIGIO, SIGPIPE, SIGXFSZ, 34, 40, 64 };

@@ -40,8 +40,8 @@ use std::{
     num::NonZero, //
 };
 
-/// The slots that the calls of calls/worker.h begin with, and that most calls are about: the ends
-/// of the device and of a private pipe. The files that are both ends are among them twice.
+/// The first slots of calls/worker.h, which most calls are about: the ends of the device and of a
+/// private pipe. The files that are both ends are here twice.
 const FAVOURITES: [u8; 8] = [0, 1, 2, 3, 4, 5, 2, 5];
 
 /// What the calls of one program have in common. A program of few kinds of calls, on few

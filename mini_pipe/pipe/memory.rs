@@ -26,11 +26,10 @@ impl Pipe {
     #[cold]
     pub(in crate::pipe) fn grow<'a>(
         &'a self,
-        guard: StateGuard<'a>,
+        mut guard: StateGuard<'a>,
         missing: usize,
     ) -> (StateGuard<'a>, bool) {
-        // No read will make room in an empty pipe.
-        let least = usize::from(guard.ring.is_empty_without_a_page());
+        let least = guard.ring.reuse_first_page();
         drop(guard);
         let mut batch = Batch::new();
         let enough = batch.allocate(missing, least);

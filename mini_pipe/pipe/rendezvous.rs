@@ -139,7 +139,8 @@ impl Pipe {
         wakeups.dirs.write.waiters = state.waiters.write.on_change(change);
         self.trace_hand_on(Dir::Write, &wakeups);
         wakeups.dirs.write.fasync = removed > 0 || wakeups.dirs.write.waiters.retry;
-        if state.ring.has_surplus() && state.patience.runs_out() {
+        // If nothing was removed, the read that emptied the pipe has asked this.
+        if removed > 0 && state.ring.has_surplus() && state.patience.runs_out() {
             self.shrink(guard, wakeups);
         } else {
             self.unlock_and_wake(guard, wakeups);

@@ -190,9 +190,17 @@ impl Ring {
         are_left
     }
 
-    /// Whether the ring has no bytes, and no page for the first one.
-    pub(crate) fn is_empty_without_a_page(&self) -> bool {
-        self.indices.is_empty() && self.backed(1) == 0
+    /// If the ring is empty, moves an unused page to where the first byte will be, as
+    /// [`Ring::reuse_pages`] does. Returns how many pages are still missing there: 1, if no read
+    /// will make room for a write; else 0.
+    pub(crate) fn reuse_first_page(&mut self) -> usize {
+        if !self.indices.is_empty() || self.backed(1) > 0 {
+            0
+        } else if self.storage.filled == 0 {
+            1
+        } else {
+            self.reuse_pages(1)
+        }
     }
 
     /// Puts the pages of `batch` into the first empty cells for room.

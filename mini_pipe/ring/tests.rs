@@ -193,7 +193,7 @@ mod cases {
             PAGE_SIZE - 100
         );
         assert_eq!(write(&mut ring, &mut pattern(0, 1)?), 0);
-        assert!(!ring.is_empty_without_a_page());
+        assert_eq!(ring.reuse_first_page(), 0);
         assert_eq!(ring.reuse_pages(usize::MAX), 15);
         Ok(())
     }

@@ -65,9 +65,9 @@ tracepoints! {
     commit(pipe: u64, dir: u32, moved: usize, ended: bool);
     /// A call begins to sleep.
     block(pipe: u64, dir: u32);
-    /// A call wakes the next sleeper of its own direction, or all: because it has ended; a splice
-    /// because it has waited and not moved anything yet; a rendezvous because a fault leaves room
-    /// that it had reserved.
+    /// A call wakes the next sleeper of its own direction, or all, when it has ended. So do a
+    /// splice that has waited and not moved anything yet, and a rendezvous write when a fault
+    /// leaves room that it had reserved.
     hand_on(pipe: u64, dir: u32);
     /// A change wakes sleepers or pollers.
     wake(pipe: u64, dir: u32, sleepers: u32, pollers: u32);

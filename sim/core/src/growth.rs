@@ -4,6 +4,7 @@
 //! would only cost memory, which the reference pipe does not know of.
 
 use crate::{
+    pipe::policy::Policy,
     ring::{
         dir::Dir,
         growth::{Batch, BATCH, KEPT},
@@ -11,10 +12,12 @@ use crate::{
         Ring,
     },
     sys::{account::UserAccount, page},
+    transfer::{make_pipe, Opened, READS, WRITES},
 };
 use kernel::{page::PAGE_SIZE, sim};
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64Mcg;
+use std::rc::Rc;
 
 /// Reads at most `most` bytes.
 fn read(ring: &mut Ring, most: usize) {
@@ -42,10 +45,7 @@ fn write(ring: &mut Ring, len: usize, written: usize) {
 
     let is_empty = contents.len == 0;
     let nothing = is_empty && !has_room(ring);
-    assert_eq!(
-        ring.is_empty_without_a_page(),
-        nothing && ring.indices().is_empty()
-    );
+    assert_eq!(ring.reuse_first_page(), usize::from(nothing && before == 0));
 
     let missing = ring.reuse_pages(len);
     let anew = is_idle && before < all && needed == all && all <= BATCH;
@@ -139,6 +139,59 @@ fn allocation_ends_without_memory() {
             assert!(Storage::new(count * PAGE_SIZE, None).is_err());
         }
         sim::limit_memory(None);
+    });
+}
+
+/// An empty ring keeps pages anywhere. If it has no others, the first byte gets one of them.
+#[test]
+fn kept_page_serves_the_first_byte() {
+    run(|| {
+        let capacity = 16 * PAGE_SIZE;
+        let charge = UserAccount::default().charge(pages_for(capacity));
+        let Ok(storage) = Storage::new(capacity, Some(charge)) else {
+            panic!("there is memory");
+        };
+        let mut ring = Ring::new(storage);
+        write(&mut ring, 7 * PAGE_SIZE, 7 * PAGE_SIZE);
+        read(&mut ring, 5 * PAGE_SIZE);
+        write(&mut ring, 5 * PAGE_SIZE, 5 * PAGE_SIZE);
+        read(&mut ring, capacity);
+        shrink(&mut ring);
+        assert_eq!((page::live(), has_room(&mut ring)), (KEPT, false));
+        assert_eq!(ring.reuse_first_page(), 0);
+        assert_eq!((page::live(), has_room(&mut ring)), (KEPT, true));
+    });
+}
+
+/// A rendezvous empties the pipe once: when its bytes are read. Whenever that frees the pages, they
+/// are kept twice as often the next time.
+#[test]
+fn rendezvous_keeps_pages_as_often_as_a_write() {
+    run(|| {
+        let pipe = make_pipe(4 * PAGE_SIZE);
+        let writer = Rc::new(Opened::new(&pipe, WRITES, 0));
+        let reader = Rc::new(Opened::new(&pipe, READS, 0));
+        assert_eq!(pipe.set_policy(Policy::Rendezvous), Ok(()));
+        for round in 1..32_usize {
+            let (from, to) = (reader.clone(), writer.clone());
+            let tasks = vec![
+                sim::spawn(move || {
+                    let written = to.write(&[1; 4 * PAGE_SIZE], false);
+                    assert_eq!(written, Ok(4 * PAGE_SIZE));
+                }),
+                sim::spawn(move || {
+                    let read = from.read(4 * PAGE_SIZE).map(|bytes| bytes.len());
+                    assert_eq!(read, Ok(4 * PAGE_SIZE));
+                }),
+            ];
+            sim::join(tasks);
+            let kept = if (round + 1).is_power_of_two() {
+                KEPT
+            } else {
+                4
+            };
+            assert_eq!(page::live(), kept, "round {round}");
+        }
     });
 }
 

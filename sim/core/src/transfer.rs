@@ -40,11 +40,11 @@ use std::{
 };
 
 const PIPE_BUF: usize = kernel::bindings::PIPE_BUF as usize;
-const READS: PerDir<bool> = PerDir {
+pub(crate) const READS: PerDir<bool> = PerDir {
     read: true,
     write: false,
 };
-const WRITES: PerDir<bool> = PerDir {
+pub(crate) const WRITES: PerDir<bool> = PerDir {
     read: false,
     write: true,
 };
@@ -53,7 +53,7 @@ const BOTH: PerDir<bool> = PerDir {
     write: true,
 };
 
-fn make_pipe(capacity: usize) -> Arc<Pipe> {
+pub(crate) fn make_pipe(capacity: usize) -> Arc<Pipe> {
     let charge = UserAccount::default().charge(pages_for(capacity));
     let Ok(storage) = Storage::new(capacity, Some(charge)) else {
         panic!("there is memory");
@@ -67,14 +67,14 @@ fn make_pipe(capacity: usize) -> Arc<Pipe> {
 }
 
 /// A file of a pipe.
-struct Opened {
+pub(crate) struct Opened {
     pipe: Arc<Pipe>,
     end: OpenEnd,
     file: File,
 }
 
 impl Opened {
-    fn new(pipe: &Arc<Pipe>, modes: PerDir<bool>, flags: u32) -> Self {
+    pub(crate) fn new(pipe: &Arc<Pipe>, modes: PerDir<bool>, flags: u32) -> Self {
         Self {
             end: pipe.open(modes),
             pipe: pipe.clone(),
@@ -90,14 +90,14 @@ impl Opened {
         }
     }
 
-    fn write(&self, bytes: &[u8], is_packet: bool) -> Result<usize> {
+    pub(crate) fn write(&self, bytes: &[u8], is_packet: bool) -> Result<usize> {
         let buffer = sim::map(bytes.to_vec(), Faults::default());
         let file = File::new(0, self.file.flags() | if is_packet { O_DIRECT } else { 0 });
         let from = Buffer::new(buffer, bytes.len());
         self.pipe.write(&self.end, Call::new(&file, 0), from)
     }
 
-    fn read(&self, most: usize) -> Result<Vec<u8>> {
+    pub(crate) fn read(&self, most: usize) -> Result<Vec<u8>> {
         let buffer = sim::map(vec![0; most], Faults::default());
         let to = Buffer::new(buffer, most);
         let count = self.pipe.read(&self.end, Call::new(&self.file, 0), to)?;
@@ -360,6 +360,38 @@ fn two_tasks_splice_into_each_other() {
         all.sort();
         let expected = [vec![0; LENS[0]], vec![1; LENS[1]]].concat();
         assert_eq!(all, expected);
+    });
+}
+
+#[test]
+fn end_of_file_does_not_hide_closed_readers() {
+    run(1, || {
+        let pipes = [20; 2].map(make_pipe);
+        let from = Opened::new(&pipes[0], READS, 0);
+        let to = Opened::new(&pipes[1], WRITES, 0);
+        drop(Opened::new(&pipes[0], WRITES, 0));
+        drop(Opened::new(&pipes[1], READS, 0));
+        for keep in [false, true] {
+            let moved = from.side().splice_to(to.side(), 5, keep);
+            assert_eq!(moved, Err(EPIPE));
+        }
+    });
+}
+
+#[test]
+fn call_may_ignore_o_nonblock() {
+    run(100, || {
+        let pipe = make_pipe(20);
+        let reader = Opened::new(&pipe, READS, O_NONBLOCK);
+        let writer = Opened::new(&pipe, WRITES, 0);
+        let tasks = vec![
+            sim::spawn(move || {
+                let side = reader.side().ignoring_nonblock();
+                assert_eq!(side.drain(5, |bytes| Ok(bytes.len())), Ok(3));
+            }),
+            sim::spawn(move || assert_eq!(writer.write(&[0; 3], false), Ok(3))),
+        ];
+        sim::join(tasks);
     });
 }
 

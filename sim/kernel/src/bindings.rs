@@ -18,8 +18,8 @@ pub const POLLWRNORM: u32 = 0x100;
 pub const POLL_IN: u32 = 1;
 pub const POLL_OUT: u32 = 2;
 
-/// Copies to user memory, and returns how many bytes were not copied: those from an address on that
-/// has no memory or, if page faults are disabled, that is paged out. See `copy_to_user()`.
+/// Copies to user memory, up to the first address that has no memory or, if page faults are
+/// disabled, that is paged out. Returns how many bytes were not copied. See `copy_to_user()`.
 ///
 /// # Safety
 ///
