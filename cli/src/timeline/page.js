@@ -40,6 +40,8 @@ function scale(to, at = view.clientWidth / 2) {
 
 function fit() {
 	scale((view.clientWidth - column) / width);
+	// A scroll bar may have gone, which leaves more room.
+	scale((view.clientWidth - column) / width);
 }
 
 // Chooses an event, brings it into sight and says what it is.
