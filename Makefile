@@ -35,7 +35,7 @@ help:
 	@echo 'Try       demo              boots a virtual machine and shows the pipe in use; sets up what it needs'
 	@echo '          vm                a shell there, with the module; RUN="cmd" ADD="file ..." runs a command'
 	@echo 'Build     all               mini_pipe.ko, for the running kernel if possible, else for the machine'
-	@echo '          modules_install   installs it; with KDIR=DIR, all and this are for the kernel built in DIR'
+	@echo '          modules_install   installs it; with KDIR=DIR, both are for the kernel built in DIR'
 	@echo '          deb test-packages packages for Debian 13, for each KERNEL="REL ..."; installs them in a machine'
 	@echo '          command sign      mini-pipe, the command, in build/cli; signs the module: KEY=file CERT=file'
 	@echo '          setup             the toolbox and the kernel, in $${XDG_CACHE_HOME:-~/.cache}/mini_pipe'
@@ -48,7 +48,7 @@ help:
 	@echo '          soak fuzz         many processes, or random programs of calls, for DURATION seconds'
 	@echo '          mutants           breaks the module, and shows which tests notice; MUTANTS="name ..."'
 	@echo '          matrix            the suite on all kernels that it is for; writes MATRIX.md; KERNELS="REL ..."'
-	@echo 'Measure   bench guard       beside pipe(2); fails if a message costs more instructions than recorded'
+	@echo 'Measure   bench guard       beside pipe(2); fails if a message costs 3 % more than recorded'
 	@echo 'Write     doc docs          the comments of the code as pages, in build/doc; docs/timeline'
 	@echo '          rust-analyzer compile_commands.json   what an editor reads of the Rust, and of the C'
 	@echo '          logs picture      tests/logs by a new run; docs/pipe.svg'
@@ -57,8 +57,8 @@ help:
 	@echo 'ARCH=arm64       the architecture of the machine, for demo, test and vm; SUBJECTS="name ..." of test'
 	@echo 'LOAD="x=y ..."   parameters of the module in the machine; LOAD=no does not load it'
 	@echo 'CPUS=n TIMEOUT=n REPEAT=n   of the machine; seconds until it is killed; how often test runs'
-	@echo 'DURATION=n SEED=n SEQUENCES=n SCHEDULES=n   of the tests with random choices, which print theirs'
-	@echo 'MODULE=file CORPUS=file SHRINK=n   of fuzz: another module; where it learns; seconds to shrink'
+	@echo 'DURATION=n SEED=n SEQUENCES=n SCHEDULES=n   of tests with random choices; they print their seed'
+	@echo 'MODULE=file CORPUS=file SHRINK=n   of fuzz: another module; its corpus; seconds to shrink'
 	@echo 'QUICK=1 INSTRUMENTS="name ..."   of bench; RECORD=1 of guard; LOG=file for the log of the kernel'
 
 ifneq ($(KDIR),)

@@ -79,7 +79,7 @@ impl kernel::InPlaceModule for MiniPipe {
             let capacity = params::capacity()?;
             let policy = params::policy()?;
             let storage = Storage::new(capacity, None)?;
-            let pages = storage.page_count();
+            let pages = storage.cell_count();
             let pipe = Pipe::new(0, Ring::new(storage), Ends::default(), policy);
             let pipe = Arc::pin_init(pipe, GFP_KERNEL)?;
             let file_system = FileSystem::mount()?;

@@ -29,7 +29,7 @@ struct load {
 	bool fixed;		/* it does not depend on the number of messages */
 	bool is_rate;		/* the result is in MB/s; otherwise in ns per message */
 	size_t size;		/* of a message; 0 if the numbers are sizes, not tasks */
-	const char *numbers;	/* the default */
+	const char *numbers;	/* the default numbers */
 	int max;		/* the largest number allowed */
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The contenders: the pipes, and the floors, which are lower bounds for the cost of any pipe. */
+/* The contenders: the pipes, and the floors, which cost roughly the least that a pipe can. */
 #ifndef CONTENDERS_H
 #define CONTENDERS_H
 
@@ -17,7 +17,7 @@ struct channel {
 };
 
 enum kind {
-	ONE_PIPE,	/* only one exists; a round trip uses a private one for the way back */
+	ONE_PIPE,	/* only one exists; where a load needs a second, it is a private one */
 	PIPE,
 	FLOOR,		/* no pipe: the copies alone */
 	SYSCALL,	/* no pipe: the system calls alone */
@@ -33,7 +33,7 @@ struct contender {
 	ssize_t (*splice)(int from, int to, size_t size);
 };
 
-/* The default capacity of pipe(2). Only larger messages use pipes of a larger capacity. */
+/* The default capacity of pipe(2). Only pair() uses a larger one, for larger messages. */
 #define USUAL_CAPACITY 65536UL
 
 static inline void open_private(struct channel *channel, const char *path, int number,
@@ -128,7 +128,7 @@ static inline void open_sockets(struct channel *channel, const char *path, int n
 	*channel = (struct channel){ fds[0], fds[1] };
 }
 
-/* The C modules have several devices, NAME, NAME1, ...; their capacity is a module parameter. */
+/* A C module's device NAME; circular also has NAME1, ... The capacity is a parameter of it. */
 static inline void open_numbered(struct channel *channel, const char *path, int number,
 				 size_t capacity)
 {

@@ -80,8 +80,8 @@ def speed_goal(instrument, row):
     return None
 
 
-def settings_of(goal, instruments):
-    """Yields each measured row that the goal is about, with the ratio."""
+def rows_of(goal, instruments):
+    """Yields each measured row that the goal is about, with its ratio or, without `to`, value."""
     for instrument in instruments:
         if goal.instrument != instrument.name:
             continue
@@ -106,7 +106,7 @@ def margin(goal, row, found):
 
 def judge(goal, instruments):
     """The verdict; of several settings it names the worst. None if nothing was measured."""
-    seen = list(settings_of(goal, instruments))
+    seen = list(rows_of(goal, instruments))
     if not seen:
         return None
     margins = [margin(goal, row, found) for row, found in seen]

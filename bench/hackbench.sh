@@ -7,7 +7,7 @@
 #
 #   hackbench.sh RUNS LOOPS
 
-# measure CONTENDER KIND VARIABLE=VALUE...: runs it with these in its environment. It reports seconds.
+# measure CONTENDER KIND VARIABLE=VALUE...: runs hackbench with these variables. It reports seconds.
 measure() {
 	contender=$1 kind=$2
 	shift 2

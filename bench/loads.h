@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The loads. Each function measures one setting and returns the time in nanoseconds that all
- * messages took, without the setup before and the cleanup after.
+ * The loads. Each function measures one setting. All but memory() and fairness() return the time in
+ * nanoseconds that all messages took, without the setup before and the cleanup after.
  */
 #ifndef LOADS_H
 #define LOADS_H
@@ -143,8 +143,8 @@ static inline long free_memory(void)
 }
 
 /*
- * Many pipes are there at once. The number says what was done with each: 0, nothing; 1, a byte was
- * written; more, so many bytes were written, and read again. Returns the bytes of memory that all
+ * Many pipes exist at once. The size says what was done with each: 0, nothing; 1, a byte was
+ * written; more: this many bytes were written, and read again. Returns the bytes of memory that all
  * pipes together have.
  */
 static inline unsigned long memory(const struct setting *setting)
@@ -334,7 +334,7 @@ static inline size_t sort_durations(const struct setting *setting)
 	return writes;
 }
 
-/* Adds to the bytes that task number has moved. Nobody else adds there. */
+/* Adds to the count of bytes that this task has moved. No other task adds to it. */
 static inline void count_moved(int number, size_t bytes)
 {
 	atomic_ulong *moved = &shared->moved[number].bytes;
@@ -343,7 +343,7 @@ static inline void count_moved(int number, size_t bytes)
 			      memory_order_relaxed);
 }
 
-/* The least bytes that one of count tasks from first on has moved, as a part of the most. */
+/* Of these tasks: the bytes of the one that moved fewest, divided by those of the busiest. */
 static inline double share_of(int first, int count)
 {
 	unsigned long least = -1UL, most = 1;
@@ -377,8 +377,8 @@ static inline void fairness_task(const struct setting *setting, const struct cha
 }
 
 /*
- * As many readers as writers. Returns the least messages that one of them has moved, in millionths
- * of the most: of the writers or of the readers, whichever is less.
+ * As many readers as writers. Returns what the task that moved fewest messages moved, in millionths
+ * of what the busiest one did; computed for writers and for readers, the lower value.
  */
 static inline unsigned long fairness(const struct setting *setting)
 {

@@ -10,7 +10,7 @@ CONTENDERS = ("mini_pipe", "private", "pipe", "fifo", "socketpair", "circular")
 FLOORS = ("syscall", "null-zero", "copy-one", "copy-two")
 
 
-# What was done with the pipes whose memory was measured: nothing, or so many bytes were written.
+# The names of the load `memory`: for size 0, for size 1, and for larger ones.
 MEMORY = ("memory, unused", "memory, with 1 B", "memory, filled and emptied")
 
 

@@ -13,7 +13,7 @@ line() {
 \"contender\":\"$1\",\"run\":$run,\"value\":$3,\"unit\":\"$4\"}"
 }
 
-# measure CONTENDER VARIABLE=VALUE...: runs it with these in its environment. It reports MiB/s.
+# measure CONTENDER VARIABLE=VALUE...: runs pipe_bench with these variables. It reports MiB/s.
 measure() {
 	contender=$1
 	shift

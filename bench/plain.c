@@ -2,7 +2,7 @@
 /*
  * The floor, /dev/mini_pipe_plain: a write copies into a flat buffer, a read copies out of it.
  *
- * A pipe cannot cost less. There is neither a lock nor a position: each call starts at the
+ * A pipe can hardly cost less. There is neither a lock nor a position: each call starts at the
  * beginning of the buffer.
  */
 
@@ -67,5 +67,5 @@ module_init(plain_init);
 module_exit(plain_exit);
 
 MODULE_AUTHOR("The founders of mini_pipe");
-MODULE_DESCRIPTION("A plain copy per write and per read: a lower bound for the cost of a pipe");
+MODULE_DESCRIPTION("A plain copy per write and per read: roughly the least that a pipe costs");
 MODULE_LICENSE("GPL");

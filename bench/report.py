@@ -33,7 +33,7 @@ UNITS = {"ns": ("ns", "µs", "ms", "s")}
 
 
 def formatted(value, unit):
-    """The value with three significant digits or more, and its unit."""
+    """The value with three significant digits or more; of a time, with its unit."""
     names = UNITS.get(unit, ("",))
     step = 0
     while step + 1 < len(names) and value >= 10000:

@@ -33,7 +33,7 @@ struct shared {
 
 static struct shared *shared;
 
-/* Runs in task number. When it returns, the task sleeps until it is killed. */
+/* What the task with this number runs. When it returns, the task sleeps until it is killed. */
 typedef void (*task_fn)(const struct setting *setting, const struct channel *channels,
 			int number);
 
@@ -45,7 +45,7 @@ static inline void map_shared(void)
 		die("mmap");
 }
 
-/* Ends the measurement. The task that knows that all messages were read calls this. */
+/* Ends the measurement: called by the task that knows that all was read, or the time is over. */
 static inline void finish(void)
 {
 	shared->end = now_ns();

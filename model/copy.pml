@@ -2,7 +2,7 @@
 
 /*
  * mini_pipe/pipe/copy.rs: copies under a reservation, while the mutex is free. The module ends a
- * chunk early only if the other direction spins; here any part may be copied and committed.
+ * copy early only after a chunk, if the other direction spins; here any part may be committed.
  */
 
 hidden byte copied, fault;

@@ -18,7 +18,7 @@
 typedef End {
 	byte open;			/* files that have it open */
 	byte opens;			/* how often it has been opened */
-	byte snapshot[MAX + 1]		/* for each file of this end, of the other end */
+	byte snapshot[MAX + 1]		/* of the other end, for each file of this one */
 };
 
 typedef Ends {

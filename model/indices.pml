@@ -8,8 +8,8 @@
  */
 
 byte length;		/* head - tail: the bytes in the ring; len() in Rust */
-byte reserved_read;	/* so many of them are reserved by a reader; 0: no reservation is out */
-byte reserved_write;	/* room for so many is reserved by a writer; 0: no reservation is out */
+byte reserved_read;	/* how many of them a reader has reserved; 0: no reservation is out */
+byte reserved_write;	/* how many bytes of room a writer has reserved; 0: no reservation is out */
 
 #define is_empty()			(length == 0)
 #define readable()			(length - reserved_read)

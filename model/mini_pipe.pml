@@ -4,7 +4,7 @@
  * A model of how mini_pipe's tasks sleep and are woken, for the model checker Spin. `make verify`
  * checks it; scripts/verify.sh has the configurations, and the ways to break the model.
  *
- * This file is the front door. The other files are named after files of the module, and what they
+ * Start with this file. The other files are named after files of the module, and what they
  * define has the names of the module's functions, so that both can be read side by side:
  *
  *   read.pml        mini_pipe/pipe/read.rs: read(2). Read this first
@@ -40,9 +40,8 @@
  * - A task may spin for any time and as often as it likes before it sleeps. What stops a spinner
  *   is left out: what matters is that it spins without the mutex, and then tests its condition
  *   again.
- * - Signals are sent only to sleepers. A signal that was sent earlier ends the next sleep at
- *   once, as if it had been sent right after the sleeper was queued, which is before it drops the
- *   mutex.
+ * - Signals are sent only to sleepers. A signal that was sent earlier would end the next sleep at
+ *   once. So does one that is sent right after the sleeper was queued, before it drops the mutex.
  * - Each task makes any number of calls, of any length, blocking or not; each copy may fault
  *   after any byte; there is no limit on signals. None of these is counted, so the number of
  *   states is finite, and all of them are searched.

@@ -5,8 +5,8 @@
  * for; only the properties use them, the pipe does not.
  */
 
-bool seen_writer[MAX + 1];	/* since this reader opened: a writer was open, or bytes */
-bool seen_reader[MAX + 1];	/* since this writer opened: a reader was open */
+bool seen_writer[MAX + 1];	/* this reader has had a writer, or bytes when it opened */
+bool seen_reader[MAX + 1];	/* this writer has had a reader */
 bool contended_writer[MAX];	/* this writer began to sleep under another reservation ... */
 bool got_enough[MAX];	/* ... the end of which left enough room for it */
 
@@ -64,7 +64,7 @@ inline ghost_edge(is_edge)
 	}
 }
 
-/* A task that got EAGAIN polls until it can make its call again. */
+/* A poller that got EAGAIN must be woken when it can make its call again. */
 inline ghost_eagain(queues, me)
 {
 	queues.expects_wakeup[me] = queues.polled[me]
@@ -79,8 +79,8 @@ inline ghost_eagain(queues, me)
 
 /*
  * A sleeping writer is woken at PIPE_BUF of room. It is woken at the level that it needs if the
- * capacity is below PIPE_BUF, or if it slept contended and the end of that reservation left that
- * much.
+ * capacity is below PIPE_BUF, or if it slept contended and the end of the other reservation left
+ * that level.
  */
 #define level_for(me)		(PIPE_BUF <= CAPACITY && !got_enough[me] -> PIPE_BUF : \
 				 writers.needs[me])

@@ -7,7 +7,7 @@
  * fs/eventpoll.c), so that no poller takes an exclusive wake-up from a sleeper.
  */
 
-#define MAX		3	/* tasks of one direction that sleep or poll */
+#define MAX		3	/* the most tasks of one direction that sleep or poll */
 #define EXCLUSIVE_ID	MAX	/* the exclusive poller, which polls both directions */
 
 typedef Queues {
@@ -16,10 +16,10 @@ typedef Queues {
 	bool polled[MAX];	/* this poller is queued */
 	bool triggered[MAX];	/* this poller was woken, and has not tested since */
 	bool expects_wakeup[MAX];	/* for properties.pml: this poller found no event */
-	bool tested[MAX];	/* likewise: this edge-triggered poller has tested */
+	bool tested[MAX];	/* for it, too: this edge-triggered poller has tested */
 	byte needs[MAX];	/* the level that this sleeper needs; 0 if it does not sleep */
 	byte pending;		/* wake-ups of sleepers that are collected, but not sent yet */
-	byte polls_pending	/* likewise of pollers */
+	byte polls_pending	/* the same, of pollers */
 };
 
 Queues readers, writers;
@@ -58,7 +58,7 @@ end_asleep:
 	:: else
 	fi;
 	queues.signalled[me] = false;
-	/* A signal may come after a wake-up; another thread may have taken the one that ended it. */
+	/* A signal may come after a wake-up; one that ended the sleep may be taken elsewhere. */
 	if
 	:: signal_pending = false
 	:: SIGNALS -> signal_pending = true

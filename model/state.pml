@@ -30,7 +30,7 @@ hidden byte readable_before, writable_before, is_eof, contention;
 /* What a call returns if it moved no byte; only printed. */
 mtype = { END_OF_FILE, EAGAIN, ERESTARTSYS, EPIPE, EFAULT };
 
-/* A non-blocking read or a poll. If it is contended, the end of that reservation wakes pollers. */
+/* A non-blocking read or a poll. The end of a reservation that excludes it wakes pollers. */
 inline note_reader_eagain()
 {
 	contention = is_reserved_read();
@@ -58,7 +58,7 @@ inline note_occupancy()
 /*
  * A call of this direction has moved bytes, since note_occupancy(). ended: it has no
  * reservation any more. The wake-ups are for the other direction, which can move more now, and
- * for this one, which the reservation excluded.
+ * for the other calls of this one, which the reservation excluded.
  */
 inline collect_wakeups(dir, me, moved, ended)
 {

@@ -5,7 +5,7 @@
  *
  * An exclusive wake-up wakes one sleeper, which is enough when the level reaches the threshold:
  * each reader or writer hands the wake-up on when its call has ended. Until the woken task runs,
- * no second one is woken. If there is no threshold, or if sleepers are contended and the threshold
+ * such a level wakes no second one. If there is no threshold, or if sleepers are contended and it
  * is not reached, some sleeper may find enough, but it is unknown which; so all are woken.
  */
 
@@ -15,7 +15,7 @@ mtype = { None, Exclusive, All };	/* enum Wake */
 
 typedef Waiters {
 	byte sleeping;
-	byte contended;		/* so many of the sleepers are */
+	byte contended;		/* how many of the sleepers are */
 	bool woken;		/* a sleeper was woken, and none has run since */
 	bool got_eagain;	/* a call got EAGAIN under contention, or a poll found nothing */
 	bool edge_triggered	/* a poll used EPOLLET */

@@ -24,8 +24,8 @@ static unsigned long long round_up(unsigned int size)
 }
 
 /*
- * In a user namespace this may say yes although the process is not privileged in the initial one.
- * That only skips this check: the driver still enforces max_capacity.
+ * In a user namespace, this may return true although the process has no privilege in the initial
+ * one. Then only the check of pipe-max-size is skipped: the driver still enforces max_capacity.
  */
 static bool has_cap_sys_resource(void)
 {
@@ -36,7 +36,7 @@ static bool has_cap_sys_resource(void)
 		data[0].effective & 1U << CAP_SYS_RESOURCE;
 }
 
-/* Whether fs.pipe-max-size forbids such a pipe. Without /proc, there is only the driver's limit. */
+/* Whether fs.pipe-max-size forbids this capacity. Without /proc, only the driver has a limit. */
 static bool is_above_max_size(unsigned long long capacity)
 {
 	int fd = open("/proc/sys/fs/pipe-max-size", O_RDONLY | O_CLOEXEC);

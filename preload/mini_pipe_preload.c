@@ -16,9 +16,9 @@
  * MINI_PIPE_PRELOAD_OFF:    the library does nothing: each function only calls libc's own, or the
  *                           system call.
  *
- * The library makes calls that the program does not make; docs/preload.md lists them. If a seccomp
- * filter makes one of those of pipe() fail, pipe() falls back to a pipe(2). If the filter kills the
- * process for one of these, the program needs MINI_PIPE_PRELOAD_OFF.
+ * The library makes calls that the program does not make; docs/preload.md lists them. If a call of
+ * pipe() fails because of a seccomp filter, pipe() falls back to a pipe(2). If the filter kills the
+ * process for such a call, the program needs MINI_PIPE_PRELOAD_OFF.
  *
  * The library is for glibc. Pipes of programs without glibc are still pipe(2)s. 32-bit programs
  * need a library of 32 bits, which -m32 makes.

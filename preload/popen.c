@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * popen() and pclose(). glibc's popen() makes its pipe without calling pipe2() of this library, so
- * this is another one, which does the same as glibc's.
+ * popen() and pclose(). glibc's popen() makes its pipe without calling pipe2() of this library. So
+ * the library has its own popen(), which does the same as glibc's.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -36,7 +36,7 @@ static int spawn_shell(const char *command, int end, int standard, pid_t *child)
 	error = posix_spawn_file_actions_init(&actions);
 	if (error)
 		return error;
-	/* If both are the same, this clears its FD_CLOEXEC. */
+	/* If @end is @standard already, this clears its FD_CLOEXEC. */
 	error = posix_spawn_file_actions_adddup2(&actions, end, standard);
 	/*
 	 * POSIX: the child closes the streams of earlier popen() calls. The dup2() above has closed

@@ -2,8 +2,8 @@
 /*
  * splice(), tee() and vmsplice(). The kernel's own calls come first. Where they fail because they
  * want a pipe(2) and got a mini_pipe, the driver's ioctls do the same. Between a mini_pipe and a
- * pipe(2), splice(2) works, but neither tee(2) nor the ioctl: there, tee() copies the bytes into a
- * new pipe of the kind that they come from, and splices them from there. The kernel's sendfile(2)
+ * pipe(2), splice(2) works, but neither tee(2) nor the ioctl. So tee() copies the bytes into a new
+ * pipe of the same kind as @fd_in, and splices them from it to @fd_out. The kernel's sendfile(2)
  * serves a mini_pipe as it serves a pipe(2).
  */
 #define _GNU_SOURCE
@@ -98,7 +98,7 @@ static ssize_t tee_over(int fd_in, int fd_out, size_t len, unsigned int flags, b
 	int copy[2], saved_errno;
 	ssize_t ret;
 
-	/* One of the two is enough. */
+	/* O_NONBLOCK of one of the two is enough. */
 	if ((fcntl(fd_in, F_GETFL) | fcntl(fd_out, F_GETFL)) & O_NONBLOCK)
 		flags |= SPLICE_F_NONBLOCK;
 	ret = from_mini_pipe ? mini_pipe2(copy, O_CLOEXEC) : syscall(SYS_pipe2, copy, O_CLOEXEC);

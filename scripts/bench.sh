@@ -7,13 +7,13 @@
 #   tcg      two emulated processors
 #   slow     the same, about four times as slow: QEMU does not chain the blocks that it translates
 #   um       two processors at the speed of the host's: ARCH=um
-#   kvm      the same with KVM, where KVM works
+#   kvm      two processors under KVM, where KVM works
 #
 #   bench.sh run     runs the instruments that INSTRUMENTS names, by default all. Writes tables and
 #                    charts to bench/, from the newest run of each instrument. QUICK=1 takes at most
 #                    3 minutes: it does less of everything, uses um only if its kernel exists, and
 #                    writes to build/bench/quick.
-#   bench.sh guard   fails if a message costs more instructions than recorded; RECORD=1 records them
+#   bench.sh guard   fails if a message costs 3 % more instructions than recorded; RECORD=1 records
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -93,7 +93,7 @@ slow() {
 	DEVICES='-d nochain' ACCEL=tcg measure slow "$usual $slow_tasks"
 }
 
-# Sets up its kernel, and builds for it, on demand.
+# Measures with User-Mode Linux, which is built on demand.
 um() (
 	export KERNEL=um
 	if [[ -n ${QUICK-} && ! -d $(kernel) ]]; then

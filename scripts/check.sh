@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Checks of form: rustfmt, clippy, rustdoc, checkpatch, shellcheck and mandoc. It also checks that each
-# file of the module uses only files below it, that the mutants apply, that CALLS.md agrees with the
-# tests, headers.rs with headers.c, docs/pipe.svg with its script, and all versions with CHANGELOG.md,
-# and that the user ABI in uapi/mini_pipe.h has not changed.
+# Checks of form: rustfmt, clippy, rustdoc, checkpatch, shellcheck and mandoc. It also checks that
+# each file of the module uses only files of its layer or of a lower one, and none in a circle; that
+# the mutants apply; that CALLS.md agrees with the tests, headers.rs with headers.c, docs/pipe.svg
+# with its script, and all versions with CHANGELOG.md; and that the user ABI in uapi/mini_pipe.h has
+# not changed.
 #
 #   check.sh SOURCE BUILD    with the kernel source SOURCE; clippy builds in BUILD
 
@@ -93,7 +94,7 @@ versions_agree() {
 	version=$(scripts/debchangelog.py CHANGELOG.md)
 	if ! grep -qF "\"version=$version\\0\"" mini_pipe/device/module.rs ||
 		! grep -qx "version = \"$version\"" cli/Cargo.toml; then
-		echo "CHANGELOG.md has $version, and not both of module.rs and cli/Cargo.toml" >&2
+		echo "CHANGELOG.md has $version; module.rs or cli/Cargo.toml has another" >&2
 		return 1
 	fi
 }
@@ -116,7 +117,7 @@ manual_is_clean() {
 }
 
 # checkpatch runs in the build directory, because it writes a cache (.checkpatch-camelcase.*) into
-# the current one. It warns of ENOSYS anywhere but for an unknown system call; a test's seccomp
+# the current one. checkpatch wants ENOSYS only for an unknown system call; but a test's seccomp
 # filter returns it, too.
 sources_are_clean() (
 	cd "$build"

@@ -14,8 +14,8 @@ least=97
 out=$top/build/coverage
 core=(mini_pipe/pipe mini_pipe/ring)
 
-# Runs the core with counters. Those of branches need an option that is not stable. Debian's LLVM is that
-# of its rustc.
+# Runs the core with counters. Counters of branches need an option that is not stable. Debian's LLVM
+# has the version with which its rustc is built.
 measure() {
 	rm -f "$out"/*.profraw
 	"$scripts/toolbox.sh" run env CARGO_TARGET_DIR="$out/target" LLVM_PROFILE_FILE="$out/%p-%m.profraw" \

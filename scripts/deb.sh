@@ -32,7 +32,8 @@ add_module() {
 	done
 	mkdir -p "$tree/debian/built/$release"
 	cp "$1" "$tree/debian/built/$release/"
-	# Like Debian's own modules, it has no debugging information. A signature is of the file as it is.
+	# Like Debian's own modules, it has no debugging information. But a signed module must
+	# stay as it is.
 	[[ $("$toolbox" run modinfo -F signer "$1") ]] ||
 		"$toolbox" run strip --strip-debug "$tree/debian/built/$release/mini_pipe.ko"
 }

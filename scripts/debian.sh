@@ -42,7 +42,7 @@ masked="getty@tty1.service serial-getty@ttyS0.service serial-getty@ttyS1.service
 	apt-daily-upgrade.timer"
 masked=${masked//[$'\n\t']/ }
 
-# What only people read stays out.
+# Documentation and translations stay out.
 make_system() {
 	local release packages=systemd-sysv,udev,kmod,procps,xz-utils
 	for release; do packages+=,linux-binary-$release,linux-modules-$release; done

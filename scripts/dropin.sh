@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs programs that were written for pipe(2) on mini_pipes, in the virtual machine, and mini-pipe(1).
+# In the virtual machine, runs programs that were written for pipe(2) on mini_pipes, and tests
+# mini-pipe(1).
 #
 #   dropin.sh DIR COMMAND    the library and the test programs are in DIR; COMMAND is mini-pipe, static;
 #                            LONG=1 also runs CPython's own tests

@@ -16,7 +16,7 @@ import re
 import shlex
 import sys
 
-# What only gcc understands. A warning that only clang has is to be no error.
+# Options that only gcc understands; and -Werror, so that a warning of clang alone is no error.
 NOT_CLANG = re.compile(
     r"-Werror|-mpreferred-stack-boundary=.*|-mindirect-branch.*|-mfunction-return=.*|-mrecord-mcount"
     r"|-fno-allow-store-data-races|-fmin-function-alignment=.*|-fconserve-stack|-falign-jumps=.*"
@@ -25,7 +25,7 @@ NOT_CLANG = re.compile(
 
 
 def outside(path, toolbox):
-    """The path, as it is called outside, of a file of the toolbox."""
+    """The path that a file of the toolbox has outside of it."""
     return toolbox + path if path.startswith("/usr") else path
 
 

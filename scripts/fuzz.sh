@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs random programs of calls on mini_pipes in the virtual machine, for DURATION seconds; SEED=n seeds
-# them. Programs that reached code in a new way are kept in CORPUS, by default a file of the cache, and
-# the next run begins with them. fuzz/README.md says how it works.
+# Runs random programs of calls on mini_pipes in the virtual machine, for DURATION seconds; SEED=n
+# is the seed. Programs that reached code in a new way are kept in CORPUS, by default a file of the
+# cache, and the next run begins with them. fuzz/README.md says how it works.
 #
 # If the kernel complains, or a process does not end, the program is made as small as it can be made in
 # SHRINK seconds, and is printed as C.
@@ -40,7 +40,7 @@ machine() {
 		"$scripts/vm.sh" 2>"$dir/errors"
 }
 
-# Prints the lines of the channel that begin with the word, without it.
+# Prints the lines of the channel that begin with the word $1, without that word.
 lines() {
 	tail -c +$((last + 1)) "$channel" | tr -d '\0' | sed -n "s/^$1 //p"
 }
@@ -61,7 +61,7 @@ print_log() {
 		"$1" | head -n 60
 }
 
-# Replaces the suspects in $dir/state by fewer ones, until time is over or one program is left as it is.
+# Prints the suspects that are left when time is over, or one program that cannot be made smaller.
 shrink_program() {
 	local end=$((SECONDS + shrink)) left count first
 	{ echo 0; last_programs; } >"$dir/state"
@@ -96,7 +96,7 @@ lines corpus >"$dir/corpus.new"
 lines sum
 [[ $status != 0 ]] || exit 0
 
-# A panic ends the machine before the fuzzer sees it; so does an error of the fuzzer itself.
+# After a panic, or an error of the fuzzer itself, the channel has no complaint.
 lines complaint | tail -n 1 | grep . || tail -n 3 "$dir/errors"
 cp "$dir/log" "$dir/complaint"
 print_log "$dir/complaint"
@@ -106,6 +106,6 @@ mapfile -t suspects <"$dir/suspects"
 if [[ ${#suspects[@]} == 1 ]]; then
 	"$fuzzer" print "${suspects[0]}" | tee "$dir/program.c"
 else
-	echo "no program of the last ${#suspects[@]} complains alone; they are in $dir/suspects"
+	echo "the cause is perhaps among the last ${#suspects[@]} programs: $dir/suspects"
 fi
 die "the kernel complained; its log is $dir/complaint"

@@ -14,7 +14,7 @@ import pathlib
 import re
 import sys
 
-# From the ground up. Each layer uses only itself and those below.
+# From bottom to top. Each layer uses only itself and the layers below it.
 LAYERS = ("sys", "ring", "pipe", "device")
 
 
@@ -28,7 +28,7 @@ def modules_of(folder):
 
 
 def code_of(text):
-    """The text without comments, and without who may see an item."""
+    """The text without comments, and without `pub(in ...)`."""
     return re.sub(r"//.*|\bpub\(in [\w:]+\)", "", text)
 
 
@@ -69,7 +69,7 @@ def arrows(modules):
     """Which modules each module uses, and what is wrong with its paths."""
     graph, faults = {}, []
     for module, file in modules.items():
-        # What is only compiled for user space tests that module.
+        # The rest of the file is the module's unit tests, for user space.
         text = code_of(file.read_text(encoding="utf-8")).split("#[cfg(test)]")[0]
         graph[module] = set()
         for path in used(text):

@@ -31,8 +31,8 @@ case $name in
 debug) wanted=$tested ;;
 um)
 	wanted=$tested
-	# Rust code is position independent by default, which UML's module loader does not support;
-	# its C code is compiled as here.
+	# Rust code is position independent by default, which UML's module loader does not support.
+	# These options are those with which UML's C code is compiled.
 	settings=(ARCH=um RUSTFLAGS_MODULE='-Crelocation-model=static -Ccode-model=large')
 	;;
 esac
@@ -217,8 +217,8 @@ make_kernel() {
 		[[ -z $(unknown_symbols | head -n 1) ]] ||
 			die "$release was built with another rustc than the archive has: no module built here would load into it"
 	fi
-	# In Linux 7.3, the second build of a module makes these files anew, here, and with the flags of the
-	# kernel that the module is built for now, which may be another one.
+	# In Linux 7.3, the second build of a module writes these files again, in this folder, with
+	# the flags for which that module is built. These may be those of another kernel.
 	"$toolbox" run sh -c "rm -rf '$new/packages' '$new'/source/rust/kernel/*.rs.S"
 	mv "$new" "$kernel"
 }

@@ -13,8 +13,8 @@ Rust's libtest) and a line "# exit: STATUS"; at the end, it has a line "# all do
 - a program with a bad exit status, whatever its tests reported, and a missing SUBJECT;
 - a machine that did not reach the end, or whose kernel reported something.
 
-Each failure is followed by the output of its test. The last line is "N passed, N failed", and the
-exit status is not 0 if any test failed.
+Each failure is followed by the output of its test. The last line is "N passed, N failed", and ",
+N skipped" if any were. The exit status is not 0 if any test failed.
 """
 
 import collections

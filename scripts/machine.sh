@@ -10,7 +10,7 @@
 #   PACKAGES='name ...' packages of the distribution that are added, with all that they depend on
 #   MODULE=file      the module; by default the one that make has built for this kernel
 #   LOAD='capacity=128' or LOAD=no   parameters of the module, which is loaded first; no: not loaded
-#   TIMEOUT=seconds  kills the machine after that time; by default 120 for a command, never a shell
+#   TIMEOUT=seconds  kills the machine after that time; default: 120 for a command, none for a shell
 #   CPUS=n           the number of processors; by default 2
 #   MEMORY=n         MiB of memory; by default 512
 #   LOG=file         where the kernel's log goes
@@ -92,8 +92,8 @@ ended_by_timeout() {
 	[[ $ended == 124 || $ended == 137 ]]
 }
 
-# Prints the end of the kernel's log. If init reported that a process hangs, all stacks and its
-# name are in it.
+# Prints the end of the kernel's log. If init reported that a process hangs, also prints all stacks
+# and the name of the process.
 print_log() {
 	local lines hanging
 	lines=$(sed -n '/sysrq: Show Blocked State/,$p' "$log" | wc -l)

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Builds the module and runs the suite on the kernels that it is for: of each series in the archive
-# the newest plain, cloud and rt kernel for amd64; of the newest series also the plain and the cloud
-# kernel, and the one with pages of 16 KiB, for arm64. Writes the results to MATRIX.md and, in short, to README.md. The output of each run is in build/matrix.
+# from 7.2 on, the newest plain, cloud and rt kernel for amd64; of the newest series also the plain
+# and the cloud kernel, and the one with pages of 16 KiB, for arm64. Writes the results to MATRIX.md
+# and, in short, to README.md. The output of each run is in build/matrix.
 #
 #   matrix.sh
-#   KERNELS='RELEASE ...' matrix.sh    only these
+#   KERNELS='RELEASE ...' matrix.sh    tests only these releases
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -50,7 +51,7 @@ unserved() {
 row() {
 	local log=$dir/$1.log start=$SECONDS sum used
 	make -s -C "$top" test KERNEL="$1" >"$log" 2>&1 && true
-	# After a failure, make has the last word.
+	# After a failure, the last line is a message of make.
 	sum=$(grep -v '^make' "$log" | tail -n 1)
 	used=$(sed -n 's/^  kernel: the archive no longer has .*the newest, //p' "$log")
 	if [[ $sum =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed(,\ ([0-9]+)\ skipped)?$ ]]; then
@@ -99,7 +100,7 @@ $(cat "$dir/table")
 A failure is a test that failed, or any report in the kernel's log. Tests are skipped only for the reasons below.
 $(details "${kernels[@]}")
 
-The archive has kernels of these series, too, but not their source, which the Rust metadata are made of:
+The archive has kernels of these series, too, but not their source, from which the Rust metadata is made:
 $(unserved "$dir/list").
 EOT
 sed -i -e '/<!-- matrix -->/,/<!-- end -->/ { /<!--/!d }' -e "/<!-- matrix -->/r $dir/table" "$top/README.md"

@@ -61,7 +61,8 @@ ask_units() {
 		sed -n -e 's/^test \(.*\) \.\.\. FAILED$/units.\1/p' -e 's/^error/it does not build: &/p' "$1/units"
 }
 
-# Ends the job $1, with all its processes, when a test has failed in the results $2, or when it ends itself.
+# Waits for the job $1. When a test has failed in the results $2, ends the job, with all its
+# processes.
 end_at_first_failure() {
 	if grep -qm1 '^not ok' < <(tail --pid="$1" -s 0.2 -n +1 -f "$2"); then
 		kill -TERM -- -"$1" 2>/dev/null || true
@@ -69,8 +70,8 @@ end_at_first_failure() {
 	wait "$1" 2>/dev/null || true
 }
 
-# ask_suite DIR SUBJECT...: prints the tests of these subjects that fail on the module in DIR. The machine
-# runs until the first of them.
+# ask_suite DIR SUBJECT...: prints the tests of these subjects that fail on the module in DIR. The
+# machine runs until one has failed.
 ask_suite() {
 	local dir=$1
 	shift
@@ -107,7 +108,7 @@ noticed_by() {
 	ask_suite "$dir" "${named[@]}"
 }
 
-# Tries the mutant $1 in the directory of this worker, where what it built before is there still.
+# Tries the mutant $1 in the directory of this worker, which still has the worker's earlier build.
 try() {
 	local name dir=$work/${worker:?} start=$SECONDS failed
 	name=$(basename "$1" .patch)

@@ -3,7 +3,7 @@
 #
 # Packages of the distribution that only some commands need, and the toolbox therefore lacks: unpacks
 # them, and all that they depend on, into a directory of the cache, unless it is there, and prints its
-# name. Their scripts are not run, but for the one link that libc6-i386 needs.
+# name. Their scripts are not run; only the one link that libc6-i386 needs is made.
 #
 #   packages.sh PACKAGE...
 
@@ -23,7 +23,7 @@ fetch() {
 			-o Dir::Cache::archives='$new/fetched' --no-install-recommends --download-only install $packages"
 }
 
-# What only people read stays out.
+# Documentation and translations stay out.
 unpack() {
 	"$toolbox" run sh -euc "cd '$new'
 		# As in the distribution, /bin and the like are in /usr.

@@ -58,7 +58,7 @@ rust_metadata_builds_a_sample() {
 	cp "$work/sample/rust_minimal.ko" "$work/folder/built/"
 }
 
-# The folder is one that make takes as any other.
+# make can use the folder like any other kernel directory.
 rust_metadata_prints_a_folder() {
 	local kdir
 	kdir=$(scripts/rust-metadata "$newer")

@@ -16,7 +16,7 @@ repeat=${REPEAT:-1}
 timeout=$((120 + 480 * repeat))
 counters=
 if [[ ${KERNEL-} == debug ]]; then
-	# It takes several times as long.
+	# The debug kernel takes several times as long.
 	timeout=$((timeout * 5 + 2 * ${DURATION:-0} * repeat))
 	build=$top/build/$(basename "$("$scripts/kernel.sh" path)")
 	counters=$build/coverage/mini_pipe_coverage.ko

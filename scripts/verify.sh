@@ -6,7 +6,7 @@
 # must be noticed. Fails if the model has an error, if a search did not end, or if a broken model
 # was not noticed.
 #
-#   verify.sh             as many at a time as there are processors; with VERIFY='NAME ...', only those
+#   verify.sh             runs one search per processor at a time; VERIFY='NAME ...' selects some
 #   verify.sh run ...     for the script itself
 
 # shellcheck source=scripts/lib.sh

@@ -26,7 +26,7 @@ static void submit_poll(struct __test_metadata *_metadata, aio_context_t context
 	ASSERT_EQ(1, syscall(__NR_io_submit, context, 1, iocbs));
 }
 
-/* Returns the events of the next completion, or 0 if there is none within that time. */
+/* Returns the events of the next completion, or 0 if none comes within `seconds`. */
 static long completed_within(aio_context_t context, int seconds)
 {
 	struct timespec time = { .tv_sec = seconds };

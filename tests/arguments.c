@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Calls with bad arguments, and calls that make no sense on a pipe. Each is made on the device and
- * on a pipe(2). Whatever it returns, no byte is lost, duplicated or invented, and no room is lost.
+ * Calls with bad or odd arguments, and calls for other kinds of file, each on the device and on a
+ * pipe(2). No byte is lost, duplicated or invented, and the device loses no room.
  * CALLS.md has the same rows in words; make check compares the two.
  */
 #include <linux/fs.h>
@@ -14,17 +14,17 @@
 #include "../uapi/mini_pipe.h"
 #include "uring.h"
 
-/* Not in the headers of many C libraries. */
+/* Many C libraries do not define these. */
 #define RWF_NOAPPEND_ 0x20
 #define RWF_ATOMIC_ 0x40
 #define RWF_DONTCACHE_ 0x80
 #define RWF_NOSIGNAL_ 0x100
 #define RWF_UNKNOWN 0x40000000
 
-/* The pipe holds so many bytes of the pattern when the call is made. */
+/* How many bytes of the pattern each pipe holds before the call. */
 #define HELD 10
 
-/* More than one call can transfer. */
+/* Too many bytes for any one call. */
 #define HUGE_LEN 0x100000000UL
 
 #define KERNEL ((char *)(~0UL << 20))
@@ -34,7 +34,7 @@
 
 static char scratch[2 * LARGEST_PAGE];
 
-/* The continuation of the pattern, for calls that write. */
+/* The pattern from byte HELD on, for calls that write. */
 static unsigned char more[2 * LARGEST_PAGE];
 
 /* The system call itself, because the C library has checks of its own. */
@@ -56,10 +56,10 @@ FIXTURE(call)
 
 struct row {
 	void (*make)(const char *path, int r, int w, long *ret);
-	/* Returns this, or -errno. */
+	/* The result, or -errno. */
 	long on_device;
 	long on_pipe;
-	/* Whether it returns how many bytes it read (removes) or wrote (inserts), or a capacity. */
+	/* The result is bytes read (removes) or written (inserts), or a capacity (resizes). */
 	bool removes;
 	bool inserts;
 	bool resizes;
@@ -83,10 +83,10 @@ FIXTURE_VARIANT(call)
 		},										\
 	}
 
-/* A call that transfers no bytes, with its results on the device and on a pipe(2). */
+/* A call that leaves all bytes in place: its results on the device and on a pipe(2). */
 #define RETURNS(name, on_device, on_pipe, ...)							\
 	ROW(name, on_device, on_pipe, .resizes = false, __VA_ARGS__)
-/* The same for calls that return a capacity, or how many bytes they read, or wrote: in_pages(). */
+/* The result is a capacity, or a count of bytes read, or written: see in_pages(). */
 #define RESIZES(name, on_device, on_pipe, ...)							\
 	ROW(name, on_device, on_pipe, .resizes = true, __VA_ARGS__)
 #define REMOVES(name, on_device, on_pipe, ...)							\
@@ -131,7 +131,7 @@ FIXTURE_TEARDOWN(call)
 	kill_children(_metadata);
 }
 
-/* The buffer of the call ends at an unmapped page. */
+/* Whether the call uses before_unmapped(). */
 static bool faults;
 
 static void expect(struct __test_metadata *_metadata, const struct row *row,
@@ -143,7 +143,7 @@ static void expect(struct __test_metadata *_metadata, const struct row *row,
 	row->make(ends->path, ends->r, ends->w, &got);
 	if (got < 0)
 		got = -errno;
-	if (got == -EPERM)
+	if (got == -ENOSYS)
 		SKIP(return, "this machine does not have or allow the call");
 	if (row->removes || row->inserts || row->resizes)
 		expected = in_pages(expected);
@@ -178,7 +178,7 @@ static char *page(int prot)
 	return map(1, prot);
 }
 
-/* The continuation of the pattern, up to the end of a page that an unmapped one follows. */
+/* The pattern from byte HELD on: in_pages(good) bytes, right before an unmapped page. */
 static char *before_unmapped(size_t good)
 {
 	char *unmapped = map(3, PROT_READ | PROT_WRITE) + 2 * page_size();
@@ -208,7 +208,7 @@ static struct iovec *one(void *base, size_t len)
 	return vector(1, base, len);
 }
 
-/* The continuation of the pattern, in elements of one byte. */
+/* The pattern from byte HELD on, in elements of one byte. */
 static struct iovec *bytes(size_t count)
 {
 	struct iovec *bytes = vector(count, NULL, 1);
@@ -234,7 +234,7 @@ static int pipe_2_end(int end)
 	return fds[end];
 }
 
-/* The reading end of another pipe(2), which holds the continuation of the pattern. */
+/* The reading end of another pipe(2), with 5 bytes of the pattern, from HELD on. */
 static int filled_pipe(void)
 {
 	int fds[2];
@@ -266,7 +266,7 @@ static long read_overlapping(int r)
 	return memcmp(scratch, (char[]){ 0, 1, 5, 6, 7 }, 5) == 0 ? n : 0;
 }
 
-/* With the offset -1, preadv2 and pwritev2 are readv and writev. */
+/* At offset -1, preadv2 and pwritev2 act as readv and writev. */
 static long read_with(int r, int flags)
 {
 	return sys(preadv2, r, one(scratch, 5), 1, -1L, -1L, flags);
@@ -305,13 +305,13 @@ static long set_lock(int fd, int cmd, short type)
 	return fcntl(fd, cmd, &lock);
 }
 
-static long has_flag_after(int fd, int flags, int flag)
+static long get_flag_after(int fd, int flags, int flag)
 {
 	fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 	return fcntl(fd, F_GETFL) & flag;
 }
 
-static long set_on(int fd, int request, int on)
+static long ioctl_int(int fd, int request, int on)
 {
 	return ioctl(fd, request, &on);
 }
@@ -353,7 +353,7 @@ static long make_uring(int op, int fd, void *buf, unsigned int len, long offset,
 	struct uring ring;
 
 	if (!uring_open(&ring)) {
-		errno = EPERM;
+		errno = ENOSYS;
 		return -1;
 	}
 	uring_queue(&ring, (struct io_uring_sqe){
@@ -485,7 +485,7 @@ RETURNS(writev_of_lengths_that_overflow, -EFAULT, -EFAULT,
 	sys(writev, w, vector(3, more, SSIZE_MAX), 3));
 INSERTS(writev_of_more_than_int_max_bytes, 5000, 4096,
 	sys(writev, w, vector(9, before_unmapped(5000), INT_MAX), 9));
-/* The pattern repeats after 251 bytes. */
+/* The pattern's period is 351 - 100. */
 INSERTS(writev_from_overlapping_elements, 451, 451,
 	sys(writev, w, ((struct iovec[]){ { more, 351 }, { more + 100, 100 } }), 2));
 
@@ -547,9 +547,9 @@ RETURNS(ioctl_unknown_into_kernel_address, -ENOTTY, -ENOTTY,
 	sys(ioctl, r, _IOWR('?', 77, long), KERNEL));
 RETURNS(ioctl_0, -ENOTTY, -ENOTTY, sys(ioctl, r, 0, NULL));
 RETURNS(ioctl_fs_ioc_getflags, -ENOTTY, -ENOTTY, sys(ioctl, r, FS_IOC_GETFLAGS, scratch));
-RETURNS(ioctl_fionbio, 0, 0, set_on(r, FIONBIO, 1));
+RETURNS(ioctl_fionbio, 0, 0, ioctl_int(r, FIONBIO, 1));
 RETURNS(ioctl_fionbio_from_null, -EFAULT, -EFAULT, sys(ioctl, r, FIONBIO, NULL));
-RETURNS(ioctl_fioasync, 0, 0, set_on(r, FIOASYNC, 1));
+RETURNS(ioctl_fioasync, 0, 0, ioctl_int(r, FIOASYNC, 1));
 RETURNS(ioctl_fioclex, 0, 0, sys(ioctl, r, FIOCLEX, 0));
 
 /* The ioctls of uapi/mini_pipe.h, which a pipe(2) does not have */
@@ -595,9 +595,9 @@ RESIZES(fcntl_f_getpipe_sz, -EBADF, 65536, sys(fcntl, r, F_GETPIPE_SZ, 0));
 RESIZES(fcntl_f_setpipe_sz, -EBADF, 8192, sys(fcntl, r, F_SETPIPE_SZ, 2 * PIPE_BUF));
 RETURNS(fcntl_o_direct, 0, 0, sys(fcntl, r, F_SETFL, O_DIRECT | O_NONBLOCK));
 RETURNS(fcntl_o_async, 0, 0, sys(fcntl, r, F_SETFL, O_ASYNC | O_NONBLOCK));
-RETURNS(fcntl_o_async_stays, O_ASYNC, O_ASYNC, has_flag_after(r, O_ASYNC, O_ASYNC));
+RETURNS(fcntl_o_async_stays, O_ASYNC, O_ASYNC, get_flag_after(r, O_ASYNC, O_ASYNC));
 RETURNS(fcntl_o_append, 0, 0, sys(fcntl, w, F_SETFL, O_APPEND | O_NONBLOCK));
-RETURNS(fcntl_o_wronly_at_reading_end, 0, 0, has_flag_after(r, O_WRONLY, O_ACCMODE));
+RETURNS(fcntl_o_wronly_at_reading_end, 0, 0, get_flag_after(r, O_WRONLY, O_ACCMODE));
 RETURNS(fcntl_f_setlk_shared, 0, 0, set_lock(r, F_SETLK, F_RDLCK));
 RETURNS(fcntl_f_setlk_shared_at_writing_end, -EBADF, -EBADF, set_lock(w, F_SETLK, F_RDLCK));
 RETURNS(fcntl_f_setlk_of_unknown_type, -EINVAL, -EINVAL, set_lock(r, F_SETLK, 77));
@@ -607,7 +607,7 @@ RETURNS(fcntl_f_add_seals, -EINVAL, -EINVAL, sys(fcntl, w, F_ADD_SEALS, F_SEAL_W
 RETURNS(fcntl_f_setsig_77, -EINVAL, -EINVAL, sys(fcntl, r, F_SETSIG, 77));
 RETURNS(fcntl_unknown, -EINVAL, -EINVAL, sys(fcntl, r, 7777, 0));
 
-/* Calls for other files */
+/* Calls not for pipes */
 RETURNS(mmap_shared, -ENODEV, -ENODEV, try_mmap(r, PROT_READ, MAP_SHARED));
 RETURNS(mmap_private, -ENODEV, -ENODEV, try_mmap(r, PROT_READ, MAP_PRIVATE));
 RETURNS(mmap_writing_end, -EACCES, -EACCES, try_mmap(w, PROT_WRITE, MAP_SHARED));
@@ -690,7 +690,7 @@ RETURNS(poll_writing_end_for_pollin, 0, 0, do_poll(w, POLLIN, 1));
 RETURNS(poll_of_null, -EFAULT, -EFAULT, sys(ppoll, NULL, 1, &(struct timespec){}, NULL, 0));
 RETURNS(poll_of_minus_1_files, -EINVAL, -EINVAL, do_poll(r, POLLIN, -1));
 RETURNS(select_of_minus_1_files, -EINVAL, -EINVAL, do_select(-1, r));
-RETURNS(select_below_reading_end, 0, 0, do_select(r, r));
+RETURNS(select_of_files_below_reading_end, 0, 0, do_select(r, r));
 RETURNS(select_of_int_max_files, 1, 1, do_select(INT_MAX, r));
 RETURNS(select_of_set_at_kernel_address, -EFAULT, -EFAULT,
 	sys(pselect6, r + 1, KERNEL, NULL, NULL, NULL, NULL));

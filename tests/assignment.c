@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The assignment's own test: a writer sends 200 bytes through a ring of 128, and a reader that
- * starts later reads 64 at a time. It prints the log of the assignment's C solution, word for word.
+ * starts later reads 64 at a time. The log is that of the assignment's C solution, word for word.
  *
  * Load the module with capacity=128 first.
  *

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Several writers and readers at once. Each byte shows its writer and its position in that writer's
+ * Several writers and readers at once. The bytes show who wrote them, and where in the writer's
  * stream, so that lost, duplicated and misplaced bytes are found.
  */
 #include "device_fixture.h"
@@ -8,7 +8,7 @@
 #define WRITERS 4
 #define READERS 3
 
-/* Kills the writers: a reader gets end of file when all of them have closed the pipe. */
+/* Kills the writers: their open files keep the readers from end of file. */
 static void kill_writers(struct __test_metadata *_metadata, struct child *writers, int count)
 {
 	for (int i = 0; i < count; i++)
@@ -41,7 +41,7 @@ struct header {
 
 #define MAGIC 0x4d50
 #define RECORDS 60
-#define CHUNK 1777		/* of a read: not the length of any write */
+#define CHUNK 1777		/* of a read; no write has this length */
 
 static unsigned char body_byte(const struct header *header, int i)
 {
@@ -98,7 +98,7 @@ static int check_records(const unsigned char *buf, ssize_t len)
 struct record_writer {
 	int number;		/* of this writer */
 	int records;
-	bool use_writev;	/* rather than write */
+	bool use_writev;	/* instead of write */
 };
 
 static ssize_t writev_record(int fd, unsigned char *buf, ssize_t len)
@@ -190,7 +190,7 @@ TEST_F(pipe, killed_writers_leave_whole_records)
 	EXPECT_LT(0, check_records(big_buffer(), len));
 }
 
-TEST_F(pipe, blocked_atomic_write_writes_nothing_until_all_fits)
+TEST_F(pipe, blocked_atomic_write_writes_nothing_until_all_bytes_fit)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	ssize_t len = atomic_len(self->capacity);
@@ -202,7 +202,7 @@ TEST_F(pipe, blocked_atomic_write_writes_nothing_until_all_fits)
 	read_exactly(_metadata, fd, len - 1);
 	writer = start_writer(_metadata, len, 'w');
 	ASSERT_ASLEEP_IN(write, &writer);
-	/* All of the room is still free. */
+	/* The writer has taken no room. */
 	EXPECT_EQ(len - 1, write(fd, big_buffer(), len - 1));
 	ASSERT_ASLEEP_IN(write, &writer);
 	read_exactly(_metadata, fd, self->capacity);
@@ -225,7 +225,7 @@ TEST_F(pipe, atomic_write_stays_blocked_while_room_is_too_small)
 	ASSERT_ASLEEP_IN(write, &writer);
 	read_exactly(_metadata, fd, self->capacity - len + 1);
 	EXPECT_EQ(len, result_of(_metadata, &writer).ret);
-	/* A part that was written early would be among the old bytes. */
+	/* The old bytes are read: the rest is the writer's. */
 	EXPECT_EQ(len, drain_pipe(_metadata, fd));
 	EXPECT_EQ('w', big_buffer()[0]);
 }
@@ -355,7 +355,7 @@ TEST_F(pipe, several_readers_get_every_byte_exactly_once)
 			ASSERT_EQ((STREAM - i + 63) / 64, tally->seen[stamp(w, i)]);
 }
 
-/* Stamps of eight bytes, each of them unique: one reader must read it, once. */
+/* Unique stamps of eight bytes: each must be read once, by a single reader. */
 
 #define STAMPS 6000
 
@@ -387,7 +387,7 @@ static void write_stamps(int report_to, const void *arg)
 	report(report_to, number);
 }
 
-/* Counts the stamps; false if one is invalid, or not in the order of its writer. */
+/* Counts the stamps. False if one is invalid or out of its writer's order. */
 static bool count_stamps(struct ledger *ledger, const struct stamp *stamps, int count, int *last)
 {
 	for (int i = 0; i < count; i++) {
@@ -427,7 +427,7 @@ TEST_F(pipe, several_readers_get_every_stamp_exactly_once)
 
 	if (!has_capacity(_metadata, self->capacity, PIPE_BUF))
 		return;
-	/* Unless the capacity is a multiple of its size, a stamp may be split between two reads. */
+	/* If the capacity is no multiple of a stamp's size, two reads can split a stamp. */
 	if (self->capacity % sizeof(struct stamp))
 		SKIP(return, "needs a capacity of whole stamps");
 	for (int i = 0; i < READERS; i++) {

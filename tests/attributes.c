@@ -142,7 +142,7 @@ TEST_F(private_pipe, has_same_statx_as_pipe_2)
 	expect_same_fields(_metadata, statx_fields, self->ends[0].w, self->ends[1].w);
 }
 
-/* F_GETFL and F_GETFD of each end. */
+/* Compares F_GETFL and F_GETFD. */
 TEST_F(private_pipe, has_same_flags_as_pipe_2)
 {
 	for (int cmd = 0; cmd < 2; cmd++) {
@@ -154,8 +154,8 @@ TEST_F(private_pipe, has_same_flags_as_pipe_2)
 }
 
 /*
- * Calls for any file, and calls for other files. Not open(2) with O_DIRECT, which differs: DIFF.md
- * says why.
+ * Calls for any file, and calls not for pipes. open(2) with O_DIRECT is left out: it differs, and
+ * DIFF.md says why.
  */
 
 typedef long (*call_fn)(int fd);
@@ -365,7 +365,7 @@ static long get_file_handle(int fd)
 	return name_to_handle_at(fd, "", &handle.handle, &mount, AT_EMPTY_PATH);
 }
 
-static long file_system_in_use(int fd)
+static long file_system_type(int fd)
 {
 	char path[32];
 	struct statfs fs;
@@ -374,7 +374,7 @@ static long file_system_in_use(int fd)
 	return statfs(path, &fs) ? -1 : fs.f_type;
 }
 
-/* These show what the calls before them have changed. */
+/* In calls[], each shows what the last call changed. */
 static long mode(int fd)
 {
 	struct stat stat;
@@ -413,10 +413,10 @@ static const struct call calls[] = {
 	CALL(get_lease), CALL(notify_directory), CALL(add_seals), CALL(get_write_hint),
 	CALL(lock_record), CALL(lock_file), CALL(change_directory), CALL(link_file),
 	CALL(block_size), CALL(async_off), CALL(file_size), CALL(get_termios), CALL(inode_flags),
-	CALL(file_system_uuid), CALL(freeze), CALL(get_file_handle), CALL(file_system_in_use),
+	CALL(file_system_uuid), CALL(freeze), CALL(get_file_handle), CALL(file_system_type),
 };
 
-/* Returns what each call gets, errors as negative numbers. */
+/* Stores what each call returns, errors as -errno. */
 static void call_all(int fd, long *results)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
@@ -451,7 +451,7 @@ TEST_F(private_pipe, calls_on_writing_end_return_same_as_on_pipe_2)
 }
 
 /*
- * The same calls by an unprivileged user: on pipes of its own, and on root's, which it may not
+ * The same calls by an unprivileged user: on its own pipes, and on root's, which only root may
  * change.
  */
 
@@ -460,7 +460,7 @@ struct user {
 	int device;
 };
 
-/* As switch_to(), with another group for the files that it makes. */
+/* As switch_to(), but new files get the group `fsgid`. */
 static void become_with_fsgid(gid_t fsgid)
 {
 	if (setgroups(1, &unprivileged_user.supplementary) ||
@@ -469,7 +469,7 @@ static void become_with_fsgid(gid_t fsgid)
 	setfsgid(fsgid);
 	if (setresuid(UNPRIVILEGED_ID, UNPRIVILEGED_ID, UNPRIVILEGED_ID))
 		_exit(KSFT_FAIL);
-	/* A change of credentials clears this. */
+	/* New credentials clear this signal. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
@@ -519,7 +519,7 @@ TEST_F(private_pipe, calls_of_unprivileged_user_return_same_as_on_pipe_2)
 		}
 		EXPECT_EQ(result_of(_metadata, &child).ret, seen)
 		{
-			TH_LOG("%s of %s pipe", calls[(i - 3) / 2].name,
+			TH_LOG("%s on %s pipe", calls[(i - 3) / 2].name,
 			       (i - 3) % 2 ? "root's" : "its own");
 		}
 	}
@@ -545,7 +545,7 @@ static int changed_times(const struct stat *before, const struct stat *after)
 	       (is_later(&after->st_ctim, &before->st_ctim) ? CHANGED : 0);
 }
 
-/* The timestamps of inodes are those of a clock that ticks a few hundred times a second. */
+/* Inodes get their timestamps from a clock that ticks a few hundred times a second. */
 static void wait_for_clock_tick(void)
 {
 	struct timespec start, now;
@@ -595,7 +595,7 @@ static void read_three_pages(struct ends *ends, enum kind kind __maybe_unused)
 	ignored = read(ends->r, big_buffer(), 3 * PIPE_BUF);
 }
 
-static void write_bad_memory(struct ends *ends, enum kind kind __maybe_unused)
+static void write_from_bad_memory(struct ends *ends, enum kind kind __maybe_unused)
 {
 	ignored = write(ends->w, (void *)-1UL, 1);
 }
@@ -674,7 +674,7 @@ struct step {
 static const struct step steps[] = {
 	STEP(read_byte), STEP(write_0_bytes), STEP(write_byte), STEP(read_0_bytes),
 	STEP(write_byte), STEP(query), STEP(read_byte), STEP(read_without_atime),
-	STEP(read_byte), STEP(write_three_pages), STEP(write_bad_memory),
+	STEP(read_byte), STEP(write_three_pages), STEP(write_from_bad_memory),
 	STEP(read_to_bad_memory), STEP(grow), STEP(read_three_pages), STEP(open_and_close),
 	STEP(transfer_through_new_file), STEP(change_permissions), STEP(fill), STEP(write_byte),
 	STEP(drain), STEP(write_byte), STEP(close_writer), STEP(read_byte),
@@ -693,7 +693,7 @@ static int times_changed_by(struct __test_metadata *_metadata, const struct step
 	return changed_times(&before, &after);
 }
 
-TEST_F(private_pipe, timestamps_change_with_same_calls_as_on_pipe_2)
+TEST_F(private_pipe, calls_change_same_timestamps_as_on_pipe_2)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
 		int seen = times_changed_by(_metadata, &steps[i], &self->ends[0], kinds[0]);
@@ -706,7 +706,7 @@ TEST_F(private_pipe, timestamps_change_with_same_calls_as_on_pipe_2)
 	}
 }
 
-/* Reads and writes change no timestamps of an anonymous pipe, unlike those of a FIFO. */
+/* Reads and writes change the timestamps of a FIFO, not those of an anonymous pipe. */
 TEST_F(private_pipe, read_and_write_change_no_timestamps)
 {
 	static const struct step write = STEP(write_byte), read = STEP(read_byte);

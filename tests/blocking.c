@@ -174,8 +174,8 @@ TEST_F(pipe, room_for_one_write_leaves_second_writer_asleep)
 }
 
 /*
- * The writer sleeps until PIPE_BUF bytes are free. A smaller write that still fits wakes it: small
- * writes must not starve it.
+ * A writer sleeps until PIPE_BUF bytes are free. Another write that fits, and leaves room, wakes
+ * it, too: small writes must not starve it.
  */
 TEST_F(pipe, write_that_leaves_room_wakes_sleeping_writer)
 {
@@ -192,7 +192,7 @@ TEST_F(pipe, write_that_leaves_room_wakes_sleeping_writer)
 	EXPECT_EQ(1, result_of(_metadata, &writer).ret);
 }
 
-/* The first write leaves room, so its writer wakes the second one. */
+/* The first write leaves room, so it wakes the second writer. */
 TEST_F(pipe, small_write_queued_behind_large_one_completes)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
@@ -238,7 +238,7 @@ static void request_and_read(int report_to, const void *arg)
 }
 
 /* Each byte arrives at about the time when the reader falls asleep: a lost wake-up stops both. */
-TEST_F(pipe, each_of_200_writes_wakes_its_reader)
+TEST_F(pipe, each_of_200_writes_reaches_its_reader)
 {
 	struct transfer_job for_writer = {}, for_reader = {};
 	struct child writer, reader;
@@ -280,7 +280,7 @@ static void read_many(int report_to, const void *arg)
 	report(report_to, left);
 }
 
-/* The pipe starts full, so the writer needs a wake-up for nearly every write. */
+/* The pipe starts full, so the writer sleeps, and needs wake-ups to go on. */
 TEST_F(pipe, each_of_200_reads_lets_writer_continue)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);

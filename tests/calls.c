@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What system calls do on a pipe. arguments.c has those that make no sense on one. */
+/* What system calls do on a pipe. Calls that make no sense on it: see arguments.c. */
 #include <sys/stat.h>
 #include "device_fixture.h"
 
@@ -11,7 +11,7 @@ TEST_F(pipe, fstat_reports_character_device)
 	EXPECT_TRUE(S_ISCHR(stat.st_mode));
 }
 
-/* With the offset -1, preadv2 and pwritev2 are readv and writev. */
+/* At offset -1, preadv2 and pwritev2 act as readv and writev. */
 TEST_F(pipe, preadv2_and_pwritev2_accept_offset_minus_one)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
@@ -23,14 +23,14 @@ TEST_F(pipe, preadv2_and_pwritev2_accept_offset_minus_one)
 	EXPECT_EQ('x', byte);
 }
 
-TEST_F(pipe, empty_read_does_not_block)
+TEST_F(pipe, read_of_0_bytes_does_not_block)
 {
 	struct child reader = start_reader(_metadata, 0);
 
 	EXPECT_EQ(0, result_of(_metadata, &reader).ret);
 }
 
-TEST_F(pipe, empty_write_to_full_pipe_does_not_block)
+TEST_F(pipe, write_of_0_bytes_to_full_pipe_does_not_block)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	struct child writer;

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * FIONREAD and the capacity. When the capacity changes, the bytes stay, in order, and writers that
- * find room are woken. limits.c tests who may change it, userfault.c what happens to copies in
- * progress.
+ * find room are woken. limits.c tests who may resize, resize.c what happens to copies in progress.
  */
 #include "mini_pipe_fixture.h"
 #include "stream.h"
 
-/* Below, at and above a page, and no multiple of one; a pipe of 1 holds one byte at a time. */
+/* Around a page of 4 KiB, and others. 5000 is no whole number of pages; 1 holds one byte. */
 static const size_t sizes[] = { 1, 3, 4095, 4096, 4097, 5000, 65536, LARGEST };
 
 /* FIONREAD */
@@ -26,7 +25,7 @@ TEST_F(pipe, fionread_counts_bytes_in_pipe)
 	EXPECT_EQ(0, bytes_in(self->ends.r));
 }
 
-/* At many positions in the ring. */
+/* One byte stays: an empty ring starts at its beginning again. */
 TEST_F(pipe, fionread_counts_bytes_that_wrap_around_ring)
 {
 	struct stream stream = { .ends = self->ends };
@@ -36,13 +35,12 @@ TEST_F(pipe, fionread_counts_bytes_that_wrap_around_ring)
 	for (int i = 0; i < 100; i++) {
 		write_next(_metadata, &stream, 40 * i);
 		ASSERT_EQ(1 + 40 * i, bytes_in(self->ends.r));
-		read_next(_metadata, &stream, 40 * i + 1);
-		ASSERT_EQ(0, bytes_in(self->ends.r));
-		write_next(_metadata, &stream, 1);
+		read_next(_metadata, &stream, 40 * i);
+		ASSERT_EQ(1, bytes_in(self->ends.r));
 	}
 }
 
-TEST_F(pipe, ioctls_work_on_read_write_file)
+TEST_F(pipe, ioctls_work_on_o_rdwr_file)
 {
 	int both = open_again(self->ends.r, O_RDWR);
 
@@ -172,7 +170,10 @@ TEST_F(pipe, shrinking_frees_memory)
 	before = free_memory();
 	for (int i = 0; i < 100; i++) {
 		ASSERT_EQ(LARGEST, set_capacity(self->ends.w, LARGEST));
+		ASSERT_EQ(LARGEST, write(self->ends.w, big_buffer(), LARGEST));
+		read_exactly(_metadata, self->ends.r, LARGEST - 1);
 		ASSERT_EQ(1, set_capacity(self->ends.w, 1));
+		read_exactly(_metadata, self->ends.r, 1);
 	}
 	EXPECT_TRUE(is_free_again(before));
 }
@@ -247,7 +248,7 @@ TEST_F(pipe, growing_wakes_poller)
 	EXPECT_EQ(POLLOUT, result_of(_metadata, &poller).ret);
 }
 
-/* The smaller pipe cannot hold this atomic write as a whole, so it is written in parts. */
+/* The shrunk pipe cannot hold this atomic write whole, so its bytes come in parts. */
 TEST_F(pipe, write_larger_than_shrunk_pipe_is_written_in_parts)
 {
 	struct child writer;
@@ -268,7 +269,7 @@ TEST_F(pipe, write_larger_than_shrunk_pipe_is_written_in_parts)
 	EXPECT_EQ(0, bytes_in(self->ends.r));
 }
 
-/* In a pipe that holds PIPE_BUF bytes or more, a writer sleeps until PIPE_BUF bytes are free. */
+/* With a capacity of PIPE_BUF or more, a writer would sleep until PIPE_BUF bytes are free. */
 TEST_F(pipe, shrunk_pipe_wakes_writer_for_1_byte_of_room)
 {
 	struct child writer;
@@ -280,7 +281,7 @@ TEST_F(pipe, shrunk_pipe_wakes_writer_for_1_byte_of_room)
 	EXPECT_EQ(1, result_of(_metadata, &writer).ret);
 }
 
-TEST_F(pipe, shrunk_pipe_wakes_earlier_writer_for_1_byte_of_room)
+TEST_F(pipe, shrunk_pipe_wakes_sleeping_writer_for_1_byte_of_room)
 {
 	struct child writer;
 
@@ -310,7 +311,7 @@ TEST_F(pipe, grown_pipe_wakes_writer_for_pipe_buf_bytes_of_room)
 	EXPECT_EQ(PIPE_BUF, result_of(_metadata, &writer).ret);
 }
 
-TEST_F(pipe, resize_does_not_wake_reader)
+TEST_F(pipe, resize_leaves_reader_asleep)
 {
 	struct child reader = start_reading(_metadata, self->ends.r, 10);
 	struct result result;
@@ -334,12 +335,12 @@ TEST_F(pipe, resize_does_not_wake_reader)
 struct stream_job {
 	struct ends ends;
 	ssize_t traffic;
-	ssize_t largest;	/* write; the largest read is a little smaller */
-	atomic_int *resized;	/* shared: how many resizes succeeded, how many gave EBUSY */
+	ssize_t largest;	/* write; the largest read: 1998 bytes less */
+	atomic_int *resized;	/* shared: [0] resizes that succeeded, [1] EBUSY */
 	int id;
 };
 
-/* Opens that end once more, and closes all other descriptors. */
+/* Opens `end` once more, and closes what else was inherited. */
 static int open_only(int report_to, const struct ends *ends, int end)
 {
 	int fd = open_own(end == O_RDONLY ? ends->r : ends->w, end, 0);
@@ -378,8 +379,8 @@ static void read_stream(int report_to, const void *arg)
 }
 
 /*
- * Small capacities as often as large ones. It opens the reading end, because one more writer would
- * keep the readers from end of file.
+ * Sets small capacities as often as large ones. Opens the reading end: another writer would keep
+ * the readers from end of file.
  */
 static void resize_endlessly(int report_to, const void *arg)
 {
@@ -443,7 +444,7 @@ TEST_F(pipe, stream_stays_in_order_during_resizes)
 }
 
 /*
- * Calls that are long enough to be copied in chunks while the peer spins, which takes a processor
+ * Each call is so long that it is copied in chunks while the peer spins. That takes a processor
  * for each of the two. So the test itself resizes, and pauses in between.
  */
 TEST_F(pipe, large_reads_and_writes_stay_in_order_during_resizes)
@@ -567,7 +568,7 @@ TEST_F(device, resize_keeps_bytes_when_both_ends_are_closed)
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, 300));
 }
 
-static void resize_around(struct __test_metadata *_metadata, struct stream *stream, size_t from,
+static void resize_filled(struct __test_metadata *_metadata, struct stream *stream, size_t from,
 			  size_t to, size_t distance, size_t held)
 {
 	ASSERT_EQ((int)from, set_capacity(stream->ends.w, from));
@@ -595,14 +596,14 @@ TEST_F(device, resize_between_any_two_capacities_keeps_bytes_in_order)
 		size_t distances[] = { 0, 1, 4095, 4097, from - 1, 2 * from - 1 };
 
 		for (size_t j = 0; j < ARRAY_SIZE(distances); j++) {
-			resize_around(_metadata, &stream, from, to, distances[j], 1);
-			resize_around(_metadata, &stream, from, to, distances[j], (fits + 1) / 2);
-			resize_around(_metadata, &stream, from, to, distances[j], fits);
+			resize_filled(_metadata, &stream, from, to, distances[j], 1);
+			resize_filled(_metadata, &stream, from, to, distances[j], (fits + 1) / 2);
+			resize_filled(_metadata, &stream, from, to, distances[j], fits);
 		}
 	}
 }
 
-/* Otherwise the reader would see a writer that has opened and closed, and get end of file. */
+/* If it opened an end, the reader would have had a writer, and would get end of file. */
 TEST_F(device, ioctl_only_file_opens_no_end)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The pages of a private pipe are charged to the memory cgroup of the process whose bytes need
- * them, until the pipe is empty. Needs root, and a kernel with the memory controller of cgroup v2,
- * in a hierarchy of its own.
+ * them, until the pipe is empty. Needs root, and a kernel that has the memory controller in
+ * cgroup v2.
  */
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -15,7 +15,7 @@
 #define CAPACITY 1048576
 #define PIPES 8
 
-/* The kernel charges in batches, for each processor, and also for the process itself. */
+/* Each processor charges in batches, and the process's own memory is charged, too. */
 #define TOLERANCE 2097152
 
 FIXTURE(memory_cgroup)
@@ -56,7 +56,7 @@ static long charged(struct __test_metadata *_metadata)
 	return atol(text);
 }
 
-/* Writes, or reads, as much as all pipes hold. */
+/* These two fill, and drain, all the pipes. */
 static void fill_all(struct __test_metadata *_metadata, const struct ends *ends)
 {
 	for (int i = 0; i < PIPES; i++)
@@ -85,7 +85,7 @@ TEST_F(memory_cgroup, is_charged_for_bytes_in_private_pipe)
 	EXPECT_GT(PIPES * CAPACITY + TOLERANCE, charged(_metadata) - before);
 	drain_all(_metadata, ends);
 	EXPECT_GT(TOLERANCE, charged(_metadata) - before);
-	/* Filled again long after, so the pages are given back again. */
+	/* Refilled only long after, the pipes free pages again. */
 	for (int ms = 0; ms < 50; ms++)
 		sleep_1ms();
 	fill_all(_metadata, ends);
@@ -101,7 +101,7 @@ TEST_F(memory_cgroup, is_charged_for_bytes_in_private_pipe)
 }
 
 /*
- * A member of a cgroup with a memory limit writes to a pipe that was made outside of it. The pages
+ * A member of a cgroup with a memory limit writes to a pipe made outside of the group. The pages
  * are charged to the member's cgroup.
  */
 
@@ -116,11 +116,11 @@ static const char *limit(void)
 
 struct member {
 	int fd;
-	/* How often it writes BIG bytes. */
+	/* How many, each of BIG bytes. */
 	int writes;
 };
 
-/* Reports how many bytes were written before a write failed, or all. */
+/* Writes until a write fails, or all are made. Reports the bytes. */
 static void write_as_member(int report_to, const void *arg)
 {
 	const struct member *member = arg;
@@ -134,7 +134,7 @@ static void write_as_member(int report_to, const void *arg)
 		n = write(member->fd, big_buffer(), BIG);
 		written += n > 0 ? n : 0;
 	}
-	/* A report, by pipe(2), needs a page, and the group may have none left. */
+	/* Leaves the group, which may have no page for the pipe(2) of reports. */
 	if (write(root, "0", 1) != 1)
 		_exit(KSFT_FAIL);
 	report(report_to, written);
@@ -151,7 +151,7 @@ static void read_pattern(struct __test_metadata *_metadata, int fd, ssize_t len)
 	}
 }
 
-/* The number on the line of that name, in one of the group's files; 0 if there is none. */
+/* The number after `name` in one of the group's files; 0 if no line has that name. */
 static long group_count(const char *file, const char *name)
 {
 	char path[128], line[128];
@@ -169,7 +169,7 @@ static long group_count(const char *file, const char *name)
 	return count;
 }
 
-/* It goes on with the room that there is memory for. */
+/* The write fills the room that there is memory for. */
 TEST_F(memory_cgroup, nonblocking_write_beyond_limit_is_short_without_oom_kill)
 {
 	struct ends ends = private_pipe(_metadata, O_NONBLOCK, 64 << 20);
@@ -206,7 +206,7 @@ TEST_F(memory_cgroup, blocking_write_beyond_limit_goes_on_as_bytes_are_read)
  * can tell that a write waits for memory.
  */
 
-/* Whether the child is throttled. SIGKILL ends that sleep. */
+/* Whether the child sleeps, throttled. SIGKILL wakes it. */
 static bool is_throttled(const struct child *child)
 {
 	char stack[4096];
@@ -222,7 +222,7 @@ TEST_F(memory_cgroup, killed_write_leaves_what_it_has_written)
 	struct child child;
 	int status;
 
-	ASSERT_TRUE(write_file(GROUP "/memory.high", "4194304"));
+	ASSERT_TRUE(write_file(GROUP "/memory.high", limit()));
 	child = start_forked(_metadata, write_as_member, &member);
 	for (int ms = 0; ms < TIMEOUT_MS && !is_throttled(&child); ms++)
 		sleep_1ms();
@@ -231,6 +231,7 @@ TEST_F(memory_cgroup, killed_write_leaves_what_it_has_written)
 	kill(child.pid, SIGKILL);
 	status = wait_for_exit(_metadata, &child);
 	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_LT(0, bytes_in(ends.r));
 	EXPECT_GT(24 * BIG, bytes_in(ends.r));
 	read_pattern(_metadata, ends.r, bytes_in(ends.r));
 	EXPECT_GT(TOLERANCE, charged(_metadata));

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # mini-pipe(1), the command. Needs root, the loaded module, and in this directory mini-pipe,
-# mini_pipe_preload.so, mini_pipe.ko and ok.sh. The programs that get mini_pipes are dash and cat.
+# mini_pipe_preload.so, mini_pipe.ko and ok.sh. dash, cat, sleep, yes and head get mini_pipes.
 
 # shellcheck disable=SC2317 # ok calls the functions.
 
@@ -24,12 +24,12 @@ fails() {
 	[ "$status" = "$wanted" ] && grep -q "$words" complaint && [ "$(wc -l <complaint)" = 1 ]
 }
 
-# Waits until a file has that line.
+# wait_for FILE LINE: until it is there.
 wait_for() {
 	until grep -qx "$2" "$1"; do sleep 0.1; done
 }
 
-# One private pipe: a sleep writes to it, and a cat reads from it and sleeps.
+# One private pipe: sleep has its writing end, and cat sleeps in a read.
 start_pipeline() {
 	setsid mini-pipe run --strict dash -c 'sleep 1000 | cat' &
 	until mini-pipe list --json | grep -q '"command": "cat"'; do sleep 0.1; done
@@ -46,15 +46,16 @@ run_makes_mini_pipes() {
 	[ "$(cat out)" = through ] && [ "$(cat err)" = "mini-pipe: 1 mini_pipe made: 1 by dash" ]
 }
 
-run_takes_the_place_of_the_command() {
-	[ "$(dash -c 'echo $$; exec mini-pipe run dash -c "echo \$\$"' | uniq | wc -l)" = 1 ]
+program_takes_the_place_of_mini_pipe() {
+	[ "$(dash -c 'echo $$; exec mini-pipe run dash -c "echo \$\$"' | uniq -d | wc -l)" = 1 ]
 }
 
-run_ends_as_the_program() {
+run_exits_like_the_program() {
 	fails 3 '' mini-pipe run dash -c 'echo; exit 3' &&
 		fails 143 'no mini_pipe made' mini-pipe run --log dash -c 'kill $$'
 }
 
+# said, to which ok prints, is no program.
 run_says_why_a_program_does_not_start() {
 	fails 127 'no program nothing' mini-pipe run nothing &&
 		fails 126 'said cannot be run: Permission denied' mini-pipe run --log ./said
@@ -84,7 +85,10 @@ list_is_json() {
 }
 
 list_ends_when_nobody_reads() {
-	[ -z "$( (mini-pipe list; echo "$?" >status) 2>&1 | true)" ] && wait_for status 0
+	(sleep 1; mini-pipe list; echo "$?" >status) 2>complaint | true
+	wait_for status '[0-9]*'
+	cat complaint
+	[ "$(cat status)" = 0 ] && [ ! -s complaint ]
 }
 
 timeline_shows_both_tasks() {
@@ -101,15 +105,15 @@ timeline_shows_bytes_from_before() {
 }
 
 timeline_leaves_no_instance() {
-	[ -z "$(ls "$tracefs/instances")" ]
+	[ -d "$tracefs/instances" ] && [ -z "$(ls "$tracefs/instances")" ]
 }
 
-timeline_ends_as_the_program() {
+timeline_exits_like_the_program() {
 	fails 3 'page.html: ' mini-pipe timeline -o page.html dash -c 'echo | cat >/dev/null; exit 3' &&
 		fails 127 'no program nothing' mini-pipe timeline nothing && timeline_leaves_no_instance
 }
 
-# As Ctrl-C does, to all processes of the group.
+# kill 0 signals the whole group, as Ctrl-C does.
 timeline_shows_an_interrupted_program() {
 	fails 130 'page.html: ' setsid mini-pipe timeline -o page.html dash -c 'echo | cat >/dev/null; kill -INT 0' &&
 		grep -q '>write 1</text>' page.html && timeline_leaves_no_instance
@@ -185,7 +189,7 @@ set_wants_a_mini_pipe() {
 		fails 1 'nowhere does not exist' mini-pipe set /nowhere capacity 3
 }
 
-# clap's errors have several lines.
+# No `fails`: clap prints several lines.
 set_wants_a_size() {
 	! mini-pipe set /dev/mini_pipe capacity 2G 2>complaint && grep 'give 1 to 1G bytes' complaint
 }
@@ -212,10 +216,10 @@ version_is_that_of_the_module() {
 }
 
 echo "TAP version 13"
-for function in version_is_that_of_the_module run_makes_mini_pipes run_takes_the_place_of_the_command \
-	run_ends_as_the_program run_says_why_a_program_does_not_start list_shows_who_has_which_end \
+for function in version_is_that_of_the_module run_makes_mini_pipes program_takes_the_place_of_mini_pipe \
+	run_exits_like_the_program run_says_why_a_program_does_not_start list_shows_who_has_which_end \
 	list_shows_the_device list_is_json list_ends_when_nobody_reads timeline_shows_both_tasks \
-	timeline_shows_bytes_from_before timeline_leaves_no_instance timeline_ends_as_the_program \
+	timeline_shows_bytes_from_before timeline_leaves_no_instance timeline_exits_like_the_program \
 	timeline_shows_an_interrupted_program timeline_of_a_trace timeline_says_that_events_were_lost \
 	timeline_says_what_to_do set_capacity set_policy set_private_pipe_by_its_path set_says_what_to_do \
 	set_wants_a_mini_pipe set_wants_a_size doctor_finds_no_fault; do

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The ioctls work alike for 32-bit programs. This 64-bit program enters the kernel as they do,
- * with int $0x80, and its arguments are at addresses that they can have: below 4 GiB. Needs x86_64,
- * and a kernel that runs 32-bit programs.
+ * The ioctls work for 32-bit programs, too. This 64-bit program enters the kernel as those do, with
+ * int $0x80, and its arguments are below 4 GiB, as theirs are. Needs x86_64, and a kernel that runs
+ * 32-bit programs.
  */
 #include <setjmp.h>
 #include "mini_pipe_fixture.h"
@@ -29,7 +29,7 @@ static long syscall_32(unsigned int nr, unsigned int a, unsigned int b, unsigned
 
 #else
 
-/* Other processors enter the kernel as the program that they run: no 64-bit program can do this. */
+/* On other processors, a 64-bit program cannot enter the kernel as a 32-bit one does. */
 #define MAP_32BIT 0
 
 static long syscall_32(unsigned int nr __maybe_unused, unsigned int a __maybe_unused,
@@ -82,7 +82,7 @@ static void *map_low(struct __test_metadata *_metadata, int prot)
 	return map;
 }
 
-static unsigned int low(const void *pointer)
+static unsigned int address_32(const void *pointer)
 {
 	return (uintptr_t)pointer;
 }
@@ -95,7 +95,7 @@ TEST_F(pipe, fionread_works_for_32_bit_program)
 		return;
 	write_pattern(_metadata, self->ends.w, 300);
 	bytes[1] = -1;
-	EXPECT_EQ(0, ioctl_32(self->ends.r, FIONREAD, low(bytes)));
+	EXPECT_EQ(0, ioctl_32(self->ends.r, FIONREAD, address_32(bytes)));
 	EXPECT_EQ(300, bytes[0]);
 	EXPECT_EQ(-1, bytes[1]);
 	EXPECT_EQ(-1, ioctl_32(self->ends.r, FIONREAD, 0));
@@ -114,7 +114,7 @@ TEST_F(pipe, capacity_ioctls_work_for_32_bit_program)
 	EXPECT_EQ(EBUSY, errno);
 	EXPECT_EQ(-1, ioctl_32(self->ends.w, MINI_PIPE_IOC_SET_CAPACITY, 0));
 	EXPECT_EQ(EINVAL, errno);
-	/* UINT_MAX is -1 in a 32-bit program, and must not be extended to another valid number. */
+	/* UINT_MAX is -1 in a 32-bit program, and invalid with and without sign extension. */
 	EXPECT_EQ(-1, ioctl_32(self->ends.w, MINI_PIPE_IOC_SET_CAPACITY, UINT_MAX));
 	EXPECT_EQ(EINVAL, errno);
 	EXPECT_EQ(5000, drain_pipe(_metadata, self->ends.r));
@@ -150,7 +150,7 @@ TEST_F(pipe, pair_ioctl_works_for_32_bit_program)
 	if (!supports_32_bit(_metadata))
 		return;
 	*pair = (struct mini_pipe_pair){ .flags = O_NONBLOCK | O_CLOEXEC, .capacity = 5000 };
-	ASSERT_EQ(0, ioctl_32(self->device, MINI_PIPE_IOC_PAIR, low(pair)));
+	ASSERT_EQ(0, ioctl_32(self->device, MINI_PIPE_IOC_PAIR, address_32(pair)));
 	EXPECT_EQ(5000, capacity_of(pair->read_fd));
 	EXPECT_EQ(FD_CLOEXEC, fcntl(pair->write_fd, F_GETFD));
 	EXPECT_EQ(5000, fill_pipe(_metadata, pair->write_fd));
@@ -173,14 +173,14 @@ TEST_F(pipe, splice_ioctls_work_for_32_bit_program)
 	if (!supports_32_bit(_metadata))
 		return;
 	memcpy(map, "abcde", 5);
-	iov[0] = (struct iovec_32){ low(map), 3 };
-	iov[1] = (struct iovec_32){ low(map + 3), 2 };
+	iov[0] = (struct iovec_32){ address_32(map), 3 };
+	iov[1] = (struct iovec_32){ address_32(map + 3), 2 };
 	*vmsplice = (struct mini_pipe_vmsplice){ .iov = (uintptr_t)iov, .count = 2 };
-	EXPECT_EQ(5, ioctl_32(self->ends.w, MINI_PIPE_IOC_VMSPLICE, low(vmsplice)));
+	EXPECT_EQ(5, ioctl_32(self->ends.w, MINI_PIPE_IOC_VMSPLICE, address_32(vmsplice)));
 	*splice = (struct mini_pipe_splice){ .fd = other.w, .len = 100 };
-	EXPECT_EQ(5, ioctl_32(self->ends.r, MINI_PIPE_IOC_SPLICE_TO, low(splice)));
+	EXPECT_EQ(5, ioctl_32(self->ends.r, MINI_PIPE_IOC_SPLICE_TO, address_32(splice)));
 	memset(map, 0, 5);
-	EXPECT_EQ(5, ioctl_32(other.r, MINI_PIPE_IOC_VMSPLICE, low(vmsplice)));
+	EXPECT_EQ(5, ioctl_32(other.r, MINI_PIPE_IOC_VMSPLICE, address_32(vmsplice)));
 	EXPECT_EQ(0, memcmp(map, "abcde", 5));
 }
 
@@ -192,7 +192,7 @@ TEST_F(pipe, pair_ioctl_of_32_bit_program_with_bad_argument_gives_efault)
 	if (!supports_32_bit(_metadata))
 		return;
 	close(next);
-	EXPECT_EQ(-1, ioctl_32(self->device, MINI_PIPE_IOC_PAIR, low(pair)));
+	EXPECT_EQ(-1, ioctl_32(self->device, MINI_PIPE_IOC_PAIR, address_32(pair)));
 	EXPECT_EQ(EFAULT, errno);
 	EXPECT_EQ(-1, ioctl_32(self->device, MINI_PIPE_IOC_PAIR, 0));
 	EXPECT_EQ(EFAULT, errno);

@@ -3,8 +3,8 @@
 """CPython's own tests of pipes, run with pipe(2) and with mini_pipes, must have the same results.
 
 Needs the package libpython3.13-testsuite, and in this directory mini_pipe_preload.so, which logs
-the pipes that it makes. Each of the modules is one test here, and must make mini_pipes if it is one
-of those that make pipes.
+the pipes that it makes. Each of the MODULES is one test here. Those that make pipes must make
+mini_pipes.
 """
 
 import os
@@ -28,7 +28,7 @@ MODULES = {
     "test.test_asyncio.test_unix_events": True,
 }
 
-# As long as the slowest of them takes on an emulated debug kernel.
+# In seconds: enough for the slowest on an emulated debug kernel.
 TIMEOUT = 3600
 
 HERE = os.getcwd()
@@ -67,7 +67,7 @@ def run(module, environment):
 
 
 def made():
-    """Returns how many mini_pipes were made by which programs."""
+    """Returns how many mini_pipes each program has made."""
     if not os.path.exists(MADE):
         return Counter()
     with open(MADE, encoding="utf-8") as file:
@@ -80,7 +80,7 @@ def comment(text):
 
 
 def compare(module, makes_pipes):
-    """Runs a module both ways; returns what differs."""
+    """Runs a module with both kinds of pipe; returns what differs."""
     begin = time.monotonic()
     expected, _ = run(module, PIPE_2)
     between = time.monotonic()
@@ -97,7 +97,10 @@ def compare(module, makes_pipes):
         if expected.get(test, "not run") != results.get(test, "not run")
     ]
     for test in differing:
-        comment(f"{test}: {expected.get(test, 'not run')} with pipe(2), {results.get(test, 'not run')} here")
+        comment(
+            f"{test}: {expected.get(test, 'not run')} with pipe(2), "
+            f"{results.get(test, 'not run')} with mini_pipes"
+        )
     if "completed" not in results.values():
         differing.append("(no test has completed)")
     if makes_pipes and not counts:
@@ -109,8 +112,8 @@ def compare(module, makes_pipes):
 
 def is_same(module):
     """
-    Whether all tests of a module have the same result both ways. A test of a timer can fail by
-    chance, so what differs has to differ twice.
+    Whether all tests of a module have the same result with both pipes. A test of a timer can fail
+    by chance, so only a test that differs twice counts.
     """
     differing = compare(module, MODULES[module])
     return not differing or not set(differing) & set(compare(module, MODULES[module]))

@@ -23,7 +23,7 @@ static inline void switch_to(const struct user_ids *ids)
 	    setresgid(ids->gid, ids->gid, ids->gid) ||
 	    setresuid(UNPRIVILEGED_ID, UNPRIVILEGED_ID, UNPRIVILEGED_ID))
 		_exit(KSFT_FAIL);
-	/* A change of credentials clears this. */
+	/* New credentials clear this signal. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 

@@ -14,7 +14,7 @@
 #define FOLDER DEBUGFS "/mini_pipe"
 #define PIPES FOLDER "/pipes"
 
-/* The columns. All but the first and the sleepers are lines of fdinfo, too. */
+/* The columns. All but "pipe" and "...-sleepers" are lines of fdinfo, too. */
 static const char *const columns[] = {
 	"pipe", "capacity", "bytes", "readers", "writers", "reader-sleepers", "writer-sleepers",
 	"policy", "bytes-in", "bytes-out", "reader-sleeps", "writer-sleeps",
@@ -34,7 +34,7 @@ static bool can_list(struct __test_metadata *_metadata)
 	return true;
 }
 
-/* Returns the text of an open file from its start, to be freed. */
+/* Returns the whole text of an open file. The caller frees it. */
 static char *read_all(struct __test_metadata *_metadata, int fd)
 {
 	size_t size = 1 << 20, len = 0;
@@ -64,7 +64,7 @@ static char *read_pipes(struct __test_metadata *_metadata)
 	return text;
 }
 
-/* How many lines are those of this pipe. The last one's value in that column is stored. */
+/* Returns how many lines the pipe `name` has. Stores the last line's value in `column`. */
 static int find_pipe(char *text, const char *name, int column, char *value, size_t size)
 {
 	int count = 0;
@@ -114,7 +114,7 @@ static const char *value_of(struct __test_metadata *_metadata, int fd, const cha
 #define EXPECT_VALUE(value, column)						\
 	EXPECT_STREQ(value, value_of(_metadata, self->ends.r, column))
 
-/* The text has the header, and lines of as many columns. Returns how many lines follow. */
+/* Checks the header, and that each line has as many columns. Returns how many lines. */
 static int check_form(struct __test_metadata *_metadata, char *text)
 {
 	int lines = -1;
@@ -149,18 +149,18 @@ TEST_F(pipe, line_agrees_with_fdinfo)
 	write_pattern(_metadata, self->ends.w, 300);
 	read_exactly(_metadata, self->ends.r, 100);
 	snprintf(path, sizeof(path), "fdinfo/%d", self->ends.r);
-	ASSERT_TRUE(read_proc(getpid(), path, fdinfo, sizeof(fdinfo)));
 	for (size_t i = 0; i < ARRAY_SIZE(columns); i++) {
 		char *line;
 
 		if (!is_in_fdinfo(i))
 			continue;
+		ASSERT_TRUE(read_proc(getpid(), path, fdinfo, sizeof(fdinfo)));
 		snprintf(start, sizeof(start), "\n%s:\t", columns[i]);
 		line = strstr(fdinfo, start);
 		ASSERT_NE(NULL, line);
 		line += strlen(start);
-		EXPECT_EQ(0, strncmp(line, value_of(_metadata, self->ends.r, columns[i]),
-				     strcspn(line, "\n")))
+		line[strcspn(line, "\n")] = '\0';
+		EXPECT_STREQ(line, value_of(_metadata, self->ends.r, columns[i]))
 		{
 			TH_LOG("%s: %s", columns[i],
 			       value_of(_metadata, self->ends.r, columns[i]));
@@ -214,7 +214,7 @@ TEST_F(pipe, line_counts_sleeping_writers)
 	EXPECT_VALUE("0", "reader-sleepers");
 }
 
-/* The first waits until its bytes have been read, the second until the rendezvous ends. */
+/* Writer 0 waits until its bytes have been read, writer 1 until that rendezvous ends. */
 TEST_F(pipe, line_counts_sleeping_writers_in_rendezvous)
 {
 	struct child writers[2];
@@ -248,7 +248,7 @@ FIXTURE_TEARDOWN(list)
 	kill_children(_metadata);
 }
 
-TEST_F(list, header_names_columns)
+TEST_F(list, first_line_names_all_columns)
 {
 	char *text = read_pipes(_metadata);
 
@@ -267,7 +267,7 @@ static void open_as_user(int report_to, const void *arg __maybe_unused)
 	report(report_to, open(PIPES, O_RDONLY));
 }
 
-/* Also where debugfs itself is for all. */
+/* Even if all may enter debugfs itself. */
 TEST_F(list, only_root_can_open)
 {
 	struct stat root, folder, file;
@@ -306,7 +306,7 @@ TEST_F(list, private_pipe_is_listed_until_last_path_is_closed)
 }
 
 /* A mark holds the inode, but not the pipe. */
-TEST_F(list, pipe_of_which_a_mark_is_left_is_not_listed)
+TEST_F(list, pipe_is_not_listed_when_only_a_mark_is_left)
 {
 	struct ends ends = private_pipe(_metadata, 0, 0);
 	int marks = inotify_init1(IN_CLOEXEC);
@@ -323,7 +323,7 @@ TEST_F(list, pipe_of_which_a_mark_is_left_is_not_listed)
 	EXPECT_EQ(0, count_lines_of(_metadata, name));
 }
 
-/* Far more than a page of text. */
+/* More text than fits a page. */
 TEST_F(list, each_of_many_pipes_is_listed_once)
 {
 	struct ends ends[400];
@@ -361,9 +361,9 @@ static void make_and_close(int report_to, const void *arg __maybe_unused)
 }
 
 /*
- * On the reader's processor, and with a real-time priority: so the child closes the pipe, and makes
- * another one, between any two instructions of a read, where that may be preempted. If the read
- * still uses the pipe, KASAN reports it on the debug kernel.
+ * The child runs on the reader's processor, with a real-time priority. So wherever a read can be
+ * preempted, the child can close the pipe and make another one. If the read still uses the closed
+ * pipe, KASAN reports that on the debug kernel.
  */
 TEST_F(list, is_read_while_pipes_are_made_and_closed)
 {
@@ -407,7 +407,7 @@ TEST_F(reload, folder_comes_and_goes_with_module)
 	EXPECT_EQ(-1, access(FOLDER, F_OK));
 }
 
-/* A file or a path that is left over has nothing of the module. */
+/* A file or path that stays open does not refer to the module. */
 TEST_F(reload, open_file_and_path_do_not_hold_module)
 {
 	char text[64];
@@ -431,7 +431,7 @@ TEST_F(reload, open_file_and_path_do_not_hold_module)
 	close(path);
 }
 
-static void read_often(int report_to __maybe_unused, const void *arg __maybe_unused)
+static void read_endlessly(int report_to __maybe_unused, const void *arg __maybe_unused)
 {
 	char text[4096];
 	int fd;
@@ -447,7 +447,7 @@ static void read_often(int report_to __maybe_unused, const void *arg __maybe_unu
 
 TEST_F_TIMEOUT(reload, list_is_read_during_loads_and_unloads, 120)
 {
-	start_child(_metadata, read_often, NULL);
+	start_child(_metadata, read_endlessly, NULL);
 	for (int i = 0; i < 10; i++) {
 		load_with(_metadata, "");
 		EXPECT_EQ(0, unload());

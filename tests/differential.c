@@ -7,8 +7,8 @@
  *
  *   SEED=n SEQUENCES=n differential
  *
- * A sequence that shows a difference is minimised, until the difference disappears when any step
- * is removed, and printed. Its seed repeats it.
+ * A sequence that shows a difference is printed, without the steps that the difference does not
+ * need. The seed repeats the sequence.
  *
  * differential_model.h excludes the differences that are deliberate. DIFF.md has them, too:
  *
@@ -25,16 +25,14 @@
  * - The flags of an open file are looked at when a sleeping call is woken, and a mini_pipe does not
  *   wake the same calls as a pipe(2). So the flags of a file do not change while a call sleeps in
  *   it, and a call that is restarted finds the same file.
- * - A write to a mini_pipe that is made in several parts drops the mutex between them, so a
- *   process that it wakes can run before the next part and change what that finds. A pipe(2)
- *   keeps its mutex. While others sleep, only a process that they cannot preempt makes such a
- *   write.
- * - If several writers sleep, a resize wakes one writer of a pipe(2), even if there is no more
+ * - A mini_pipe drops its mutex between the parts of a long write, so a process that the write
+ *   wakes can run before the next part, and change what that part finds. A pipe(2) keeps its mutex.
+ *   While others sleep, only a process that they cannot preempt makes a write of several parts.
+ * - If several writers sleep, a resize wakes one writer of a pipe(2), even without new
  *   room, and all writers of a mini_pipe. A writer that sleeps again is the last in the queue. So
  *   there is no resize while several writers sleep.
- * - A descriptor that is polled is not closed: another file may get its number, and it is
- *   undefined whether the poller looks at it before or after a reader that is woken at the same
- *   time.
+ * - A descriptor that is polled is not closed: another file may get its number, and a poller that
+ *   is woken together with a reader may look at that file before the reader runs, or after.
  * - A pipe(2) cannot be reopened with O_DIRECT or in access mode 3, a mini_pipe can.
  */
 #include <sys/mman.h>
@@ -65,8 +63,8 @@ static struct tally {
 } *tally;
 
 static unsigned char pattern[MAX_CALL_BYTES + 251];
-static bool verbose;
-static bool quiet;
+static bool verbose;	/* prints steps as they run */
+static bool quiet;	/* prints no difference */
 
 /* Printing a sequence */
 
@@ -111,7 +109,7 @@ static bool has_byte_count(enum op op)
 }
 
 /* Whether a call returns bytes of the pipe. */
-static bool has_bytes(const struct call *call)
+static bool returns_bytes(const struct call *call)
 {
 	return call->op == READ || call->op == SPLICE_OUT || call->op == TEE_OUT ||
 	       (call->op == VMSPLICE && (fcntl(call->fd, F_GETFL) & O_ACCMODE) == O_RDONLY);
@@ -198,12 +196,12 @@ static bool same_outcome(const struct worker *a, const struct worker *b)
 	if (a->outcome.ret != b->outcome.ret || a->outcome.err != b->outcome.err ||
 	    a->outcome.sigpipes != b->outcome.sigpipes)
 		return false;
-	return a->outcome.ret <= 0 || !has_bytes(&a->call) ||
+	return a->outcome.ret <= 0 || !returns_bytes(&a->call) ||
 	       !memcmp(a->bytes, b->bytes, a->outcome.ret);
 }
 
 /*
- * Returns whether that worker has done the same on both sides. `is_new`: its call was made in the
+ * Returns whether worker `index` did the same on both sides. `is_new`: its call was made in the
  * current step.
  */
 static bool compare_worker(int index, bool is_new)
@@ -387,7 +385,7 @@ static int random_slot(bool open)
 	return slot;
 }
 
-/* Mostly a descriptor of another access mode than that. */
+/* A slot, and mostly one of another access mode. */
 static int random_slot_without(int mode)
 {
 	int slot = random_slot(true);
@@ -460,7 +458,7 @@ static struct step random_step(void)
 	return step;
 }
 
-/* Chooses each step of a new sequence and runs it, until both sides differ. */
+/* Chooses and runs the steps of a sequence. Returns whether the sides differ. */
 static bool find_difference(struct sequence *sequence, unsigned long seed)
 {
 	bool same = true;
@@ -513,7 +511,7 @@ static bool remove_steps(struct sequence *sequence, int from, int count)
 	return keep_if_it_differs(sequence, &rest);
 }
 
-/* Until the difference needs every step that is left. */
+/* Removes steps, until all that are left are needed. */
 static void remove_needless_steps(struct sequence *sequence)
 {
 	int count = sequence->count;
@@ -531,7 +529,7 @@ static void remove_needless_steps(struct sequence *sequence)
 	}
 }
 
-/* With default flags, whole pages and the first two descriptors, more steps may be needless. */
+/* Tries no flags, no vectors, single pages, slots 0 and 1: then steps may be needless. */
 static void simplify_steps(struct sequence *sequence)
 {
 	struct sequence other = *sequence;
@@ -597,7 +595,7 @@ static void run_every_nth(const struct side *first, const struct side *second, i
 	_exit(0);
 }
 
-/* Runs so many sequences and leaves their results in the tally. */
+/* Runs the sequences, and leaves their results in the tally. */
 static void run_sequences(struct __test_metadata *_metadata, const struct side *first,
 			  const struct side *second, unsigned long seed, unsigned long sequences)
 {
@@ -683,7 +681,7 @@ TEST_F_TIMEOUT(sequences, mini_pipe_behaves_as_pipe_2, 300)
 	       tally->sleeps[BLOCKING_POLL]);
 	if (tally->differs || sequences < 1000)
 		return;
-	/* All calls, sleeps and errors occurred. */
+	/* All calls, sleeps, errors must occur. */
 	for (int op = 0; op < OPS; op++)
 		EXPECT_LT(0, tally->calls[op]);
 	for (int op = READ; op <= BLOCKING_POLL; op++)
@@ -692,7 +690,7 @@ TEST_F_TIMEOUT(sequences, mini_pipe_behaves_as_pipe_2, 300)
 		EXPECT_LT(0, tally->errors[errors[i]]);
 }
 
-/* Tests of this test: two pipe(2)s behave alike, and a pipe(2) that is made faulty does not. */
+/* Tests of this test: it finds no difference of two pipe(2)s, and that of a faulty pipe(2). */
 
 TEST_F(sequences, two_pipe_2s_behave_alike)
 {
@@ -744,7 +742,7 @@ FIXTURE_TEARDOWN(faulty_side)
 {
 }
 
-/* The fault, and how many steps are needed to show it. */
+/* The fault, and at most how many steps show it. */
 FIXTURE_VARIANT(faulty_side)
 {
 	struct side side;
@@ -757,7 +755,7 @@ FIXTURE_VARIANT_ADD(faulty_side, ignores_o_nonblock)
 	.steps = 2,
 };
 
-FIXTURE_VARIANT_ADD(faulty_side, refuses_a_size)
+FIXTURE_VARIANT_ADD(faulty_side, refuses_large_sizes)
 {
 	.side.resize = refuse_size,
 	.steps = 1,

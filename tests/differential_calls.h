@@ -16,17 +16,17 @@
 #include "differential_transfers.h"
 
 enum op {
-	/* May sleep. */
+	/* Can sleep: */
 	READ,
 	WRITE,
 	BLOCKING_POLL,
-	/* Never sleep. */
+	/* Never sleep: */
 	POLL,
 	BYTES,
 	SPLICE_OUT,
 	TEE_OUT,
 	SPLICE_IN,
-	VMSPLICE,		/* in if the file is open for writing, else out */
+	VMSPLICE,		/* takes bytes if O_RDONLY, else puts them */
 	REOPEN,
 	DUP,
 	CLOSE,
@@ -127,7 +127,7 @@ static inline long write_or_writev(const struct call *call)
 	return call->vector ? writev(call->fd, parts, 2) : write(call->fd, from, call->arg);
 }
 
-/* Only the runner's alarm interrupts a poll that does not wait; it is repeated. */
+/* A poll that does not wait is repeated if the runner's alarm interrupts it. */
 static inline long poll_within(const struct call *call, int ms)
 {
 	struct pollfd pollfd = { .fd = call->fd, .events = call->arg };
@@ -165,7 +165,7 @@ static inline int keep_descriptors(void *nothing __maybe_unused)
 	return pause();
 }
 
-/* As fork(2), but it shares the memory: copying that would take longer than everything else. */
+/* As fork(2), but the child shares the memory: a copy would take longer than all else. */
 static inline long fork_child(void)
 {
 	static char stack[16384];
@@ -237,7 +237,7 @@ static inline long make_call(const struct side *side, const struct call *call, u
 	}
 }
 
-/* SIGPIPEs of the current call: no other call runs between the signal and its return. */
+/* SIGPIPEs of the current call: no other call runs between a SIGPIPE and the return. */
 static int sigpipes_caught;
 
 static inline void catch_sigpipe(int sig __maybe_unused)

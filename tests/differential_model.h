@@ -13,7 +13,7 @@
 #define SLOTS 6
 #define FIRST_FD 20
 
-/* What a sequence writes. Only pipes of whole pages or of packets may become full. */
+/* What a sequence writes. Only pipes of whole pages or of packets can become full. */
 enum workload { PAGES, PACKETS, ANYTHING, WORKLOADS };
 
 struct step {
@@ -34,7 +34,7 @@ static struct model {
 	enum workload workload;
 	struct slot slots[SLOTS];
 	int files;
-	/* Whether a call is running, in which open file, and whether it writes packets. */
+	/* Whether a call runs, its open file, and whether the call writes packets. */
 	struct {
 		bool in_call;
 		int file;
@@ -42,11 +42,11 @@ static struct model {
 	} workers[1 + WORKERS];
 	unsigned long position;	/* in the pattern */
 	int pages;
-	int buffers_used;	/* at most so many in the pipe(2) */
+	int buffers_used;	/* upper bound, for the pipe(2) */
 	bool has_stream_bytes;	/* there may be bytes that were not written as packets */
 } model;
 
-/* Each descriptor has a number of its own, so that a restarted call finds the same one. */
+/* Each slot has one number on each side, so that a restarted call finds its slot again. */
 static inline int fd_of(int slot, int side)
 {
 	return FIRST_FD + 2 * slot + side;
@@ -72,7 +72,7 @@ static inline bool all_closed(void)
 
 /* Calls that sleep */
 
-static inline int asleep_in(enum op op)
+static inline int count_asleep_in(enum op op)
 {
 	int count = 0;
 
@@ -83,7 +83,7 @@ static inline int asleep_in(enum op op)
 
 static inline bool any_asleep(void)
 {
-	return asleep_in(READ) || asleep_in(WRITE) || asleep_in(BLOCKING_POLL);
+	return count_asleep_in(READ) || count_asleep_in(WRITE) || count_asleep_in(BLOCKING_POLL);
 }
 
 static inline bool has_sleeping_call(int file)
@@ -94,7 +94,7 @@ static inline bool has_sleeping_call(int file)
 	return false;
 }
 
-/* A restarted call uses the file that its descriptor refers to by then. */
+/* A restarted call uses the file of its descriptor by then, or gets EBADF if it is closed. */
 static inline bool would_restart_in_same_file(int worker)
 {
 	int slot = slot_of(workers[0][worker].call.fd);
@@ -145,9 +145,8 @@ static inline bool writes_packets(int slot)
 /* Allowed steps */
 
 /*
- * A worker must make a call that may sleep, because the runner has to run the next step; and a
- * write that wakes others before it ends, because they would preempt the runner in the middle of
- * it.
+ * A worker must make a call that may sleep, as the runner has to run the next step, and a write
+ * that wakes others before it ends, as they would preempt the runner within the write.
  */
 static inline bool needs_worker(const struct step *step)
 {
@@ -174,11 +173,11 @@ static inline bool may_write(const struct step *step)
 			return false;
 	if (model.workload == PACKETS)
 		return packets;
-	/* One buffer stays free, however the bytes are spread over them. */
+	/* One buffer stays free, however the bytes lie in the buffers. */
 	return model.workload == PAGES || model.buffers_used + buffers_for(step->arg) < model.pages;
 }
 
-/* What a splice or vmsplice puts in is no packet. It wakes others only once if it is a page. */
+/* Splice and vmsplice put in no packets, and at most a page while others sleep: one wake-up. */
 static inline bool may_transfer(const struct step *step)
 {
 	struct step write = *step;
@@ -189,7 +188,7 @@ static inline bool may_transfer(const struct step *step)
 		return true;
 	if (step->op == VMSPLICE && model.slots[step->slot].mode == O_RDONLY)
 		return true;
-	/* The pages of the caller are not aligned. */
+	/* Not aligned, they may need a page more. */
 	if (step->op == VMSPLICE)
 		write.arg += PAGE;
 	if (writes_packets(step->slot) || model.workload == PACKETS ||
@@ -202,7 +201,7 @@ static inline bool may_resize(const struct step *step)
 {
 	long size = round_pipe_size(step->arg);
 
-	if (asleep_in(WRITE) > 1)
+	if (count_asleep_in(WRITE) > 1)
 		return false;
 	return model.workload != ANYTHING || size < bytes_in_pipes(step->slot) ||
 	       size > model.buffers_used * PAGE;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Splice, tee and vmsplice in the differential test. None of them sleeps, and only the runner's
- * alarm interrupts them: they are repeated. The other side of a splice is an empty pipe of the same
- * kind, which is made for the call.
+ * Splice, tee and vmsplice in the differential test. None of them sleeps, and each is repeated if
+ * the runner's alarm interrupts it. The other pipe of a splice or tee is of the same kind, and made
+ * for the call.
  */
 #ifndef DIFFERENTIAL_TRANSFERS_H
 #define DIFFERENTIAL_TRANSFERS_H

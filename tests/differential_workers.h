@@ -9,7 +9,7 @@
  * sides differ.
  *
  * Workers share the descriptors and the memory of the runner, which makes switching between them
- * cheap. They also share errno: no other process runs between a call and the reading of its
+ * cheap. They also share errno safely: no other process runs between a call and the reading of its
  * errno.
  */
 #ifndef DIFFERENTIAL_WORKERS_H
@@ -76,7 +76,7 @@ static inline char worker_state(const struct worker *worker)
 	return name_end ? name_end[2] : '?';
 }
 
-/* Returns whether the call has ended, once it has ended or /proc shows the worker asleep. */
+/* Waits until the call has ended, or the worker sleeps. Returns whether the call ended. */
 static inline bool has_ended(struct worker *worker)
 {
 	for (int ms = 0; ms < TIMEOUT_MS; ms++) {

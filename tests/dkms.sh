@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The package for DKMS on a Debian 13 tree with compilers, which scripts/test-packages.sh throws away afterwards.
+# Tests the package for DKMS on a Debian 13 tree with compilers. scripts/test-packages.sh throws the
+# tree away.
 #
 #   dkms.sh PACKAGE RELEASE KDIR BARE BUILT
 #
@@ -36,7 +37,7 @@ version() {
 	dpkg-query -W -f '${Version}' mini-pipe-dkms
 }
 
-# builds RELEASE: as DKMS's own hook for a new kernel does.
+# builds RELEASE: does what DKMS's own hook does for a new kernel.
 builds() {
 	dkms build -m mini-pipe -v "$(version)" -k "$1"
 }
@@ -45,7 +46,7 @@ print_log() {
 	cat /var/lib/dkms/mini-pipe/*/build/make.log
 }
 
-# Although it cannot serve one of the two kernels.
+# Installed, although it cannot serve one of the kernels.
 is_installed() {
 	dpkg -i "$package" || print_log
 	[ "$(dpkg-query -W -f '${db:Status-Abbrev}' mini-pipe-dkms)" = 'ii ' ]
@@ -56,19 +57,19 @@ builds_for_a_kernel_with_metadata() {
 		[ "$(modinfo -F version "$(modules_of "$release")")" = "$(version)" ]
 }
 
-# The script runs when apt installs that kernel, which is to succeed.
+# apt runs the script when it installs a kernel. It must not fail.
 passes_over_a_kernel_without_metadata() {
 	/etc/kernel/postinst.d/dkms "$bare" && ! modules_of "$bare"
 }
 
-says_why() {
+log_says_why() {
 	! builds "$bare" || return
 	print_log | tee said_why
 	grep -q 'lacks the Rust metadata, .*: distributions leave it out of their headers packages\.$' said_why &&
 		grep -q "make deb KERNEL=$bare\$" said_why
 }
 
-# passes_over RELEASE: by the lines BUILD_EXCLUSIVE of dkms.conf.
+# passes_over RELEASE: BUILD_EXCLUSIVE in dkms.conf rules it out.
 passes_over() {
 	builds "$1" >passed_over 2>&1
 	[ $? = 77 ]
@@ -89,7 +90,7 @@ passes_over_a_kernel_without_rust() {
 	passes_over 7.3.0-no-rust
 }
 
-# This kernel has no makefile. What counts is the command.
+# The build fails without a makefile. The log has the command.
 uses_llvm_for_a_kernel_of_clang() {
 	add_bare_kernel 7.3.0-clang
 	ln -s "$kdir/rust" /lib/modules/7.3.0-clang/build/rust
@@ -105,7 +106,7 @@ purge_leaves_nothing() {
 add_bare_kernel "$bare"
 mkdir -p "/lib/modules/$release"
 ln -s "$kdir" "/lib/modules/$release/build"
-for function in is_installed builds_for_a_kernel_with_metadata passes_over_a_kernel_without_metadata says_why \
+for function in is_installed builds_for_a_kernel_with_metadata passes_over_a_kernel_without_metadata log_says_why \
 	passes_over_kernels_out_of_bounds passes_over_a_kernel_without_rust uses_llvm_for_a_kernel_of_clang; do
 	ok $function
 done

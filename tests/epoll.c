@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * epoll: level-triggered, edge-triggered, one-shot, exclusive and nested, and files that are closed
- * meanwhile. All of it is the same on a pipe(2).
+ * meanwhile. All tests hold for a pipe(2), too.
  */
 #include <pthread.h>
 #include <sys/epoll.h>
@@ -317,7 +317,7 @@ TEST_F(any_pipe, write_wakes_all_sleeping_epolls)
 		EXPECT_EQ(EPOLLIN, result_of(_metadata, &pollers[i]).ret);
 }
 
-/* Exclusive: each process has an epoll of its own, and one change need not wake all of them. */
+/* Exclusive: each process has an epoll of its own, and a change may wake only some of them. */
 
 #define POLLERS 4
 
@@ -434,7 +434,7 @@ TEST_F(any_pipe, exclusive_epollout_takes_no_wake_up_from_reader_behind_it)
 	EXPECT_EQ(1, result_of(_metadata, &reader).ret);
 }
 
-TEST_F(any_pipe, exclusive_epoll_without_epoll_wait_takes_no_wake_up_from_reader)
+TEST_F(any_pipe, exclusive_epoll_that_nobody_waits_in_takes_no_wake_up_from_reader)
 {
 	int epoll = epoll_on(self->r, EPOLLIN | EPOLLEXCLUSIVE);
 	struct child reader;
@@ -490,7 +490,7 @@ TEST_F(any_pipe, closed_file_is_removed_from_epoll)
 	EXPECT_EQ(0, epoll_now(epoll));
 }
 
-TEST_F(any_pipe, file_stays_in_epoll_until_its_duplicate_is_closed)
+TEST_F(any_pipe, file_stays_in_epoll_until_last_descriptor_is_closed)
 {
 	int epoll = epoll_on(self->r, EPOLLIN);
 	int duplicate = dup(self->r);
@@ -557,7 +557,7 @@ static bool thread_falls_asleep_in(const struct waiter *waiter, long syscall_nr)
 	return falls_asleep_in(&child, syscall_nr);
 }
 
-/* Returns when it sleeps. */
+/* Returns when the thread sleeps. */
 static void start_waiter(struct __test_metadata *_metadata, struct waiter *waiter,
 			 void *(*wait)(void *arg), long syscall_nr)
 {
@@ -583,7 +583,7 @@ TEST_F(any_pipe, file_closed_during_poll_stays_open_until_poll_returns)
 	EXPECT_EQ(EPIPE, errno);
 }
 
-/* Starts a thread that sleeps in ppoll, and closes its descriptor. */
+/* Starts a thread that sleeps in ppoll. Closes what it polls. */
 static void start_closed_poll(struct __test_metadata *_metadata, struct waiter *waiter, int fd,
 			      short events)
 {
@@ -647,7 +647,7 @@ TEST_F(any_pipe, poll_for_pollout_of_read_write_file_is_not_woken_by_bytes)
 	EXPECT_EQ(POLLNVAL, waiter.event.events);
 }
 
-TEST_F(any_pipe, closing_file_does_not_wake_epoll_wait)
+TEST_F(any_pipe, closing_file_leaves_epoll_wait_asleep)
 {
 	struct waiter waiter = { .fd = epoll_on(self->r, EPOLLIN) };
 	int last[2];

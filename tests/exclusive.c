@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * EPOLLEXCLUSIVE, in epoll and io_uring: as on a pipe(2), bytes or room wake one exclusive poller,
- * and only one that polls for that event; the last close of the other end wakes all. Unlike on a
- * pipe(2), a reader or writer that sleeps behind an exclusive poller is woken as well.
+ * EPOLLEXCLUSIVE, in epoll and io_uring: as on a pipe(2), bytes, or room, wake a single exclusive
+ * poller, which polls for them; the last close of the other end wakes all. Unlike on a pipe(2), a
+ * reader or writer that sleeps behind an exclusive poller is woken as well.
  */
 #include <sys/epoll.h>
 #include "any_pipe_fixture.h"
@@ -95,13 +95,13 @@ TEST_F(any_pipe, write_wakes_one_exclusive_poller_and_all_others)
 {
 	struct poller exclusive = { O_RDONLY, EPOLLIN | EPOLLEXCLUSIVE };
 	struct poller other = { O_RDONLY, EPOLLIN };
-	struct child some[4], others[2];
+	struct child exclusives[4], others[2];
 
-	start_pollers(_metadata, some, 4, &exclusive);
+	start_pollers(_metadata, exclusives, 4, &exclusive);
 	start_pollers(_metadata, others, 2, &other);
 	ASSERT_EQ(1, write(self->w, "x", 1));
 	EXPECT_EQ(2, count_woken(_metadata, others, 2, EPOLLIN));
-	EXPECT_EQ(1, count_woken(_metadata, some, 4, EPOLLIN));
+	EXPECT_EQ(1, count_woken(_metadata, exclusives, 4, EPOLLIN));
 }
 
 TEST_F(any_pipe, freed_room_wakes_one_of_8_exclusive_pollers)
@@ -126,8 +126,8 @@ TEST_F(any_pipe, last_writer_close_wakes_all_exclusive_pollers)
 }
 
 /*
- * Each write wakes one of the pollers that are still asleep. A poller that was woken does not wait
- * again, so it is no longer in the queue.
+ * Each write wakes one of the pollers that are still asleep. A poller that was woken is killed, so
+ * it is no longer in the queue.
  */
 TEST_F(any_pipe, each_write_wakes_one_more_exclusive_poller)
 {
@@ -151,7 +151,7 @@ TEST_F(any_pipe, each_write_wakes_one_more_exclusive_poller)
 	}
 }
 
-/* After the exclusive poller has exited */
+/* How many readers a write wakes */
 
 #define READERS 5
 
@@ -320,7 +320,7 @@ TEST_F(mini_pipe, reader_behind_exclusive_io_uring_poll_is_woken)
 
 /*
  * A read-write file: room does not wake a poller for bytes, nor do bytes wake a poller for room.
- * Edge-triggered pollers show this, because each wake-up gives them an event. epoll.c has more such
+ * Edge-triggered pollers show this, because each wake-up gives them an event. epoll.c has more
  * tests.
  */
 
@@ -331,7 +331,7 @@ static unsigned int events_now(int epoll)
 	return epoll_pwait(epoll, &event, 1, 0, NULL) == 1 ? event.events : 0;
 }
 
-TEST_F(any_pipe, room_in_read_write_file_is_no_epollin_edge)
+TEST_F(any_pipe, room_gives_no_epollin_edge_to_read_write_file)
 {
 	int both = open_pipe(_metadata, O_RDWR | O_NONBLOCK), epoll;
 
@@ -344,7 +344,7 @@ TEST_F(any_pipe, room_in_read_write_file_is_no_epollin_edge)
 	EXPECT_EQ(EPOLLIN, events_now(epoll));
 }
 
-TEST_F(any_pipe, bytes_in_read_write_file_are_no_epollout_edge)
+TEST_F(any_pipe, bytes_give_no_epollout_edge_to_read_write_file)
 {
 	int both = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	int epoll = make_epoll(both, EPOLLOUT | EPOLLET);

@@ -16,7 +16,7 @@ static void read_fdinfo(struct __test_metadata *_metadata, int fd, char *text, s
 	ASSERT_TRUE(read_proc(getpid(), file, text, size));
 }
 
-/* Returns the value on the line of that name. */
+/* Returns the value on the line of `name`. */
 static const char *value_of(struct __test_metadata *_metadata, int fd, const char *name)
 {
 	static char text[4096];
@@ -109,7 +109,7 @@ static void report_start(int report_to, const void *arg __maybe_unused)
 	report(report_to, 0);
 }
 
-/* Open files, not descriptors: a duplicated or inherited descriptor is the same open file. */
+/* Open files are counted: a duplicated or inherited descriptor is of the same open file. */
 TEST_F(pipe, fdinfo_counts_readers_and_writers)
 {
 	struct child child = start_forked(_metadata, report_start, NULL);
@@ -247,7 +247,7 @@ TEST_F(pipe, fdinfo_counts_sleeps_and_wake_ups_of_writers)
 	EXPECT_NUMBER(sleeps + 3, "writer-sleeps");
 }
 
-/* The first writer sleeps until its last byte is read, the second until that rendezvous ends. */
+/* Writer 0 sleeps until its bytes are read; writer 1 until then, and again for its own. */
 TEST_F(pipe, fdinfo_counts_sleeps_of_writers_in_rendezvous)
 {
 	long sleeps = number_of(_metadata, self->ends.r, "writer-sleeps");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Calls that must not block, whatever the file's flags are: io_uring's, which waits by itself,
+ * Calls that must not block, whatever the file's flags are: those of io_uring, which waits itself,
  * and preadv2 and pwritev2 with RWF_NOWAIT. All is as on a pipe(2), except RWF_NOWAIT on a file
  * that was opened again.
  */
@@ -62,7 +62,7 @@ static struct io_uring_sqe nothing(void)
 	return (struct io_uring_sqe){ .opcode = IORING_OP_NOP };
 }
 
-/* The next operation starts when this one is complete; if this one fails, it never starts. */
+/* The next operation starts when this one is complete, and never if this one fails. */
 static struct io_uring_sqe linked(struct io_uring_sqe sqe)
 {
 	sqe.flags |= IOSQE_IO_LINK;
@@ -106,7 +106,7 @@ static struct completion next_completion(struct __test_metadata *_metadata, stru
 		EXPECT_EQ(result, completion_.res);						\
 	} while (0)
 
-/* An operation and its links, count in all, were cancelled; they complete in any order. */
+/* An operation and its links, `count` in all, were cancelled, and complete in any order. */
 static void expect_cancelled(struct __test_metadata *_metadata, struct uring *ring, int count)
 {
 	for (int i = 0; i < count + 1; i++) {
@@ -142,6 +142,7 @@ TEST_F(any_pipe, read_and_write_complete_at_once_if_they_can)
 	submit(_metadata, &ring, reading(self->r, big_buffer(), 10));
 	EXPECT_COMPLETION(&ring, READ, 3);
 	EXPECT_EQ(0, memcmp(big_buffer(), "abc", 3));
+	EXPECT_EQ(1, count_threads());
 }
 
 TEST_F(any_pipe, registered_buffers_work)
@@ -292,7 +293,7 @@ TEST_F(any_pipe, last_reader_close_fails_waiting_write)
 
 /* RWF_NOWAIT */
 
-TEST_F(any_pipe, rwf_nowait_gives_eagain_in_ring)
+TEST_F(any_pipe, rwf_nowait_gives_eagain_in_io_uring)
 {
 	struct uring ring = open_ring(_metadata);
 	struct io_uring_sqe read = reading(self->r, big_buffer(), 10);
@@ -352,7 +353,7 @@ TEST_F(any_pipe, pwritev2_with_rwf_nowait_does_not_block)
 	EXPECT_EQ(capacity, write_nowait(self->w, capacity + 1));
 }
 
-TEST_F(any_pipe, reopened_file_supports_rwf_nowait_unless_pipe_2)
+TEST_F(any_pipe, reopened_file_supports_rwf_nowait_except_on_pipe_2)
 {
 	int reader = open_pipe(_metadata, O_RDONLY);
 
@@ -641,9 +642,9 @@ static int count_lines(const char *text, const char *end_of_line)
 
 /*
  * The fdinfo of a ring has the name of each registered file. If the kernel's buffer is too small,
- * the kernel asks for names that do not fit, and starts again with a larger buffer. In one of these
- * rounds, the buffer ends within a name: the line of /dev/null has 17 characters, and the length of
- * the other lines is no multiple of that.
+ * the kernel asks for names that do not fit, and starts again with a larger buffer. In one of the
+ * 34 rounds below, the buffer ends within a name: the line of /dev/null has 17 characters, and the
+ * length of the other lines is no multiple of 17.
  */
 TEST_F(any_pipe, fdinfo_has_whole_names_wherever_buffer_ends)
 {
@@ -669,7 +670,7 @@ TEST_F(any_pipe, fdinfo_has_whole_names_wherever_buffer_ends)
 		ASSERT_LT(0, read(fdinfo, text, sizeof(text) - 1));
 		EXPECT_EQ(FILES - others, count_lines(text, end_of_line));
 		close(fdinfo);
-		/* Closing the ring would do that, but later. */
+		/* Closing the ring releases them later. */
 		syscall(__NR_io_uring_register, ring.fd, IORING_UNREGISTER_FILES, NULL, 0);
 		uring_close(&ring);
 	}

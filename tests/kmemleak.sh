@@ -7,7 +7,7 @@ kmemleak=/sys/kernel/debug/kmemleak
 [ -e $kmemleak ] || mount -t debugfs debugfs /sys/kernel/debug || exit
 echo 1..3
 rmmod mini_pipe && echo "ok 1 module_unloads" || echo "not ok 1 module_unloads"
-# kmemleak ignores objects younger than five seconds. A first scan may miss a pointer that moves.
+# kmemleak ignores objects younger than five seconds. Two scans: one may miss a pointer that moves.
 sleep 6
 echo scan >$kmemleak && echo scan >$kmemleak || exit
 if [ -z "$(cat $kmemleak)" ]; then

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Lifetimes: what may refer to a pipe longer than its two descriptors, and what that reference
+ * Lifetimes: what can refer to a pipe for longer than its descriptors do, and what each reference
  * pins.
  *
  * A holder is anything in the kernel that refers to a pipe besides its two descriptors. Each
@@ -30,12 +30,12 @@ FIXTURE_VARIANT(holder)
 {
 	int (*hold)(struct held_pipe *held);
 	int (*release)(struct held_pipe *held);	/* returns the same on a pipe(2) */
-	int pins_module;	/* kinds on which it alone pins the module, without a descriptor */
+	int pins_module;	/* kinds on which the holder alone pins the module */
 	int after_unload[2];	/* what release returns, by kind, after the module was unloaded */
-	int unsupported;	/* kinds on which it must fail */
+	int unsupported;	/* kinds on which hold fails */
 	bool needs_root;	/* the others run as an ordinary user */
 	int not_on_pipe_2;	/* kinds whose results are not compared with a pipe(2)'s */
-	bool with_another_pipe;	/* the test has another private pipe open meanwhile */
+	bool with_another_pipe;	/* another private pipe is open meanwhile */
 };
 
 /* These hold an open file, so they pin the module as a descriptor does. */
@@ -185,7 +185,7 @@ FIXTURE_VARIANT_ADD(holder, core_dump_to_a_file)
 	.hold = hold_core_in_a_file, .release = nothing_to_release, .needs_root = true,
 };
 
-/* It holds a file, but the last close of the writing end ends it. */
+/* A poll holds a file, but ends with the last close of a writer. */
 FIXTURE_VARIANT_ADD(holder, aio_poll)
 {
 	.hold = hold_aio_poll, .release = release_aio,
@@ -318,7 +318,7 @@ struct lifetime {
 	enum order order;
 };
 
-/* Whether the holder alone pins it, when the descriptors are closed. */
+/* Whether the holder pins the module without the descriptors. */
 static bool pins_the_module(const struct lifetime *lifetime)
 {
 	return lifetime->holder->pins_module & 1 << lifetime->kind;
@@ -329,7 +329,7 @@ static bool is_unsupported(const struct lifetime *lifetime)
 	return lifetime->holder->unsupported & 1 << lifetime->kind;
 }
 
-/* Reports what a step returned on the pipe, and what on the pipe(2). */
+/* Reports the results of a step: on the pipe, and on the pipe(2). */
 static void report_both(int report_to, int ret, int of_pipe_2)
 {
 	report_result(report_to, &(struct result){ .ret = ret, .err = of_pipe_2 });
@@ -372,7 +372,7 @@ static void become_ordinary_user(void)
 static void run_holder(int report_to, const void *arg)
 {
 	const struct lifetime *lifetime = arg;
-	bool first = lifetime->order == BEFORE_CLOSE;
+	bool early = lifetime->order == BEFORE_CLOSE;
 	sigset_t set = step_signal();
 	struct held_pipe *pipes = mmap(NULL, 2 * sizeof(*pipes), PROT_READ | PROT_WRITE,
 				       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -387,9 +387,9 @@ static void run_holder(int report_to, const void *arg)
 			_exit(KSFT_FAIL);
 	run_step(report_to, lifetime, pipes, lifetime->holder->hold);
 	await_step_signal();
-	run_step(report_to, lifetime, pipes, first ? lifetime->holder->release : close_ends);
+	run_step(report_to, lifetime, pipes, early ? lifetime->holder->release : close_ends);
 	await_step_signal();
-	run_step(report_to, lifetime, pipes, first ? close_ends : lifetime->holder->release);
+	run_step(report_to, lifetime, pipes, early ? close_ends : lifetime->holder->release);
 }
 
 static void signal_next_step(const struct child *child)
@@ -548,7 +548,7 @@ static bool is_held(struct __test_metadata *_metadata, const struct lifetime *li
 	return true;
 }
 
-static void expect_same(struct __test_metadata *_metadata, const struct child *child)
+static void expect_same_next_step(struct __test_metadata *_metadata, const struct child *child)
 {
 	struct result result;
 
@@ -575,16 +575,16 @@ static void run_lifetime(struct __test_metadata *_metadata, const struct lifetim
 	child = start_child(_metadata, run_holder, lifetime);
 	if (!is_held(_metadata, lifetime, &child))
 		return;
-	expect_same(_metadata, &child);
+	expect_same_next_step(_metadata, &child);
 	switch (lifetime->order) {
 	case BEFORE_CLOSE:
 		expect_pinned(_metadata);
-		expect_same(_metadata, &child);
+		expect_same_next_step(_metadata, &child);
 		break;
 	case AFTER_CLOSE:
 		if (pins_the_module(lifetime))
 			expect_pinned(_metadata);
-		expect_same(_metadata, &child);
+		expect_same_next_step(_metadata, &child);
 		break;
 	case AT_EXIT:
 		break;
@@ -592,7 +592,7 @@ static void run_lifetime(struct __test_metadata *_metadata, const struct lifetim
 		release_after_unload(_metadata, lifetime, &child);
 		break;
 	}
-	/* In the other orders, everything must be freed while the process still runs. */
+	/* At exit, the process ends first; else all must be freed while it runs. */
 	if (lifetime->order == AT_EXIT)
 		kill_child(_metadata, &child);
 	close(another.r);

@@ -2,7 +2,7 @@
 /*
  * Holders that are calls in progress: another process, which shares the descriptors, sleeps or is
  * stuck in a call on a file whose descriptor is closed meanwhile; or a process that died writes
- * its core. Each has a function that creates the holder, and one that releases it and returns a
+ * its core. Each holder has a function that creates it, and one that releases it and returns a
  * result to compare.
  */
 #ifndef LIFETIMES_CALLS_H
@@ -34,7 +34,7 @@ static inline void splice_asleep(struct held_pipe *held)
 	splice(held->fd, NULL, held->other, NULL, 100, 0);
 }
 
-/* More than there is room for. */
+/* BIG is more than fits. */
 static inline void write_asleep(struct held_pipe *held)
 {
 	write(held->fd, big_buffer(), BIG);
@@ -73,7 +73,7 @@ static inline int hold_poll(struct held_pipe *held)
 	return hold_call(held, poll_asleep, __NR_ppoll);
 }
 
-/* It sleeps in the pipe, not in the pipe(2) that would get the bytes. */
+/* The splice sleeps in the pipe, not in the pipe(2) for the bytes. */
 static inline int hold_splice(struct held_pipe *held)
 {
 	int pipe_2[2];
@@ -85,8 +85,8 @@ static inline int hold_splice(struct held_pipe *held)
 }
 
 /*
- * aio's poll of the read end: it takes no file that is both ends. The last close of a writer ends
- * it.
+ * aio's poll of the reading end: aio refuses a file that is both ends. The last close of a writer
+ * ends the poll.
  */
 
 static inline int hold_aio_poll(struct held_pipe *held)
@@ -110,7 +110,7 @@ static inline int release_aio(struct held_pipe *held)
 
 /* Stuck in a fault of user memory, which lasts until the test ends it */
 
-static inline int fault_in(struct held_pipe *held)
+static inline int register_page(struct held_pipe *held)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register area = {
@@ -125,7 +125,7 @@ static inline int fault_in(struct held_pipe *held)
 	return faults;
 }
 
-/* The userfaultfd is of the stuck process's memory, but a descriptor of both. */
+/* The userfaultfd is of the stuck process's memory; both have its descriptor. */
 static inline int await_fault(struct held_pipe *held)
 {
 	struct pollfd fault = { .events = POLLIN };
@@ -153,7 +153,7 @@ static inline int hold_stuck(struct held_pipe *held, bool reads)
 			  -1, 0);
 	pid = clone_process(CLONE_FILES);
 	if (!pid) {
-		held->faults = fault_in(held);
+		held->faults = register_page(held);
 		if (reads)
 			read(held->fd, held->page, page_size());
 		else
@@ -176,7 +176,7 @@ static inline int hold_stuck_write(struct held_pipe *held)
 	return hold_stuck(held, false);
 }
 
-/* The resize gives the pipe other storage. The copy keeps the old one; they share the pages. */
+/* The resize gives the pipe other storage. The copy keeps the old one; both share the pages. */
 static inline int resize_while_stuck(struct held_pipe *held, int stuck)
 {
 	return stuck < 0 ? stuck : set_capacity(held->ends.w, 2 * capacity_of(held->ends.w));
@@ -243,7 +243,7 @@ static inline const char *core_of(pid_t pid)
 	return path;
 }
 
-/* Returns whether it dumped. The dump is finished when this returns. */
+/* Returns whether the process dumped. The dump is complete by then. */
 static inline int hold_core_in_a_file(struct held_pipe *held)
 {
 	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Holders of a file or of a path: descriptors of all kinds, sockets, rings, mounts. Each has a
- * function that creates the holder, and one that releases it and returns a result to compare.
+ * Holders of a file or of a path: descriptors of all kinds, sockets, rings, mounts. Each holder has
+ * a function that creates it, and one that releases it and returns a result to compare.
  */
 #ifndef LIFETIMES_FILES_H
 #define LIFETIMES_FILES_H
@@ -196,10 +196,12 @@ static inline int close_ring(struct held_pipe *held)
 
 static inline int hold_registered(struct held_pipe *held)
 {
-	int opened = open_ring(held);
+	int ret = open_ring(held);
 
-	if (opened < 0 || write_byte(held) < 0)
-		return opened;
+	if (ret == 0)
+		ret = write_byte(held);
+	if (ret < 0)
+		return ret;
 	return ret_or_errno(syscall(__NR_io_uring_register, held->ring.fd, IORING_REGISTER_FILES,
 				    &held->ends.r, 1));
 }

@@ -20,14 +20,14 @@
  */
 struct held_pipe {
 	enum kind kind;
-	struct ends ends;	/* neither of them blocks */
+	struct ends ends;	/* with O_NONBLOCK */
 	int fd;			/* the holder's descriptor */
-	int other;		/* and a second one */
+	int other;		/* its second one */
 	pid_t pid;		/* the holder, if it is a process */
 	struct uring ring;
 	unsigned long aio;
 	atomic_int faults;	/* a userfaultfd, or a negative errno */
-	unsigned char *page;	/* it faults until the holder is released */
+	unsigned char *page;	/* faults until the holder is released */
 };
 
 /* What a system call returned, with a negative errno instead of -1. */
@@ -115,7 +115,7 @@ static inline int nothing_to_release(struct held_pipe *held __maybe_unused)
 /* Processes that are holders */
 
 /*
- * As fork(), but it does not outlive its parent. With CLONE_FILES, they share their descriptors.
+ * As fork(), but the child dies with its parent. With CLONE_FILES, they share their descriptors.
  */
 static inline pid_t clone_process(int flags)
 {
@@ -140,7 +140,7 @@ static inline int end_process(struct held_pipe *held)
 	return WIFSIGNALED(status) ? WTERMSIG(status) : -WEXITSTATUS(status);
 }
 
-/* Waits until the process sleeps in that system call; returns 0 or -ETIMEDOUT. */
+/* Waits until the process sleeps in the system call; returns 0 or -ETIMEDOUT. */
 static inline int await_sleep(pid_t pid, long syscall_nr)
 {
 	struct child child = { .pid = pid, .results = -1 };

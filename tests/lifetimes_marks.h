@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Holders that have neither a file nor a path of the pipe: epoll and fsnotify marks, locks,
- * owners of O_ASYNC, an open fdinfo, and pages that were spliced out. Each has a function that
- * creates the holder, and one that releases it and returns a result to compare.
+ * owners of O_ASYNC, an open fdinfo, and pages that were spliced out. Each holder has a function
+ * that creates it, and one that releases it and returns a result to compare.
  */
 #ifndef LIFETIMES_MARKS_H
 #define LIFETIMES_MARKS_H
@@ -71,7 +71,7 @@ static inline int hold_inotify(struct held_pipe *held)
 	return ret_or_errno(held->other);
 }
 
-/* The union of all events. No event has a name. */
+/* Returns all events as a mask. None has a name. */
 static inline int read_inotify_events(int fd)
 {
 	struct inotify_event event;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The limits: the capacity of one pipe, and the pages in all of a user's pipes, those of pipe(2)
- * included, for unprivileged users; and the time that a call spins. Needs root, to change the
- * limits and to become another user.
+ * The limits: for unprivileged users, the capacity of a pipe, and the pages in all pipes of a user,
+ * pipe(2)s included; and for how long a call spins. Needs root, to change the limits and to become
+ * another user.
  */
 #include <linux/capability.h>
 #include <pthread.h>
@@ -13,7 +13,7 @@
 #define PARAMETERS "/sys/module/mini_pipe/parameters/"
 #define PIPE_USER_PAGES_SOFT "/proc/sys/fs/pipe-user-pages-soft"
 
-/* The default capacity, and that of a new pipe above the soft limit. */
+/* The capacity of a new pipe: by default, and above the soft limit. */
 #define DEFAULT DEFAULT_CAPACITY
 #define SMALL (2 * PIPE_BUF)
 #define DEFAULT_PAGES "16"
@@ -85,7 +85,7 @@ typedef long (*step_fn)(struct sequence *sequence);
 struct sequence {
 	int device;
 	struct ends ends;	/* of the last pipe that it made */
-	int capabilities;	/* root with these alone; UNPRIVILEGED: the unprivileged user */
+	int capabilities;	/* of root; UNPRIVILEGED: an unprivileged user instead */
 	step_fn steps[8];
 };
 
@@ -114,7 +114,7 @@ static void run_sequence(int report_to, const void *arg)
 		report(report_to, sequence.steps[i](&sequence));
 }
 
-/* Makes another private pipe; those before stay open. */
+/* Makes another private pipe. Earlier ones stay open. */
 static long make_with_capacity(struct sequence *sequence, unsigned int capacity)
 {
 	struct ends ends;
@@ -150,7 +150,7 @@ static long make_and_close(struct sequence *sequence)
 }
 
 /* The kernel can read the argument, but cannot write the descriptors into it. */
-static long make_unwritable(struct sequence *sequence)
+static long make_into_readonly(struct sequence *sequence)
 {
 	void *unwritable = mmap(NULL, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -202,7 +202,7 @@ static long shrink_a_little(struct sequence *sequence)
 	return set_capacity(sequence->ends.w, capacity_of(sequence->ends.r) - 1);
 }
 
-/* A negative result is an error. */
+/* Negative: -errno of a step. */
 static void expect_results(struct __test_metadata *_metadata, const struct sequence *sequence,
 			   const long *expected)
 {
@@ -271,7 +271,7 @@ TEST_F(limits, root_can_change_max_capacity)
 	EXPECT_RESULTS(&sequence, DEFAULT, DEFAULT, 1048577);
 }
 
-/* A pipe that is above a limit that was lowered may still shrink. */
+/* The next test: a pipe above a lowered limit can still shrink. */
 static long lower_the_limit(struct sequence *sequence __maybe_unused)
 {
 	return write_file(PARAMETERS "max_capacity", "5000") ? 0 : -1;
@@ -295,7 +295,7 @@ TEST_F(limits, pipe_above_max_capacity_may_shrink)
 	EXPECT_RESULTS(&sequence, DEFAULT, 0, 0, DEFAULT - 1, -EPERM);
 }
 
-/* A pipe may always be set to the size that it has, even above the limit. */
+/* The next tests: a pipe can always keep its size, even above the limit. */
 static long keep_size(struct sequence *sequence)
 {
 	return set_capacity(sequence->ends.w, capacity_of(sequence->ends.r));
@@ -356,7 +356,7 @@ TEST_F(limits, above_user_pages_soft_new_pipes_are_small)
 	EXPECT_RESULTS(&sequence, DEFAULT, DEFAULT, SMALL, -EPERM, SMALL);
 }
 
-TEST_F(limits, pipe_may_not_grow_above_user_pages_soft)
+TEST_F(limits, pipe_cannot_grow_above_user_pages_soft)
 {
 	struct sequence sequence = {
 		.device = self->device, .capabilities = UNPRIVILEGED,
@@ -410,7 +410,7 @@ TEST_F(limits, closed_and_failed_pipes_count_no_pages)
 	struct sequence sequence = {
 		.device = self->device, .capabilities = UNPRIVILEGED,
 		.steps = {
-			make_and_close, make_unwritable, make_above_a_mebibyte, make_default,
+			make_and_close, make_into_readonly, make_above_a_mebibyte, make_default,
 			make_of_16_pages, make_default,
 		},
 	};
@@ -437,7 +437,7 @@ TEST_F(limits, pipe_user_pages_soft_counts_pages_of_private_pipes)
 		.steps = { make_default, make_pipe_2, shrink, make_and_close, make_pipe_2 },
 	};
 
-	/* Pages: 16 and 2 at first, then 1, 2 and 16. */
+	/* Pages: 16 + 2 at first, then 1 + 2 + 16. */
 	ASSERT_TRUE(write_file(PIPE_USER_PAGES_SOFT, "19"));
 	EXPECT_RESULTS(&sequence, DEFAULT, SMALL, PIPE_BUF, DEFAULT, DEFAULT);
 }
@@ -491,7 +491,7 @@ static void start_maker(struct __test_metadata *_metadata, struct maker *maker, 
 	maker->command = fds[1];
 }
 
-/* Has the maker make a pipe. Returns 0, and copies of its ends for the test; or an error. */
+/* Tells the maker to make a pipe. Returns 0 and copies of its ends, or an errno. */
 static int command(struct __test_metadata *_metadata, struct maker *maker, unsigned int capacity,
 		   struct ends *ends)
 {
@@ -575,7 +575,7 @@ TEST_F(limits, pages_of_stuck_writer_count_until_its_copy_ends)
 	shrink_during_copy(_metadata, self->device, O_WRONLY, false);
 }
 
-/* The pages that a stuck reader keeps are uncharged together with the pipe's others. */
+/* The pages that a stuck reader keeps are uncharged with the pipe's other pages. */
 TEST_F(limits, closed_pipe_counts_pages_until_its_stuck_reader_is_killed)
 {
 	struct ends ends, second;
@@ -658,8 +658,8 @@ static void run_race(struct __test_metadata *_metadata, const struct race *one, 
 }
 
 /*
- * One thread shrinks a pipe that is above the limit to a page. The other sets it to less than it
- * had, which is allowed only as long as that shrinks it. In either order it ends as a page.
+ * A pipe is above the limit. One thread shrinks it to a page. The other sets it to `less`, which is
+ * allowed only as long as that shrinks the pipe. In either order, a page is left.
  */
 static void race_above_a_limit(struct __test_metadata *_metadata, const struct ends *ends,
 			       unsigned int from, unsigned int less)
@@ -705,7 +705,7 @@ TEST_F(limits, user_pages_soft_holds_when_two_resize_at_once)
 	race_above_a_limit(_metadata, &ends, MEBIBYTE, MEBIBYTE / 2);
 }
 
-/* Of 33 pages, two pipes cannot get 32 each. Afterwards 32 and one can still be had. */
+/* Of 33 pages, two pipes cannot get 32 each. Afterwards, 32 and 1 are still allowed. */
 TEST_F(limits, user_pages_soft_holds_when_two_pipes_grow_at_once)
 {
 	struct race one = { .capacities = { 32 * PIPE_BUF, 32 * PIPE_BUF } };
@@ -752,7 +752,7 @@ TEST_F(limits, parameters_reject_what_is_not_a_number)
 	static const char *const wrong[] = { "-1", "many", "1x", "99999999999999999999999" };
 	char text[32];
 
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 4; i++) {
 		for (size_t j = 0; j < ARRAY_SIZE(wrong); j++) {
 			EXPECT_FALSE(write_file(limits[i], wrong[j]))
 			{
@@ -805,7 +805,7 @@ static void answer(int report_to __maybe_unused, const void *arg)
 		;
 }
 
-/* Both tasks wait for each byte, most of the time for little more than a wake-up. */
+/* Both tasks wait for each byte, mostly for little longer than a wake-up takes. */
 static void exchange_bytes(struct __test_metadata *_metadata, const struct ends *pipes)
 {
 	struct child child = start_forked(_metadata, answer, pipes);
@@ -818,7 +818,7 @@ static void exchange_bytes(struct __test_metadata *_metadata, const struct ends 
 	kill_child(_metadata, &child);
 }
 
-TEST_F(limits, no_call_spins_for_longer_than_max_spin_us)
+TEST_F(limits, fdinfo_shows_no_spin_longer_than_max_spin_us)
 {
 	static const long micros[] = { 0, 20, 1000 };
 	struct ends pipes[2];
@@ -832,7 +832,7 @@ TEST_F(limits, no_call_spins_for_longer_than_max_spin_us)
 		EXPECT_EQ(micros[i] > 0, longest_spin(_metadata, pipes) > 0);
 		exchange_bytes(_metadata, pipes);
 		EXPECT_GE(1000 * micros[i], longest_spin(_metadata, pipes));
-		/* A new value holds for the pipes that there are, too. */
+		/* A new value holds for existing pipes, too. */
 		set_limit(_metadata, "max_spin_us", "0");
 		EXPECT_EQ(0, longest_spin(_metadata, pipes));
 		for (int j = 0; j < 2; j++) {

@@ -3,8 +3,8 @@
 #
 # Which locks were taken under the pipe's mutex in the programs that ran before, on a kernel with
 # CONFIG_PROVE_LOCKING. fs_reclaim stands for an allocation that may have to reclaim memory first.
-# Under the mutex, all other calls on the pipe would wait for that, and no signal could interrupt
-# them.
+# If it did so under the mutex, all other calls on the pipe would wait, and no signal could
+# interrupt them.
 
 nested=$(sed -n '/: mini_pipe$/,/^$/p' /proc/lockdep)
 echo 1..2

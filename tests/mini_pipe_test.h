@@ -3,8 +3,8 @@
  * What the tests of mini_pipe share: set-up and clean-up, child processes that report what their
  * calls returned, and checks that a child sleeps in a call on a pipe.
  *
- * The test process itself only makes calls that return at once. Calls that may sleep are made by
- * children, which die with the test: a test that fails leaves no process behind.
+ * On a pipe, the test process itself makes only calls that return at once. Calls that may sleep are
+ * made by children, which die with the test: a test that fails leaves no process behind.
  */
 #ifndef MINI_PIPE_TEST_H
 #define MINI_PIPE_TEST_H
@@ -30,7 +30,7 @@
 /* The name of a private pipe begins like this; its number and a bracket follow. */
 #define PRIVATE_PIPE "mini_pipe:["
 
-/* The helpers open the pipe at this path. A fixture may replace the device's by another. */
+/* The helpers open the pipe at this path. A fixture may put another path here. */
 static inline char *pipe_path(void)
 {
 	static char path[64] = MINI_PIPE;
@@ -47,7 +47,7 @@ static inline size_t page_size(void)
 }
 
 /*
- * A write of so many bytes is atomic: a page of the running kernel, for pipe(2) and for mini_pipe.
+ * A write of up to a page of the running kernel is atomic, for pipe(2) and for mini_pipe.
  * The constant of the same name in <limits.h> is the least that any kernel has.
  */
 #undef PIPE_BUF
@@ -57,8 +57,8 @@ static inline size_t page_size(void)
 #define DEFAULT_CAPACITY (16 * PIPE_BUF)
 
 /*
- * Tables are constant, so they are written for pages of 4 KiB. This makes a size of such a table,
- * like 2 * PAGE_4K - 1, one for the pages of the running kernel.
+ * Tables are constant, so they are written for pages of 4 KiB. in_pages() turns a size in a table,
+ * like 2 * PAGE_4K - 1, into one for the pages of the running kernel.
  */
 #define PAGE_4K 4096
 
@@ -69,13 +69,13 @@ static inline ssize_t in_pages(ssize_t size)
 	return pages * PIPE_BUF + size - pages * PAGE_4K;
 }
 
-/* More than any capacity of the tests, so that a write of it always fills the pipe. */
+/* A write of this length fills any pipe, except those of large_pipe in resize.c. */
 #define BIG (512 * PIPE_BUF)
 
 /* No kernel has larger pages. */
 #define LARGEST_PAGE 65536
 
-/* More than PIPE_BUF, so that a write of it is partial where the whole does not fit. */
+/* More than PIPE_BUF: a write of this length writes a part if the whole does not fit. */
 #define ABOVE_PIPE_BUF (DEFAULT_CAPACITY + 1)
 
 #define MAX_CHILDREN 64
@@ -113,7 +113,7 @@ static inline unsigned char *big_buffer(void)
 	return buffer;
 }
 
-/* 251 is prime: a shift by a page or a power of two breaks the pattern. */
+/* 251 is prime: bytes that are shifted by a page do not fit the pattern. */
 static inline void put_pattern(unsigned char *buf, size_t from, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
@@ -390,7 +390,7 @@ static inline bool fd_is_a_pipe(pid_t pid, unsigned long fd)
 	return is_pipe_name(name);
 }
 
-/* These calls wait for a set of files: their first argument is no descriptor of one of them. */
+/* These calls wait for a set of files: their first argument is no descriptor of a pipe. */
 static inline bool waits_for_many(long syscall_nr)
 {
 	return syscall_nr == __NR_ppoll || syscall_nr == __NR_pselect6 ||
@@ -407,15 +407,15 @@ static inline bool is_asleep_in(pid_t pid, long syscall_nr)
 		return false;
 	if (sscanf(text, "%ld %lx %*x %lx", &nr, &first_arg, &third_arg) != 3 || nr != syscall_nr)
 		return false;
-	/* The third argument of splice(2) is where the bytes go. */
+	/* The third argument of splice(2) is the file that gets the bytes. */
 	return waits_for_many(nr) || fd_is_a_pipe(pid, first_arg) ||
 	       (nr == __NR_splice && fd_is_a_pipe(pid, third_arg));
 }
 
 /*
  * Waits until the child sleeps in that system call. To prove that an event does not end a sleep,
- * check again after the event: a call sends its wake-ups before it returns. From then on, a child
- * that was woken either runs, or has checked its condition and gone back to sleep.
+ * check again after the event: a call sends its wake-ups before it returns. After its return, a
+ * child that was woken either runs, or has checked its condition and gone back to sleep.
  */
 static inline bool falls_asleep_in(const struct child *child, long syscall_nr)
 {
@@ -510,7 +510,7 @@ static inline void write_once(int report_to, const void *arg)
 	report(report_to, write(fd, big_buffer(), job->len));
 }
 
-/* What a poller polls for, at which end. */
+/* The end that a poller opens, and what it polls for. */
 struct poll_job {
 	int end;
 	short events;
@@ -653,14 +653,14 @@ static inline ssize_t drain_pipe(struct __test_metadata *_metadata, int fd)
 	return total;
 }
 
-/* Writes exactly so many bytes of the pattern, for which there is room. */
+/* Writes `len` bytes of the pattern, for which there must be room. */
 static inline void write_pattern(struct __test_metadata *_metadata, int fd, ssize_t len)
 {
 	put_pattern(big_buffer(), 0, len);
 	ASSERT_EQ(len, write(fd, big_buffer(), len));
 }
 
-/* Reads exactly so many bytes, which are there. */
+/* Reads `len` bytes, which must be there. */
 static inline void read_exactly(struct __test_metadata *_metadata, int fd, ssize_t len)
 {
 	ASSERT_EQ(len, read(fd, big_buffer(), len));
@@ -689,7 +689,7 @@ static inline ssize_t measure_capacity(struct __test_metadata *_metadata)
 static inline ssize_t set_up_pipe(struct __test_metadata *_metadata)
 {
 	set_handler(SIGPIPE, count_sigpipe, SA_RESTART);
-	/* Children inherit the handler, so that no signal kills one before it sets its own. */
+	/* Children inherit the handler: no signal kills a child before it sets its own handler. */
 	set_handler(SIGUSR1, do_nothing, 0);
 	empty_pipe(_metadata);
 	return measure_capacity(_metadata);
@@ -698,7 +698,7 @@ static inline ssize_t set_up_pipe(struct __test_metadata *_metadata)
 /* After each test: kills all children. */
 static inline void kill_children(struct __test_metadata *_metadata)
 {
-	/* A failed assertion leaves this set, and then all assertions in here would fail, too. */
+	/* A failed assertion leaves this set, which would make all assertions below fail. */
 	_metadata->trigger = 0;
 	/* Kill all before the first wait: one child may keep another one from exiting. */
 	for (int i = 0; i < MAX_CHILDREN; i++)
@@ -712,7 +712,7 @@ static inline void kill_children(struct __test_metadata *_metadata)
 	}
 }
 
-/* For tests that need a pipe of at least that capacity: skips them if it is smaller. */
+/* Skips a test that needs a larger capacity than the pipe has. */
 static inline bool has_capacity(struct __test_metadata *_metadata, ssize_t capacity, ssize_t needed)
 {
 	if (capacity < needed)
@@ -733,7 +733,7 @@ static inline ssize_t free_memory(void)
 	return info.freeram * info.mem_unit;
 }
 
-/* Whether so much memory is free again, at last: the kernel frees some of it later. */
+/* Waits until as much memory is free as before: the kernel frees some of it late. */
 static inline bool is_free_again(ssize_t before)
 {
 	for (int ms = 0; ms < TIMEOUT_MS; ms++) {
@@ -747,8 +747,8 @@ static inline bool is_free_again(ssize_t before)
 /*
  * Whether a call may return `got` if `good` bytes could be copied before a fault. x86 tells to the
  * byte how far a copy came. arm64 loads up to 64 bytes before it stores them, and does not count
- * those that it has not stored; but it copies at least one byte. All calls have that from the
- * kernel's copies, those on a pipe(2), too.
+ * those that it has not stored; but it copies at least one byte. This is so for all calls that use
+ * the kernel's copies, on a pipe(2), too.
  */
 static inline bool is_count_until_fault(ssize_t got, ssize_t good)
 {

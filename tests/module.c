@@ -47,7 +47,7 @@ struct words {
 	const char *second;
 };
 
-/* The log from here on: only later lines are counted. */
+/* Opens the log at its end: only later lines are counted. */
 static int open_kernel_log(struct __test_metadata *_metadata)
 {
 	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
@@ -126,7 +126,7 @@ TEST_F(invalid_policy, fails_with_einval_and_logs_policies)
 	expect_einval(_metadata, variant->parameters, &(struct words){ "buffered", "rendezvous" });
 }
 
-/* Values that the parameters of the limits reject: what is not a number. */
+/* Values that the parameters of the limits reject: no number, or a negative one. */
 
 FIXTURE(invalid_limit)
 {
@@ -161,7 +161,7 @@ FIXTURE_TEARDOWN(invalid_limit)
 	end_loaded(_metadata);
 }
 
-/* The kernel logs the name of the parameter. */
+/* The kernel itself logs it, so the log is not checked. */
 TEST_F(invalid_limit, fails_with_einval)
 {
 	EXPECT_EQ(-1, load(variant->parameters));
@@ -185,7 +185,7 @@ FIXTURE_VARIANT_ADD(valid_capacity, one) { .value = "1", .bytes = 1, };
 FIXTURE_VARIANT_ADD(valid_capacity, default_of_assignment) { .value = "128", .bytes = 128, };
 FIXTURE_VARIANT_ADD(valid_capacity, odd) { .value = "4097", .bytes = 4097, };
 FIXTURE_VARIANT_ADD(valid_capacity, not_whole_pages) { .value = "5000", .bytes = 5000, };
-FIXTURE_VARIANT_ADD(valid_capacity, default_capacity) { .value = "65536", .bytes = 65536, };
+FIXTURE_VARIANT_ADD(valid_capacity, default_of_4k_pages) { .value = "65536", .bytes = 65536, };
 FIXTURE_VARIANT_ADD(valid_capacity, maximum) { .value = "1048576", .bytes = 1048576, };
 FIXTURE_VARIANT_ADD(valid_capacity, hexadecimal) { .value = "0x1000", .bytes = 4096, };
 
@@ -213,9 +213,9 @@ TEST_F(valid_capacity, pipe_holds_that_many_bytes)
 }
 
 /* An odd number, so that the ring wraps at another place in each lap. */
-static ssize_t odd_chunk(ssize_t bytes, int of_what)
+static ssize_t odd_chunk(ssize_t bytes, int divisor)
 {
-	return bytes / of_what | 1;
+	return bytes / divisor | 1;
 }
 
 TEST_F(valid_capacity, bytes_stay_in_order_when_ring_wraps)
@@ -241,7 +241,7 @@ TEST_F(valid_capacity, bytes_stay_in_order_when_ring_wraps)
 	EXPECT_TRUE(is_pattern(big_buffer(), out, in - out));
 }
 
-#define PASSED 300
+#define TRANSFERRED 300
 
 struct passing {
 	ssize_t total;
@@ -263,17 +263,17 @@ static void read_to_end_of_file(int report_to, const void *arg)
 
 TEST_F(valid_capacity, blocking_reader_and_writer_pass_300_bytes)
 {
-	struct passing passing = { PASSED, 7 };
-	struct job job = { .len = PASSED };
+	struct passing passing = { TRANSFERRED, 7 };
+	struct job job = { .len = TRANSFERRED };
 	struct child reader, writer;
 
 	load_capacity(_metadata, variant->value);
 	reader = start_child(_metadata, read_to_end_of_file, &passing);
 	ASSERT_ASLEEP_IN(read, &reader);
 	writer = start_child(_metadata, write_once, &job);
-	EXPECT_EQ(PASSED, result_of(_metadata, &writer).ret);
+	EXPECT_EQ(TRANSFERRED, result_of(_metadata, &writer).ret);
 	kill_child(_metadata, &writer);
-	EXPECT_EQ(PASSED, result_of(_metadata, &reader).ret);
+	EXPECT_EQ(TRANSFERRED, result_of(_metadata, &reader).ret);
 }
 
 /* Loading and unloading. */
@@ -376,7 +376,7 @@ TEST_F(module, spliced_bytes_survive_unload)
 		close(w);
 	}
 	EXPECT_EQ(0, unload());
-	/* Overwrites the pages, had they been freed and allocated again. */
+	/* If the pages had been freed, this would get and overwrite them. */
 	load_with(_metadata, "");
 	make_pipe(_metadata, DEVICE, O_NONBLOCK, &r, &w);
 	memset(big_buffer(), 0xff, BIG);
@@ -467,7 +467,7 @@ TEST_F(module, unknown_parameter_is_ignored)
 
 /*
  * The example in the assignment: 200 bytes through a pipe of 128, read 64 at a time. The writer
- * writes 128 and sleeps; after each read of 64 bytes it writes another 64, and then the last 8.
+ * writes 128 and sleeps; after the first read it writes another 64, after the second the last 8.
  */
 TEST_F(module, capacity_128_passes_example_of_assignment)
 {

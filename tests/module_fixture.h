@@ -87,7 +87,7 @@ static inline void start_unloaded(struct __test_metadata *_metadata)
 	if (geteuid())
 		SKIP(return, "needs root");
 	if (fd < 0)
-		SKIP(return, "needs mini_pipe.ko, in MINI_PIPE_KO, . or ..");
+		SKIP(return, "needs mini_pipe.ko in . or .., or named by MINI_PIPE_KO");
 	if (unload() && errno != ENOENT)
 		SKIP(return, "cannot unload mini_pipe: %s", strerror(errno));
 	write_file(KUNIT_FILTER, "none");

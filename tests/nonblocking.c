@@ -78,7 +78,7 @@ TEST_F(pipe, write_of_capacity_plus_one_returns_capacity)
 	EXPECT_EQ(self->capacity, write(fd, big_buffer(), self->capacity + 1));
 }
 
-TEST_F(pipe, atomic_write_without_room_gives_eagain)
+TEST_F(pipe, atomic_write_one_byte_too_long_gives_eagain)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
 	ssize_t len = atomic_len(self->capacity);
@@ -162,7 +162,7 @@ static void write_long(int report_to, const void *arg)
 	report(report_to, write(job->fd, big_buffer(), job->len));
 }
 
-/* The writer has to sleep twice, and sees the flag before the second time. */
+/* The writer would sleep twice, but sees the flag before the second sleep. */
 TEST_F(pipe, o_nonblock_set_during_write_ends_it_before_next_sleep)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);
@@ -195,11 +195,8 @@ TEST_F(pipe, o_nonblock_is_per_open_file)
 
 TEST_F(pipe, open_never_blocks)
 {
-	int reader = open(MINI_PIPE, O_RDONLY);
-	int writer = open(MINI_PIPE, O_WRONLY);
-
-	EXPECT_LE(0, reader);
-	EXPECT_LE(0, writer);
+	open_once(_metadata, O_RDONLY);
+	open_once(_metadata, O_WRONLY);
 }
 
 TEST_F(pipe, nonblocking_write_wakes_reader)
@@ -224,7 +221,7 @@ TEST_F(pipe, nonblocking_read_wakes_writer)
 	EXPECT_EQ(1, result_of(_metadata, &writer).ret);
 }
 
-/* Odd sizes, so that every offset in the ring is the start of something. */
+/* Odd sizes, so that calls start at many different offsets in the ring. */
 TEST_F(pipe, bytes_stay_in_order)
 {
 	int fd = open_pipe(_metadata, O_RDWR | O_NONBLOCK);

@@ -73,10 +73,10 @@ typedef void (*calls_fn)(struct ends *ends, enum kind kind);
 
 struct calls {
 	calls_fn make;
-	bool no_events;		/* until the ends are closed */
+	bool no_events;		/* the calls cause none; the closes do */
 };
 
-/* The watched pipe of a kind, and another one. */
+/* Two pipes of a kind; only `ends` is watched. */
 struct pipes {
 	enum kind kind;
 	struct ends ends;
@@ -93,7 +93,7 @@ FIXTURE_VARIANT(events)
 	struct calls calls;
 };
 
-/* A call may fail: it must fail, and cause events, on both kinds of pipe alike. */
+/* A call may fail. Its result is not compared, only the events that it causes. */
 static void ignore(long ret __maybe_unused)
 {
 }
@@ -120,7 +120,7 @@ static void move_vectors(struct ends *ends, enum kind kind __maybe_unused)
 	ignore(preadv2(ends->r, iov, 2, -1, RWF_NOWAIT));
 }
 
-static void move_nothing(struct ends *ends, enum kind kind __maybe_unused)
+static void make_empty_and_failing_calls(struct ends *ends, enum kind kind __maybe_unused)
 {
 	char byte;
 
@@ -165,7 +165,7 @@ static void splice_in_and_out(struct ends *ends, enum kind kind __maybe_unused)
 	close(other[1]);
 }
 
-/* By ioctl between mini_pipes. */
+/* On mini_pipes by ioctl, on pipe(2)s by system call. */
 static void splice_and_tee(struct ends *ends, enum kind kind)
 {
 	int device = open(MINI_PIPE, O_ACCMODE | O_CLOEXEC);
@@ -278,7 +278,7 @@ static void close_reader_first(struct ends *ends, enum kind kind __maybe_unused)
 
 FIXTURE_VARIANT_ADD(events, write_and_read) { .calls = { write_and_read }, };
 FIXTURE_VARIANT_ADD(events, vectored_calls) { .calls = { move_vectors }, };
-FIXTURE_VARIANT_ADD(events, empty_and_failing_calls) { .calls = { move_nothing }, };
+FIXTURE_VARIANT_ADD(events, empty_and_failing_calls) { .calls = { make_empty_and_failing_calls }, };
 FIXTURE_VARIANT_ADD(events, end_of_file) { .calls = { read_to_end_of_file }, };
 FIXTURE_VARIANT_ADD(events, broken_pipe) { .calls = { write_without_reader }, };
 FIXTURE_VARIANT_ADD(events, splice) { .calls = { splice_in_and_out }, };
@@ -299,7 +299,7 @@ FIXTURE_VARIANT_ADD(events, fork_and_exit)
 FIXTURE_VARIANT_ADD(events, io_uring) { .calls = { read_and_write_with_io_uring }, };
 FIXTURE_VARIANT_ADD(events, close_reader_first) { .calls = { close_reader_first }, };
 
-/* Skips the test if the kernel has no inotify or fanotify, or the test is not root. */
+/* Skips the test without root, or if the kernel has no inotify or fanotify. */
 static bool has_inotify_and_fanotify(struct __test_metadata *_metadata)
 {
 	int fd = inotify_init1(IN_CLOEXEC);
@@ -333,7 +333,7 @@ FIXTURE_TEARDOWN(events)
 	kill_children(_metadata);
 }
 
-/* Calls on this pipe must cause no event. */
+/* This pipe is not watched. */
 static void use_other_pipe(struct __test_metadata *_metadata, const struct ends *other)
 {
 	ASSERT_EQ(1, write(other->w, "x", 1));
@@ -409,8 +409,8 @@ TEST_F(events, inotify_on_writing_end_matches_pipe_2)
 }
 
 /*
- * fanotify: groups that get a file handle with each event. Groups that get a descriptor only get
- * events of regular files and directories.
+ * fanotify: groups that get a file handle with each event. Groups that get a descriptor get no
+ * events but those of regular files and directories.
  */
 
 static int add_mark(int fan, unsigned int flags, unsigned long long mask, int fd)
@@ -480,7 +480,7 @@ TEST_F(events, fanotify_with_descriptors_matches_pipe_2)
 	EXPECT_STREQ(log[1].text, log[0].text);
 }
 
-/* The expected events themselves, so that the comparison does not pass because both have none. */
+/* The expected events themselves: a comparison alone passes if both kinds are equally wrong. */
 
 FIXTURE(pipe)
 {
@@ -561,7 +561,7 @@ static void make_calls(int report_to, const void *arg)
 
 #define CALLS 5
 
-/* Answers until the child has reported. */
+/* Answers the events until the child has reported. */
 static void answer_events(struct __test_metadata *_metadata, int fan, const struct child *child,
 			  unsigned int response, struct event_log *log)
 {

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# For scripts whose tests are functions: each is a line of KTAP.
+# For scripts whose tests are functions: each prints a line of KTAP.
 
 # shellcheck shell=sh
 

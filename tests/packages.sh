@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The packages on a Debian 13 system that runs: systemd, udev, and a user alice. This folder has the
-# packages; next/, the same with a higher version; built/, modules that DKMS, rust-metadata and sign.sh have made
-# for the newer kernel; and these files: releases, the older and the newer kernel; phase, how often this ran before
-# on this disk: 0 with the older kernel, 1 with the newer one, 2 with the older one again.
+# Tests the packages on a running Debian 13 system with systemd, udev and a user alice. This folder
+# has the packages; next/ has the same with a higher version; built/ has the modules that DKMS,
+# rust-metadata and sign.sh made for the newer kernel. The file releases names the older and the
+# newer kernel. The file phase tells how often this script ran before on this disk: 0 with the older
+# kernel, 1 with the newer one, 2 with the older one again.
 
 # shellcheck disable=SC2317 # ok calls the functions.
 
@@ -22,7 +23,7 @@ as_alice() {
 	runuser -u alice -- "$@"
 }
 
-# installs PACKAGE...: from this folder.
+# installs PACKAGE...: those of this folder.
 installs() {
 	for package; do
 		set -- "$@" "$here/${package}"_*.deb
@@ -35,8 +36,8 @@ is_installed() {
 	[ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$1")" = 'ii ' ]
 }
 
-# says WORDS COMMAND...: the command fails and prints the words.
-says() {
+# fails_and_says WORDS COMMAND...: the command fails and prints the words.
+fails_and_says() {
 	words=$1
 	shift
 	! "$@" >complaint 2>&1
@@ -45,7 +46,7 @@ says() {
 	[ $status = 0 ] && grep -q "$words" complaint
 }
 
-# wait_until COMMAND...: until it succeeds, for a minute.
+# wait_until COMMAND...: repeats it until it succeeds, for a minute.
 wait_until() {
 	for _ in $(seq 120); do
 		"$@" >waited 2>&1 && return
@@ -55,13 +56,13 @@ wait_until() {
 	return 1
 }
 
-# mini_pipe_of READER WRITER: there is a pipe with one sleeping reader.
+# mini_pipe_of READER WRITER: they share a pipe, and READER sleeps.
 mini_pipe_of() {
 	mini-pipe list | grep -E " 1r +buffered +$1\([0-9]+\) +$2\([0-9]+\)\$"
 }
 
-# A process that sleeps in a read from the device, until end_user.
-start_user() {
+# Starts a process that sleeps in a read from the device.
+start_reader() {
 	cat /dev/mini_pipe &
 	user=$!
 	wait_until has_sleeper
@@ -71,13 +72,13 @@ has_sleeper() {
 	mini-pipe list | grep 'device' | grep ' 1r '
 }
 
-end_user() {
+end_reader() {
 	kill "$user"
 	wait "$user"
 	return 0
 }
 
-# The files of the system, except those that change in each system that runs.
+# All files, except those that change on any running system.
 list_files() {
 	find / -xdev -regextype posix-extended \
 		-regex '/(proc|sys|dev|run|mnt|tmp|var/(tmp|log|cache|backups|lib/(dpkg|apt|systemd)))' -prune -o -print | sort
@@ -95,11 +96,11 @@ installs_the_packages() {
 		dpkg --audit | wc -l | grep -qx 0
 }
 
-is_not_loaded_unless_asked_for() {
-	! [ -e /sys/module/mini_pipe ] && says 'sudo modprobe mini_pipe' as_alice mini-pipe doctor
+installation_loads_no_module() {
+	! [ -e /sys/module/mini_pipe ] && fails_and_says 'sudo modprobe mini_pipe' as_alice mini-pipe doctor
 }
 
-modprobe_loads_it() {
+modprobe_loads_the_module() {
 	modprobe mini_pipe && [ "$(modinfo -F version mini_pipe)" = "$(cat /sys/module/mini_pipe/version)" ]
 }
 
@@ -108,18 +109,18 @@ versions_agree() {
 		[ "$(dpkg-query -W -f '${Version}' mini-pipe)" = "$(modinfo -F version mini_pipe)" ]
 }
 
-udev_gives_it_to_the_group() {
+udev_gives_the_device_to_the_group() {
 	udevadm settle
 	stat -c '%a %U %G %F' /dev/mini_pipe | tee /dev/stderr | grep -q '^660 root mini_pipe' &&
 		[ "$(getent group mini_pipe | cut -d: -f3)" -lt 1000 ]
 }
 
-others_may_not_open_it() {
-	says 'Permission denied' as_alice sh -c 'echo hello >/dev/mini_pipe' &&
-		says 'usermod -aG mini_pipe alice' as_alice mini-pipe doctor
+others_cannot_open_the_device() {
+	fails_and_says 'Permission denied' as_alice sh -c 'echo hello >/dev/mini_pipe' &&
+		fails_and_says 'usermod -aG mini_pipe alice' as_alice mini-pipe doctor
 }
 
-members_of_the_group_may() {
+members_of_the_group_can() {
 	usermod -aG mini_pipe alice
 	as_alice sh -c 'echo hello >/dev/mini_pipe' && [ "$(as_alice cat /dev/mini_pipe)" = hello ]
 }
@@ -134,7 +135,7 @@ runs_a_program() {
 	[ "$(cat out)" = 10000 ] && grep -q '^mini-pipe: 2 mini_pipes made: 2 by bash' err
 }
 
-# Root sees alice's private pipe in debugfs, with who sleeps.
+# Root sees alice's private pipe, and that its reader sleeps.
 lists_pipes_of_other_users() {
 	as_alice mini-pipe run sh -c 'sleep 1000 | cat' &
 	wait_until mini_pipe_of cat sleep
@@ -145,7 +146,7 @@ lists_pipes_of_other_users() {
 	return "$status"
 }
 
-# On a terminal of 80 columns. It quits by the key q, and leaves the terminal as it was.
+# On a terminal of 80 columns. The key q ends it.
 top_draws_and_quits() {
 	: >screen
 	{
@@ -157,13 +158,13 @@ top_draws_and_quits() {
 	[ $status = 0 ] && grep -q 'by IN/s' screen && grep -q device screen
 }
 
-modprobe_has_the_parameters() {
+modprobe_passes_the_parameters() {
 	sed -i 's/^#\(options mini_pipe capacity=\).*/\14096/' /etc/modprobe.d/mini-pipe.conf
 	modprobe -r mini_pipe && modprobe mini_pipe &&
 		[ "$(cat /sys/module/mini_pipe/parameters/capacity)" = 4096 ]
 }
 
-# The command itself prints the completions; bash accepts its own, and there is no zsh here.
+# bash loads its completions. There is no zsh here: its file must be what the command prints.
 shells_complete() {
 	bash -euc '. /usr/share/bash-completion/completions/mini-pipe && complete -p mini-pipe' &&
 		mini-pipe completion zsh | cmp - /usr/share/zsh/vendor-completions/_mini-pipe
@@ -175,7 +176,7 @@ dev_has_the_header() {
 		grep -x "Version: $(modinfo -F version mini_pipe)" /usr/share/pkgconfig/mini-pipe.pc
 }
 
-# By the program that systemd starts at boot; the next boot shows the rest.
+# Runs the program that systemd starts at boot. The next phase really boots.
 loads_at_boot_if_asked() {
 	modprobe -r mini_pipe && /usr/lib/systemd/systemd-modules-load && ! [ -e /sys/module/mini_pipe ] &&
 		sed -i 's/^#mini_pipe/mini_pipe/' /etc/modules-load.d/mini-pipe.conf &&
@@ -187,36 +188,37 @@ is_loaded_at_boot() {
 }
 
 is_not_removed_while_in_use() {
-	start_user
-	says 'mini_pipe is in use: end the programs that mini-pipe list shows' \
+	start_reader
+	fails_and_says 'mini_pipe is in use: end the programs that mini-pipe list shows' \
 		apt-get remove -y "mini-pipe-modules-$running"
 	status=$?
 	[ -e /sys/module/mini_pipe ] || status=1
-	end_user
+	end_reader
 	[ $status = 0 ] && installs "mini-pipe-modules-$running" && is_installed "mini-pipe-modules-$running"
 }
 
-# change_packages_while_in_use FILE...: installs them. The module that is loaded stays, and its users with it.
+# change_packages_while_in_use FILE...: installs them while a reader sleeps. The loaded module must
+# stay in use.
 change_packages_while_in_use() {
-	start_user
+	start_reader
 	timeout 180 apt-get install -y --allow-downgrades "$@"
 	status=$?
 	[ "$(cat /sys/module/mini_pipe/refcnt)" -ge 1 ] || status=1
-	end_user
+	end_reader
 	return $status
 }
 
 is_upgraded_while_in_use() {
 	change_packages_while_in_use "$here"/next/*.deb && dpkg-query -W -f '${Version}' mini-pipe | grep '+next$' &&
-		udev_gives_it_to_the_group
+		udev_gives_the_device_to_the_group
 }
 
 is_downgraded_while_in_use() {
 	change_packages_while_in_use "$here"/mini-pipe_*.deb "$here/mini-pipe-modules-$running"_*.deb && versions_agree &&
-		udev_gives_it_to_the_group
+		udev_gives_the_device_to_the_group
 }
 
-# What the administrator has written stays.
+# What phase 0 has configured is kept.
 keeps_the_configuration() {
 	grep '^options mini_pipe capacity=4096' /etc/modprobe.d/mini-pipe.conf &&
 		[ "$(cat /sys/module/mini_pipe/parameters/capacity)" = 4096 ] &&
@@ -231,7 +233,7 @@ removes_the_module_of_another_kernel() {
 	dpkg --purge "mini-pipe-modules-$1" && ! modinfo -k "$1" mini_pipe && [ -e /sys/module/mini_pipe ]
 }
 
-# What DKMS has built for this kernel.
+# The module that DKMS built for this kernel.
 loads_what_dkms_built() {
 	cp "$here"/built/mini_pipe.ko* . && { ! [ -e mini_pipe.ko.xz ] || xz -d mini_pipe.ko.xz; } &&
 		modprobe -r mini_pipe && insmod mini_pipe.ko && echo hello >/dev/mini_pipe &&
@@ -248,7 +250,7 @@ loads_a_sample_of_the_kernel() {
 		dmesg | grep 'rust_minimal: Rust minimal sample (exit)'
 }
 
-# Neither the module, the device and the group, nor the files that the administrator has changed.
+# No module, device or group, and no file, not even one that the administrator has changed.
 purge_leaves_nothing() {
 	apt-get purge -y mini-pipe mini-pipe-dev "mini-pipe-modules-$running"
 	udevadm settle
@@ -264,19 +266,19 @@ all() {
 echo "TAP version 13"
 case $(cat "$here/phase") in
 0)
-	all installs_the_packages is_not_loaded_unless_asked_for modprobe_loads_it versions_agree \
-		udev_gives_it_to_the_group others_may_not_open_it members_of_the_group_may doctor_finds_no_fault \
-		runs_a_program lists_pipes_of_other_users top_draws_and_quits modprobe_has_the_parameters shells_complete \
+	all installs_the_packages installation_loads_no_module modprobe_loads_the_module versions_agree \
+		udev_gives_the_device_to_the_group others_cannot_open_the_device members_of_the_group_can doctor_finds_no_fault \
+		runs_a_program lists_pipes_of_other_users top_draws_and_quits modprobe_passes_the_parameters shells_complete \
 		dev_has_the_header is_not_removed_while_in_use is_upgraded_while_in_use is_downgraded_while_in_use
 	ok installs_the_module_of_another_kernel "$new"
 	ok loads_at_boot_if_asked
 	;;
 1)
-	all is_loaded_at_boot versions_agree udev_gives_it_to_the_group keeps_the_configuration doctor_finds_no_fault \
+	all is_loaded_at_boot versions_agree udev_gives_the_device_to_the_group keeps_the_configuration doctor_finds_no_fault \
 		runs_a_program loads_what_dkms_built loads_what_is_signed loads_a_sample_of_the_kernel
 	;;
 2)
-	all is_loaded_at_boot versions_agree udev_gives_it_to_the_group keeps_the_configuration doctor_finds_no_fault \
+	all is_loaded_at_boot versions_agree udev_gives_the_device_to_the_group keeps_the_configuration doctor_finds_no_fault \
 		runs_a_program
 	ok removes_the_module_of_another_kernel "$new"
 	ok purge_leaves_nothing

@@ -10,7 +10,7 @@ FIXTURE(packets)
 {
 	int r;
 	int w;
-	ssize_t slots;	/* how many packets the pipe holds */
+	ssize_t slots;	/* how many packets the pipe can hold */
 };
 
 FIXTURE_VARIANT(packets)
@@ -70,7 +70,7 @@ static bool is_filled_with(const unsigned char *buf, char fill, ssize_t len)
 	return true;
 }
 
-/* The next read returns exactly so many of these bytes. */
+/* The next read must return `len` bytes, all `fill`. */
 static void expect_next(struct __test_metadata *_metadata, int fd, char fill, ssize_t len)
 {
 	EXPECT_EQ(len, read(fd, big_buffer(), ENOUGH));
@@ -208,7 +208,7 @@ TEST_F(packets, readv_returns_one_packet)
 
 TEST_F(packets, packet_across_pages_stays_whole)
 {
-	/* 997 is prime, and the pipe never empty: packets begin at any offset in a page. */
+	/* 997 is prime, and the pipe never empty: packets begin at many offsets in a page. */
 	for (ssize_t from = 0; from < 300000; from += 997) {
 		put_pattern(big_buffer(), from, 997);
 		ASSERT_EQ(997, write(self->w, big_buffer(), 997));
@@ -368,7 +368,7 @@ TEST_F(packets, packet_without_reader_gives_epipe)
 	EXPECT_EQ(1, sigpipes());
 }
 
-/* Several writers; the size and the letter of a packet identify its writer and its number. */
+/* Several writers; the letter of a packet tells its writer, its size tells its number. */
 
 #define WRITERS 4
 #define EACH 100
@@ -482,8 +482,8 @@ TEST_F(packets, packet_is_not_merged_with_stream_after_it)
 }
 
 /*
- * Deliberately different: a pipe(2) merges a packet that fits into the last page of the stream
- * before it. Otherwise one read continues from the stream into the packet and discards its rest.
+ * Deliberately different. A pipe(2) appends a packet to the last page of the stream before it, if
+ * it fits. If not, a read continues from the stream into the packet and discards the packet's rest.
  */
 TEST_F(packets, packet_is_not_merged_with_stream_before_it)
 {
@@ -527,8 +527,8 @@ TEST_F(packets, short_read_of_stream_leaves_packet_after_it)
 }
 
 /*
- * splice. Deliberately different: between two pipe(2)s, one call moves as many packets as fit, and
- * they are still packets.
+ * splice: from a mini_pipe, one packet for each call, as plain bytes. Deliberately different:
+ * between two pipe(2)s, one call moves as many packets as fit, and they stay packets.
  */
 
 TEST_F(packets, splice_moves_one_packet)
@@ -574,7 +574,7 @@ TEST_F(packets, splice_moves_whole_packet_into_last_slot)
 	EXPECT_TRUE(is_pattern(big_buffer(), 0, 1000));
 }
 
-/* What was no packet stays no packet, though the file has O_DIRECT. */
+/* Plain bytes do not become packets, though the file has O_DIRECT. */
 TEST_F(packets, splice_into_pipe_makes_no_packets)
 {
 	int r, w;
@@ -590,7 +590,7 @@ TEST_F(packets, splice_into_pipe_makes_no_packets)
 
 /* Bad buffers */
 
-/* So many mapped bytes before an unmapped page. */
+/* Returns `good` mapped bytes before an unmapped page. */
 static unsigned char *map_before_hole(struct __test_metadata *_metadata, int good)
 {
 	unsigned char *map = map_pages(_metadata, 3, PROT_READ | PROT_WRITE);
@@ -626,7 +626,7 @@ TEST_F(packets, faulting_write_makes_no_packet)
 	EXPECT_EQ(-1, write(self->w, map_before_hole(_metadata, 30), 50));
 	EXPECT_EQ(EFAULT, errno);
 	expect_empty(_metadata, self->r);
-	/* The first packet is good, and the second is not. */
+	/* Only the first packet has good memory. */
 	EXPECT_EQ(PIPE_BUF, write(self->w, map_before_hole(_metadata, PIPE_BUF + 904),
 				  PIPE_BUF + 1904));
 	EXPECT_EQ(PIPE_BUF, read(self->r, big_buffer(), ENOUGH));
@@ -656,11 +656,11 @@ FIXTURE_SETUP(resized_packets)
 	set_up_pipe(_metadata);
 	make_pipe(_metadata, variant->kind, O_NONBLOCK | O_DIRECT, &self->r, &self->w);
 	ASSERT_EQ(16 * PIPE_BUF, resize(self->r, variant->kind, 16 * PIPE_BUF));
-	/* Near the end of the ring, so that the packets behind it wrap, and so do their bytes. */
-	for (int i = 0; i < 14; i++)
+	/* 'x' is in the last slot, near the end of the ring: the next slots and bytes wrap. */
+	for (int i = 0; i < 15; i++)
 		ASSERT_EQ(PIPE_BUF - 5, write_filled(self->w, 'w', PIPE_BUF - 5));
 	ASSERT_EQ(1, write_filled(self->w, 'x', 1));
-	for (int i = 0; i < 14; i++)
+	for (int i = 0; i < 15; i++)
 		expect_next(_metadata, self->r, 'w', PIPE_BUF - 5);
 }
 
@@ -727,7 +727,7 @@ TEST_F(resized_packets, growing_pipe_wakes_all_writers)
 	EXPECT_EQ(18, bytes_in(self->r));
 }
 
-/* Capacities that are not a number of pages, which pipe(2) does not have. At first, 128 bytes. */
+/* Capacities of no whole number of pages. A pipe(2) has none of these. At first, 128 bytes. */
 
 FIXTURE(packets_of_any_capacity)
 {
@@ -804,7 +804,7 @@ TEST_F(packets_of_any_capacity, shrink_below_packet_bytes_gives_ebusy)
 		ASSERT_EQ(1000, write_filled(self->w, 'a' + i, 1000));
 	EXPECT_EQ(-1, resize(self->w, PRIVATE, 2999));
 	EXPECT_EQ(EBUSY, errno);
-	/* The bytes fit in one page, but three packets need three. */
+	/* The bytes fit in one page, but three packets need three pages. */
 	EXPECT_EQ(-1, resize(self->w, PRIVATE, 3000));
 	EXPECT_EQ(EBUSY, errno);
 	EXPECT_EQ(2 * PIPE_BUF + 1, resize(self->w, PRIVATE, 2 * PIPE_BUF + 1));

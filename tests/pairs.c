@@ -16,10 +16,10 @@
 #define ROWS_PER_CALL 8
 #define PAIR_COUNT (ROWS_PER_CALL * CALL_COUNT * (CALL_COUNT + 1) / 2)
 
-/* A limit for callers on a fast machine. */
+/* On a fast machine, a caller makes at most this many calls. */
 #define CALLS_PER_MS 200
 
-/* The timeout of a row, enough for any DURATION. */
+/* The timeout of a row, enough for a DURATION of days. */
 #define ROW_SECONDS 3600
 
 static long pair_ns(void)
@@ -38,7 +38,7 @@ struct row {
 	bool threads;
 	struct shared *shared;
 	struct caller *callers;		/* two of them */
-	int device;			/* neither end of it */
+	int device;			/* opened for ioctl alone */
 	int capacity;
 };
 
@@ -99,7 +99,7 @@ FIXTURE_TEARDOWN(pairs)
 	restore_device(_metadata, self->row.device, self->row.capacity);
 }
 
-/* Start messages: a pair begins. A process also gets the open files of the pipe with it. */
+/* Messages that start a pair. They also bring a process the open files of the pipe. */
 
 #define FILES 3
 
@@ -275,7 +275,7 @@ static void check_bytes(struct __test_metadata *_metadata, struct shared *shared
 		EXPECT_EQ(shared->bytes_read, shared->bytes_written);
 	EXPECT_EQ(0, shared->unexplained)
 	{
-		TH_LOG("unexplained bytes or errors; an error: %s",
+		TH_LOG("unexplained bytes or errors; the last error: %s",
 		       shared->unexplained_errno ? strerror(shared->unexplained_errno) : "none");
 	}
 }
@@ -285,6 +285,7 @@ static void run_pairs(struct __test_metadata *_metadata, const struct row *row,
 {
 	for (int second = row->first; second < CALL_COUNT; second++) {
 		bool packets = row->first == CALL_O_DIRECT || second == CALL_O_DIRECT;
+		bool is_private = row->target == PRIVATE || row->target == PRIVATE_BOTH;
 		char line[128];
 
 		snprintf(line, sizeof(line), "%s beside %s, %s %s", calls[row->first].name,
@@ -295,8 +296,9 @@ static void run_pairs(struct __test_metadata *_metadata, const struct row *row,
 		row->shared->both = row->target == DEVICE_BOTH || row->target == PRIVATE_BOTH;
 		prepare_pair(row->shared, row->callers, row->first, second);
 		run_pair(_metadata, row->shared, row->callers, sockets, row->threads);
-		/* A short read loses the rest of a packet, the last close all bytes. */
-		check_bytes(_metadata, row->shared, row->callers, packets || !row->threads);
+		/* A short read loses a packet's rest, a private pipe's last close all its bytes. */
+		check_bytes(_metadata, row->shared, row->callers,
+			    packets || (is_private && !row->threads));
 		close_files();
 		set_policy(row->device, MINI_PIPE_BUFFERED);
 		EXPECT_EQ(0, kernel_reports());

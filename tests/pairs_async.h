@@ -6,11 +6,11 @@
  * flag is clear at the last close, the file is removed from no list. So both lists and the flag
  * must change together.
  *
- * The test clears O_ASYNC of files that stand behind many others on the readers' list, so most of
- * that time is spent in searching this list under a spin lock. Meanwhile a timer expires, which
- * wakes a thread with a higher priority on the same processor. A preemptible kernel runs it as
- * soon as the lock is released, before the writers' list is searched, and it sets O_ASYNC again.
- * This does not happen each time, so many files are tried.
+ * The test clears O_ASYNC of files that stand behind many others on the readers' list. Most of the
+ * call is a search of this list under a spin lock. Meanwhile a timer wakes a thread with a higher
+ * priority on the same processor. A preemptible kernel runs that thread as soon as the lock is
+ * released, before the writers' list is searched, and the thread sets O_ASYNC again. This does not
+ * happen each time, so many files are tried.
  */
 #ifndef PAIRS_ASYNC_H
 #define PAIRS_ASYNC_H
@@ -29,7 +29,7 @@ FIXTURE(o_async)
 {
 	int device;
 	int capacity;
-	int files[TRIES];	/* both ends each */
+	int files[TRIES];	/* each is both ends */
 	int others[OTHERS];	/* read ends */
 };
 
@@ -73,7 +73,7 @@ FIXTURE_SETUP(o_async)
 
 FIXTURE_TEARDOWN(o_async)
 {
-	/* The last one stands first on the list, where it is found at once. */
+	/* The last one opened stands first on the list, so its close is quick. */
 	for (int i = OTHERS; i--;)
 		close(self->others[i]);
 	for (int i = TRIES; i--;)
@@ -127,7 +127,7 @@ static bool signal_is_pending(void)
 /* Clears O_ASYNC while the setter may set it, and again when the setter has ended. */
 static void clear_and_set(struct __test_metadata *_metadata, int fd, int try)
 {
-	/* If the timer is slow, a short delay leaves the test no time, so several are tried. */
+	/* With slow timers, a setter with a short delay leaves the test no time: so several. */
 	static const long delays[] = { 50000, 100000, 200000, 400000 };
 	struct toggle toggle = { fd, { .tv_nsec = delays[try % ARRAY_SIZE(delays)] } };
 	pthread_t thread;
@@ -161,21 +161,21 @@ TEST_F_TIMEOUT(o_async, no_signal_after_o_async_is_cleared, 300)
 		if (!signal_is_pending())
 			continue;
 		signals++;
-		/* Removes it from all lists before it is closed. */
+		/* Removes the file from all lists before its close. */
 		set_flag(_metadata, fd, O_ASYNC, true);
 		set_flag(_metadata, fd, O_ASYNC, false);
 	}
 	EXPECT_EQ(0, signals)
 	{
-		TH_LOG("of %d files", TRIES);
+		TH_LOG("%d of %d files caused a signal", signals, TRIES);
 	}
 }
 
 /*
- * The files have no owner: an owner would be freed at once, and the kernel would crash before the
+ * The files have no owner: a close would free it at once, and the kernel would crash before the
  * test could report that. The files themselves are freed after an RCU grace period.
  */
-TEST_F_TIMEOUT(o_async, no_signal_after_close_when_o_async_is_cleared, 300)
+TEST_F_TIMEOUT(o_async, no_use_after_close_when_o_async_is_cleared, 300)
 {
 	long freed;
 

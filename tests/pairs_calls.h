@@ -72,7 +72,7 @@ static inline int write_fd(const struct caller *me)
 	return me->shared->both ? READ_FD : WRITE_FD;
 }
 
-/* For calls that both ends take: alternates between them. */
+/* For calls that work on either end: alternates between the ends. */
 static inline int either_end(const struct caller *me)
 {
 	return me->step % 2 ? write_fd(me) : READ_FD;
@@ -234,8 +234,8 @@ static inline void call_fionread(struct caller *me)
 }
 
 /*
- * The descriptor that replaces fd: a duplicate, or each eighth time another open file. Then the
- * partner's call may be the last user of the old file.
+ * The descriptor that replaces fd: a duplicate, or each eighth time another open file. With another
+ * file, the partner's call may be the last user of the old one.
  */
 static inline int replacement_for(const struct caller *me, int fd)
 {
@@ -246,7 +246,7 @@ static inline void call_close(struct caller *me)
 {
 	int fd = either_end(me), copy = replacement_for(me, fd);
 
-	/* The partner may have closed it, too. */
+	/* The partner may have closed fd, too. */
 	if (copy < 0)
 		copy = reopen(mode_of(me, fd));
 	close(fd);
@@ -304,7 +304,7 @@ static inline void call_inotify(struct caller *me)
  * Submits a request and cancels it in case it waits. Returns its result.
  *
  * After io_uring's poll has found the pipe ready, and until the request is tried again, a cancel
- * does not find it (ENOENT), though it may have to wait again. So the cancel is repeated.
+ * does not find the request (ENOENT), which may wait again. So the cancel is repeated.
  */
 static inline int make_request(struct caller *me, struct io_uring_sqe request)
 {
@@ -358,14 +358,14 @@ static inline void call_uring_poll(struct caller *me)
 {
 	int fd = either_end(me);
 
-	/* Not both events, because one of them is mostly ready already. */
+	/* One event, because of the two one is mostly there already. */
 	make_request(me, (struct io_uring_sqe){
 		.opcode = IORING_OP_POLL_ADD, .fd = fd,
 		.poll32_events = me->step / 2 % 2 ? POLLIN : POLLOUT,
 	});
 }
 
-/* The child has copies of all descriptors until it ends. vfork(2) shares the memory: quick. */
+/* The child has copies of all descriptors until it ends. vfork(2) is quick: it copies no memory. */
 static inline void call_fork(struct caller *me __maybe_unused)
 {
 	pid_t child = vfork();
@@ -424,7 +424,7 @@ static inline bool prepare(struct caller *me)
 	       (call != CALL_INOTIFY || me->inotify >= 0);
 }
 
-/* Repeats the call until shared->stop is set. */
+/* Repeats the call until shared->stop, at most shared->calls times. */
 static inline void repeat_call(struct caller *me)
 {
 	struct shared *shared = me->shared;

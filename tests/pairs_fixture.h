@@ -14,10 +14,10 @@ static const char * const target_names[] = {
 	"on a file that is both ends of a private pipe",
 };
 
-/* The taint flags of a report: KASAN's or of a bad page, an oops, a warning, a lockup. */
+/* The taint flags of reports: KASAN or a bad page, an oops, a warning, a soft lockup. */
 #define REPORTS (0x20 | 0x80 | 0x200 | 0x4000)
 
-/* Not 0 once the kernel has reported something. After that, it possibly reports nothing more. */
+/* Not 0 once the kernel has reported something. It possibly reports no second thing. */
 static inline long kernel_reports(void)
 {
 	char text[32] = "";
@@ -44,7 +44,7 @@ static inline void move(struct __test_metadata *_metadata, int from, int to)
 	close(from);
 }
 
-/* Opens an empty pipe at READ_FD, WRITE_FD and PATH_FD. */
+/* Opens the pipe at READ_FD, PATH_FD and, unless `both`, WRITE_FD. */
 static inline void open_files_of(struct __test_metadata *_metadata, enum target target)
 {
 	bool both = target == DEVICE_BOTH || target == PRIVATE_BOTH;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which ends are open, and what that means. Before the other end has been opened once, a read of
- * an empty pipe and a write to a full one sleep. When the other end has been open and is closed,
- * such a read returns end of file, and a write of at least a byte fails with EPIPE.
+ * Which ends are open, and what that means. As long as the other end has never been open, a read of
+ * an empty pipe and a write to a full one sleep. Once it has been open and is closed, a read of an
+ * empty pipe returns end of file, and a write of at least a byte fails with EPIPE.
  */
 #include "device_fixture.h"
 
@@ -188,7 +188,7 @@ TEST_F(pipe, writer_closed_before_reader_opened_gives_no_end_of_file)
 	ASSERT_ASLEEP_IN(read, &reader);
 }
 
-TEST_F(pipe, only_readers_open_before_writer_closed_get_end_of_file)
+TEST_F(pipe, only_readers_opened_before_writer_closed_get_end_of_file)
 {
 	int earlier = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	int later;
@@ -264,7 +264,7 @@ static void write_endlessly(int report_to __maybe_unused, const void *arg)
 		;
 }
 
-/* As yes > /dev/mini_pipe, when the head that reads it exits. */
+/* Like yes > /dev/mini_pipe, when head, which reads it, exits. */
 TEST_F(pipe, sigpipe_kills_endless_writer_when_reader_exits)
 {
 	struct job job = { .sigpipe_kills = true };
@@ -429,7 +429,7 @@ TEST_F(pipe, forked_child_keeps_reading_end_open)
 	EXPECT_EQ(EPIPE, errno);
 }
 
-/* Access mode 3 is for ioctl alone: such a file counts as neither end. */
+/* A file with access mode 3 is for ioctl alone, and counts as neither end. */
 TEST_F(pipe, ioctl_only_file_is_no_peer)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);

@@ -57,7 +57,7 @@ FIXTURE_TEARDOWN(node)
 	unlink(FIFO);
 }
 
-/* A call, made with these credentials. */
+/* A call, and the credentials for it. */
 struct attempt {
 	const struct user_ids *ids;
 	long (*call)(const struct attempt *attempt);
@@ -204,7 +204,7 @@ static long open_again(const struct attempt *attempt)
 	if (fd < 0)
 		fd = open(attempt->path, O_PATH);
 	if (fd < 0)
-		return 0;
+		return 0;	/* not the error that the test expects */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	return open(path, attempt->flags | O_NONBLOCK);
 }
@@ -286,7 +286,7 @@ TEST_F(module, unprivileged_user_cannot_unload)
 	EXPECT_EQ(0, access(MINI_PIPE, F_OK));
 }
 
-/* The permission is checked before the file is looked at. */
+/* The kernel checks the permission first, so any descriptor will do. */
 static long load_it(const struct attempt *attempt __maybe_unused)
 {
 	return syscall(__NR_finit_module, 0, "capacity=1", 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The write policy, and rendezvous: a write returns when a reader has read its last byte. If it
- * returns earlier, its count is what was read, and its other bytes are removed from the pipe.
+ * returns earlier, it returns how many were read, and its other bytes are removed from the pipe.
  * module.c tests the module's parameter.
  */
 #include "variants.h"
@@ -56,6 +56,7 @@ TEST_F(policy, unknown_policy_gives_einval)
 	EXPECT_EQ(MINI_PIPE_BUFFERED, policy_of(self->fd));
 }
 
+/* Tries to change the policy. That must fail with EBUSY, or succeed. */
 static void expect_busy(struct __test_metadata *_metadata, int fd, bool busy)
 {
 	int is = policy_of(fd), other = MINI_PIPE_RENDEZVOUS - is;
@@ -89,7 +90,7 @@ TEST_F(policy, change_gives_ebusy_while_reader_sleeps)
 	expect_busy(_metadata, self->fd, false);
 }
 
-TEST_F(policy, change_gives_ebusy_while_writer_sleeps)
+TEST_F(policy, change_gives_ebusy_during_rendezvous)
 {
 	struct child writer;
 
@@ -101,8 +102,8 @@ TEST_F(policy, change_gives_ebusy_while_writer_sleeps)
 	expect_busy(_metadata, self->fd, false);
 }
 
-/* Only reads and writes keep the policy from being changed. */
-TEST_F(policy, can_change_while_others_have_it_open_or_poll)
+/* Open files and pollers do not prevent a change of the policy. */
+TEST_F(policy, can_change_while_pipe_is_open_and_polled)
 {
 	int both = open_pipe(_metadata, O_RDWR);
 	struct child poller = start_poller(_metadata, O_RDONLY, POLLIN);
@@ -183,7 +184,7 @@ static void read_letters(struct __test_metadata *_metadata, int reader, unsigned
 		ASSERT_EQ(letter, big_buffer()[i]);
 }
 
-/* The interrupted write returns what was read of it, or EINTR if that is nothing. */
+/* The interrupted write returns how many of its bytes were read; if none, EINTR. */
 static void interrupt(struct __test_metadata *_metadata, const struct child *writer, ssize_t count)
 {
 	struct result result;
@@ -246,7 +247,7 @@ TEST_F(rendezvous, write_of_capacity_returns_when_last_byte_is_read)
 	EXPECT_EQ(self->capacity, result_of(_metadata, &writer).ret);
 }
 
-/* The write fills the pipe and waits for room, again and again; at the end for its last byte. */
+/* The write fills the pipe and waits for room, again and again. Then it waits for its last read. */
 TEST_F(rendezvous, large_write_returns_when_last_byte_is_read)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
@@ -320,7 +321,7 @@ TEST_F(rendezvous, second_write_waits_until_first_is_read)
 	EXPECT_EQ(10, result_of(_metadata, &writers[1]).ret);
 }
 
-/* Reads so many bytes of that letter, with several reads if need be. */
+/* Reads `len` bytes, all of them `letter`, with several reads if need be. */
 static void read_all_letters(struct __test_metadata *_metadata, int reader, unsigned char letter,
 			     ssize_t len)
 {
@@ -495,7 +496,7 @@ TEST_F(rendezvous, interrupted_write_returns_count_that_was_read)
 	interrupt_after(_metadata, self->capacity, self->capacity - 1);
 }
 
-/* The first three are interrupted while they wait for room, the others for their last byte. */
+/* The first three wait for room when they are interrupted, the others for their last read. */
 TEST_F(rendezvous, interrupted_large_write_returns_count_that_was_read)
 {
 	interrupt_after(_metadata, self->capacity + 1, 0);
@@ -517,7 +518,7 @@ static void write_inherited(int report_to, const void *arg)
 	report(report_to, write(file->fd, big_buffer(), file->len));
 }
 
-/* The writer has to wait twice, and sees the flag before the second time. */
+/* The writer would wait twice, but sees the flag before the second wait. */
 TEST_F(rendezvous, o_nonblock_set_during_write_ends_it_before_next_sleep)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
@@ -603,7 +604,7 @@ TEST_F(rendezvous, interrupted_queued_write_writes_nothing)
 }
 
 /* The signal arrives before the woken writer runs; see signals.c. */
-TEST_F(rendezvous, write_read_in_full_before_signal_returns_full_count)
+TEST_F(rendezvous, fully_read_write_returns_full_count_despite_signal)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	struct child writer = start_pattern_writer(_metadata, 10, false);
@@ -664,7 +665,7 @@ TEST_F(rendezvous, killed_large_write_leaves_no_bytes_and_lets_next_start)
 
 /* The last reader closes */
 
-TEST_F(rendezvous, last_reader_close_fails_unread_write_with_epipe)
+TEST_F(rendezvous, last_reader_close_ends_unread_write_with_epipe)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	struct child writer = start_pattern_writer(_metadata, 10, false);
@@ -707,8 +708,8 @@ TEST_F(rendezvous, last_reader_close_ends_large_write_with_count_that_was_read)
 	EXPECT_EQ(0, bytes_in(self->fd));
 }
 
-/* All of it was read before the woken writer runs, so the close of the reader does not matter. */
-TEST_F(rendezvous, write_read_in_full_before_last_reader_close_succeeds)
+/* All bytes are read before the woken writer runs, so the close of the reader does not matter. */
+TEST_F(rendezvous, fully_read_write_succeeds_despite_last_reader_close)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	struct child writer = start_pattern_writer(_metadata, 10, false);
@@ -770,7 +771,7 @@ static void write_badly(int report_to, const void *arg)
 	report(report_to, write(open(MINI_PIPE, O_WRONLY), bad->buf, bad->len));
 }
 
-/* None of its bytes are in the pipe, and it does not wait until those of others are read. */
+/* The bad write leaves no bytes, and does not wait until the bytes of others are read. */
 TEST_F(rendezvous, write_from_bad_buffer_fails_at_once)
 {
 	struct bad_write bad = { map_pages(_metadata, 1, PROT_NONE), 10 };
@@ -784,7 +785,7 @@ TEST_F(rendezvous, write_from_bad_buffer_fails_at_once)
 	EXPECT_EQ(3, drain_pipe(_metadata, fd));
 }
 
-/* The good bytes are written, and the call returns how many there were. */
+/* The good bytes are written. When they are read, the call returns their number. */
 TEST_F(rendezvous, large_write_that_faults_waits_for_its_good_bytes)
 {
 	unsigned char *pages = map_pages(_metadata, 3, PROT_READ | PROT_WRITE);
@@ -836,8 +837,8 @@ TEST_F(rendezvous, interrupted_write_removes_unread_bytes_after_resize)
 }
 
 /*
- * A writer is interrupted again and again, and continues each time behind the bytes that its write
- * returned as read. If a count is ever wrong, the reader finds a break in the pattern.
+ * A writer is interrupted again and again. Each time it continues after the bytes that were read,
+ * by the count of its write. If a count is wrong, the reader finds a break in the pattern.
  */
 
 #define TRAFFIC 1048576

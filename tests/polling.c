@@ -203,7 +203,7 @@ TEST_F(pipe, room_for_atomic_write_wakes_poller)
 	EXPECT_EQ(POLLOUT, result_of(_metadata, &poller).ret);
 }
 
-TEST_F(pipe, poller_is_woken_after_another_reader_closes)
+TEST_F(pipe, write_wakes_poller_after_another_reader_closes)
 {
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
 	struct child poller = start_poller(_metadata, O_RDONLY, POLLIN);
@@ -213,7 +213,7 @@ TEST_F(pipe, poller_is_woken_after_another_reader_closes)
 	EXPECT_EQ(POLLIN, result_of(_metadata, &poller).ret);
 }
 
-TEST_F(pipe, poller_is_woken_after_another_writer_closes)
+TEST_F(pipe, read_wakes_poller_after_another_writer_closes)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK);
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The library in preload/ compared with pipe(2). This program runs under the library: pipe() and
+ * Compares the library in preload/ with pipe(2). This program runs under the library: pipe() and
  * pipe2() of libc make private mini_pipes, and the system call pipe2(2) makes a pipe(2). Both must
  * behave the same.
  */
@@ -147,7 +147,7 @@ static void set_max_size(struct __test_metadata *_metadata, const char *size)
 	close(fd);
 }
 
-/* Each fcntl() is made with CAP_SYS_RESOURCE, and then without. */
+/* All sizes are tried with CAP_SYS_RESOURCE, and then without. */
 TEST_F(pipes, f_setpipe_sz_obeys_pipe_max_size)
 {
 	static const unsigned int sizes[] = { 65536, 131072, 131073, 262144, 65536, 4096, 1 << 20 };
@@ -247,7 +247,7 @@ static void *pipe_while_cancelled(void *fds)
 	pthread_cancel(pthread_self());
 	if (pipe(fds))
 		return "failed";
-	((int *)fds)[2] = true;
+	((int *)fds)[2] = true;	/* pipe() has returned */
 	pthread_testcancel();
 	return "still there";
 }
@@ -264,7 +264,7 @@ TEST(pipe_is_no_cancellation_point)
 	EXPECT_TRUE(fds[2]);
 }
 
-/* popen() and pclose(): those of the library, and glibc's own under its other names */
+/* popen() and pclose() of the library, and glibc's own popen(), as _IO_popen() */
 
 typeof(popen) _IO_popen;
 
@@ -316,7 +316,7 @@ TEST(pclose_gives_same_status)
 
 			ASSERT_NE(NULL, expected);
 			ASSERT_NE(NULL, actual);
-			/* For a stream of glibc's popen(), pclose() only calls glibc's own. */
+			/* For a stream of glibc's popen(), pclose() just calls glibc's pclose(). */
 			EXPECT_SAME(OUTCOME(pclose(expected)), OUTCOME(pclose(actual)));
 		}
 	}
@@ -374,7 +374,7 @@ TEST(popen_checks_type_as_glibc_does)
 	}
 }
 
-/* If the second child had the writing end of the first one, the first cat would not end. */
+/* If the second child had the writing end of the first pipe, the first cat would not end. */
 TEST(popen_closes_earlier_streams_in_child)
 {
 	FILE *first = popen("cat", "w");

@@ -26,13 +26,13 @@ struct side {
 	char buf[2 * FILE_SIZE];
 };
 
-/* The first one has a pipe(2), the second one a mini_pipe. */
+/* sides[0] has a pipe(2), sides[1] a mini_pipe. */
 FIXTURE(both)
 {
 	struct side sides[2];
 };
 
-/* Makes the call with `side` as each of both, and expects the same result. */
+/* Makes the call twice, once for each `side`, and expects the same result. */
 #define SAME(call) do {								\
 	struct outcome _outcomes[2];						\
 										\
@@ -92,7 +92,7 @@ static ssize_t take_all(struct __test_metadata *_metadata, struct side *side, in
 	return side->len;
 }
 
-/* Expects the same bytes in both @fd. */
+/* Expects the same bytes, and some, from @fd of each side. */
 #define SAME_BYTES(fd) do {							\
 	SAME(take_all(_metadata, side, fd));					\
 	EXPECT_NE(0, self->sides[0].len);					\
@@ -106,7 +106,7 @@ TEST_F(both, splice_from_file)
 	SAME(splice(side->file, NULL, side->w, NULL, 5000, SPLICE_F_MOVE));
 	SAME(lseek(side->file, 0, SEEK_CUR));
 	SAME_BYTES(side->r);
-	/* Whole pages: a pipe(2) would need a slot for a part of one. */
+	/* Fills the pipe with whole pages: in a pipe(2), a part of a page takes a whole slot. */
 	SAME(lseek(side->file, 0, SEEK_SET));
 	SAME(splice(side->file, NULL, side->w, NULL, FILE_SIZE, 0));
 	SAME_BYTES(side->r);
@@ -174,7 +174,7 @@ TEST_F(both, splice_to_socket)
 	SAME(splice(side->r, NULL, side->near, NULL, 100, SPLICE_F_NONBLOCK));
 }
 
-/* As long as the socket takes bytes, none is lost, and afterwards none is taken. */
+/* No byte is lost, and none leaves the pipe once the socket is full. */
 TEST_F(both, splice_to_socket_that_becomes_full)
 {
 	struct side *side = &self->sides[1];
@@ -241,7 +241,7 @@ TEST_F(both, bad_calls_fail_alike)
 	SAME_BYTES(side->r);
 }
 
-TEST_F(both, no_descriptor_is_left)
+TEST_F(both, splice_leaves_no_descriptor)
 {
 	int lowest = dup(0);
 
@@ -251,8 +251,9 @@ TEST_F(both, no_descriptor_is_left)
 	EXPECT_EQ(lowest, dup(0));
 }
 
-/* Between two pipes of one kind. */
+/* Between two pipes */
 
+/* `far` becomes the reading end, `near` the writing end; index 0 makes a pipe(2). */
 static ssize_t make_second(struct side *side, int index)
 {
 	int ends[2];
@@ -297,7 +298,7 @@ TEST_F(both, tee_between_pipes)
 	SAME(tee(side->r, side->near, 0, 0));
 }
 
-/* The other pipe is always a pipe(2), as a program may inherit one. */
+/* From here on, the second pipe is a pipe(2): a program may inherit one. */
 TEST_F(both, tee_at_end_of_file_without_reader)
 {
 	set_handler(SIGPIPE, count_sigpipe, 0);
@@ -344,7 +345,7 @@ TEST_F(both, tee_to_and_from_pipe_2)
 	SAME(tee(side->r, side->near, 5, 0));
 }
 
-/* A pipe(2) has a slot for each part of a page, so all bytes here are whole pages. */
+/* In a pipe(2), a part of a page takes a whole slot, so all bytes here are whole pages. */
 TEST_F(both, tee_to_full_pipe_2)
 {
 	SAME(make_second(side, 0));
@@ -378,7 +379,7 @@ TEST_F(both, vmsplice_writes)
 
 TEST_F(both, vmsplice_into_full_pipe)
 {
-	/* Whole pages: a pipe(2) would need a slot for a part of one. */
+	/* Whole pages: in a pipe(2), a part of a page takes a whole slot. */
 	struct iovec large = { map_pages(_metadata, 25, PROT_READ | PROT_WRITE), 25 * PIPE_BUF };
 
 	SAME(vmsplice(side->w, &large, 1, 0));
@@ -397,10 +398,10 @@ TEST_F(both, vmsplice_reads)
 
 	SAME(vmsplice(side->r, parts, 2, SPLICE_F_NONBLOCK));
 	SAME(write(side->w, "some bytes", 10));
-	SAME(vmsplice(side->r, parts, 1, 0));
-	SAME(memcmp(first, "som", 3));
-	SAME(vmsplice(side->r, parts, 2, 0));
-	SAME(memcmp(second, "ytes", 4));
+	SAME((memset(first, 0, 3), vmsplice(side->r, parts, 1, 0)));
+	EXPECT_EQ(0, memcmp(first, "som", 3));
+	SAME((memset(second, 0, 4), vmsplice(side->r, parts, 2, 0)));
+	EXPECT_EQ(0, memcmp(second, "ytes", 4));
 	SAME(close(side->w));
 	SAME(vmsplice(side->r, parts, 2, 0));
 }

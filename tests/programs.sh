@@ -3,7 +3,7 @@
 #
 # Unmodified programs, written for pipe(2), run on mini_pipes with the library of preload/, which
 # logs the pipes that it makes. Needs root, /dev/mini_pipe, and in this directory mini_pipe.ko,
-# mini_pipe_preload.so, pipe_bench and jobserver.mk. stress-ng's loads take EACH seconds each.
+# mini_pipe_preload.so, pipe_bench and jobserver.mk. Each load of stress-ng takes EACH seconds.
 
 # shellcheck disable=SC2016,SC2317 # The shells under test expand what they are given; try calls the functions.
 
@@ -112,15 +112,16 @@ socat='[ "$(seq 1 20000 | socat -t 60 - EXEC:"sort -n",pipes | cksum)" = "$(seq 
 run_jobserver() (
 	mkdir jobs
 	cd jobs || exit
-	timeout 60 make -j4 --jobserver-style=pipe -f ../jobserver.mk >../said 2>&1 || exit
-	cat ../said
-	[ "$(grep -c '^mini_pipe:\[[0-9]*\]$' ../said)" = 4 ] &&
-		[ "$(grep '^mini_pipe' ../said | sort -u | wc -l)" = 1 ] &&
-		[ "$(grep -c '^[1-4]$' ../said)" = 8 ] &&
-		[ "$(grep -v '^mini_pipe' ../said | sort -n | tail -n 1)" = 4 ]
+	timeout 60 make -j4 --jobserver-style=pipe -f ../jobserver.mk >printed 2>&1
+	status=$?
+	cat printed
+	[ "$status" = 0 ] && [ "$(grep -c '^mini_pipe:\[[0-9]*\]$' printed)" = 4 ] &&
+		[ "$(grep '^mini_pipe' printed | sort -u | wc -l)" = 1 ] &&
+		[ "$(grep -c '^[1-4]$' printed)" = 8 ] &&
+		[ "$(grep -v '^mini_pipe' printed | sort -n | tail -n 1)" = 4 ]
 )
 
-# load NAME OPTION...: two instances of one of stress-ng's loads, which must do at least one round.
+# load NAME OPTION...: two instances of stress-ng's load NAME must complete an operation.
 load() {
 	name=$1
 	shift
@@ -130,7 +131,7 @@ load() {
 	[ "$status" = 0 ] && grep -Eq "metrc:.* $name +[1-9]" loaded
 }
 
-# Each of its nine sets of readers and writers moves bytes, with the pipe size that it asked for.
+# Each of pipe_bench's nine sets of readers and writers moves bytes, and gets its pipe size.
 bench() {
 	./pipe_bench -d 1 2>&1 | tee benched
 	[ "$(grep -c '^writes: total=[1-9]' benched)" = 9 ] && ! grep -q F_SETPIPE_SZ benched
@@ -161,7 +162,7 @@ try hackbench_processes hackbench hackbench --pipe --groups 2 --loops 100
 try hackbench_threads hackbench hackbench --pipe --threads --groups 2 --loops 100
 try pipe_bench pipe_bench bench
 
-# If a program had left a pipe open, the module could not be unloaded. Then there is no device.
+# If a program had left a pipe open, this would fail. After it, there is no device.
 rmmod mini_pipe >said 2>&1
 result $? module_unloads
 ! dash -c 'echo a | cat' >said 2>&1

@@ -35,15 +35,15 @@ static void expect_all_in_order(struct __test_metadata *_metadata, struct stream
 	ASSERT_EQ(0, bytes_in(stream->ends.r));
 }
 
-/* No other calls in progress: all positions and sizes */
+/* No other calls in progress: many positions and sizes */
 
 struct span {
 	size_t position;	/* in the ring, of the first byte */
 	size_t len;
 };
 
-static void resize_with(struct __test_metadata *_metadata, struct stream *stream,
-			const struct span *span, size_t from, size_t to)
+static void resize_there_and_back(struct __test_metadata *_metadata, struct stream *stream,
+				  const struct span *span, size_t from, size_t to)
 {
 	ASSERT_EQ((int)from, set_capacity(stream->ends.w, from));
 	advance(_metadata, stream, from, span->position);
@@ -71,8 +71,8 @@ TEST_F(pipe, bytes_stay_in_order_wherever_ring_wraps)
 			struct span all = { position, fits };
 			struct span some = { position, fits / 2 + position % 7 };
 
-			resize_with(_metadata, &stream, &all, from, to[i]);
-			resize_with(_metadata, &stream, &some, from, to[i]);
+			resize_there_and_back(_metadata, &stream, &all, from, to[i]);
+			resize_there_and_back(_metadata, &stream, &some, from, to[i]);
 		}
 	}
 }
@@ -92,7 +92,7 @@ TEST_F(pipe, bytes_stay_in_order_if_ring_wraps_near_page_boundary)
 		for (size_t less = 0; less < 3; less++) {
 			struct span span = { position, 2 * PAGE - less };
 
-			resize_with(_metadata, &stream, &span, from, size);
+			resize_there_and_back(_metadata, &stream, &span, from, size);
 		}
 	}
 }
@@ -104,8 +104,8 @@ TEST_F(pipe, resize_to_same_capacity_changes_nothing)
 	for (size_t i = 0; i < OFFSETS; i++) {
 		struct span span = { offset(i), 3 * PAGE };
 
-		resize_with(_metadata, &stream, &span, 4 * PAGE, 4 * PAGE);
-		resize_with(_metadata, &stream, &span, 4 * PAGE - 288, 4 * PAGE - 288);
+		resize_there_and_back(_metadata, &stream, &span, 4 * PAGE, 4 * PAGE);
+		resize_there_and_back(_metadata, &stream, &span, 4 * PAGE - 288, 4 * PAGE - 288);
 	}
 }
 
@@ -158,7 +158,7 @@ FIXTURE_VARIANT_ADD(stuck_copies, writer_of_4000_bytes)
 	},
 };
 
-/* Where the bytes do not begin in the first byte of a page, they may also end in that page. */
+/* If the bytes begin in the middle of a page, they may end in the same page. */
 FIXTURE_VARIANT_ADD(stuck_copies, writer_that_fills_pipe)
 {
 	.layout = {
@@ -400,7 +400,7 @@ static void expect_spliced(struct __test_metadata *_metadata, int pipe_2, size_t
 	ASSERT_EQ(0, memcmp(big_buffer(), pattern(from), len));
 }
 
-/* After each resize the whole ring is written. The pages in the pipe(2) must not be part of it. */
+/* After each resize the whole ring is written. It must not have the pages in the pipe(2). */
 TEST_F(pipe, resize_does_not_change_spliced_pages)
 {
 	const size_t sizes[] = { 16 * PAGE, 5 * PAGE, 64 * PAGE, 8 * PAGE };
@@ -459,12 +459,12 @@ TEST_F(pipe, resize_during_stuck_write_does_not_change_spliced_pages)
 
 #define TRAFFIC ((size_t)32 << 20)
 
-/* The writer goes on until the pipe has been resized so many times. */
+/* The writer goes on until there were at least this many resizes. */
 #define RESIZES 20
 
 struct traffic_job {
 	struct ends ends;
-	atomic_int *resized;	/* shared */
+	atomic_int *resized;	/* how often; shared by all */
 };
 
 static int open_end(int report_to, const struct ends *ends, int end)
@@ -548,7 +548,7 @@ TEST_F(pipe, bytes_stay_in_order_during_random_resizes)
 
 #define LARGE_CAPACITY ((size_t)256 << 20)
 
-/* Other load on the machine may delay a call by so much, however short the resize is. */
+/* Other load on the machine may delay a call by this much, however short the resize is. */
 #define NOISE_US 10000
 
 struct resizes {
@@ -596,7 +596,7 @@ static long copy_us(struct __test_metadata *_metadata, size_t len)
 	return shortest;
 }
 
-/* Returns the longest time that a write and a read of one byte took during the resizes. */
+/* Returns the longest time that a write and a read of a byte together took during the resizes. */
 static long longest_round_trip_us(struct __test_metadata *_metadata, const struct ends *ends,
 				  struct resizes *resizes)
 {
@@ -639,7 +639,7 @@ FIXTURE_SETUP(large_pipe)
 		SKIP(return, "needs root");
 	set_up_pipe(_metadata);
 	prefer_for_oom_kill(_metadata);
-	/* The number of pages is a power of two: to grow by one page, it doubles. */
+	/* A power of two of pages: to grow by one page, the ring doubles. */
 	for (self->capacity = LARGE_CAPACITY; 4 * (ssize_t)self->capacity > free_memory();)
 		self->capacity /= 2;
 	self->ends = private_pipe(_metadata, O_NONBLOCK, 0);
@@ -662,7 +662,7 @@ static void write_bytes(struct __test_metadata *_metadata, const struct ends *en
 
 /*
  * Rounds with other load on the machine take longer, so one short round is enough. If a resize
- * copied all bytes under the lock, a read or write would wait as long as that copy in each round.
+ * copied all bytes under the lock, in each round a read or write would wait for the whole copy.
  */
 TEST_F_TIMEOUT(large_pipe, resize_of_full_pipe_does_not_block_read_and_write, 120)
 {
@@ -749,7 +749,7 @@ TEST_F_TIMEOUT(large_pipe, resize_to_600_mib_gives_enomem_and_no_oom_kill, 120)
 	expect_no_memory(_metadata, &self->ends, (size_t)600 << 20);
 }
 
-/* The device's pipe gets all its pages at once: see the fall of free memory. */
+/* The device's pipe gets all its pages in the resize, so free memory falls. */
 TEST_F_TIMEOUT(large_pipe, killed_resize_of_device_changes_nothing, 120)
 {
 	struct resizes resizes = { .fd = open_for_ioctl(_metadata), .capacity = 64 << 20 };
@@ -770,8 +770,8 @@ TEST_F_TIMEOUT(large_pipe, killed_resize_of_device_changes_nothing, 120)
 	EXPECT_TRUE(is_free_again(memory));
 }
 
-/* The same for MINI_PIPE_IOC_PAIR. */
-static void make_large(int report_to, const void *arg)
+/* A new pipe of such a size, by MINI_PIPE_IOC_PAIR. */
+static void make_large_pair(int report_to, const void *arg)
 {
 	const struct resizes *resizes = arg;
 	struct ends ends;
@@ -790,7 +790,7 @@ TEST_F_TIMEOUT(large_pipe, pair_of_1_gib_gives_enomem_and_no_oom_kill, 120)
 
 	if (total_memory() > resizes.capacity)
 		SKIP(return, "needs a machine of less memory than a gibibyte");
-	child = start_forked(_metadata, make_large, &resizes);
+	child = start_forked(_metadata, make_large_pair, &resizes);
 	/* poll(2) also returns if the child was killed. */
 	while (!has_reported_within(&child, TIMEOUT_MS))
 		;

@@ -4,7 +4,7 @@
 # Runs the test programs one after another, on a machine that has /dev/mini_pipe. The output of each
 # stands between a line "# subject: NAME" and a line "# exit: STATUS".
 #
-#   run.sh [PROGRAM[:TEST]...]    fails if a program fails, or the one TEST of it
+#   run.sh [PROGRAM[:TEST]...]    runs each program, or its TEST; fails if one fails
 
 failed=
 for program; do

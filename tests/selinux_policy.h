@@ -29,7 +29,7 @@ struct policy {
 	size_t len;
 };
 
-/* The format is little-endian, as is x86. */
+/* The format is little-endian, as x86 and arm64 are. */
 static inline void add_number(struct policy *policy, __u32 number)
 {
 	memcpy(policy->bytes + policy->len, &number, sizeof(number));

@@ -26,7 +26,7 @@ static sigset_t tested_signals(void)
 	return set;
 }
 
-/* From now on, these signals stay pending, in the test and in its children. */
+/* From now on, the tested signals stay pending, in the test and in its children. */
 static void block_signals(void)
 {
 	sigset_t set = tested_signals();
@@ -405,7 +405,7 @@ TEST_F(any_pipe, f_setown_can_name_process_group)
 	EXPECT_NO_SIGNAL();
 }
 
-/* A thread that takes its own signal once it may. */
+/* A thread that takes a signal once `may_take` is set. */
 struct receiver {
 	pthread_t thread;
 	atomic_int tid;
@@ -436,7 +436,7 @@ TEST_F(any_pipe, f_setown_ex_can_name_single_thread)
 	owner.pid = receiver.tid;
 	ASSERT_EQ(0, fcntl(self->r, F_SETOWN_EX, &owner));
 	write_pattern(_metadata, self->w, 1);
-	/* The signal is not for this thread, although it asks first. */
+	/* The signal is not for this thread, although this thread asks first. */
 	EXPECT_NO_SIGNAL();
 	receiver.may_take = true;
 	ASSERT_EQ(0, pthread_join(receiver.thread, NULL));
@@ -503,7 +503,7 @@ TEST_F(any_pipe, closed_file_causes_no_signal)
 	}
 }
 
-/* open(2) accepts the flag, but as for any other file it has no effect. */
+/* open(2) accepts the flag, which has no effect, as for any other file. */
 TEST_F(any_pipe, o_async_in_open_has_no_effect)
 {
 	int reader = open_pipe(_metadata, O_RDONLY | O_NONBLOCK | O_ASYNC);
@@ -517,7 +517,7 @@ TEST_F(any_pipe, o_async_in_open_has_no_effect)
 	EXPECT_NO_SIGNAL();
 }
 
-/* Policy rendezvous: while a write waits for its reader, other writes fail with EAGAIN */
+/* Policy rendezvous: while a write waits for its reader, non-blocking ones get EAGAIN */
 
 FIXTURE(rendezvous)
 {
@@ -544,7 +544,7 @@ FIXTURE_TEARDOWN(rendezvous)
 	kill_children(_metadata);
 }
 
-/* A write at the first signal, of the read, may still find the rendezvous active. */
+/* At the first signal, which the read sends, the rendezvous may still be active. */
 TEST_F(rendezvous, read_and_end_of_rendezvous_both_signal_writer)
 {
 	read_exactly(_metadata, self->r, 1);

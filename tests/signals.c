@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Signals: which calls they interrupt and which not, and that no wake-up is lost with one. */
+/* Signals: which calls they interrupt and which not, and that no signal loses a wake-up. */
 #include "device_fixture.h"
 
 #define ROUNDS 50

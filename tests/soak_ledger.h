@@ -9,8 +9,8 @@
  *
  * - Before a call, a writer notes how far its stream may get by this call, and after the call how
  *   far it got. If a writer is killed in a call, it is therefore known which units must be there,
- *   and which units of this last call may be there. The readers must have got the beginning of
- *   that call, or all or nothing of it if the call was atomic.
+ *   and which units of the last call may be there. Of those, the readers must have got the first
+ *   ones, or all or none if the call was atomic.
  * - No unit begins with a 0, and an arena is 0 where nothing was stored. So what a reader got in
  *   the call in which it was killed is found in its arena, and is counted.
  *
@@ -19,15 +19,15 @@
  * Words have 8 bytes or a few more, so that the size divides the capacity. All calls are for
  * whole units, so the ring always holds whole words, however long a write is and wherever it is
  * split. A word names its stream and its place. With any number of readers, the audit proves that
- * each word was read once, that each reader got the words of a stream in order, and that a call
- * that began after another had ended got no older word of a stream than that one. The words of an
- * atomic write are contiguous wherever one call got several of them and its reader was not killed.
+ * each word was read once, that each reader got the words of a stream in order, and that no call
+ * got an older word of a stream than a call that had ended before it began. If one call got several
+ * words of an atomic write, they are contiguous, unless the reader was killed in that call.
  *
  * Bytes are used in calls of any length. A byte encodes its stream and five bits that depend on
  * its place. With one reader at a time, each byte is compared with the byte of its stream at that
  * place. With several readers, the order in which they read is unknown. Then the audit only
- * proves that all readers together got as many of each of the 32 values as the stream has in that
- * length.
+ * proves that all readers together got each of the 32 values as often as it is among the first n
+ * bytes of the stream, where n is how many they got.
  */
 #ifndef SOAK_LEDGER_H
 #define SOAK_LEDGER_H
@@ -83,9 +83,9 @@ struct process {
 	atomic_bool opening;	/* it opens the device, or is about to */
 	atomic_bool in_call;
 	atomic_bool atomic;	/* the current call is an atomic write */
-	atomic_long call_bytes;	/* the length of the current call, with unmapped bytes */
+	atomic_long call_bytes;	/* of the current call, unmapped bytes included */
 	atomic_ulong units_written;	/* by the calls that have returned */
-	atomic_ulong units_offered;	/* the same, with what the current call may write */
+	atomic_ulong units_offered;	/* units_written, and what the current call may write */
 	atomic_ulong bytes_read;	/* in the reader's arena */
 };
 
@@ -94,14 +94,14 @@ struct round {
 	int number;
 	ssize_t capacity;
 	ssize_t unit;
-	ssize_t longest;	/* bytes of a call */
+	ssize_t longest;	/* the most bytes of a call */
 	int readers, writers;
 	int styles[2];		/* a bit for each style that readers and writers may have */
 	bool held_open;		/* the test has both ends open all the time */
 	bool signals, kills, faults;
 	bool side_calls;	/* other processes make other calls on the same open files */
 	bool closes_early;	/* the last writer may close before all bytes are read */
-	enum { NONE, READERS, WRITERS } late;	/* start when the others sleep */
+	enum { NONE, READERS, WRITERS } late;	/* who starts when the others sleep */
 	int ms;
 };
 
@@ -284,7 +284,7 @@ static inline struct process *writer_of(unsigned int stream)
 	return NULL;
 }
 
-/* Marks the words that a reader got as seen. */
+/* Marks as seen the words that a reader got. */
 static inline bool mark_words(const struct process *reader, unsigned char **seen)
 {
 	const unsigned char *arena = arena_of(reader);
@@ -352,7 +352,7 @@ static inline bool audit_words(unsigned long *got)
 	return right;
 }
 
-/* With one reader at a time, the arenas one after another have all bytes in order. */
+/* With one reader at a time, the arenas, put in a row, have all bytes in order. */
 static inline bool audit_bytes_in_order(unsigned long *got)
 {
 	for (int i = 0; i < ledger->process_count; i++) {

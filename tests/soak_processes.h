@@ -10,7 +10,7 @@
 #include <sys/epoll.h>
 #include "soak_side_calls.h"
 
-/* Each process has its own. */
+/* Each process has its own copy of these. */
 static struct process *me;
 static unsigned long random_state;
 static atomic_ulong signals_caught;
@@ -29,7 +29,7 @@ static inline unsigned int random_below(unsigned int below)
 	return (random_state >> 16) % below;
 }
 
-/* True once in so many times. */
+/* True once in `times` times. */
 static inline bool one_in(unsigned int times)
 {
 	return random_below(times) == 0;
@@ -157,8 +157,8 @@ static inline ssize_t make_call(const struct session *session, unsigned char *bu
 
 /*
  * Handles the errno of a call. Returns true if the session continues; an unexplained errno ends
- * the process. `signals` and `sigpipe` are true if such a signal was caught during the call,
- * `partly_unmapped` is true if a part of its memory was not mapped.
+ * the process. During the call, SIGUSR1 or SIGUSR2 was caught if `signals`, and SIGPIPE if
+ * `sigpipe`. A part of its memory was not mapped if `partly_unmapped`.
  */
 static inline bool may_continue(const struct session *session, bool signals, bool partly_unmapped,
 				bool sigpipe)
@@ -166,7 +166,7 @@ static inline bool may_continue(const struct session *session, bool signals, boo
 	switch (errno) {
 	case EINTR:
 		count(EINTRS, 1);
-		/* Exits now and then: a wake-up that it got with the signal must be handed on. */
+		/* Some processes exit: a wake-up that came with the signal must be handed on. */
 		if (signals && !ledger->stop && one_in(2) && can_replace_process())
 			_exit(KSFT_PASS);
 		if (signals)

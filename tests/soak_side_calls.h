@@ -5,7 +5,7 @@
  * of what a side caller does not do:
  *
  * - It does not read or write.
- * - It changes O_DIRECT only for readers, where the flag has no effect. A writer's bytes would
+ * - It changes O_DIRECT only for readers, whose reads it does not change. A writer's bytes would
  *   become packets, and the rest of a packet that is longer than the read is discarded.
  * - It changes O_NONBLOCK only for processes that expect EAGAIN.
  * - It resizes the pipe only to a multiple of the ledger's capacity, so that the pipe still holds

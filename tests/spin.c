@@ -4,8 +4,8 @@
  * sleeps, for the time of some wake-ups. Bytes, room and signals that arrive meanwhile must end the
  * spin as they end a sleep.
  *
- * Each round has a new pipe: after a spin in vain, calls on that pipe do not spin until a wait was
- * short again.
+ * Each round has a new pipe: after a wait that was longer than a spin, the next wait on the same
+ * pipe does not spin.
  */
 #include <time.h>
 #include "ioctls.h"
@@ -49,7 +49,7 @@ static void enter_round(const struct run *run, int round)
 	run->sync->reached = round;
 }
 
-/* In each round, the test acts a microsecond later than in the round before. */
+/* In each round, the test acts a microsecond later after the child than in the last one. */
 static void start_round(struct __test_metadata *_metadata, const struct run *run, int round)
 {
 	long end;
@@ -233,11 +233,12 @@ static long time_to_eagain(struct __test_metadata *_metadata, int fd, bool write
 TEST_F(spin, nonblocking_call_does_not_spin)
 {
 	struct ends *ends = &self->run.pipes[0];
-	long limit = 50000;
 	int pipe_2[2];
+	long limit;
 
 	ASSERT_EQ(0, pipe2(pipe_2, 0));
-	limit += time_to_eagain(_metadata, pipe_2[0], false);
+	/* Less than a spin, which lasts for four wake-ups. */
+	limit = 10 * time_to_eagain(_metadata, pipe_2[0], false);
 	EXPECT_GT(limit, time_to_eagain(_metadata, ends->r, false));
 	write_pattern(_metadata, ends->w, self->run.len);
 	EXPECT_GT(limit, time_to_eagain(_metadata, ends->w, true));

@@ -27,9 +27,9 @@ struct tested_pipe {
 	int r;
 	int w;
 	size_t in;		/* how many bytes of the pattern were written to it */
-	size_t out;		/* how many of those were read, after a splice or without */
-	size_t cases;		/* counts the pairs of a size and an offset */
-	ssize_t padding;	/* how many bytes are in it in front of the tested ones */
+	size_t out;		/* how many of those were read, spliced or not */
+	size_t cases;		/* how many pairs of a size and an offset were tried */
+	ssize_t padding;	/* how many bytes are in front of the tested ones */
 };
 
 /* All ends have O_NONBLOCK. */
@@ -89,7 +89,7 @@ static void expect_next(struct __test_metadata *_metadata, struct tested_pipe *p
 	pipe->out += len;
 }
 
-/* Splices so many bytes, with as many calls as that takes. */
+/* Splices `len` bytes, with as many calls as that takes. */
 static void splice_all(struct __test_metadata *_metadata, int from, int to, ssize_t len)
 {
 	while (len > 0) {
@@ -101,7 +101,7 @@ static void splice_all(struct __test_metadata *_metadata, int from, int to, ssiz
 	ASSERT_EQ(0, len);
 }
 
-/* Returns a file that contains the pattern, at position 0. */
+/* Returns a file with a part of the pattern. Its position is 0. */
 static int make_file(struct __test_metadata *_metadata, size_t from, ssize_t len)
 {
 	int file = memfd_create("file", MFD_CLOEXEC);
@@ -122,7 +122,7 @@ static unsigned char *map_pattern(struct __test_metadata *_metadata, size_t from
 
 /* Each size, at each offset */
 
-/* Returns the next size, or 0 after the last. Writes padding up to the next offset in a page. */
+/* Returns the next size, or 0 after the last. Writes padding up to the offset to test it at. */
 static ssize_t next_size(struct __test_metadata *_metadata, struct tested_pipe *pipe)
 {
 	size_t size = pipe->cases % ARRAY_SIZE(sizes);
@@ -310,7 +310,7 @@ static void splice_once(int report_to, const void *arg)
 	report(report_to, splice(job.from, NULL, job.to, NULL, job.len, job.flags));
 }
 
-/* Several calls: to a pipe(2), sendfile returns a partial count instead of blocking again. */
+/* Several calls, because sendfile to a pipe(2) returns a partial count, not to block again. */
 static void send_all(int report_to, const void *arg)
 {
 	struct splice_job job = open_own_ends(report_to, arg);
@@ -459,7 +459,7 @@ TEST_F(splice, signal_interrupts_splice_in)
 	expect_next(_metadata, &self->pipe, self->pipe_2.out, 10);
 }
 
-/* It does not wait for room for the rest. */
+/* The splice does not wait for more room. */
 TEST_F(splice, blocking_splice_in_returns_when_some_bytes_are_in)
 {
 	ssize_t len = capacity_of_kind(self->pipe.r, variant->kind) - PAGE;
@@ -525,7 +525,7 @@ TEST_F(splice, waiting_splice_out_does_not_block_readers_of_pipe_2)
 	EXPECT_EQ(5, result_of(_metadata, &child).ret);
 }
 
-/* A deliberate difference: between two pipe(2)s, the splice would wait for room. */
+/* A deliberate difference: between two pipe(2)s, the splice waits for room. */
 TEST_F(splice, splice_out_gives_eagain_if_pipe_2_fills_during_wait)
 {
 	struct splice_job job = { .from = self->pipe.r, .to = self->pipe_2.in, .len = 100 };
@@ -563,7 +563,7 @@ TEST_F(splice, waiting_splice_in_does_not_block_writers_of_pipe_2)
 	EXPECT_EQ(10, result_of(_metadata, &child).ret);
 }
 
-/* A packet stays a packet; other bytes are no packets, whatever the file's flags. */
+/* A packet stays a packet; other bytes become none, whatever flags the file has. */
 TEST_F(splice, packets_spliced_in_stay_packets)
 {
 	set_flag(_metadata, self->pipe_2.in, O_DIRECT, true);
@@ -582,7 +582,7 @@ TEST_F(splice, packets_spliced_in_stay_packets)
 	EXPECT_EQ(6, read(self->pipe.r, big_buffer(), 100));
 }
 
-/* A deliberate difference: a pipe(2) would give the packet a slot. */
+/* A pipe(2) counts slots instead of bytes, and merges the packet. */
 TEST_F(splice, splice_in_waits_until_packet_fits)
 {
 	ssize_t capacity = capacity_of_kind(self->pipe.r, variant->kind);
@@ -603,7 +603,7 @@ TEST_F(splice, splice_in_waits_until_packet_fits)
 	expect_next(_metadata, &self->pipe, self->pipe.r, 100);
 }
 
-/* A deliberate difference: a pipe(2) has no such policy. A splice into the pipe is buffered. */
+/* A deliberate difference: a pipe(2) has no policies. A splice into the pipe is buffered. */
 TEST_F(splice, splice_completes_rendezvous)
 {
 	struct child child;
@@ -660,7 +660,7 @@ TEST_F(splice, splice_in_without_reader_gives_epipe_and_sigpipe)
 	EXPECT_EQ(0, lseek(file, 0, SEEK_CUR));
 }
 
-TEST_F(splice, last_reader_close_fails_waiting_splice_in)
+TEST_F(splice, last_reader_close_ends_waiting_splice_in_with_epipe)
 {
 	struct splice_job job = { .from = self->pipe_2.out, .to = self->pipe.w, .len = 100 };
 	struct result result;
@@ -746,7 +746,7 @@ TEST_F(splice, sendfile_to_full_pipe_gives_eagain)
 	EXPECT_EQ(0, lseek(file, 0, SEEK_CUR));
 }
 
-/* O_NONBLOCK at the pipe(2), or SPLICE_F_NONBLOCK. */
+/* O_NONBLOCK at the pipe(2), or SPLICE_F_NONBLOCK, is enough. */
 TEST_F(splice, splice_out_to_full_pipe_2_gives_eagain)
 {
 	int blocking = open_again(self->pipe_2.in, O_WRONLY);
@@ -873,7 +873,7 @@ TEST_F(splice, spliced_pages_outlive_pipe)
 	splice_all(_metadata, self->pipe.r, self->pipe_2.in, 9 * PAGE);
 	close(self->pipe.r);
 	close(self->pipe.w);
-	/* A new pipe would get the pages if they had been freed. */
+	/* If the pages had been freed, a new pipe would get them. */
 	make_pipe(_metadata, variant->kind, O_NONBLOCK, &self->pipe.r, &self->pipe.w);
 	overwrite_ring(_metadata, &self->pipe);
 	expect_next(_metadata, &self->pipe, self->pipe_2.out, 9 * PAGE);
@@ -895,7 +895,7 @@ TEST_F(splice, splice_out_does_not_reduce_capacity)
 	}
 }
 
-/* A deliberate difference: a pipe(2) would still refer to the pages of the process. */
+/* A deliberate difference: a pipe(2) goes on using the pages of the process. */
 TEST_F(splice, splice_in_copies_bytes)
 {
 	unsigned char *map = map_pattern(_metadata, 0, 2 * PAGE);

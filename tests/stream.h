@@ -47,7 +47,7 @@ static inline void expect_full(struct __test_metadata *_metadata, const struct s
 }
 
 /*
- * Moves the position in the ring by `distance`. One byte more stays in the pipe, because an empty
+ * Moves the position in the ring by `distance`. Leaves one byte more in the pipe, because an empty
  * ring starts at its beginning again.
  */
 static inline void advance(struct __test_metadata *_metadata, struct stream *stream,

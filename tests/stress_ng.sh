@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# stress-ng's loads that can use a given device, for EACH seconds each. Needs root, stress-ng, and
-# mini_pipe.ko, not loaded, in this directory.
+# Runs the loads of stress-ng that accept a device, each for EACH seconds. Needs root, stress-ng,
+# and mini_pipe.ko, not loaded, in this directory.
 #
 # dev makes all system calls that a device file can get; fd-fork duplicates its standard input
 # thousands of times and forks.

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Opens pages of mini-pipe timeline in headless Chromium, steps from event to event, and zooms.
 
-python3 tests/timeline.py COMMAND    COMMAND is mini-pipe
+python3 tests/timeline.py COMMAND    COMMAND is the path of mini-pipe
 
 Needs the packages chromium-driver and python3-selenium. The pages are made from the traces that the
 unit tests use.
@@ -34,7 +34,6 @@ def start_browser():
 
 
 class Page(unittest.TestCase):
-    trace = TRACES[0]
 
     @classmethod
     def setUpClass(cls):
@@ -164,7 +163,7 @@ class Page(unittest.TestCase):
         ActionChains(self.browser).move_to_element(event).perform()
         self.assertTrue(self.call().startswith("1. "), self.call())
 
-    def test_page_loads_nothing_else(self):
+    def test_page_loads_no_other_file(self):
         entries = "performance.getEntriesByType('resource').map(entry => entry.name)"
         self.assertEqual(self.run_script(entries), [])
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Splice and tee: by ioctl for mini_pipes, by splice(2) and tee(2) for pipe(2)s. */
+/* Splice, tee and vmsplice: by ioctl from a mini_pipe, else by system call. */
 #ifndef TRANSFER_H
 #define TRANSFER_H
 
@@ -14,6 +14,7 @@ static inline ssize_t by_ioctl(unsigned long command, int pipe, int other, size_
 	return ioctl(pipe, command, &request);
 }
 
+/* Or any other file that is no mini_pipe. */
 static inline bool is_pipe_2(int fd)
 {
 	return capacity_of(fd) < 0;

@@ -13,12 +13,14 @@
 	EXPECT_EQ(err, errno); \
 } while (0)
 
+/* Writes the pattern from byte `from` on. */
 static inline void write_at(struct __test_metadata *_metadata, int fd, size_t from, ssize_t len)
 {
 	put_pattern(big_buffer(), from, len);
 	ASSERT_EQ(len, write(fd, big_buffer(), len));
 }
 
+/* The next read must return exactly `len` bytes, the pattern from byte `from` on. */
 static inline void expect_at(struct __test_metadata *_metadata, int fd, size_t from, ssize_t len)
 {
 	memset(big_buffer(), 0, len);

@@ -3,11 +3,11 @@
  * Unloading the module while a task still uses the mount of private pipes.
  *
  * The task that closes the last file of a private pipe drops the last reference to the module, and
- * a little later its reference to the mount. In between, the module can be unloaded, and must wait
- * for the mount.
+ * a little later its reference to the mount. In between, the module can be unloaded, but the unload
+ * must wait for the mount.
  *
  * Three threads bring this about. The closer closes the file. The test has a higher priority on the
- * same processor, and lets the closer run for some microseconds at a time. After each time the
+ * same processor, and lets the closer run for some microseconds at a time. After each of these, the
  * unloader, on another processor, tries to unload the module.
  *
  * Needs two processors, and a kernel that preempts a task in a system call.
@@ -19,24 +19,24 @@
 
 #define TRIES 20
 
-/* So many fanotify marks that the closer stops several times while it frees them. */
+/* With this many fanotify marks, the closer is stopped several times while it frees them. */
 #define MARKS 100
 
-/* So long the closer stops, while the unloader tries. */
+/* How long each stop of the closer lasts, while the unloader tries. */
 #define STOP_NS 50000000L
 
-/* A request to the unloader; after that, the results of unload(). */
+/* No request, or one to the unloader; then the results of unload(). */
 enum { NONE, ASKED, BUSY, UNLOADED, FAILED };
 
 struct stage {
 	int fd;			/* the last file */
 	atomic_int request;
-	atomic_int unloader;	/* its number */
+	atomic_int unloader;	/* its thread ID */
 };
 
 FIXTURE(unload)
 {
-	cpu_set_t first;	/* processor */
+	cpu_set_t first;	/* the first processor */
 	cpu_set_t others;
 	int groups[MARKS];	/* of fanotify */
 };
@@ -89,8 +89,8 @@ static void *unload_on_request(void *arg)
 }
 
 /*
- * Starts a thread; priority 0 is the ordinary policy. With that, the kernel would now and then run
- * the closer despite the test's priority.
+ * Starts a thread; priority 0 is the ordinary policy. The closer must not have that: now and then
+ * the kernel would run it despite the test's priority.
  */
 static pthread_t start_thread(struct __test_metadata *_metadata, void *(*routine)(void *),
 			      struct stage *stage, const cpu_set_t *set, int priority)
@@ -109,8 +109,8 @@ static pthread_t start_thread(struct __test_metadata *_metadata, void *(*routine
 }
 
 /*
- * Whether the unloader sleeps in pipefs.rs itself, before it unmounts: on the stack, nothing but
- * fsleep() and what that calls is above it. It also sleeps in what pipefs.rs calls to unmount.
+ * Whether the unloader sleeps in pipefs.rs itself, before it unmounts. Then its stack has only
+ * fsleep() and its callees above pipefs.rs. A sleep in the unmount that follows does not count.
  */
 static bool unloader_waits(const struct stage *stage)
 {
@@ -126,7 +126,7 @@ static bool unloader_waits(const struct stage *stage)
 
 /*
  * Lets the unloader try, while the closer does not run. Returns whether the unloader waits for the
- * closer. It may have no answer yet if it waits for something else.
+ * closer. If the unloader waits for something else, it may have no answer yet.
  */
 static bool try_to_unload(struct stage *stage)
 {
@@ -135,7 +135,7 @@ static bool try_to_unload(struct stage *stage)
 
 	if (stage->request == NONE || stage->request == BUSY)
 		stage->request = ASKED;
-	/* The first answer is quick. Looking at the unloader is slow. */
+	/* The first tenth is for a quick answer: looking at the unloader is slow. */
 	for (; stage->request == ASKED && now < end; now = ns_now())
 		if (end - now < STOP_NS * 9 / 10 && unloader_waits(stage))
 			return true;
@@ -162,8 +162,8 @@ static int open_last_file(struct __test_metadata *_metadata)
 }
 
 /*
- * Marks the inode of a file. These marks do not hold the inode: the closer frees them with the
- * inode, after the reference to the module and before that to the mount.
+ * Marks the inode of a file. These marks do not hold the inode: the closer frees them with it,
+ * after it has dropped the reference to the module, and before it drops the one to the mount.
  */
 static void mark(struct __test_metadata *_metadata, const int *groups, int fd)
 {

@@ -36,7 +36,7 @@ static inline bool uring_open(struct uring *ring)
 	ring->fd = syscall(__NR_io_uring_setup, URING_ENTRIES, &params);
 	if (ring->fd < 0)
 		return false;
-	/* With so few entries, each mapping is a page. */
+	/* With URING_ENTRIES entries, each mapping is a page. */
 	ring->sqes = mmap(NULL, PIPE_BUF, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd,
 			  IORING_OFF_SQES);
 	rings = mmap(NULL, PIPE_BUF, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd,
@@ -50,7 +50,7 @@ static inline bool uring_open(struct uring *ring)
 	return true;
 }
 
-/* The mappings keep a ring alive, too. */
+/* Unmaps it, too: the mappings keep a ring alive. */
 static inline void uring_close(struct uring *ring)
 {
 	munmap(ring->sqes, PIPE_BUF);
@@ -69,8 +69,8 @@ static inline void uring_queue(struct uring *ring, struct io_uring_sqe sqe)
 }
 
 /*
- * Submits what was queued, and waits for so many completions, but not for ever. Returns how many
- * operations were submitted, or -1.
+ * Submits what was queued, and waits for `completions` completions, but not for ever. Returns how
+ * many operations were submitted, or -1.
  */
 static inline int uring_enter(struct uring *ring, unsigned int completions)
 {

@@ -130,8 +130,8 @@ TEST_F(pipe, end_of_stuck_write_wakes_poller_for_remaining_room)
 }
 
 /*
- * While the read is stuck, no end of file is reported. An edge-triggered poller gets exactly one
- * event for it, when the read ends.
+ * While the read is stuck, no end of file is reported. When the read ends, an edge-triggered poller
+ * gets exactly one event for the end of file.
  */
 TEST_F(pipe, end_of_stuck_read_gives_one_edge_triggered_epollhup)
 {
@@ -159,7 +159,7 @@ TEST_F(pipe, end_of_stuck_read_gives_one_edge_triggered_epollhup)
 	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
 }
 
-/* If the stuck read fails, its bytes stay in the pipe, so the end of file has to wait for it. */
+/* The end of file waits for the stuck read: if that fails, its bytes stay in the pipe. */
 TEST_F(pipe, next_reader_gets_end_of_file_after_stuck_read)
 {
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
@@ -429,7 +429,7 @@ TEST_F(settings, resize_works_during_stuck_read_that_is_killed)
 	resize_during_stuck_read(_metadata, self->fd, true);
 }
 
-/* The bytes of the stuck writer belong between bytes written before and after them. */
+/* The bytes of the stuck writer follow those written before, and precede later ones. */
 static void resize_during_stuck_write(struct __test_metadata *_metadata, int fd, bool killed)
 {
 	ssize_t page = page_size(), written = killed ? 0 : 2 * page;
@@ -467,7 +467,7 @@ TEST_F(settings, resize_works_during_stuck_write_that_is_killed)
 	resize_during_stuck_write(_metadata, self->fd, true);
 }
 
-/* Rendezvous: bytes that a reader has reserved count as read. If the read fails, they stay. */
+/* Rendezvous: bytes that a reader has reserved count as read, but stay if the read fails. */
 
 static void interrupt_rendezvous(struct __test_metadata *_metadata, int fd, bool killed)
 {
@@ -519,7 +519,7 @@ TEST_F(settings, rendezvous_lasts_until_stuck_read_ends)
 	EXPECT_EQ(10, result_of(_metadata, &writer).ret);
 }
 
-/* A file with O_ASYNC gets a signal after its call got EAGAIN under contention */
+/* A file with O_ASYNC whose call got EAGAIN gets a signal when the contention ends */
 
 static void enable_sigio(struct __test_metadata *_metadata, int fd)
 {
@@ -583,7 +583,7 @@ TEST_F(pipe, end_of_stuck_write_sends_sigio_for_remaining_room)
 	EXPECT_EQ(1, write(writer, "x", 1));
 }
 
-/* A rendezvous excludes other writers also after its copy, until it ends and frees the room. */
+/* After its copy, too, a rendezvous excludes other writers, until it ends and frees the room. */
 TEST_F(settings, end_of_rendezvous_sends_sigio_after_eagain_during_its_copy)
 {
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
@@ -640,7 +640,7 @@ static void splice_once(int report_to, const void *pipe_2)
 	report(report_to, splice(fd, NULL, *(const int *)pipe_2, NULL, 100, 0));
 }
 
-/* The splice is first in the queue and is woken, but cannot write to the pipe(2) yet. */
+/* The splice is first in the queue and is woken, but the stuck reader blocks its pipe(2). */
 TEST_F(pipe, splice_to_pipe_2_with_stuck_reader_leaves_bytes_to_others)
 {
 	int writer = open_pipe(_metadata, O_WRONLY | O_NONBLOCK);
@@ -817,7 +817,7 @@ static void reopen_inherited(int report_to, const void *fd)
 	report(report_to, open_again(*(const int *)fd, O_RDONLY));
 }
 
-/* The value of a line of /proc/PID/status that is a hexadecimal mask. */
+/* The hexadecimal mask on the line `name` of /proc/PID/status. */
 static unsigned long long signal_mask(pid_t pid, const char *name)
 {
 	unsigned long long mask = 0;

@@ -8,8 +8,8 @@
 
 /*
  * The child registers its buffer with a userfaultfd, reports the descriptor's number, and makes its
- * call. The test copies the descriptor with pidfd_getfd(2). It decides when the fault is resolved,
- * or kills the child.
+ * call. The test copies the descriptor with pidfd_getfd(2). Then the test resolves the fault when
+ * it wants to, or kills the child.
  */
 
 struct stuck {
@@ -122,7 +122,7 @@ static inline bool start_stuck(struct __test_metadata *_metadata, struct stuck *
 	return start_stuck_in(_metadata, stuck, 0, end, pages);
 }
 
-/* Resolves the faults of all pages with zeros. */
+/* Resolves the faults of all pages, with pages of zeros. */
 static inline void resolve_faults(struct __test_metadata *_metadata, struct stuck *stuck)
 {
 	struct uffdio_zeropage zeros = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Three kinds of pipe, for tests that run on all of them. That they pass on a pipe(2) shows that
- * they test what programs rely on.
+ * Three kinds of pipe, for tests that run on all of them. As they pass on a pipe(2), they test what
+ * programs rely on.
  */
 #ifndef VARIANTS_H
 #define VARIANTS_H
@@ -71,7 +71,7 @@ struct fd_job {
 	short events;
 };
 
-/* F_SETFL, because a pipe(2) cannot be opened with O_DIRECT. */
+/* Uses F_SETFL, because a pipe(2) cannot be opened with O_DIRECT. */
 static inline int open_own(int fd, int mode, int flags)
 {
 	int own = open_again(fd, mode);
@@ -81,7 +81,7 @@ static inline int open_own(int fd, int mode, int flags)
 	return own;
 }
 
-/* Closes what else the child inherited: it would keep the ends of the pipe open. */
+/* Closes the other inherited descriptors, which would keep the pipe's ends open. */
 static inline void keep_only(int report_to, int fd, int other)
 {
 	for (int i = 3; i < 100; i++)
@@ -153,7 +153,7 @@ static inline struct child start_polling(struct __test_metadata *_metadata, int 
 	return child;
 }
 
-/* Waits with a time limit, for the test itself. */
+/* For the test itself: polls with a time limit. */
 static inline void await(struct __test_metadata *_metadata, int fd, short events)
 {
 	struct pollfd pollfd = { .fd = fd, .events = events };

@@ -3,7 +3,7 @@
  * The ioctls of /dev/mini_pipe and of the private pipes that it makes; see mini_pipe(4).
  *
  * FIONREAD of <sys/ioctl.h> stores the number of bytes that can be read, as an int. The commands
- * that every file has, such as FIONBIO, work, too. All other commands fail with ENOTTY.
+ * that every file has, such as FIONBIO, work, too. Commands that are not listed fail with ENOTTY.
  *
  * All capacities are in bytes. This interface is stable: a number is never reused for another
  * command, and all structures are the same for 32-bit and 64-bit programs.
@@ -69,7 +69,7 @@ struct mini_pipe_splice {
  * parameter max_capacity is less and the caller has no CAP_SYS_RESOURCE, the default is
  * max_capacity, but at least a page. If the pipes of the user would have more pages than the
  * parameter user_pages_soft, and the caller has neither CAP_SYS_RESOURCE nor CAP_SYS_ADMIN, the
- * default is two pages. If user_pages_soft or user_pages_hard is 0, there is no such limit.
+ * default is two pages. 0 in user_pages_soft or user_pages_hard stands for no limit.
  *
  * On error, no pipe is made:
  *
@@ -149,7 +149,7 @@ struct mini_pipe_splice {
  *
  * On error, no byte has been moved, with one exception under EFAULT:
  *
- * EAGAIN: the call would have to wait, and must not, also because another call excludes it.
+ * EAGAIN: the call would have to wait (also: another call excludes it), and must not.
  * EBADF:  fd is not an open file; or the file from which bytes are moved is not open for reading,
  *         or the file to which they are moved is not open for writing.
  * EFAULT: the argument or the offset cannot be read. If the offset cannot be written, the bytes
@@ -170,7 +170,7 @@ struct mini_pipe_splice {
 
 /**
  * struct mini_pipe_vmsplice - argument of MINI_PIPE_IOC_VMSPLICE
- * @iov:   in: the address of an array of struct iovec, as the program has it
+ * @iov:   in: the address of an array of struct iovec, of the program's word size
  * @count: in: how many elements it has
  * @flags: in: as in struct mini_pipe_splice
  */
@@ -184,7 +184,7 @@ struct mini_pipe_vmsplice {
  * Does what vmsplice(2) does with a pipe(2): copies bytes from memory to the pipe if the file is
  * open for writing, else from the pipe to memory. Waits for the first byte, or for room for it,
  * unless SPLICE_F_NONBLOCK is given: O_NONBLOCK does not count. Returns how many bytes were moved.
- * The bytes are always copied, also with SPLICE_F_GIFT. They are no packets.
+ * The bytes are always copied, also with SPLICE_F_GIFT, and never written as packets.
  *
  * On error, no byte has been moved: EAGAIN, EBADF, EINTR and EPIPE as above.
  *

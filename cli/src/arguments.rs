@@ -54,11 +54,11 @@ pub enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Shows the same live, with rates, and a bar of how full each pipe is
+    /// Shows all pipes live, with rates, and a bar of how full each one is
     #[command(
         after_help = "CAP is the capacity in bytes; IN/s and OUT/s are bytes a second. ASLEEP: 1r \
-                      is a sleeping reader, 2w are two sleeping writers; ? is known to root \
-                      only.\n\nKeys: q quits, s sorts by the next column, r reverses the order, \
+                      is a sleeping reader, 2w are two sleeping writers; ?: only root can see \
+                      it.\n\nKeys: q quits, s sorts by the next column, r reverses the order, \
                       / filters by number or process, p pauses, the arrows scroll."
     )]
     Top {

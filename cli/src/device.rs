@@ -55,8 +55,8 @@ pub fn open_for_ioctls(path: &Path) -> nix::Result<File> {
     open(path, OFlag::O_ACCMODE | OFlag::O_CLOEXEC, Mode::empty()).map(File::from)
 }
 
-/// Makes a private pipe, by any open file of the device. Returns the reading and the writing end,
-/// neither of which blocks.
+/// Makes a private pipe, by an ioctl on any open file of the device. Returns the reading and the
+/// writing end, both with O_NONBLOCK.
 pub fn new_pair(device: &File) -> nix::Result<(File, File)> {
     let mut pair = RawPair {
         flags: (OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).bits() as u32,

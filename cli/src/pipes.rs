@@ -168,7 +168,7 @@ impl Pipe {
     }
 }
 
-/// Where the kernel shows what this reads; tests have places of their own.
+/// Where the kernel shows the pipes; tests have places of their own.
 pub struct Places {
     proc: PathBuf,
     debugfs: PathBuf,

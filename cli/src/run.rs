@@ -58,7 +58,7 @@ const NOT_FOUND: u8 = 127;
 
 #[derive(Default)]
 pub struct Options {
-    /// Whether a pipe that cannot be a mini_pipe is an error of the program's call.
+    /// Whether the program's call fails if it cannot have a mini_pipe.
     pub strict: bool,
     /// Whether to print at the end which programs made mini_pipes.
     pub log: bool,

@@ -16,7 +16,7 @@ pub fn parse(text: &str) -> Option<u64> {
     digits.parse::<u64>().ok()?.checked_mul(factor)
 }
 
-/// At most five characters: 812, 64K, 1.5M.
+/// At most five characters, below 10000G: 812, 64K, 1.5M.
 pub fn short(bytes: u64) -> String {
     let Some((name, unit)) = UNITS.into_iter().find(|(_, unit)| bytes >= *unit) else {
         return bytes.to_string();

@@ -9,7 +9,7 @@
 
 #define RING_ENTRIES 8
 
-/* Behind all descriptors that call_close_range() and dup3() of other tasks reach. */
+/* Above all descriptors that call_close_range() and dup3() of any task reach. */
 #define FIRST_RING_FD (FIRST_FD + SLOTS + MORE_CLOSED)
 
 static inline bool open_ring(struct worker *me)
@@ -28,7 +28,7 @@ static inline bool open_ring(struct worker *me)
 	ring->fd = FIRST_RING_FD + me->index;
 	dup3(fd, ring->fd, O_CLOEXEC);
 	close(fd);
-	/* With so few entries, each mapping is a page. */
+	/* With RING_ENTRIES entries, each mapping fits into a page. */
 	rings = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd, IORING_OFF_SQ_RING);
 	if (rings == MAP_FAILED)
 		return false;
@@ -43,7 +43,7 @@ static inline bool open_ring(struct worker *me)
 	return ring->sqes;
 }
 
-/* Submits what is queued; waits for a completion only if one must come soon. */
+/* Submits what is queued; if `wait`, also waits for a completion, or for a signal. */
 static inline void enter_ring(struct worker *me, bool wait)
 {
 	struct ring *ring = &me->ring;
@@ -74,7 +74,7 @@ static inline void call_uring(struct worker *me, const unsigned char *arg)
 	if (!open_ring(me) || *me->ring.sq_tail - *me->ring.sq_head >= RING_ENTRIES)
 		return;
 	if (arg[1] & 128) {
-		/* An index of registered files. */
+		/* fd is an index into the registered files. */
 		sqe.flags |= IOSQE_FIXED_FILE;
 		sqe.fd = arg[0] % 4;
 	}
@@ -114,7 +114,7 @@ static inline void call_uring(struct worker *me, const unsigned char *arg)
 	enter_ring(me, arg[3] & 128);
 }
 
-/* Registers files, so that the ring holds them without a descriptor, or drops them again. */
+/* Registers files, which the ring then holds without a descriptor; updates or drops them. */
 static inline void call_uring_files(struct worker *me, const unsigned char *arg)
 {
 	int fds[4];

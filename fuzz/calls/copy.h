@@ -17,7 +17,7 @@ static inline void call_write(struct worker *me, const unsigned char *arg)
 	write(slot(arg[0]), address(me, arg[2]), size(arg[1]));
 }
 
-/* Up to three parts, at addresses and of sizes that depend on each other. */
+/* Up to three parts: their addresses follow from arg[2], their sizes from arg[1]. */
 static inline int parts(const struct worker *me, struct iovec *iov, const unsigned char *arg)
 {
 	int count = arg[3] % 4;
@@ -84,7 +84,7 @@ static inline void call_splice(struct worker *me, const unsigned char *arg)
 	       splice_flags(arg[3]));
 }
 
-/* From a mini_pipe to the pipe(2), or from the pipe(2) to a mini_pipe, and then on. */
+/* Splices from a slot to the pipe(2), or from it to a slot; then may empty the pipe(2). */
 static inline void call_splice_pipe(struct worker *me, const unsigned char *arg)
 {
 	if (arg[3] & 16) {
@@ -112,7 +112,7 @@ static inline void call_vmsplice(struct worker *me, const unsigned char *arg)
 	vmsplice(slot(arg[0]), &iov, 1, splice_flags(arg[3]));
 }
 
-/* Splice and tee of mini_pipe, with another slot: a mini_pipe, a file or a socket. */
+/* The ioctls for splice and tee, between two slots: mini_pipes, files or sockets. */
 static inline void call_transfer(struct worker *me, const unsigned char *arg)
 {
 	static const unsigned long commands[] = {
@@ -154,7 +154,7 @@ static inline void call_copy_file_range(struct worker *me, const unsigned char *
 	copy_file_range(slot(arg[0]), NULL, slot(arg[1]), NULL, size(arg[2]), 0);
 }
 
-/* Reads until nothing is left, so that a pipe does not stay full. */
+/* Reads up to four times, while bytes are left, so that a pipe does not stay full. */
 static inline void call_drain(struct worker *me, const unsigned char *arg)
 {
 	struct iovec iov = { me->memory->good, GOOD_BYTES };

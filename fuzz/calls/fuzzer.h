@@ -17,7 +17,7 @@ unsigned int fuzz_call_weight(unsigned int nr);
 /* Returns a socket to the server, or -1. `*request` is where the program is put. */
 int fuzz_start_server(const struct coverage *coverage, struct program **request);
 
-/* Runs the program that was put there. Returns false if a process does not end. */
+/* Runs the program in `*request`. Returns false if a process of it does not end. */
 bool fuzz_run(int server);
 
 #endif

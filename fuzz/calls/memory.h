@@ -50,7 +50,7 @@ static inline void call_discard(struct worker *me, const unsigned char *arg)
 		madvise(me->memory->faulting, FAULTING_BYTES, MADV_DONTNEED);
 }
 
-/* From now on, a fault in that area lasts until a task resolves it. */
+/* From now on, a fault in memory->faulting lasts until a task resolves it. */
 static inline void call_userfault(struct worker *me, const unsigned char *arg)
 {
 	struct uffdio_api api = { .api = UFFD_API };
@@ -76,7 +76,7 @@ static inline void call_resolve(struct worker *me, const unsigned char *arg)
 	ioctl(slot(arg[0]), UFFDIO_ZEROPAGE, &zeros);
 }
 
-/* Writes to the memory of another process of the program, or reads from it. */
+/* Writes to the memory of a process of the program, or reads from it. */
 static inline void call_process_vm(struct worker *me, const unsigned char *arg)
 {
 	struct iovec here = { me->memory->good, size(arg[1]) };

@@ -53,7 +53,7 @@ static inline void call_pair(struct worker *me, const unsigned char *arg)
 	place(pair.write_fd, arg[1]);
 }
 
-/* The structure is at any address, so that reading or writing it can fail. */
+/* The address of the structure may be bad, so that reading or writing it can fail. */
 static inline void call_pair_at(struct worker *me, const unsigned char *arg)
 {
 	ioctl(slot(arg[0]), MINI_PIPE_IOC_PAIR, address(me, arg[1]));
@@ -171,7 +171,7 @@ static inline void call_receive_fd(struct worker *me, const unsigned char *arg)
 	place(fd, arg[1]);
 }
 
-/* Takes a descriptor from another process of the program. */
+/* Takes a descriptor from a process of the program. */
 static inline void call_pidfd_getfd(struct worker *me, const unsigned char *arg)
 {
 	int pidfd = syscall(__NR_pidfd_open, task_pid(me, arg[0]), 0);

@@ -5,7 +5,7 @@
 
 #include "worker.h"
 
-/* Only signals that end no process, but for call_kill9(). */
+/* None of these signals ends a process; only that of call_kill9() does. */
 static inline void call_signal(struct worker *me, const unsigned char *arg)
 {
 	static const int signals[] = { SIGUSR1, SIGIO, SIGURG, SIGCONT, 34, 40, 64, SIGPIPE };
@@ -36,8 +36,8 @@ static inline void call_mask(struct worker *me, const unsigned char *arg)
 }
 
 /*
- * The child has all descriptors for a while. Not fork(): libc prepares for that, which a process
- * that shares its memory with other tasks cannot do.
+ * The child has all descriptors for a while. The system call itself, because libc's fork() makes
+ * preparations that a process cannot make if it shares its memory with others.
  */
 static inline void call_fork(struct worker *me, const unsigned char *arg)
 {
@@ -65,7 +65,7 @@ static inline void call_exit(struct worker *me, const unsigned char *arg)
 {
 	if (me->step % 16 != 15)
 		return;
-	/* A thread ends alone. */
+	/* Ends only this thread. */
 	me->shared->ended++;
 	syscall(__NR_exit, arg[0]);
 }
@@ -99,7 +99,7 @@ static inline void call_priority(struct worker *me, const unsigned char *arg)
 	sched_setaffinity(0, sizeof(set), &set);
 }
 
-/* Fails while a file of the module is open, which is most of the time. */
+/* Fails while a file of the module is open, as HIDDEN_DEVICE nearly always is. */
 static inline void call_unload(struct worker *me, const unsigned char *arg)
 {
 	(void)me;

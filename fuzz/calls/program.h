@@ -18,9 +18,9 @@
 
 /* What is done before the tasks start; program.setup has these bits. */
 #define SETUP_USER 1		/* the program runs as an ordinary user */
-#define SETUP_HIDDEN 2		/* there are files that no call uses; at the end they signal */
-#define SETUP_BLOCKING 4	/* the first descriptors block */
-#define SETUP_SMALL 8		/* the private pipe has few bytes */
+#define SETUP_HIDDEN 2		/* files that no call uses; at the end, bytes go through them */
+#define SETUP_BLOCKING 4	/* device and private pipe: without O_NONBLOCK */
+#define SETUP_SMALL 8		/* the private pipe holds 5000 bytes at most */
 #define SETUP_NO_PRIVATE 16	/* there is no private pipe yet */
 #define SETUP_MORE 32		/* the private pipe has two more descriptors */
 
@@ -52,7 +52,7 @@ struct shared {
 	atomic_long calls;	/* how many were made */
 };
 
-/* Where a task records the code that it runs in the kernel; NULL does not record. */
+/* Where a task records the code that it runs in the kernel. If NULL, none does. */
 struct coverage {
 	int fds[MAX_TASKS];		/* of /sys/kernel/debug/kcov */
 	unsigned long *areas[MAX_TASKS];	/* their memory */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Runs a program. A first process, the leader, opens the descriptors and starts the tasks: threads
- * of its own, or processes. The one who waits for the leader kills what is left of the program. If
- * a process then does not end, it hangs in the kernel.
+ * of its own, or processes. The parent of the leader kills what is left of the program. A process
+ * that does not end then hangs in the kernel.
  */
 #ifndef RUN_H
 #define RUN_H
@@ -11,7 +11,7 @@
 #include <sys/resource.h>
 #include "table.h"
 
-/* How long the tasks go on, how long the leader waits for them, and how long it may take in all. */
+/* How long tasks run, how long the leader waits for their start or end, and its time in all. */
 #define TASKS_MS 60
 #define WAIT_MS 250
 #define LEADER_MS 2000
@@ -19,7 +19,7 @@
 /* A process that got SIGKILL ends within this time, even under an emulator on a busy machine. */
 #define HANG_MS 10000
 
-/* A task that sleeps gets a signal at such intervals. */
+/* At this interval, each task gets a signal, which ends a sleep. */
 #define SIGNAL_NS 1000000
 
 #define ORDINARY_USER 1000
@@ -44,7 +44,7 @@ static inline void do_nothing(int sig)
 	(void)sig;
 }
 
-/* None of the signals that a call may cause ends the program. */
+/* The program survives each signal that a call may send, except SIGKILL. */
 static inline void set_handlers(void)
 {
 	static const int signals[] = { SIGUSR1, SIGUSR2, SIGIO, SIGPIPE, SIGXFSZ, 34, 40, 64 };
@@ -106,6 +106,7 @@ static inline void *run_thread(void *arg)
 	return NULL;
 }
 
+/* Whether a call of the program is in list.h from first to last. */
 static inline bool has_call(const struct program *program, int first, int last)
 {
 	for (int i = 0; i < program->count; i++)
@@ -162,7 +163,7 @@ static inline void open_hidden(unsigned char setup)
 	close_range(3, FIRST_FD - 1, CLOSE_RANGE_CLOEXEC);
 }
 
-/* The owners of files with O_ASYNC get signals, though the program has closed its files. */
+/* Has the hidden files' pipes send SIGIO, after the program has closed its own files. */
 static inline void signal_owners(struct worker *me)
 {
 	for (int fd = HIDDEN_RW; fd <= HIDDEN_PRIVATE; fd++) {
@@ -172,8 +173,8 @@ static inline void signal_owners(struct worker *me)
 }
 
 /*
- * A process has descriptors of its own, but shares the memory, because to copy it takes long. The
- * stacks are there already for the same reason.
+ * A process has descriptors of its own, but shares the memory, because a copy would take long. For
+ * the same reason, the stacks are static.
  */
 static inline void start_task(struct worker *worker)
 {
@@ -226,7 +227,7 @@ static inline void lead(const struct program *program, struct memory *memory,
 	while (shared->ended < count && now_ms() < end)
 		usleep(2000);
 	shared->stop = true;
-	/* At exit, the kernel would begin with the last one, and remove marks before pipes. */
+	/* At exit, the kernel would release the last file first, and so marks before pipes. */
 	for (int fd = FIRST_FD; fd < FIRST_FD + SLOTS; fd++)
 		close(fd);
 	if (program->setup & SETUP_HIDDEN)
@@ -235,7 +236,7 @@ static inline void lead(const struct program *program, struct memory *memory,
 	_exit(0);
 }
 
-/* Whether a child has ended; false if there is no child, either. */
+/* Reaps a child that has ended. Returns whether there was one. */
 static inline bool reap(void)
 {
 	return waitpid(-1, NULL, WNOHANG | __WALL) > 0;

@@ -9,7 +9,7 @@
 #include <sys/xattr.h>
 #include "worker.h"
 
-/* Not the largest allowed one, for which the machine has too little memory. */
+/* A capacity. The largest allowed one is left out: the machine has too little memory for it. */
 static inline unsigned long capacity(unsigned char arg)
 {
 	static const unsigned long capacities[] = {
@@ -45,7 +45,7 @@ static inline void call_get(struct worker *me, const unsigned char *arg)
 	ioctl(slot(arg[0]), numbers[arg[1] % ARRAY_SIZE(numbers)], address(me, arg[2]));
 }
 
-/* Numbers beside the good ones: other directions, sizes and types. */
+/* Numbers much like valid ones, with another direction, size or type; and others. */
 static inline void call_bad_ioctl(struct worker *me, const unsigned char *arg)
 {
 	static const unsigned int numbers[] = {
@@ -67,8 +67,8 @@ static inline void call_fioasync(struct worker *me, const unsigned char *arg)
 }
 
 /*
- * On and off again and again, and then a new file that is both ends in the place of this one. If
- * another task does the same, it may be in the middle of that when the file is closed.
+ * Switches O_ASYNC on and off; then may put a new file, which is both ends, in the place of this
+ * one. Another task may be switching O_ASYNC at the moment when the old file is closed.
  */
 static inline void call_toggle_async(struct worker *me, const unsigned char *arg)
 {
@@ -180,7 +180,7 @@ static inline void call_stat(struct worker *me, const unsigned char *arg)
 	}
 }
 
-/* Reads /proc/PID/fdinfo of another task of the program. */
+/* Reads /proc/PID/fdinfo of a task of the program. */
 static inline void call_fdinfo(struct worker *me, const unsigned char *arg)
 {
 	char path[64], text[512];

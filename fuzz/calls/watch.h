@@ -32,7 +32,7 @@ static inline void call_inotify_add(struct worker *me, const unsigned char *arg)
 			  masks[arg[2] % ARRAY_SIZE(masks)]);
 }
 
-/* The numbers of the marks begin at 1. */
+/* The numbers of an inotify's marks begin at 1. */
 static inline void call_inotify_remove(struct worker *me, const unsigned char *arg)
 {
 	(void)me;
@@ -46,7 +46,7 @@ static inline void call_events(struct worker *me, const unsigned char *arg)
 	read(FIRST_FD + FANOTIFY, me->memory->good, PAGE);
 }
 
-/* Only notifications: the fuzzer would wait for its own permission. */
+/* Only notifications: after a permission event, the fuzzer would wait for its own answer. */
 static inline void call_fanotify_init(struct worker *me, const unsigned char *arg)
 {
 	unsigned int flags = FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK;
@@ -67,7 +67,7 @@ static inline void call_fanotify_mark(struct worker *me, const unsigned char *ar
 	char path[32];
 
 	(void)me;
-	/* An event has a descriptor of the file, and so holds it until it is read. */
+	/* An event refers to the file, and holds it until the event is read. */
 	fanotify_mark(FIRST_FD + FANOTIFY, flags[arg[0] % ARRAY_SIZE(flags)],
 		      FAN_CLOSE | FAN_MODIFY | (arg[3] & 1 ? FAN_OPEN | FAN_ACCESS : 0), AT_FDCWD,
 		      path_of(path, sizeof(path), arg[1]));

@@ -33,13 +33,13 @@
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
 /*
- * The descriptors that calls use have fixed numbers. So several tasks use the same ones, and a
- * descriptor can be replaced while another task uses it.
+ * The descriptors that calls use have fixed numbers. So several tasks use the same descriptor, and
+ * one task can replace it while another uses it.
  */
 #define FIRST_FD 100
 #define SLOTS 20
 
-/* call_close_range() closes at most so many descriptors behind the first one. */
+/* call_close_range() closes one descriptor, and at most this many after it. */
 #define MORE_CLOSED 5
 
 /* What each slot has when the tasks start. */
@@ -75,13 +75,14 @@ struct worker {
 	struct memory *memory;
 	const struct coverage *coverage;
 	int index;
-	int device;		/* hidden: neither end of the device's pipe */
+	int device;		/* a hidden file, neither end of the device's pipe */
 	unsigned int step;	/* how many calls this task has made */
 	bool ring_tried;
 	struct ring ring;
 	unsigned long aio;	/* a context of libaio */
 };
 
+/* The descriptor of a slot. */
 static inline int slot(unsigned char arg)
 {
 	return FIRST_FD + arg % SLOTS;
@@ -148,7 +149,7 @@ static inline pid_t task_pid(const struct worker *me, unsigned char arg)
 {
 	pid_t pid = me->shared->pids[arg % MAX_TASKS];
 
-	/* Neither 0 nor -1, which are many processes. */
+	/* kill() takes 0 and -1 for many processes. */
 	return pid > 1 ? pid : getpid();
 }
 

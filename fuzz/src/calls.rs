@@ -63,7 +63,7 @@ pub struct Runner {
 impl Runner {
     pub fn new(coverage: &RawCoverage) -> io::Result<Self> {
         let mut request = ptr::null_mut();
-        // SAFETY: Both are valid. The server is a process, which has a copy of `coverage`.
+        // SAFETY: Both pointers are valid. The server, a process, has its own copy of `coverage`.
         let server = unsafe { fuzz_start_server(coverage, &mut request) };
         if server < 0 {
             return Err(io::Error::last_os_error());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The memory that the machine shares with the host, a file there: what is in it survives a crash
-//! of the machine. It is a device of QEMU, ivshmem.
+//! The memory that the machine shares with the host. On the host it is a file, which survives a
+//! crash of the machine; in the machine it is a device of QEMU, ivshmem.
 //!
 //! The first part has a slot for each of the last programs that ran. The rest has lines of text.
 
@@ -63,7 +63,7 @@ impl Channel {
             //
             // SAFETY: The mapping is valid.
             unsafe { libc::madvise(memory, len, libc::MADV_DONTFORK) };
-            // SAFETY: The mapping has so many bytes, and nobody else in this machine uses it.
+            // SAFETY: The mapping has `len` bytes, and nobody else in this machine uses it.
             let bytes = unsafe { slice::from_raw_parts_mut(memory.cast(), len) };
             return Ok(Self {
                 bytes,
@@ -74,8 +74,8 @@ impl Channel {
         Err(io::ErrorKind::NotFound.into())
     }
 
-    /// A program is about to run.
-    pub fn run(&mut self, program: &Program) {
+    /// Writes down a program that is about to run.
+    pub fn note(&mut self, program: &Program) {
         let start = self.runs % SLOTS * SLOT_LEN;
         let slot = &mut self.bytes[start..start + SLOT_LEN];
         let text = format!("{:09} {program}\n", self.runs);

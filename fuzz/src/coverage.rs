@@ -33,6 +33,7 @@ pub struct Coverage {
     base: usize,
     /// All positions in the module that a program has reached.
     reached: Vec<bool>,
+    /// How many these are.
     pub count: usize,
 }
 
@@ -76,7 +77,7 @@ impl Coverage {
         })
     }
 
-    /// A program is about to run.
+    /// Forgets what was recorded. Called before a program runs.
     pub fn clear(&mut self) {
         for area in self.raw.areas {
             // SAFETY: The mapping is valid. No task of a program runs.
@@ -84,8 +85,8 @@ impl Coverage {
         }
     }
 
-    /// Counts the edges of the program that has ended in `map`. If the module was loaded again
-    /// meanwhile, the positions mean nothing.
+    /// Adds the edges of the program that has just run to `map`. Adds none if the module was loaded
+    /// again meanwhile, because then the positions mean nothing.
     pub fn collect(&mut self, map: &mut [u8]) {
         let base = module_base();
         if base != self.base {

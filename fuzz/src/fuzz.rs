@@ -68,7 +68,7 @@ use std::{
 
 /// How many programs the loop starts with, besides the corpus.
 const FIRST_PROGRAMS: usize = 50;
-/// How many programs at most are made of one of the corpus in a row.
+/// How many programs are made in a row from one of the corpus, at most.
 const MOST_CHANGES: usize = 8;
 const REPORT_EVERY: Duration = Duration::from_secs(10);
 
@@ -112,7 +112,7 @@ impl<EM, S, Z, OT> Executor<EM, Program, S, Z> for ProgramExecutor<OT> {
             return Ok(ExitKind::Crash);
         }
         let mut result = self.target.run(program);
-        // SAFETY: The map has so many bytes, and the observer does not use it during this call.
+        // SAFETY: The map has `MAP_LEN` bytes, and the observer does not use it during this call.
         let map = unsafe { std::slice::from_raw_parts_mut(self.map, MAP_LEN) };
         self.target.coverage.collect(map);
         self.programs += 1;
@@ -130,7 +130,7 @@ impl<EM, S, Z, OT> Executor<EM, Program, S, Z> for ProgramExecutor<OT> {
     }
 }
 
-/// Runs programs for that time, or until the kernel complains. Returns the complaint.
+/// Runs programs for `time`, or until the kernel complains. Returns the complaint.
 pub fn run(
     channel: Channel,
     corpus: &str,

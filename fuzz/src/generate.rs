@@ -44,8 +44,8 @@ use std::{
 /// private pipe. The files that are both ends are here twice.
 const FAVOURITES: [u8; 8] = [0, 1, 2, 3, 4, 5, 2, 5];
 
-/// What the calls of one program have in common. A program of few kinds of calls, on few
-/// descriptors, makes each of them at the same time as each other.
+/// What the calls of one program have in common. If there are few kinds of calls, on few
+/// descriptors, any two kinds are often made at the same time.
 struct Theme {
     calls: Vec<u8>,
     slots: [u8; 2],
@@ -74,7 +74,7 @@ fn random_nr(rand: &mut impl Rand) -> u8 {
 
 impl Theme {
     fn new(rand: &mut impl Rand) -> Self {
-        // Mostly few: then each of them meets itself and the others more often.
+        // Mostly few kinds: then calls of the same kind, or of any two, meet more often.
         let count = 1 + below(rand, 6).min(below(rand, 6));
         Self {
             calls: (0..count).map(|_| random_nr(rand)).collect(),
@@ -82,7 +82,7 @@ impl Theme {
         }
     }
 
-    /// The theme of a program that exists.
+    /// The theme of a program, with some new calls.
     fn of(program: &Program, rand: &mut impl Rand) -> Self {
         let all = program.tasks.iter().flat_map(|task| &task.calls);
         let mut theme = Self::new(rand);
@@ -129,7 +129,7 @@ pub fn random_program(rand: &mut impl Rand) -> Program {
     let count = 1 + below(rand, MAX_TASKS);
     let mut tasks: Vec<_> = (0..count).map(|_| theme.task(rand)).collect();
     if one_in(rand, 3) {
-        // All make the same calls.
+        // All tasks make the same calls.
         tasks = vec![tasks.swap_remove(0); count.max(2)];
     }
     Program {
@@ -155,7 +155,7 @@ pub enum Change {
     Replace,
     Argument,
     Setup,
-    /// A task makes the calls of another one.
+    /// Two tasks make the same calls.
     Twin,
     /// A task of another program of the corpus.
     Splice,

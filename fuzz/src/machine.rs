@@ -35,7 +35,7 @@ const PARAMETERS: &std::ffi::CStr = c"user_pages_soft=18 max_capacity=500000";
 const SOFT_LIMIT: &str = "/sys/module/mini_pipe/parameters/user_pages_soft";
 const USUAL_SOFT_LIMIT: &str = "18";
 
-/// KUnit need not test the module again at each load.
+/// Set so that KUnit does not test the module again at each load.
 const KUNIT_FILTER: &str = "/sys/module/kunit/parameters/filter_glob";
 
 /// root without privileges, and ORDINARY_USER of calls/run.h.
@@ -46,13 +46,13 @@ const MANY_PAGES: usize = 4096;
 /// `_IOWR(MINI_PIPE_IOC_MAGIC, 1, struct mini_pipe_pair)`, and that structure.
 const IOC_PAIR: u64 = 0xc010_bb01;
 
-/// How long a call of the fuzzer may take.
+/// How long what [`in_time`] runs may take.
 const HANG: Duration = Duration::from_secs(20);
-/// How long what a program has left behind may stay.
+/// How long pages and references of a program may outlast it.
 const SETTLE: Duration = Duration::from_secs(6);
 
-/// The words of a kernel's reports, as in scripts/ktap.py. "Out of memory" and "segfault" are no
-/// fault of the kernel here.
+/// The words of a kernel's reports: most of those in scripts/ktap.py. "Out of memory" and
+/// "segfault" are no fault of the kernel here.
 const REPORTS: [&str; 18] = [
     "WARNING:",
     "BUG:",
@@ -80,7 +80,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Loads the module, and takes the present state for the right one.
+    /// Loads the module. [`Machine::check`] compares later states with the present one.
     pub fn new() -> io::Result<Self> {
         let log = OpenOptions::new()
             .read(true)
@@ -125,7 +125,7 @@ impl Machine {
         }
     }
 
-    /// Whether all is as before the programs. The module is loaded again.
+    /// Checks that all is as before the programs, and loads the module anew.
     pub fn check(&mut self) -> Result<(), String> {
         // SAFETY: It has no argument.
         in_time("sync(2)", || unsafe { libc::sync() })?;
@@ -203,7 +203,7 @@ fn becomes_true(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
     true
 }
 
-/// Runs the call in a process of its own, so that it does not stop the fuzzer if it hangs.
+/// Runs the call in a process of its own, so that a hang does not stop the fuzzer.
 fn in_time(name: &str, call: impl FnOnce()) -> Result<(), String> {
     // SAFETY: This process has one thread.
     let child = unsafe { libc::fork() };
@@ -265,7 +265,7 @@ fn pages_of(user: u32) -> usize {
         while high - low > 1 {
             let limit = (low + high) / 2;
             let _ = write!(parameter, "{limit}");
-            if can_make_a_page(&device) {
+            if can_make_a_pipe(&device) {
                 high = limit;
             } else {
                 low = limit;
@@ -303,7 +303,7 @@ fn drop_privileges(user: u32) {
     }
 }
 
-fn can_make_a_page(device: &File) -> bool {
+fn can_make_a_pipe(device: &File) -> bool {
     // `struct mini_pipe_pair`: flags, capacity, read_fd, write_fd.
     let mut pair = [0_i32, 4096, -1, -1];
     // SAFETY: The structure is valid, and the descriptors are new.

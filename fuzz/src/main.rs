@@ -57,7 +57,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The memory is for the programs, and they are to die first if it is short.
+/// If memory is short, the fuzzer does not die; nor do the programs, which inherit this.
 fn prepare() -> Result<Channel, Box<dyn Error>> {
     fs::write("/proc/self/oom_score_adj", "-1000")?;
     if fs::metadata("/sys/kernel/debug/kcov").is_err() {
@@ -75,12 +75,12 @@ fn prepare() -> Result<Channel, Box<dyn Error>> {
     Ok(Channel::open()?)
 }
 
-/// Writes the stacks of processes that hang to the log, and resets the machine, which need not be
-/// able to shut down any more.
+/// Has the kernel log the stacks of processes that hang. Then resets the machine, which may be
+/// unable to shut down.
 fn end_machine() {
     let sysrq = |key: &str| {
         let _ = fs::write("/proc/sysrq-trigger", key);
-        // For the serial lines.
+        // Time for the serial lines to send all.
         sleep(Duration::from_secs(2));
     };
     sysrq("w");

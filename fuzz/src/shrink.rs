@@ -23,10 +23,11 @@ use std::{
     }, //
 };
 
-/// So many suspects are tried one by one.
+/// At most this many suspects are tried one by one.
 const ALONE: usize = 4;
-/// How often a candidate runs at least, and how long at most.
+/// How often a candidate runs; or three times as often as the last complaint took, if more.
 const LEAST_RUNS: usize = 4;
+/// After this time, and the next one for each program, a candidate does not run again.
 const MOST_TIME: Duration = Duration::from_secs(8);
 const TIME_EACH: Duration = Duration::from_millis(700);
 
@@ -38,8 +39,8 @@ struct Shrink {
 }
 
 /// `state` has the suspects, a line each, after a line with the number of the candidate to begin
-/// with, how many runs the last complaint took, and "take" if that candidate was its cause. Returns
-/// whether the smallest program was found.
+/// with, how many runs the last complaint took, and "take" if that candidate caused the complaint.
+/// Returns whether the smallest program was found.
 pub fn run(channel: Channel, state: &str) -> io::Result<bool> {
     let (first, suspects) = state.split_once('\n').unwrap_or_default();
     let mut words = first.split_whitespace();
@@ -56,7 +57,7 @@ pub fn run(channel: Channel, state: &str) -> io::Result<bool> {
         }
     }
     shrink.report();
-    // How many candidates have not complained since the last that has.
+    // How many candidates were tried without a complaint since the last complaint.
     let mut innocent = 0;
     loop {
         let all = candidates(&shrink.suspects);
@@ -74,7 +75,7 @@ pub fn run(channel: Channel, state: &str) -> io::Result<bool> {
             continue;
         };
         println!("  {complaint}");
-        // A complaint of the kernel may have disabled its checks, and what is damaged stays so.
+        // After most complaints, this machine is useless: checks may be off, and data damaged.
         if !complaint.starts_with("user ") && !complaint.contains("KASAN") {
             return Ok(false);
         }
@@ -98,7 +99,7 @@ impl Shrink {
         }
     }
 
-    /// Returns the number of the candidate with which to go on.
+    /// Makes the candidate the suspects. Returns the number of the candidate to go on with.
     fn take(&mut self, candidate: Vec<Program>, number: usize) -> usize {
         let was_alone = self.suspects.len() == 1;
         self.suspects = candidate;
@@ -155,7 +156,7 @@ fn smaller(program: &Program) -> Vec<Program> {
             all.push(changed);
         }
     };
-    // The smallest ones first: if a candidate complains, the machine may have to boot again.
+    // Large steps first: each candidate that complains may cost another boot of the machine.
     for index in 0..program.tasks.len() {
         add(&|program| program.tasks = vec![program.tasks[index].clone()]);
     }

@@ -31,7 +31,7 @@ impl Target {
 
     /// Runs the program. Returns the complaint, if there is one.
     pub fn run(&mut self, program: &Program) -> Result<(), String> {
-        self.channel.run(program);
+        self.channel.note(program);
         self.machine.prepare();
         self.coverage.clear();
         let ended = self.runner.run(program);

@@ -3,8 +3,8 @@
 //! debugfs: the file mini_pipe/pipes, with a line for each pipe.
 //!
 //! In Linux 7.3, debugfs can read a file's operations after the file was removed, and so after the
-//! module was unloaded: `__debugfs_file_get()` does, when a path is opened that was looked up
-//! before; `full_proxy_release()` does, when an open file is closed. The operations of the kernel
+//! module was unloaded: in `__debugfs_file_get()`, when a path is opened that was looked up before,
+//! and in `full_proxy_release()`, when an open file is closed. The operations of the kernel
 //! crate's `debugfs` are memory of the module. So the file is one of
 //! `debugfs_create_devm_seqfile()`, whose operations belong to the kernel. Nobody holds the module
 //! by it: after an unload, reads of a file that is still open fail with EIO.

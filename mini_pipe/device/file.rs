@@ -115,8 +115,8 @@ impl PipeFile {
         }
     }
 
-    /// Reports that an ioctl that was to read `len` bytes from this file, `file`, has ended with
-    /// `read`. For read(2) and splice(2), inotify's event comes from the kernel.
+    /// Reports the result `read` of an ioctl that was to read `len` bytes from this file, `file`.
+    /// For read(2) and splice(2), inotify's event comes from the kernel.
     ///
     /// Context: process context; may sleep.
     pub(crate) fn report_read(&self, file: &File, len: usize, read: Result<usize>) {
@@ -126,7 +126,7 @@ impl PipeFile {
         }
     }
 
-    /// As [`Self::report_read`], for bytes that an ioctl was to write to this file.
+    /// As [`Self::report_read`], for an ioctl that was to write `len` bytes to this file.
     ///
     /// Context: process context; may sleep.
     pub(crate) fn report_write(&self, file: &File, len: usize, written: Result<usize>) {

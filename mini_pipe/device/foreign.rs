@@ -45,7 +45,7 @@ use kernel::{
     }, //
 };
 
-/// At most so many pages are read or written at once.
+/// At most this many pages are read or written at once.
 const MAX_PAGES: usize = 16;
 
 /// A file that is no pipe, and where in it a splice begins.
@@ -53,7 +53,7 @@ pub(crate) struct Foreign<'a> {
     file: &'a File,
     /// The address of the offset in user memory, or 0: then the file's own position is used.
     address: u64,
-    /// Where the splice has come to.
+    /// How far in the file the splice has come.
     position: bindings::loff_t,
 }
 
@@ -211,7 +211,7 @@ struct Vector {
 impl Vector {
     /// # Errors
     ///
-    /// `ENOMEM` if there is no page at all. With some pages, this is for fewer bytes.
+    /// `ENOMEM` if there is no page at all. With too few pages, this is for fewer bytes.
     fn new<D: Direction>(reservation: &Reservation<D>) -> Result<Self> {
         let mut vector = Self {
             pages: [const { None }; MAX_PAGES],
@@ -264,8 +264,8 @@ impl Vector {
                 break;
             };
             let count = part.len.min(len - done);
-            // SAFETY: The part lies in both pages. Nobody else uses reserved room. If a file system
-            // still writes to this page, then not to bytes that the read has counted.
+            // SAFETY: The part lies in both pages. Nobody else uses reserved room. A file system
+            // that still writes to this page does not write to bytes that the read has counted.
             unsafe { copy_part(page, part.offset, part.page, part.offset, count) };
             done += count;
         }

@@ -105,6 +105,6 @@ pub(crate) fn show_fdinfo(pipe: &Pipe, to: &SeqFile) {
     seq_print!(to, "writer-sleeps:\t{}\n", status.sleeps.write);
     seq_print!(to, "reader-wakeups:\t{}\n", status.wakeups.read);
     seq_print!(to, "writer-wakeups:\t{}\n", status.wakeups.write);
-    seq_print!(to, "reader-spin-ns:\t{}\n", status.spin_time.read);
-    seq_print!(to, "writer-spin-ns:\t{}\n", status.spin_time.write);
+    seq_print!(to, "reader-spin-ns:\t{}\n", status.spin_nanos.read);
+    seq_print!(to, "writer-spin-ns:\t{}\n", status.spin_nanos.write);
 }

@@ -42,8 +42,8 @@ use kernel::{
 /// fs/pipe.c.
 const PIPE_MIN_DEF_BUFFERS: usize = 2;
 
-/// Storage for a new pipe of the caller, who pays for it. Capacity 0 is the default, or less if the
-/// default is above a limit.
+/// Storage for a new pipe of the caller, who pays for it. Capacity 0 stands for the default, or for
+/// less if the default is above a limit.
 ///
 /// Context: process context; may sleep.
 ///
@@ -64,7 +64,7 @@ pub(crate) fn new_storage(capacity: usize) -> Result<Storage> {
         // `check`.
         size = params::max_capacity().clamp(PAGE_SIZE, DEFAULT_CAPACITY);
     }
-    // Like fs/pipe.c, charge first and test the limits then, so that two concurrent callers see
+    // Like fs/pipe.c, charge first and test the limits after, so that two concurrent callers see
     // each other's pages.
     let mut charge = UserAccount::current().charge(pages_for(size));
     if is_above(charge.account(), 0, params::user_pages_soft()) {
@@ -87,8 +87,8 @@ pub(crate) fn new_storage(capacity: usize) -> Result<Storage> {
 /// # Errors
 ///
 /// - `EINVAL`, `EPERM`: as for [`check`]; but no privilege is needed to make a pipe smaller.
-/// - `EPERM`: the capacity is larger than before, and brings the user who made the pipe above a
-///   limit of pages.
+/// - `EPERM`: the capacity is larger than before, and with it, the user who made the pipe is above
+///   a limit of pages.
 /// - `EBUSY`: as for [`Pipe::resize`].
 /// - `ENOMEM`, `EINTR`: as for [`Storage::new`].
 pub(crate) fn set_capacity(pipe: &Pipe, capacity: usize) -> Result {
@@ -97,7 +97,7 @@ pub(crate) fn set_capacity(pipe: &Pipe, capacity: usize) -> Result {
         let storage = if capacity == size.capacity {
             None
         } else {
-            Some(other_storage(&size, capacity)?)
+            Some(storage_for_resize(&size, capacity)?)
         };
         if pipe.resize(size.capacity, storage)? {
             return Ok(());
@@ -106,7 +106,7 @@ pub(crate) fn set_capacity(pipe: &Pipe, capacity: usize) -> Result {
 }
 
 /// Storage of `capacity` bytes for a pipe of another size.
-fn other_storage(size: &Size, capacity: usize) -> Result<Storage> {
+fn storage_for_resize(size: &Size, capacity: usize) -> Result<Storage> {
     let grows = capacity > size.capacity;
     if grows || capacity == 0 {
         check(capacity)?;
@@ -128,7 +128,7 @@ fn other_storage(size: &Size, capacity: usize) -> Result<Storage> {
 ///
 /// # Errors
 ///
-/// - `EINVAL`: there are no such pipes.
+/// - `EINVAL`: no pipe has that capacity.
 /// - `EPERM`: the capacity is above the parameter `max_capacity`, and the caller does not have
 ///   `CAP_SYS_RESOURCE`.
 fn check(capacity: usize) -> Result {

@@ -63,8 +63,8 @@ const FOPS: bindings::file_operations = bindings::file_operations {
     fasync: Some(file::fasync),
     splice_read: Some(file::splice_read),
     splice_write: Some(file::splice_write),
-    // Linux 7.2's table, unlike 7.3's, sets no owner: the module could be unloaded while a file is
-    // open.
+    // Linux 7.2's table, unlike 7.3's, sets no owner. Without one, the module could be unloaded
+    // while a file is open.
     owner: OWNER,
     // SAFETY: `into_raw` sets `fops` to a static table.
     ..unsafe { ptr::read(MiscDeviceOptions { name: c"" }.into_raw::<PipeFile>().fops) }
@@ -90,8 +90,8 @@ pub(crate) struct Registration {
     folder: Folder,
 }
 
-// SAFETY: A misc device may be registered by one thread and deregistered by another. So a folder of
-// debugfs may be made and removed.
+// SAFETY: A misc device may be registered by one thread and deregistered by another. The same holds
+// for a folder of debugfs.
 unsafe impl Send for Registration {}
 // SAFETY: After the registration only the misc core uses `misc`, under its own lock, and only
 // `drop` uses `folder`.
@@ -105,7 +105,7 @@ impl Registration {
     ///
     /// # Errors
     ///
-    /// Those of `misc_register()`: `EEXIST` if there is such a device, `EBUSY` without a free minor
+    /// Those of `misc_register()`: `EEXIST` if the device exists, `EBUSY` without a free minor
     /// number, `ENOMEM`.
     pub(crate) fn new(name: &'static CStr, pipe: Arc<Pipe>) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
@@ -155,7 +155,7 @@ impl MiscDevice for PipeFile {
         let misc = unsafe { (*file.as_ptr()).private_data }.cast::<Opaque<bindings::miscdevice>>();
         // SAFETY: Only `Registration` registers a device with these operations. `misc_open()` holds
         // `misc_mtx`, which `misc_deregister()` takes, until this returns: the registration exists.
-        // It may not be initialized as a whole, but its pipe is: that was stored before.
+        // It may be initialized in part only, but its pipe was stored before.
         let pipe = unsafe { &(*container_of!(misc, Registration, misc)).pipe };
         // SAFETY: The file is being opened.
         Ok(unsafe { Self::open(memory, file, pipe) })
@@ -198,7 +198,7 @@ impl MiscDevice for PipeFile {
 unsafe extern "C" fn show_pipes(seq: *mut bindings::seq_file, _: *mut c_void) -> c_int {
     // SAFETY: By the safety requirements. `misc_register()` has stored the address of the device's
     // `struct miscdevice` as its data. `Folder::remove`, which `Registration::drop` calls, waits
-    // for this. The registration may not be initialized as a whole yet, but its pipe is.
+    // for this. The registration may be initialized in part only, but its pipe is there.
     let (to, pipe) = unsafe {
         let misc = bindings::dev_get_drvdata((*seq).private.cast());
         let misc = misc.cast::<Opaque<bindings::miscdevice>>();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the kernel sees of mini_pipe: the only layer with `extern "C"` functions, and with the
-//! kernel's structures for operations, inodes and parameters.
+//! What the kernel sees of mini_pipe: the only layer that defines `extern "C"` functions, and fills
+//! the kernel's structures for operations, inodes and parameters.
 //!
 //! Modules: [`mod@file`] (an open file and its operations), [`misc`] (/dev/mini_pipe), `ioctl` and
 //! [`uapi`], `private` (private pipes) and [`pipefs`] (their file system), `name`, `splice` (into a

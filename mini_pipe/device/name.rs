@@ -17,7 +17,7 @@ use kernel::{
 
 /// `dentry_operations.d_dname`: the name in /proc/PID/fd.
 ///
-/// Context: any, without locks; may not sleep (Documentation/filesystems/locking.rst).
+/// Context: any, without locks; must not sleep (Documentation/filesystems/locking.rst).
 ///
 /// # Safety
 ///
@@ -57,7 +57,7 @@ impl fmt::Display for PipeName {
 /// The length of the longest name, with its NUL: a number has at most 20 digits.
 const NAME_LEN: usize = 33;
 
-/// A text on the stack: `d_dname` may not allocate memory.
+/// A text on the stack: `d_dname` must not allocate memory.
 struct Name {
     bytes: [u8; NAME_LEN],
     len: usize,

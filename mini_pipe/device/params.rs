@@ -4,7 +4,7 @@
 //!
 //! Parameters of `module!` cannot be read or changed in /sys/module/mini_pipe/parameters, so this
 //! file makes each `kernel_param` itself. `capacity` and `policy` accept any text, and loading the
-//! module tests their values: the kernel's own message for a bad text says nothing of what is good.
+//! module tests their values: the kernel's own message for a bad text names no good value.
 
 use crate::{
     device::module::{

@@ -129,7 +129,7 @@ const DENTRY_OPERATIONS: &bindings::dentry_operations = &bindings::dentry_operat
 pub(crate) struct FileSystem(());
 
 impl FileSystem {
-    /// Mounts it.
+    /// Mounts the file system.
     ///
     /// Context: process context; may sleep.
     ///
@@ -209,9 +209,9 @@ pub(crate) fn new_file(
         // From here on, `for_each_pipe` finds the pipe.
         swap_pipe(inode, Arc::into_raw(pipe).cast_mut());
     }
-    // SAFETY: The reference to the inode is handed over, or put after an error. So is the second
-    // reference to the module: `__fput()` will put it by `fops_put()`, but `alloc_file_pseudo()`,
-    // unlike an ordinary open, does not take it by `fops_get()`.
+    // SAFETY: The reference to the inode is handed over, or put after an error. The same holds for
+    // the second reference to the module: `__fput()` will put it by `fops_put()`, but
+    // `alloc_file_pseudo()`, unlike an ordinary open, does not take it by `fops_get()`.
     unsafe {
         bindings::__module_get(OWNER);
         let file =
@@ -297,14 +297,14 @@ unsafe extern "C" fn init(context: *mut bindings::fs_context) -> c_int {
     0
 }
 
-/// Drops the pipe of an inode, and the inode's reference to the module, unless that has been done.
+/// Drops the pipe of an inode, and the inode's reference to the module, unless done before.
 ///
 /// # Safety
 ///
 /// `inode` must be one of this file system, and nobody may have a path to it. The caller must keep
 /// the module loaded until this has returned.
 unsafe fn detach_pipe(inode: *mut bindings::inode) {
-    // SAFETY: By the safety requirements: only a task with a path uses the pipe of an inode, and
+    // SAFETY: By the safety requirements: the pipe of an inode is used by tasks with a path, and by
     // `for_each_pipe`, which takes a reference of its own under the lock that `swap_pipe` takes.
     unsafe {
         let pipe = swap_pipe(inode, ptr::null_mut());

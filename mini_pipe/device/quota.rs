@@ -12,7 +12,7 @@ pub(crate) enum Verdict {
     Allowed,
     /// Tasks with `CAP_SYS_RESOURCE`.
     Privileged,
-    /// Nobody: there are no such pipes.
+    /// Nobody: no pipe has that capacity.
     Invalid,
 }
 

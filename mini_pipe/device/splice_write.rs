@@ -44,7 +44,7 @@ struct Filling<'a> {
 ///
 /// # Errors
 ///
-/// As `Side::give`, and those of `__splice_from_pipe()`.
+/// Those of `Side::give` and of `__splice_from_pipe()`.
 ///
 /// # Safety
 ///
@@ -54,8 +54,8 @@ pub(crate) unsafe fn splice_from_kernel_pipe(
     to: Side<'_>,
     len: usize,
 ) -> Result<usize> {
-    // As between two pipe(2)s, O_NONBLOCK at either end is enough. `do_splice()` has set the flag
-    // if the file of the pipe(2) has it.
+    // As between two pipe(2)s, O_NONBLOCK at either end is enough. If the pipe(2)'s file has it,
+    // `do_splice()` has set the flag of the call.
     let flags = if to.call.is_nonblocking() {
         SPLICE_F_NONBLOCK
     } else {
@@ -122,7 +122,7 @@ unsafe extern "C" fn fill(
         bv_offset: slot.offset,
     };
     let mut iter = MaybeUninit::uninit();
-    // SAFETY: This initializes the iterator, for the page and the range of the slot, which stay as
+    // SAFETY: This initializes the iterator, for the page and the range of the slot: both stay as
     // long as the pipe(2) is locked. Others may write to the page, but only C reads it.
     let mut from = unsafe {
         bindings::iov_iter_bvec(

@@ -50,7 +50,7 @@ pub(crate) fn vmsplice(me: &PipeFile, file: &File, request: &Vmsplice) -> Result
     if writes {
         // SAFETY: The iterator is a source, and valid as long as `elements`.
         let mut from = unsafe { IovIterSource::from_raw(iter) };
-        // What comes from user memory is no packet, whatever the flags of the file are: so in
+        // What comes from user memory is no packet, whatever the flags of the file are, as in
         // `vmsplice_to_pipe()`.
         let side = side.with_packets(false);
         let written = side.fill(elements.len, |room| {
@@ -105,8 +105,8 @@ impl Elements {
         };
         // SAFETY: `one` is memory for one element; `import_iovec()` allocates memory for more. It
         // initializes the iterator, or fails. The iterator does not point to `one`: for one element
-        // it is an ITER_UBUF, which has the address itself. With no elements it does, but then no
-        // element is read. Afterwards, `allocated` is null or what was allocated.
+        // it is an ITER_UBUF, which has the address itself. Without elements it points there, but
+        // reads no element. Afterwards, `allocated` is null or what was allocated.
         let len = unsafe {
             bindings::import_iovec(
                 direction as c_int,

@@ -44,7 +44,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// The same call, for bytes that are a packet of another pipe, or are not.
+    /// The same call, for bytes from elsewhere; `packets`: whether they are a packet.
     pub(crate) fn with_packets(self, packets: bool) -> Self {
         Self {
             packets: Some(packets),

@@ -15,8 +15,8 @@ use crate::{
 };
 use kernel::page::PAGE_SIZE;
 
-/// Where the other direction can spin, a long copy is made in chunks of this many bytes: the other
-/// direction gets the first while the second is being copied.
+/// Where the other direction can spin, a long copy is made in chunks of this many bytes. A task
+/// that spins there gets the first chunk while the second one is being copied.
 const CHUNK: usize = 8 * PAGE_SIZE;
 
 /// Copies the reserved bytes to or from `user`: all of them, or until a chunk ends while a task of

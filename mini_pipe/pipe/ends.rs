@@ -18,17 +18,17 @@ use crate::ring::dir::{
 /// The files that have one end open.
 #[derive(Clone, Copy, Default)]
 struct Count {
-    /// How many there are.
+    /// How many files have it open.
     open: usize,
-    /// How many times the end has been opened: `r_counter` and `w_counter` of fs/pipe.c. This is
-    /// only compared for equality, so it may wrap.
+    /// How many times the end has been opened: `r_counter` and `w_counter` of fs/pipe.c. It can
+    /// wrap, as it is only compared for equality.
     opens: usize,
 }
 
 /// The state of the other end of the pipe, as a file sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Peer {
-    /// At least one file has it open.
+    /// At least one file has the end open.
     Open,
     /// The file has not seen a peer yet.
     Unseen,
@@ -41,8 +41,8 @@ pub(crate) enum Peer {
 pub(crate) struct OpenEnd {
     /// Whether the file reads, and whether it writes.
     modes: PerDir<bool>,
-    /// For each end of the pipe, a value to compare with its [`Count::opens`]. As long as they are
-    /// equal, this file has seen no peer there.
+    /// For each end of the pipe, a value to compare with its [`Count::opens`]. While the two are
+    /// equal, this file has seen no peer at that end.
     unseen: PerDir<usize>,
 }
 

@@ -4,8 +4,8 @@
 //!
 //! A write whose bytes need pages takes those that no byte needs any more, and allocates others
 //! without the mutex. If memory is short, the write goes on with the room that has pages. If no
-//! such room is left, it waits as in a full pipe, until bytes are read; in an empty pipe, it waits
-//! for a page, which is enough for an atomic write.
+//! such room is left, it waits as in a full pipe, until bytes are read. In an empty pipe, it uses a
+//! page that the pipe has kept, else waits for one: a page is enough for an atomic write.
 //!
 //! A call that empties the pipe frees most of its pages, see [`crate::ring::growth`], unless the
 //! pipe needed pages again soon after the last time that it freed some: see

@@ -13,8 +13,8 @@
 //!
 //! Modules: [`state`] (what the mutex protects), [`ends`], [`policy`], [`call`], [`wait`] (waiting
 //! and wake-ups), `copy` (copies under a reservation), `memory` and [`patience`] (pages of private
-//! pipes), and the calls: `read`, `write`, `rendezvous`, [`splice`], [`transfer`] (splice and tee
-//! between mini_pipes), `poll`, `settings`.
+//! pipes), and the calls: `read`, `write`, `rendezvous`, [`splice`] (to a pipe(2)), [`transfer`]
+//! (other splices, tee, vmsplice), `poll`, `settings`.
 //!
 //! The larger functions that every short read and write passes are `#[inline(always)]`.
 //! `Pipe::read_reserved` and `Pipe::write_reserved`, which copy under reservations, are not
@@ -115,10 +115,10 @@ struct Wait {
     /// [`SpinTime`](wait::spin::SpinTime) is not 0. While this is set, each further wait sleeps. A
     /// sleep clears it, and so does progress. Never set if there is no other processor.
     since: Option<Instant<Monotonic>>,
-    /// A signal is pending.
+    /// A signal was pending after the last wait.
     interrupted: bool,
-    /// There was no memory for all pages that a write needs. It does not try to get pages again
-    /// before it finds that the pages that are there give no room.
+    /// There was no memory for all pages that a write needs. The write does not try to get pages
+    /// again before it finds no room in those that the ring has.
     is_short: bool,
 }
 
@@ -168,8 +168,9 @@ impl Pipe {
         let read_closed = !state.ends.is_open(Dir::Read);
         let write_closed = !state.ends.is_open(Dir::Write);
         if state.ends.is_private() && read_closed && write_closed {
-            // A task that still holds a path may open the pipe again, and finds it empty. No end is
-            // open, so no call that moves bytes is in progress, and no reservation is outstanding.
+            // A task that still holds a path may open the pipe again, and is to find it empty. No
+            // end is open, so no call that moves bytes is in progress, and no reservation is
+            // outstanding.
             state.ring.unwrite(usize::MAX);
         }
         let mut wakeups = Wakeups::STOP_SPINNING;
@@ -243,10 +244,10 @@ impl Pipe {
     fn unlock_and_wake(&self, guard: StateGuard<'_>, wakeups: Wakeups) {
         let PerDir { read, write } = wakeups.dirs;
         drop(guard);
-        if write.spinner {
+        if write.stop_spinner {
             self.writers.spinner.stop();
         }
-        if read.spinner {
+        if read.stop_spinner {
             self.readers.spinner.stop();
         }
         self.wake(Dir::Write, write.waiters);
@@ -285,7 +286,7 @@ impl Pipe {
         trace::reserve(|| (self.number, D::DIR as u32, reservation.len()));
     }
 
-    /// The tracepoint `hand_on`, if a call wakes the next of its own direction.
+    /// The tracepoint `hand_on`, if a call wakes sleepers of its own direction.
     #[inline(always)]
     fn trace_hand_on(&self, dir: Dir, wakeups: &Wakeups) {
         if wakeups.dirs[dir].waiters.sleepers != Wake::None {
@@ -302,7 +303,7 @@ impl Pipe {
             return self.finish_slow::<D>(guard, moved);
         }
         guard.count(D::DIR, moved);
-        self.unlock_and_wake(guard, Wakeups::spinning_and_fasync(other));
+        self.unlock_and_wake(guard, Wakeups::stop_spinning_and_signal(other));
         moved
     }
 
@@ -321,8 +322,8 @@ impl Pipe {
         moved
     }
 
-    /// Sends the wake-ups for bytes that were committed, and drops the pages that the commit
-    /// retired, and those that an empty pipe does not keep.
+    /// Sends the wake-ups for bytes that were committed. Drops the pages that the commit has
+    /// retired, and the pages that an empty pipe does not keep.
     #[inline(always)]
     fn finish_commit(&self, mut guard: StateGuard<'_>, progress: Progress) {
         let retired = guard.ring.take_retired();
@@ -332,7 +333,7 @@ impl Pipe {
         trace::commit(|| (self.number, dir as u32, moved, ended));
         let wakeups = guard.collect_wakeups(progress, self.polled());
         self.trace_hand_on(dir, &wakeups);
-        if guard.ring.has_surplus() && guard.patience.runs_out() {
+        if guard.ring.has_surplus() && guard.patience.note_empty() {
             self.shrink(guard, wakeups);
         } else {
             self.unlock_and_wake(guard, wakeups);
@@ -388,7 +389,7 @@ impl Pipe {
     }
 }
 
-/// The count if bytes were moved, else the error: an error must not hide moved bytes.
+/// The count, if bytes were moved; else the error, which must not hide moved bytes.
 fn short_count_or(count: usize, error: Error) -> Result<usize> {
     if count > 0 {
         Ok(count)

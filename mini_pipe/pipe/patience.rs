@@ -8,8 +8,8 @@ use kernel::time::{
     Monotonic, //
 };
 
-/// A pipe that gets pages sooner than this after it has freed some should have kept them. A pipe
-/// that is filled less often spends little of its time on pages.
+/// A pipe that gets pages again within this time should not have freed any. A pipe that is filled
+/// less often spends little of its time on pages.
 const SOON: Delta = Delta::from_millis(10);
 
 /// The largest value of [`Patience::times`].
@@ -17,11 +17,12 @@ const MOST: u8 = 127;
 
 /// How many times a pipe may become empty without freeing its pages.
 ///
-/// That is 0 at first. When the pipe needs pages again after it has freed some, the number `n`
-/// becomes `2 * n + 1` if that is within [`SOON`], else 0. Pages that a close frees do not count.
+/// The number `n` is 0 at first. When the pipe needs pages again after it has freed some, `n`
+/// becomes `2 * n + 1` if less than [`SOON`] has passed, else 0. Pages that a close frees do not
+/// count.
 #[derive(Default)]
 pub(crate) struct Patience {
-    /// When [`Patience::runs_out`] last said that pages are freed; [`None`] if the pipe has been
+    /// When [`Patience::note_empty`] last said that pages are freed; [`None`] if the pipe has been
     /// given pages since.
     freed: Option<Instant<Monotonic>>,
     /// How many times in a row the pipe may become empty without freeing its pages.
@@ -33,13 +34,13 @@ pub(crate) struct Patience {
 impl Patience {
     /// The pipe has become empty. Returns whether it frees its pages now.
     #[inline(always)]
-    pub(in crate::pipe) fn runs_out(&mut self) -> bool {
-        let runs_out = self.left == 0;
-        if runs_out {
+    pub(in crate::pipe) fn note_empty(&mut self) -> bool {
+        let frees = self.left == 0;
+        if frees {
             self.freed = Some(Instant::now());
         }
         self.left = self.left.saturating_sub(1);
-        runs_out
+        frees
     }
 
     /// The pipe has been given pages.

@@ -35,8 +35,8 @@ impl Pipe {
     #[inline(always)]
     pub(crate) fn poll(&self, end: &OpenEnd, file: &File, interest: Interest<'_>) -> u32 {
         if let Some(table) = interest.table {
-            // Before the test below, so that no change is missed; and without the mutex, since this
-            // allocates memory.
+            // Comes before the test below, so that no change is missed; and without the mutex, as
+            // this allocates memory.
             self.add_poll(end, file, table);
         }
         let mut guard = self.state.lock();
@@ -57,7 +57,7 @@ impl Pipe {
                 }
             }
         }
-        // Nothing is set for edge-triggered writers: as in fs/pipe.c, not every read wakes them.
+        // Edge-triggered writers set no flag: as in fs/pipe.c, a read need not wake them.
         if end.is(Dir::Write) {
             if state.is_contended(Dir::Write) {
                 state.waiters.write.note_eagain();

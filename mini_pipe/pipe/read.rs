@@ -72,8 +72,8 @@ impl Pipe {
         }
         loop {
             if let Some(reservation) = guard.ring.reserve_read(to.len()) {
-                // If a writer copies now, these bytes do not end this read: after each of its own
-                // commits, it goes on with those that the pipe has by then.
+                // If a writer copies now, these bytes do not end the read: after each commit of its
+                // own, the read goes on with the bytes that the pipe has by then.
                 let goes_on = guard.ring.indices().is_reserved(Dir::Write);
                 drop(guard);
                 return short_count_or(self.read_reserved(reservation, goes_on, &mut to), EFAULT);
@@ -89,9 +89,9 @@ impl Pipe {
         }
     }
 
-    /// Copies the reserved bytes to `to` and commits them. If it `goes_on`, also reads the bytes
-    /// that are in the pipe by then. Returns how many bytes were read; without a fault, at least
-    /// those first reserved.
+    /// Copies the reserved bytes to `to` and commits them. If the read `goes_on`, also reads the
+    /// bytes that are in the pipe by then. Returns how many bytes were read: without a fault, at
+    /// least as many as `reservation` has.
     #[inline(never)]
     fn read_reserved(
         &self,

@@ -5,7 +5,7 @@
 //!
 //! The rendezvous of such a write is *active* from before its first byte is in the ring until its
 //! last byte has been read. All other writers are contended meanwhile, so its bytes are the newest
-//! in the ring, and it can remove those that nobody has read. It cannot remove bytes that a reader
+//! in the ring, and the write can remove what nobody has read. It cannot remove bytes that a reader
 //! has reserved by then: they count as read.
 
 use crate::{
@@ -77,7 +77,7 @@ impl Pipe {
             }
             let missing = guard.ring.reuse_pages(rest);
             if missing > 0 && !is_short {
-                // While this grows the ring without the mutex, no other writer may come in.
+                // While this grows the ring without the mutex, all other writers are kept out.
                 guard.rendezvous_active = true;
                 (guard, is_short) = self.grow(guard, missing);
                 continue;
@@ -102,7 +102,7 @@ impl Pipe {
             }
             // Forget the shortage: after the wait below, `grow` is to try again.
             if mem::take(&mut is_short) && guard.ring.indices().is_empty() {
-                // No read will make room. `grow` waits for memory, if there is none still.
+                // No read will make room. If there still is no memory, `grow` waits for some.
                 continue;
             }
             guard.waiters.write.count_sleep();
@@ -139,8 +139,8 @@ impl Pipe {
         wakeups.dirs.write.waiters = state.waiters.write.on_change(change);
         self.trace_hand_on(Dir::Write, &wakeups);
         wakeups.dirs.write.fasync = removed > 0 || wakeups.dirs.write.waiters.retry;
-        // If nothing was removed, the read that emptied the pipe has asked this.
-        if removed > 0 && state.ring.has_surplus() && state.patience.runs_out() {
+        // If nothing was removed, the commit that emptied the ring has asked `patience` already.
+        if removed > 0 && state.ring.has_surplus() && state.patience.note_empty() {
             self.shrink(guard, wakeups);
         } else {
             self.unlock_and_wake(guard, wakeups);

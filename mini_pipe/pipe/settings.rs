@@ -46,7 +46,7 @@ pub(crate) struct Status {
     /// How often a task of each direction began to sleep.
     pub(crate) sleeps: PerDir<u64>,
     /// How long the next wait of each direction spins before it sleeps, in nanoseconds.
-    pub(crate) spin_time: PerDir<u32>,
+    pub(crate) spin_nanos: PerDir<u32>,
     /// How many changes have woken a waiter of each direction, or sent SIGIO after EAGAIN.
     pub(crate) wakeups: PerDir<u64>,
 }
@@ -74,7 +74,7 @@ impl Pipe {
     /// pipe, and copies in progress go on. Does nothing and returns false if the present capacity
     /// is not `expected`; then the caller must check again whether the new capacity is allowed.
     ///
-    /// Without a `storage`, the capacity stays. Writers are woken even then, as in fs/pipe.c.
+    /// Without a `storage`, the capacity stays, but writers are woken, as in fs/pipe.c.
     ///
     /// Context: process context; may sleep.
     ///
@@ -154,7 +154,7 @@ impl Pipe {
                 read: waiters.read.sleeps(),
                 write: waiters.write.sleeps(),
             },
-            spin_time: PerDir {
+            spin_nanos: PerDir {
                 read: guard.spin_time.read.nanos(),
                 write: guard.spin_time.write.nanos(),
             },

@@ -27,7 +27,7 @@ pub(crate) trait SpliceDest {
     /// Unlocks the destination for others, until [`SpliceDest::lock`].
     fn unlock(&mut self);
 
-    /// Locks it again. May sleep.
+    /// Locks the destination again. May sleep.
     fn lock(&mut self);
 
     /// Moves reserved bytes to the destination, from the first on, as many as it has room for. Of a
@@ -44,8 +44,8 @@ pub(crate) trait SpliceDest {
 }
 
 impl Pipe {
-    /// Moves at most `most` bytes, at least 1, to `dest`, and waits for the first one as
-    /// [`Pipe::read`] does. Returns how many were moved; 0 is end of file.
+    /// Moves at most `most` bytes to `dest`, and waits for the first one as [`Pipe::read`] does;
+    /// `most` is at least 1. Returns how many were moved; 0 is end of file.
     ///
     /// Context: process context; may sleep.
     ///

@@ -67,7 +67,7 @@ pub(crate) struct State {
     pub(crate) policy: Policy,
     /// A rendezvous is active. Its writer excludes all other writers: see `rendezvous`.
     pub(crate) rendezvous_active: bool,
-    /// Its writer sleeps on `drained`.
+    /// The writer of the rendezvous sleeps on `drained`.
     pub(crate) rendezvous_asleep: bool,
     /// How many bytes have been read, and written, since the pipe was made.
     pub(crate) total: PerDir<u64>,
@@ -84,7 +84,7 @@ pub(crate) struct Progress {
     pub(crate) before: Occupancy,
     /// How many bytes were moved.
     pub(crate) moved: usize,
-    /// From now on, this call excludes no other of its direction.
+    /// From now on, the call excludes no other call of its direction.
     pub(crate) ended: bool,
 }
 
@@ -123,7 +123,7 @@ impl State {
         self.ends.peer(Dir::Read, end) == Peer::Closed
     }
 
-    /// Whether another call excludes all others of this direction.
+    /// Whether a call excludes all other calls of this direction.
     pub(crate) fn is_contended(&self, dir: Dir) -> bool {
         let rendezvous = dir == Dir::Write && self.rendezvous_active;
         rendezvous || self.ring.indices().is_reserved(dir)
@@ -135,7 +135,7 @@ impl State {
     }
 
     /// Reserves room for the last `rest` bytes of a write of `whole` bytes: for all of them if the
-    /// write is atomic, else for some. [`None`] if there is no such room, or if another writer
+    /// write is atomic, else for some. [`None`] if there is less room, or if another writer
     /// excludes this one.
     #[inline(always)]
     pub(crate) fn reserve_write(
@@ -189,7 +189,7 @@ impl State {
         self.total[dir] = self.total[dir].wrapping_add(moved as u64);
     }
 
-    /// Whether no task sleeps, none got EAGAIN under contention, and no rendezvous is active.
+    /// Whether no task sleeps, no call got EAGAIN under contention, and no rendezvous is active.
     /// Pollers and spinning tasks are not counted.
     #[inline(always)]
     pub(crate) fn has_no_waiters(&self) -> bool {
@@ -243,10 +243,10 @@ impl State {
         }
     }
 
-    /// If `selected` wakes the only sleeper of `dir`, begins to measure the cost of that wake-up.
+    /// Begins to measure the cost of the wake-up, if `selected` wakes the only sleeper of `dir`.
     #[inline(always)]
     fn time_wakeup(&mut self, dir: Dir, selected: Selected) {
-        // Of several sleepers, it is not known which one runs first.
+        // If there are several sleepers, it is not known which one runs first.
         if selected.sleepers != Wake::None && self.waiters[dir].has_one_sleeper() && can_spin() {
             self.spin_time[dir].note_wakeup();
         }
@@ -267,7 +267,7 @@ mod tests {
     };
 
     #[test]
-    fn threshold_is_pipe_buf_if_there_can_be_so_much_room() {
+    fn threshold_is_pipe_buf_if_the_capacity_allows() {
         assert_eq!(write_threshold(PIPE_BUF), Some(PIPE_BUF));
         assert_eq!(write_threshold(PIPE_BUF - 1), None);
     }

@@ -3,8 +3,8 @@
 //! Splice and tee between mini_pipes; and [`Side::take`] and [`Side::give`], which lend a
 //! reservation to a closure that copies: for splices with files and pipe(2)s, and for vmsplice.
 //!
-//! No call here waits in a pipe while it has a reservation of another one, or for a mutex while it
-//! has another one. So tasks that splice pipes into each other do not block one another.
+//! No call here waits in a pipe while it has a reservation of another pipe, or for a mutex while it
+//! has another mutex. So tasks that splice pipes into each other do not block one another.
 
 use crate::{
     pipe::{
@@ -45,8 +45,8 @@ pub(crate) struct Side<'a> {
 
 impl Side<'_> {
     /// Lets `work` copy the oldest bytes, at most `most`, and waits for the first one as
-    /// [`Pipe::read`] does. `work` returns how many bytes it has copied; so many leave the
-    /// pipe, unless they are to be kept. Returns what `work` returns; 0 is end of file.
+    /// [`Pipe::read`] does. `work` returns how many bytes it has copied. These leave the pipe,
+    /// unless `keep` is true. Returns what `work` returns; 0 is end of file.
     ///
     /// Context: process context; may sleep.
     ///
@@ -107,10 +107,10 @@ impl Side<'_> {
     ) -> Result<usize> {
         let Self { pipe, end, call } = self;
         let guard = pipe.state.lock();
-        // As if these were the last `most` bytes of a very long write. That is not atomic, so room
-        // for some of them is enough, unless they are a packet.
+        // As if these were the last `most` bytes of a very long write. It is not atomic, so room
+        // for some of the bytes is enough, unless they are a packet.
         let size = (usize::MAX, most);
-        // This never writes the bytes, and its type says so: `find_room` can only find room.
+        // `retry` never writes the bytes, as its type says, so `find_room` can only find room.
         let retry = |_: &mut StateGuard<'_>| None::<Infallible>;
         let Found::Room(reservation) =
             pipe.find_room(guard, end, call, size, &mut Wait::default(), retry)?;
@@ -195,7 +195,7 @@ impl Side<'_> {
         Ok(total)
     }
 
-    /// The same call, for bytes of another pipe that are a packet, or are not.
+    /// The same call, for bytes from elsewhere; `packets`: whether they are a packet.
     pub(crate) fn with_packets(self, packets: bool) -> Self {
         Self {
             call: self.call.with_packets(packets),
@@ -308,8 +308,8 @@ impl Side<'_> {
     }
 
     /// Moves whole pages of reserved bytes, after the first `skip`, to reserved room of another
-    /// pipe: [`crate::ring::Ring::exchange_pages`]. Returns whether that was done. It is not if a
-    /// mutex is held by another task: this does not wait for two at once.
+    /// pipe: [`crate::ring::Ring::exchange_pages`]. Returns whether that was done. Does nothing if
+    /// another task holds one of the two mutexes: this never waits for a mutex.
     fn exchange_pages(
         self,
         bytes: &ReadReservation,

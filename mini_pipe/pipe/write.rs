@@ -34,7 +34,7 @@ use kernel::prelude::*;
 pub(in crate::pipe) enum Found<'a, T> {
     /// Room. The mutex is not held any more.
     Room(WriteReservation),
-    /// `retry` has written the bytes, and has returned the second of these. The mutex is held.
+    /// `retry` has written the bytes, and has returned the second field. The mutex is held.
     Written(StateGuard<'a>, T),
 }
 
@@ -44,7 +44,7 @@ impl Pipe {
     /// A write of at most PIPE_BUF bytes, or of the capacity if that is less, is atomic. If the
     /// call writes packets, an atomic write is one packet, and a larger write becomes several.
     ///
-    /// Returns how many bytes were written: fewer than all if the call is non-blocking, was
+    /// Returns how many bytes were written: perhaps not all, if the call is non-blocking, was
     /// interrupted, met a fault, or if the last reader was closed meanwhile.
     ///
     /// Context: process context; may sleep.
@@ -140,7 +140,7 @@ impl Pipe {
             } else {
                 guard.ring.reuse_pages(rest)
             };
-            // Those have to be allocated.
+            // The missing pages have to be allocated.
             if missing > 0 && !wait.is_short {
                 (guard, wait.is_short) = self.grow(guard, missing);
                 match retry(&mut guard) {
@@ -155,12 +155,12 @@ impl Pipe {
             // `continue`, else after the wait.
             if mem::take(&mut wait.is_short) && !contended {
                 if guard.ring.indices().is_empty() {
-                    // No read will make room. `grow` waits for memory, if there is none still.
+                    // No read will make room. If there still is no memory, `grow` waits for some.
                     continue;
                 }
                 if guard.waiters.write.note_starved() {
-                    // If this task was woken, it was for room that it cannot use without pages. A
-                    // smaller write may be able to.
+                    // This task may have been woken for room that it cannot use without pages. A
+                    // smaller write may be able to use it.
                     self.unlock_and_wake(guard, Wakeups::all_sleepers(Dir::Write));
                     guard = self.state.lock();
                     continue;
@@ -200,7 +200,7 @@ impl Pipe {
             let mut guard = self.state.lock();
             let before = guard.ring.occupancy();
             // A chunk was copied, and a reader spins: commit the chunk, and keep the rest reserved.
-            // This is no atomic write: that has at most PIPE_BUF bytes, less than a chunk.
+            // This is no atomic write: one has at most PIPE_BUF bytes, less than a chunk.
             let (written, next) = if copied < reservation.len() && !fault {
                 let written = guard.ring.commit_part(&mut reservation, copied);
                 (written, Some(reservation))

@@ -15,7 +15,7 @@ use kernel::{
 };
 
 /// How many elements fit in the array itself: enough for a pipe of the default capacity, which
-/// most pipes have. Making such a pipe then takes no allocation for the array.
+/// most pipes have. Making one of these takes no allocation for the array.
 pub(in crate::ring) const FEW: usize = 16;
 
 /// An array of fixed length.

@@ -7,7 +7,8 @@
 //! all but [`KEPT`]: see [`Ring::take_surplus`]. The caller allocates and frees the pages without
 //! the lock.
 //!
-//! Without memory for them, a write goes on with the room that has pages: see [`Ring::backed`].
+//! If there is no memory for pages, a write goes on with the room that has some: see
+//! [`Ring::backed`].
 
 use crate::{
     ring::{
@@ -25,7 +26,7 @@ use kernel::page::PAGE_SIZE;
 /// How many pages an empty ring keeps.
 pub(crate) const KEPT: usize = 2;
 
-/// At most this many pages are added or taken at once: those of a pipe of the default capacity.
+/// At most this many pages are added or taken at once: as many as a pipe has by default.
 pub(crate) const BATCH: usize = 16;
 
 /// At most this many cells are visited in one go, while the lock is held.
@@ -55,8 +56,8 @@ impl Batch {
 
     /// Allocates `count` pages, at most [`BATCH`], in large blocks if there are some. They are
     /// charged to the current task's memory cgroup. Returns whether there was memory for all of
-    /// them. If there was memory for fewer than `least`, waits for those: the OOM killer may be
-    /// called.
+    /// them. If there was memory for fewer than `least`, waits for the rest of these: the OOM
+    /// killer may be called.
     ///
     /// Context: process context; may sleep.
     pub(crate) fn allocate(&mut self, count: usize, least: usize) -> bool {
@@ -104,9 +105,9 @@ impl Batch {
 impl Ring {
     /// Moves unused pages into the empty cells that a write of `len` bytes will use; of a long
     /// write, into those of its first [`BATCH`] pages. Returns how many pages are still missing
-    /// there. If the write reaches all cells of an empty ring of at most [`BATCH`] pages, moves
-    /// none, and returns the number of all cells: they are to get a new block. Does nothing and
-    /// returns 0 if a writer has a reservation.
+    /// there. If a page is missing, and the write reaches all cells of an empty ring of at most
+    /// [`BATCH`] pages, moves none, and returns the number of cells: they are to get a new block.
+    /// Does nothing and returns 0 if a writer has a reservation.
     pub(crate) fn reuse_pages(&mut self, len: usize) -> usize {
         if self.storage.has_all_pages() || self.indices.is_reserved(Dir::Write) {
             return 0;
@@ -129,8 +130,8 @@ impl Ring {
     }
 
     /// Moves unused pages, from cells that have neither bytes nor a part of `room`, to the empty
-    /// cells of `room`, of which there are `missing`. At most [`BATCH`] pages are moved. Returns
-    /// how many. There is no writer's reservation.
+    /// cells of `room`, of which there are `missing`. Returns how many were moved: at most
+    /// [`BATCH`]. No writer may have a reservation.
     fn move_unused(&mut self, room: Span, missing: usize) -> usize {
         let contents = self.indices.contents();
         let begin = contents.start - contents.start % PAGE_SIZE;
@@ -167,7 +168,7 @@ impl Ring {
     /// Puts the pages of `batch` into the first empty cells for room.
     ///
     /// If the batch is a block with a page for each cell, and the ring is empty, the block takes
-    /// the place of all pages; those are in the batch then. Copies within a block are faster.
+    /// the place of all old pages, which go into the batch. Copies within a block are faster.
     ///
     /// Returns whether pages are left in the batch, for the caller to drop without the lock.
     pub(crate) fn add_pages(&mut self, batch: &mut Batch) -> bool {
@@ -191,8 +192,8 @@ impl Ring {
     }
 
     /// If the ring is empty, moves an unused page to where the first byte will be, as
-    /// [`Ring::reuse_pages`] does. Returns how many pages are still missing there: 1, if no read
-    /// will make room for a write; else 0.
+    /// [`Ring::reuse_pages`] does. Returns for how many pages a write must wait: 1 if the ring is
+    /// empty and still has no page there; else 0.
     pub(crate) fn reuse_first_page(&mut self) -> usize {
         if !self.indices.is_empty() || self.backed(1) > 0 {
             0
@@ -241,14 +242,14 @@ impl Ring {
     }
 
     /// Whether a read of the oldest bytes, `span`, leaves the ring empty, and with pages to give
-    /// back. Such a read needs a reservation: after its commit, they may be given back.
+    /// back. Then the read needs a reservation: its commit may give the pages back.
     #[inline(always)]
     pub(in crate::ring) fn read_leaves_surplus(&self, span: Span) -> bool {
         self.storage.growing_pages() > KEPT && span.len == self.indices.readable()
     }
 
-    /// Moves pages that the ring does not need to `batch`, for the caller to drop, if the ring is
-    /// empty and without reservations. Returns whether there are more.
+    /// If the ring is empty and without reservations, moves the pages that it does not need into
+    /// `batch`, for the caller to drop. Returns whether there are more.
     pub(crate) fn take_surplus(&mut self, batch: &mut Batch) -> bool {
         let end = self.storage.end;
         while self.has_surplus() && batch.added < BATCH && end - self.storage.end < MOST_VISITED {

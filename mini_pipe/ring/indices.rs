@@ -11,8 +11,8 @@
 //!         |  reader    |          | writer    |         |
 //! ```
 //!
-//! `head` and `tail` are running indices of bytes, which wrap on purpose. Their difference is the
-//! number of bytes. The number of pages is a power of two, so the low bits of an index are the
+//! `head` and `tail` are running indices of bytes, and wrap on purpose. The ring has `head - tail`
+//! bytes. The number of pages is a power of two, so the low bits of an index are the
 //! place in the pages. An empty ring without reservations starts again at 0.
 
 use crate::ring::dir::{
@@ -140,7 +140,7 @@ impl Indices {
         self.len().wrapping_sub(self.reserved.read)
     }
 
-    /// How much room there is that is not reserved.
+    /// How much of the room is not reserved.
     pub(crate) fn writable(&self) -> usize {
         // Does not wrap, by the invariants.
         self.capacity
@@ -249,7 +249,7 @@ impl Indices {
     }
 
     /// An empty ring starts again at index 0: copies stay aligned with the pages, and the first
-    /// page stays in the cache. Not while a reservation is outstanding: it keeps its index.
+    /// page stays in the cache. An outstanding reservation prevents that: it keeps its index.
     fn rewind(&mut self) {
         if self.is_idle() {
             self.head = 0;

@@ -25,7 +25,7 @@ use kernel::page::PAGE_SIZE;
 /// the room behind it that a writer has reserved; the pages of that room are shared, too.
 ///
 /// If the first and the last page of `live` are the same page in one of the storages, they may be
-/// two pages in the other. One page cannot take the place of two, nor two that of one. So these
+/// two pages in the other. One page cannot replace two, and two cannot replace one. So these
 /// pages are not shared, and their bytes are copied to spare pages of `new`.
 ///
 /// # Safety
@@ -36,10 +36,10 @@ use kernel::page::PAGE_SIZE;
 pub(crate) unsafe fn share(old: &Pages, new: &mut Storage, live: Span, contents: Span) {
     let offset = live.start % PAGE_SIZE;
     let count = (offset + live.len).div_ceil(PAGE_SIZE);
-    // The indices of `live` are in `count` pages, if they did not wrap. As it fits into both
-    // storages, `count` is at most one more than the number of cells of each. If `count` is one
-    // more, `live` wraps: its first and its last bytes are in the same page of that storage, which
-    // cannot be shared. Then `count` is at least 2.
+    // Without wrapping, `live` would touch `count` pages. As `live` fits into both storages,
+    // `count` is at most one more than the number of cells of each. If `count` is one more, `live`
+    // wraps: its first and its last bytes are in the same page of that storage, and the page cannot
+    // be shared. Then `count` is at least 2.
     let overlap = count > old.len().min(new.pages.len());
     let shared = if overlap { 1..count - 1 } else { 0..count };
     for nth in shared {
@@ -57,7 +57,7 @@ pub(crate) unsafe fn share(old: &Pages, new: &mut Storage, live: Span, contents:
         let first = contents.first(PAGE_SIZE - offset);
         let last = contents.skip(first.len).skip((count - 2) * PAGE_SIZE);
         for index in [live.start, live.start.wrapping_add((count - 1) * PAGE_SIZE)] {
-            // SAFETY: As above. These are the same cell, or two.
+            // SAFETY: As above. The two indices have one cell, or two cells.
             unsafe { new.fill_cell(index) };
         }
         for part in [first, last] {

@@ -21,13 +21,13 @@
 //! Packets need *slots*, like in a pipe(2): there is one slot for each cell. While packets take all
 //! slots, nothing is writable.
 //!
-//! A resize gives the ring another storage at any time, see [`mod@migrate`]. Outstanding
-//! reservations (reserved, and not committed yet) keep the pages they were made for.
+//! A resize, possible at any time, gives the ring another storage: see [`mod@migrate`]. Outstanding
+//! reservations (not committed yet) keep the pages they were made for.
 //!
 //! Modules: `dir` (directions), [`indices`] (where the bytes are), [`packets`] (which of them are
 //! packets), [`occupancy`], [`storage`] (pages), `array`, [`growth`] (pages come and go),
-//! [`mod@migrate`] (resize), [`reservation`], [`user`] (user memory), [`transfer`] (to other
-//! pipes).
+//! [`mod@migrate`] (resize), [`reservation`], [`user`] (user memory), [`transfer`] (splice, tee
+//! and vmsplice).
 
 mod array;
 pub(crate) mod dir;
@@ -133,7 +133,7 @@ impl Ring {
             let distance = packet.start.wrapping_sub(self.indices.contents().start);
             is_packet = distance == 0;
             // A packet leaves the ring as a whole, also if `most` is less, so the indices reserve
-            // the whole.
+            // all of it.
             reach = if is_packet {
                 packet.len
             } else {
@@ -180,8 +180,8 @@ impl Ring {
 
     /// Moves the oldest bytes to `to` without a reservation, as many as fit. Does not sleep.
     /// Returns how many were moved. [`None`] if none can be moved this way: there are none, they
-    /// cross a page boundary, a packet is in the ring, another reader has a reservation, `to`
-    /// faults, or the read [leaves a surplus of pages](Ring::read_leaves_surplus).
+    /// cross a page boundary, a packet is in the ring, another reader has a reservation, `to` is
+    /// empty, an iterator or bad, or the read [leaves a surplus](Ring::read_leaves_surplus).
     #[inline(always)]
     pub(crate) fn read_nofault(&mut self, to: &impl UserMemory<Reading>) -> Option<usize> {
         if self.storage.packets.first().is_some() {
@@ -199,7 +199,7 @@ impl Ring {
     /// Moves all bytes of `from` into the ring without a reservation. Does not sleep. Returns how
     /// many were moved. [`None`] if they cannot be moved this way: there is no room for all, the
     /// room crosses a page boundary or has no page, packets take all slots, another writer has a
-    /// reservation, or `from` faults.
+    /// reservation, or `from` is empty, an iterator, or bad.
     #[inline(always)]
     pub(crate) fn write_nofault(&mut self, from: &impl UserMemory<Writing>) -> Option<usize> {
         if self.storage.packets.is_full() {
@@ -225,7 +225,7 @@ impl Ring {
         let copied = page.with_bytes(|bytes| {
             // SAFETY: `offset + len` lies in the page. Nobody else uses these bytes: there is no
             // reservation of this direction, by `oldest` and `vacant`; one of the other direction
-            // does not overlap; and a new one needs to own the ring.
+            // does not overlap; and only the owner of the ring can make a new one.
             unsafe { user.copy_nofault(bytes.add(offset), span.len) }
         });
         copied.then_some(())
@@ -304,7 +304,7 @@ impl Ring {
             let from = reservation.pages().cell(piece.index);
             let cell = self.storage.pages.cell(piece.index);
             // Even after a resize both cells have the same page, as only a page that is reserved in
-            // part is copied. This does not rely on it: a copy would not have been given away.
+            // part is copied. The code does not rely on that: it keeps a page that is a copy.
             //
             // SAFETY: The caller owns the ring, so nobody else writes to either cell.
             let is_current = match unsafe { (&*from.get(), &*cell.get()) } {
@@ -325,16 +325,16 @@ impl Ring {
         self.commit_read(reservation, len)
     }
 
-    /// Prepares the commit of the first `len` bytes; with `all`, the reservation ends. Returns
-    /// false for a reservation of another ring, which is not committed.
+    /// Prepares the commit of the first `len` bytes. `ends`: it ends the reservation. For a
+    /// reservation of another ring, which must not be committed here, returns false.
     #[inline(always)]
     fn prepare_commit<D: Direction>(
         &mut self,
         reservation: &Reservation<D>,
         len: usize,
-        all: bool,
+        ends: bool,
     ) -> bool {
-        reservation.is_in(&self.storage.pages) || self.prepare_old(reservation, len, all)
+        reservation.is_in(&self.storage.pages) || self.prepare_old(reservation, len, ends)
     }
 
     /// Like [`Ring::prepare_commit`], for a reservation that was made before a resize. The bytes of
@@ -344,7 +344,7 @@ impl Ring {
         &mut self,
         reservation: &Reservation<D>,
         len: usize,
-        all: bool,
+        ends: bool,
     ) -> bool {
         let Some(old) = self.old_pages[D::DIR].take_if(|old| reservation.is_in(old)) else {
             return false;
@@ -354,7 +354,7 @@ impl Ring {
             // SAFETY: The caller owns the ring, and has the only reservation for these bytes.
             unsafe { migrate(&old, &self.storage.pages, written) };
         }
-        if all {
+        if ends {
             self.retired_pages = Some(old);
         } else {
             self.old_pages[D::DIR] = Some(old);

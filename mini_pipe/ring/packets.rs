@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which bytes of a ring are packets: those written with `O_DIRECT`.
+//! Which bytes of a ring are packets: written with `O_DIRECT`, or spliced as packets.
 //!
 //! A ring holds at most as many packets as it has cells: a packet of pipe(2) takes a page.
 //! Plain arithmetic on slots that the caller allocates, so `make test` also tests it in user space.
@@ -19,7 +19,7 @@ pub(crate) struct Packets<S> {
 }
 
 impl<S: DerefMut<Target = [Span]>> Packets<S> {
-    /// No packets. Each element of `slots`, at least 1, is a slot; its old value does not matter.
+    /// No packets. Each of the `slots`, at least one, is free; its old value does not matter.
     pub(crate) fn new(slots: S) -> Self {
         Self {
             slots,
@@ -119,9 +119,9 @@ impl<S: DerefMut<Target = [Span]>> Packets<S> {
         }
     }
 
-    /// The slot of packet number `nth`, which is at most the number of slots.
+    /// The slot of packet number `nth`; `nth` is at most the number of slots.
     fn slot(&self, nth: usize) -> usize {
-        // Both are at most the number of slots, so the sum does not overflow.
+        // `first` is less than that number, so the sum does not overflow.
         let slot = self.first + nth;
         if slot < self.slots.len() {
             slot

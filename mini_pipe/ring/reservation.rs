@@ -46,17 +46,17 @@ pub(crate) type WriteReservation = Reservation<Writing>;
 /// - `pages` are the pages of the ring that made this reservation. As long as the reservation is
 ///   outstanding, that ring keeps them. It changes a cell that has a byte of `span` only for the
 ///   call that has the reservation: [`commit_pages`](crate::ring::Ring::commit_pages),
-///   [`exchange_pages`](crate::ring::Ring::exchange_pages). None of these
-///   cells is empty.
+///   [`exchange_pages`](crate::ring::Ring::exchange_pages). No cell with a
+///   byte of `span` is empty.
 /// - As long as it is outstanding, nobody else uses the bytes of `span`: a ring has at most one
 ///   reservation for each direction, and the two never overlap (see
 ///   [`crate::ring::indices::Indices`]).
 #[must_use = "a reservation must be committed to its ring"]
 pub(crate) struct Reservation<D: Direction> {
     pages: *const Pages,
-    /// `contig_len` of the storage when this was reserved. It holds as long as bytes are
-    /// copied: before that ends, only [`crate::ring::Ring::exchange_pages`] replaces pages of
-    /// `span`, and afterwards the bytes are copied page by page.
+    /// `contig_len` of the storage when this was reserved. It is right as long as copies use it:
+    /// pages of `span` are replaced only by [`crate::ring::Ring::exchange_pages`], after which
+    /// bytes are copied page by page, and by the commit.
     contig_len: usize,
     span: Span,
     is_packet: bool,
@@ -110,7 +110,7 @@ impl<D: Direction> Reservation<D> {
         self.span
     }
 
-    /// Whether the bytes are a packet, or the first bytes of one.
+    /// Whether the bytes are a packet, or its first bytes; in a write: become a packet.
     pub(crate) fn is_packet(&self) -> bool {
         self.is_packet
     }
@@ -131,8 +131,8 @@ impl<D: Direction> Reservation<D> {
         unsafe { &*self.pages }
     }
 
-    /// What one page has of the reserved bytes after the first `skip`. [`None`] if there are no
-    /// such bytes.
+    /// The reserved bytes after the first `skip`, as far as they are in one page. [`None`] if
+    /// there are none.
     pub(crate) fn part(&self, skip: usize) -> Option<Part<'_>> {
         let piece = self.span.skip(skip).pieces(PAGE_SIZE).next()?;
         // SAFETY: Nobody writes to this cell, by the type invariants.

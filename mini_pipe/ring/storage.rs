@@ -67,7 +67,7 @@ pub(crate) struct Pages {
 // SAFETY: `Page` and `Charge` are `Sync`. A cell is written to only while nobody else uses it.
 // `Ring::commit_pages` and `Ring::exchange_pages` have the only reservation for all bytes of the
 // page. The functions of `growth` fill empty cells, which no reservation has. They take pages from
-// cells without bytes; only a writer's reservation could have such a cell, and there is none then.
+// cells without bytes, and only while there is no writer's reservation, which could have them.
 // In a ring without bytes and without reservations they may change any cell. All their callers own
 // the ring. `migrate::share` and `Storage::fill` fill storage that nobody else has a reference to.
 // `Slots` says who uses the slots.
@@ -107,7 +107,7 @@ impl Pages {
 ///
 /// # Invariants
 ///
-/// The `pages` of the storage that has this live as long as this, and nobody else uses their slots.
+/// The storage that has this keeps its `pages`, and nobody else uses their slots.
 pub(in crate::ring) struct Slots(NonNull<[Span]>);
 
 // SAFETY: A `Span` may be used by any thread.
@@ -134,7 +134,7 @@ pub(crate) fn pages_for(capacity: usize) -> usize {
     capacity.div_ceil(PAGE_SIZE).next_power_of_two()
 }
 
-/// A resize may copy bytes to this many new pages: see [`mod@crate::ring::migrate`].
+/// A resize copies bytes to this many new pages at most: see [`mod@crate::ring::migrate`].
 const COPIED: usize = 2;
 
 /// The memory of a ring.
@@ -175,7 +175,7 @@ impl Storage {
         Self::with_spare(capacity, charge, 0)
     }
 
-    /// Like [`Storage::new`], with the pages that a resize needs.
+    /// Like [`Storage::new`], with the spare pages that a resize may need.
     pub(crate) fn for_resize(capacity: usize, charge: Option<Charge>) -> Result<Self> {
         Self::with_spare(capacity, charge, COPIED)
     }
@@ -187,8 +187,8 @@ impl Storage {
         let flags = page::flags(grows);
         let count = pages_for(capacity);
         // Refuse what memory could not hold, rather than push other tasks into reclaim;
-        // kernel/trace/ring_buffer.c does the same. A single block, of at most 256 pages, is too
-        // little to need the test.
+        // kernel/trace/ring_buffer.c does the same. Memory that fits into one block, of at most 256
+        // pages, is too little to be tested.
         if count > 1 << MAX_ORDER && page::available() < count {
             return Err(ENOMEM);
         }
@@ -204,7 +204,7 @@ impl Storage {
         let mut pages = memory.write(Pages {
             cells: NonNull::dangling(),
             mask: count - 1,
-            // More than a few are made below.
+            // If there are more than `FEW`, they are made below.
             array: Array::few(count, cell),
             slots: UnsafeCell::new(Array::few(count, slot)),
             charge,
@@ -251,7 +251,7 @@ impl Storage {
         }
     }
 
-    /// Takes the page out of the cell for the byte at `index`. [`None`] if it was empty.
+    /// Takes the page out of the cell for the byte at `index`. [`None`] if the cell was empty.
     ///
     /// # Safety
     ///
@@ -263,7 +263,8 @@ impl Storage {
         page
     }
 
-    /// Takes the last page out of growing storage. [`None`] if its cell was empty.
+    /// Takes the page out of the last cell before `end`, and moves `end` there. [`None`] if the
+    /// cell was empty, or if there was none.
     ///
     /// # Safety
     ///
@@ -307,7 +308,7 @@ impl Storage {
         }
     }
 
-    /// Puts a spare page into the cell for the byte at `index`, if that is empty.
+    /// Puts a spare page, if any, into the cell for the byte at `index`, if the cell is empty.
     ///
     /// # Safety
     ///
@@ -322,8 +323,8 @@ impl Storage {
         }
     }
 
-    /// How many pages it may have.
-    pub(crate) fn page_count(&self) -> usize {
+    /// How many cells there are.
+    pub(crate) fn cell_count(&self) -> usize {
         self.pages.len()
     }
 

@@ -115,7 +115,7 @@ mod cases {
             let most = pages * PAGE_SIZE;
             for capacity in [most - PAGE_SIZE + 1, most] {
                 let ring = ring(capacity)?;
-                assert_eq!(ring.storage().page_count(), expected);
+                assert_eq!(ring.storage().cell_count(), expected);
                 assert_eq!(ring.indices().capacity(), capacity);
             }
         }
@@ -219,7 +219,7 @@ mod cases {
         Ok(())
     }
 
-    /// Each page that has bytes is shared, and the others are empty.
+    /// Each page that has bytes is shared, and the other cells are empty.
     #[test]
     fn growing_ring_keeps_its_pages_in_a_resize() -> Result {
         for (before, after) in [(16, 4), (4, 16), (1, 2), (2, 1)] {
@@ -407,7 +407,7 @@ mod cases {
     }
 
     /// A reader has reserved bytes that begin and end in the same page. Then the ring grows and is
-    /// filled up, and so uses also the bytes of that page before the reader's first byte.
+    /// filled up, so that it also uses the part of the page before the reader's first byte.
     #[test]
     fn reserved_read_survives_a_ring_that_grows_and_fills_up() -> Result {
         for at in [1, 100, PAGE_SIZE - 1] {

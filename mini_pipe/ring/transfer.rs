@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Bytes that leave a ring for another pipe or a file, not for user memory: they may be several
-//! packets, or a part of one, and the rest of a packet stays a packet.
+//! Bytes that leave a ring by splice, tee or vmsplice, not by read(2): they may be several packets,
+//! or a part of one, and the rest of a packet stays a packet.
 
 use crate::{
     ring::{
@@ -39,7 +39,7 @@ impl Ring {
     }
 
     /// The first segment of `rest`: what is still to be copied of a reservation of
-    /// [`Ring::reserve_bytes`]. There are `packets` packets before it.
+    /// [`Ring::reserve_bytes`]. `packets` packets are before `rest`.
     pub(crate) fn segment(&self, rest: Span, packets: usize) -> Segment {
         let (mut len, mut is_packet) = (rest.len, false);
         if let Some(packet) = self.storage.packets.get(packets) {
@@ -52,10 +52,10 @@ impl Ring {
 
     /// Exchanges whole pages between two ranges of `len` bytes: the reserved bytes of `from` after
     /// the first `skip`, and the first reserved room of `to`, which is in `other`. Returns whether
-    /// that was done. Then the rest is to be copied with [`WriteReservation::copy_from`], and all
+    /// that was done. If so, the rest is to be copied with [`WriteReservation::copy_from`], and all
     /// must be committed to both rings.
     ///
-    /// It is not done if the bytes and the room lie differently in their pages; if one of the rings
+    /// Does nothing if the bytes and the room lie differently in their pages; if one of the rings
     /// was resized after the reservation; or if one has fixed storage, whose pages nobody has been
     /// charged for. A page of growing storage stays charged to the memory cgroup of the task that
     /// wrote it, as a page that moves from a pipe(2) to another. Users are charged by the capacity
@@ -113,7 +113,7 @@ fn is_whole(piece: &Piece) -> bool {
 
 impl WriteReservation {
     /// Copies `len` reserved bytes of another ring, after the first `skip`, into the first reserved
-    /// room of this one. The caller has found that both have so many bytes. Whole pages that were
+    /// room of this one. Both have that many bytes, as the caller knows. Whole pages that were
     /// `exchanged` are left out.
     pub(crate) fn copy_from(
         &self,

@@ -139,12 +139,12 @@ impl UserMemory<Writing> for &mut IovIterSource<'_> {
     }
 }
 
-/// While this exists, a copy that meets a page fault fails instead of sleeping:
-/// `pagefault_disable()`, which is inline C that the kernel crate has no helper for.
+/// While this exists, a copy that meets a page fault fails instead of sleeping. This is
+/// `pagefault_disable()`, inline C for which the kernel crate has no helper.
 ///
 /// # Invariants
 ///
-/// This points to `pagefault_disabled` of the current task, which also drops it.
+/// This points to `pagefault_disabled` of the current task. The same task drops this.
 struct PageFaultsDisabled(*mut i32);
 
 impl PageFaultsDisabled {
@@ -159,8 +159,8 @@ impl PageFaultsDisabled {
     }
 
     /// Adds to the current task's count. `pagefault_disable()` has a `barrier()`, so that the
-    /// compiler moves no copy across it. None is needed here: the compiler does not see into the
-    /// function that copies.
+    /// compiler moves no copy across it. No barrier is needed here: the compiler does not see into
+    /// the function that copies.
     #[inline(always)]
     fn add(&self, change: i32) {
         // SAFETY: By the type invariants. Only the task itself changes its count.

@@ -31,10 +31,10 @@ pub(crate) const FMODE_PREAD: c_uint = 1 << 3;
 pub(crate) const FMODE_PWRITE: c_uint = 1 << 4;
 /// The file takes `O_DIRECT`.
 pub(crate) const FMODE_CAN_ODIRECT: c_uint = 1 << 22;
-/// Alone: the file generates no fsnotify events.
+/// If this alone is set, the file generates no fsnotify events.
 pub(crate) const FMODE_NONOTIFY: c_uint = 1 << 25;
-/// Alone: the file generates no permission and no pre-content events. Together with
-/// [`FMODE_NONOTIFY`]: only `FAN_ACCESS_PERM` is suppressed.
+/// If this alone is set, the file generates no permission and no pre-content events. If
+/// [`FMODE_NONOTIFY`] is set, too, the file generates all but `FAN_ACCESS_PERM`.
 pub(crate) const FMODE_NONOTIFY_PERM: c_uint = 1 << 26;
 /// The file supports calls that do not wait.
 pub(crate) const FMODE_NOWAIT: c_uint = 1 << 27;

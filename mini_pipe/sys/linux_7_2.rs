@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the kernel crate of Linux 7.3 has and that of 7.2 lacks, made here from what both have. So
-//! no code asks which of the two the module is built for. When 7.2 is no longer supported, this
-//! file can go.
+//! What the kernel crate of Linux 7.3 has and the crate of 7.2 lacks, made here from what both
+//! have. So no code asks for which of the two releases the module is built. When 7.2 is no longer
+//! supported, this file can go.
 
 use kernel::{
     bindings,

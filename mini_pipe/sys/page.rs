@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Counted references to pages, allocated in blocks of contiguous ones.
+//! Counted references to pages, which are allocated in contiguous blocks.
 //!
 //! The kernel crate's `Page` is allocated one at a time, and has a single owner.
 
@@ -134,8 +134,8 @@ impl Drop for Page {
     }
 }
 
-/// Calls `push` with each page of a block of `1 << order` contiguous pages. Returns whether there
-/// was such a block.
+/// Allocates a block of `1 << order` contiguous pages, and calls `push` with each page. Returns
+/// whether there was memory for the block.
 ///
 /// For a block of several pages the kernel does not try hard: the caller can ask for a smaller
 /// block. For a single page the kernel tries hard, but does not call the OOM killer.

@@ -61,13 +61,13 @@ tracepoints! {
     write(pipe: u64, len: usize, ret: isize);
     /// A call has reserved bytes or room.
     reserve(pipe: u64, dir: u32, len: usize);
-    /// A call has committed bytes. If it `ended`, it excludes no other call any more.
+    /// A call has committed bytes. If it `ended`, it no longer excludes other calls.
     commit(pipe: u64, dir: u32, moved: usize, ended: bool);
     /// A call begins to sleep.
     block(pipe: u64, dir: u32);
-    /// A call wakes the next sleeper of its own direction, or all, when it has ended. So do a
-    /// splice that has waited and not moved anything yet, and a rendezvous write when a fault
-    /// leaves room that it had reserved.
+    /// When a call has ended, it wakes the next sleeper of its own direction, or all. A splice that
+    /// has waited, and moved nothing yet, does this, too, and so does a rendezvous write if a fault
+    /// leaves some of its reserved room.
     hand_on(pipe: u64, dir: u32);
     /// A change wakes sleepers or pollers.
     wake(pipe: u64, dir: u32, sleepers: u32, pollers: u32);

@@ -16,7 +16,7 @@
 static u64 sums[8192];
 static size_t count;
 
-/* How it begins in kernel/module/sysfs.c, which makes /sys/module/mini_pipe/sections of it. */
+/* Its beginning in kernel/module/sysfs.c, which makes /sys/module/mini_pipe/sections of it. */
 struct module_sect_attrs {
 	struct attribute_group grp;
 };

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where the picture has what, in pixels.
+//! Where the parts of the picture are, in pixels.
 //!
 //! The events are in their order from left to right. A gap grows with the logarithm of the time, so
-//! that microseconds can be seen beside seconds, and no label covers the next one of its task.
+//! that microseconds can be seen beside seconds. No label covers the next one of its task.
 
 use super::{
     story::Story,
@@ -45,7 +45,7 @@ impl Layout {
             .collect();
         let mut x = Vec::new();
         let mut ticks = Vec::new();
-        // Where a task may have its next label, and the times their next one.
+        // Where the next label of each task may begin, and where the next time.
         let mut free = vec![0; story.tasks.len()];
         let mut free_of_times = 0;
         let mut last_time = String::new();

@@ -4,8 +4,8 @@
 //!
 //! A commit shows a change of the level at its time. A call that moves bytes without a reservation
 //! shows it late: its event comes after its wake-ups, and a reader may have read the bytes by
-//! then. So such a change counts from the call's first wake-up, and from the moment that a read
-//! needs its bytes, if that is earlier.
+//! then. So such a change counts from the call's first wake-up or, if that is earlier, from the
+//! read that needs its bytes.
 
 use super::trace::{
     Dir,
@@ -63,8 +63,8 @@ impl Levels {
     }
 }
 
-/// The event of a write may come after the read that took its bytes: it is looked for among so many
-/// later changes of the pipe.
+/// The event of a write may come after the read that took its bytes: it is looked for among this
+/// many later changes of the pipe.
 const REACH: usize = 64;
 
 struct Change {
@@ -164,7 +164,7 @@ fn in_direction(dir: Dir, bytes: u64) -> Delta {
     }
 }
 
-/// Moves writes to before the reads that took their bytes. Returns the level before the first
+/// Moves writes in front of the reads that took their bytes. Returns the level before the first
 /// event: at least `before`, and more if bytes were read that no event has written.
 fn settle(changes: &mut Vec<Change>, mut before: u64) -> u64 {
     let mut bytes = before;

@@ -96,7 +96,7 @@ fn write(text: &str, title: &str, output: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The program and its arguments, as one may write them for a shell.
+/// The program and its arguments; those that are empty or have white space are quoted.
 fn title(program: &[OsString]) -> String {
     let words = program.iter().map(|word| word.to_string_lossy());
     let quoted = words.map(|word| {

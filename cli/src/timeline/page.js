@@ -1,7 +1,7 @@
 "use strict";
 
-// Zooms the picture from left to right, steps from event to event, and shows the call under the
-// pointer. Without this, the picture still has titles.
+// Zooms the picture horizontally, steps from event to event, and shows the call under the pointer.
+// Without this script, the picture still has titles.
 
 const view = document.getElementById("view");
 const svg = view.querySelector("svg");

@@ -33,7 +33,7 @@ pub fn page(story: &Story<'_>, title: &str, left_out: usize) -> String {
          <h1>{title}</h1>\n<p>{summary}</p>\n{warnings}{CONTROLS}\
          <div id=\"view\">\n{picture}</div>\n\
          <p>Time goes from left to right; a gap grows with its logarithm. A dot is an event. \
-         A level that is not known at first is the least that is possible.</p>\n\
+         If a level is not known at first, the least possible one is shown.</p>\n\
          <script>\n{}</script>\n</body>\n</html>\n",
         include_str!("page.css"),
         include_str!("page.js"),

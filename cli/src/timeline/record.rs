@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Records the events of all mini_pipes while a program runs, in an instance of tracefs of its own,
-//! which no other user of tracefs sees.
+//! which does not disturb other users of tracefs.
 
 use super::trace;
 use crate::{

@@ -2,8 +2,8 @@
 
 //! What the events of a trace tell: who slept, reserved and woke whom.
 //!
-//! Events are named by their index in the trace. Where a trace does not say which sleeper a
-//! wake-up reached, it is the one that goes on first.
+//! Events are named by their index in the trace. A trace does not say which sleeper a wake-up
+//! reached: the one that goes on first is taken for it.
 
 use super::{
     levels::Levels,
@@ -105,7 +105,7 @@ impl<'a> Story<'a> {
         self.pipes.iter().position(|pipe| pipe.number == number)
     }
 
-    /// From the first event to that one.
+    /// The time from the first event to that one.
     pub fn nanos_until(&self, event: usize) -> u64 {
         let events = self.events();
         events[event].nanos - events.first().map_or(0, |first| first.nanos)
@@ -242,7 +242,7 @@ fn reservations(events: &[Event], tasks: &[Task]) -> Vec<Reservation> {
     let mut open = HashMap::new();
     for (at, event) in events.iter().enumerate() {
         match event.kind {
-            // A call that goes on reserves more before it commits.
+            // The event of the next reservation comes before that of the commit.
             Kind::Reserve { dir, .. } => {
                 open.entry((event.pid, event.pipe, dir)).or_insert_with(|| {
                     found.push(Reservation {

@@ -2,8 +2,8 @@
 
 //! The picture: the levels of the pipes, and a lane for each task.
 //!
-//! All that depends on time is in a group that page.js scales, from left to right only; what is in
-//! a group `fixed` keeps its shape.
+//! All that depends on time is in a group that page.js scales, only horizontally; what is in a
+//! group `fixed` keeps its shape.
 
 use super::{
     layout::{

@@ -100,7 +100,7 @@ fn no_level_is_negative() {
         for pipe in Story::new(&trace).pipes {
             let levels: Vec<_> = pipe.levels.iter().collect();
             assert!(levels.is_sorted_by_key(|level| level.at), "seed {seed}");
-            // One that had wrapped would be higher than all that was ever written.
+            // A level below zero would wrap, and be higher than the sum of all writes.
             assert!(pipe.levels.highest() < 200 * 2 * 9000, "seed {seed}");
         }
     }

@@ -103,7 +103,7 @@ fn action(event: &Event) -> String {
             let pollers = match (pollers, dir) {
                 (Wake::None, _) => None,
                 (Wake::All, _) => Some("all pollers".to_owned()),
-                // Of those with EPOLLEXCLUSIVE only one.
+                // Of pollers with EPOLLEXCLUSIVE, only one is woken.
                 (Wake::One, Dir::Read) => Some("reading pollers".to_owned()),
                 (Wake::One, Dir::Write) => Some("writing pollers".to_owned()),
             };
@@ -111,7 +111,7 @@ fn action(event: &Event) -> String {
             let whom: Vec<_> = whom.into_iter().flatten().collect();
             format!("wakes {} of {pipe}", whom.join(" and "))
         }
-        Kind::HandOn { dir } => format!("hands on to the next {} of {pipe}", caller(dir)),
+        Kind::HandOn { dir } => format!("hands its wake-up on to a {} of {pipe}", caller(dir)),
         Kind::Resize { from, to } => format!(
             "sets the capacity of {pipe} from {from} to {}",
             count(to, "byte")
@@ -184,7 +184,7 @@ pub fn count(number: u64, thing: &str) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
-/// A time, with three digits: `41 µs`, `1.24 ms`, `3.00 s`.
+/// A time, with up to three digits: `41 µs`, `1.24 ms`, `3.00 s`.
 pub fn time(nanos: u64) -> String {
     let micros = nanos as f64 / 1e3;
     match micros {
@@ -286,12 +286,12 @@ mod tests {
             (
                 "hand_on: pipe=7 dir=read",
                 "hand on",
-                "hands on to the next reader of",
+                "hands its wake-up on to a reader of",
             ),
             (
                 "hand_on: pipe=7 dir=write",
                 "hand on",
-                "hands on to the next writer of",
+                "hands its wake-up on to a writer of",
             ),
             (
                 "resize: pipe=7 from=65536 to=128",

@@ -17,7 +17,7 @@ use std::{
     time::Instant, //
 };
 
-/// A pipe, and how many bytes a second went in and out since it was seen before.
+/// A pipe, and how many bytes a second went in and out since the last look at it.
 pub struct Row {
     pub pipe: Pipe,
     pub rate_in: u64,
@@ -91,6 +91,7 @@ impl Order {
 #[derive(Default)]
 pub struct State {
     rows: Vec<Row>,
+    /// When the pipes were last looked at.
     seen: Option<Instant>,
     pub order: Order,
     pub reverse: bool,
@@ -215,7 +216,7 @@ mod tests {
         numbers.collect()
     }
 
-    /// Three pipes. Per second, 1 moves nothing, 2 takes 300 bytes and 3 gives out 200.
+    /// Three pipes. Per second, pipe 1 moves nothing, pipe 2 takes 300 bytes, pipe 3 gives 200.
     fn state() -> State {
         let start = Instant::now();
         let mut state = State::default();

@@ -36,7 +36,7 @@ use ratatui::{
     Frame, //
 };
 
-/// How many cells of a bar are a full pipe.
+/// How many cells the bar of a full pipe has.
 const BAR: u64 = 10;
 
 pub fn draw(state: &State, frame: &mut Frame<'_>) {
@@ -77,7 +77,7 @@ fn headline(state: &State) -> Line<'static> {
         text += &format!(", from row {}", state.scroll + 1);
     }
     if state.fault.is_none() && !state.sees_all() {
-        text += " (root sees those of all users)";
+        text += " (root sees all users' pipes)";
     }
     text.into()
 }
@@ -95,7 +95,7 @@ fn footline(state: &State) -> Line<'static> {
 }
 
 fn table(state: &State) -> Table<'static> {
-    // Those of numbers are to the right, as the numbers are.
+    // The names of columns of numbers are on the right, like the numbers.
     let columns = [
         ("PIPE", 8, Order::Pipe),
         ("FULL", 15, Order::Full),

@@ -19,8 +19,8 @@ use kernel::{
 
 /// The files with `O_ASYNC`: one list for each direction.
 ///
-/// A file that is both ends is on both lists, but has one flag, `FASYNC`, by which `__fput()` knows
-/// whether to remove it. So the flag and both lists change under one mutex, as in fs/pipe.c;
+/// A file that is both ends is on both lists, but has one flag, `FASYNC`. It tells `__fput()`
+/// whether to remove the file. So the flag and both lists change under one mutex, as in fs/pipe.c;
 /// otherwise a file without the flag could stay on a list after it was freed.
 #[pin_data]
 pub(crate) struct Fasync {

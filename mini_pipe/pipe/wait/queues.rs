@@ -24,7 +24,7 @@ use kernel::{
 #[pin_data]
 pub(crate) struct Queues {
     /// Sleeping reads or writes. They have a queue of their own: an exclusive wake-up must not go
-    /// to a poller, which may do nothing with it.
+    /// to a poller, which need not move any bytes.
     #[pin]
     pub(crate) sleepers: CondVar,
     #[pin]

@@ -31,10 +31,10 @@ use kernel::{
 pub(crate) static MAX_SPIN_US: Atomic<usize> = Atomic::new(1000);
 
 /// The newest estimate of the cost of a wake-up, by whichever pipe measured last, in nanoseconds. A
-/// new pipe begins with it. Until one was measured, this is a guess.
+/// new pipe begins with it. Until a pipe has measured one, this is a guess.
 static LAST_COST: Atomic<usize> = Atomic::new(5000);
 
-/// A wait spins for the time of this many wake-ups. To fall asleep costs about as much as a
+/// A wait spins for this many wake-ups' time at most. To fall asleep costs about as much as a
 /// wake-up, so one sleep costs the time of two. If one side sleeps, the pipe is soon empty or full,
 /// which puts the other side to sleep, too: four in all.
 const WAKEUPS: u32 = 4;
@@ -92,7 +92,7 @@ impl Spinner {
 }
 
 /// How long a wait of one direction spins. It follows from the cost of a wake-up: the time from the
-/// moment that one is sent to a sleeping task until that task has the mutex.
+/// sending of a wake-up to a sleeping task until that task has the mutex.
 ///
 /// If the last sleeper had waited, its spin included, for longer than a wait may spin, the next
 /// wait does not spin.
@@ -147,7 +147,7 @@ impl SpinTime {
         LAST_COST.store(self.cost as usize, Relaxed);
     }
 
-    /// Computes how long the next wait spins, after one that had begun at `since`.
+    /// Computes how long the next wait spins, after a wait that had begun at `since`.
     #[cold]
     fn note_wait(&mut self, since: Instant<Monotonic>) {
         self.nanos = spin_time(self.cost, in_nanos(since.elapsed()), max_nanos());
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn wait_spins_if_the_last_one_was_shorter_than_the_wakeups_that_spinning_saves() {
+    fn wait_spins_only_if_the_last_wait_was_short() {
         let worth = 100 * WAKEUPS;
         assert_eq!(spin_time(100, worth - 1, 1000), worth);
         assert_eq!(spin_time(100, worth, 1000), 0);

@@ -5,9 +5,9 @@
 //! Each direction has a *level*, in bytes: for readers what is readable, for writers what is
 //! writable. The *threshold* is a level that is enough for whichever sleeper is woken. When the
 //! level reaches the threshold, one exclusive wake-up is enough: the woken task hands the wake-up
-//! on if its own call leaves something. Until the woken task runs, such a level wakes no second
-//! task: it could only compete with the first. If there is no threshold, each rise of the level
-//! wakes all sleepers.
+//! on if its own call leaves something. Until the woken task runs, that level wakes no second task,
+//! which could only compete with the first. If there is no threshold, each rise of the level wakes
+//! all sleepers.
 //!
 //! A call is *contended* while another call of its direction excludes it, by a reservation or a
 //! rendezvous. A contended sleeper waits until the other call has *ended*; it may need less than
@@ -75,7 +75,7 @@ impl Selected {
 pub(crate) struct Change {
     pub(crate) before: usize,
     pub(crate) now: usize,
-    /// A call of this direction has ended: it excludes no other call of this direction.
+    /// A call of this direction has ended: it no longer excludes other calls of this direction.
     pub(crate) ended: bool,
     /// For readers: a read has ended, and the last writer is closed. If nothing is readable, this
     /// is the end of file.
@@ -84,8 +84,8 @@ pub(crate) struct Change {
     pub(crate) polled: bool,
 }
 
-/// Who waits in one direction. The counts do not overflow: there are not so many tasks, and 2^64
-/// sleeps take centuries.
+/// Who waits in one direction. The counts do not overflow: there are fewer than 2^64 tasks, and
+/// 2^64 sleeps take centuries.
 pub(crate) struct Waiters {
     /// A level that is enough for whichever sleeper is woken. [`None`] for the writers of a pipe
     /// that never has room for PIPE_BUF bytes: there every rise wakes all.
@@ -154,7 +154,7 @@ impl Waiters {
     /// whenever a call of this direction ends, all sleepers are woken: nobody knows for whom the
     /// level is enough. The next rise of the level wakes all of them, too, and ends this.
     /// Returns true if others sleep and no writer was starved before. Then the others must be woken
-    /// now: this writer may have got a wake-up that was meant for one of them.
+    /// now: this writer may have got a wake-up that one of them needs.
     pub(crate) fn note_starved(&mut self) -> bool {
         let first = !self.starved;
         self.starved = true;
@@ -198,7 +198,7 @@ impl Waiters {
         self.sleeps
     }
 
-    /// How many changes were counted: see the field.
+    /// How many changes were counted: see the field `wakeups`.
     pub(crate) fn wakeups(&self) -> u64 {
         self.wakeups
     }
@@ -246,7 +246,7 @@ impl Waiters {
         } = change;
         let is_eof = closed && now == 0;
         if now == 0 && !is_eof {
-            // Nothing can be moved. The change that makes it possible will wake them.
+            // Nothing can be moved. The change that makes a move possible will wake the waiters.
             return Selected::NONE;
         }
         let rose = before < now;
@@ -359,7 +359,7 @@ mod tests {
         (READERS, (2, 0, F, F), (5, 5, T, F), (Exclusive, No, F)),
         (WRITERS, (2, 0, F, F), (9, 9, T, F), (Exclusive, No, F)),
         (WRITERS, (2, 0, F, F), (8192, 8192, T, F), (Exclusive, No, F)),
-        // It wakes all contended sleepers, or one if the threshold is reached.
+        // If sleepers are contended, the end of a call wakes all, or one if the level is enough.
         (WRITERS, (2, 1, F, F), (9, 9, T, F), (All, No, F)),
         (WRITERS, (2, 1, F, F), (8192, 8192, T, F), (Exclusive, No, F)),
         (READERS, (2, 1, F, F), (0, 0, T, T), (All, No, F)),
@@ -494,7 +494,7 @@ mod tests {
         assert!(waiters.on_change(full).sleepers == Exclusive && waiters.woken);
         assert!(waiters.on_change(ended).sleepers == No);
         assert!(waiters.on_change(full).sleepers == No);
-        // A smaller level may not be enough for the woken task.
+        // A smaller level may be too little for the woken task.
         assert!(waiters.on_change(small).sleepers == Exclusive);
         waiters.remove_waiter(false);
         assert!(!waiters.woken && waiters.on_change(ended).sleepers == Exclusive);

@@ -16,14 +16,14 @@ use crate::{
 /// The wake-ups of one direction.
 pub(crate) struct DirWakeups {
     /// Stop its spinning tasks.
-    pub(crate) spinner: bool,
+    pub(crate) stop_spinner: bool,
     /// Wake these waiters.
     pub(crate) waiters: Selected,
     /// Signal the owners of its files with `O_ASYNC`.
     pub(crate) fasync: bool,
 }
 
-/// The wake-ups that a change needs, to be sent when the mutex is dropped.
+/// The wake-ups that a change needs, to be sent after the mutex was dropped.
 #[must_use = "waiters sleep on if their wake-ups are not sent"]
 pub(crate) struct Wakeups {
     pub(crate) dirs: PerDir<DirWakeups>,
@@ -41,8 +41,8 @@ impl Wakeups {
         rendezvous: false,
     };
 
-    /// Stops the spinning tasks of both directions, and nothing else. A change of the bytes, the
-    /// room or the ends starts from this, unless it is a short read or write.
+    /// Stops the spinning tasks of both directions, and nothing else. A change of the bytes or the
+    /// room, and a close, starts from this; but not a short read or write.
     pub(crate) const STOP_SPINNING: Self = Self {
         dirs: PerDir {
             read: DirWakeups::stop_spinning_and(Selected::NONE, false),
@@ -54,7 +54,7 @@ impl Wakeups {
     /// Stops the spinning tasks of `dir`, and signals the owners of its files with `O_ASYNC`.
     /// Enough if nobody sleeps or polls there.
     #[inline(always)]
-    pub(crate) fn spinning_and_fasync(dir: Dir) -> Self {
+    pub(crate) fn stop_spinning_and_signal(dir: Dir) -> Self {
         let mut wakeups = Self::NONE;
         wakeups.dirs[dir] = DirWakeups::stop_spinning_and(Selected::NONE, true);
         wakeups
@@ -87,7 +87,7 @@ impl Wakeups {
 impl DirWakeups {
     /// Nothing.
     const NONE: Self = Self {
-        spinner: false,
+        stop_spinner: false,
         waiters: Selected::NONE,
         fasync: false,
     };
@@ -96,7 +96,7 @@ impl DirWakeups {
     #[inline(always)]
     pub(crate) const fn stop_spinning_and(waiters: Selected, fasync: bool) -> Self {
         Self {
-            spinner: true,
+            stop_spinner: true,
             waiters,
             fasync,
         }

@@ -368,15 +368,15 @@ impl Caller<'_> {
         if *result == Err(EAGAIN) && facts.contended.write {
             self.stage.note_eagain(Dir::Write, &facts);
         }
-        // A short count may hide EPIPE, but not the signal.
+        // SIGPIPE comes with EPIPE, and may come with a short count.
         let allowed = facts.closed.read && transfer.iocb & IOCB_NOSIGNAL == 0;
         let got = task::take_sigpipe();
         check!(
             got == allowed || !got && *result != Err(EPIPE),
             "SIGPIPE was sent: {got}, and should be: {allowed}"
         );
-        // A write that nobody disturbed puts in all that there is room for, but nothing if it is
-        // atomic and faults.
+        // A write that fits, and that nobody disturbed, puts in all bytes before a fault, but
+        // nothing if it is atomic and faults.
         if let Some(before) = alone {
             check!(
                 result.is_err() || !before.closed.read || len == 0,
@@ -485,7 +485,7 @@ impl Caller<'_> {
         let mut queues = Vec::new();
         self.begin(Doing::Other);
         self.poll_once(true, Some((&entry, &mut queues)));
-        // What was there when it was added counts as an event; from here on, each write is one.
+        // What the pipe had at first counts as an event; from here on, each write is one.
         let wakeups = entry.wakeups.get();
         let writes = self.stage.writes.get();
         self.begin(Doing::EdgeTriggered {

@@ -18,14 +18,14 @@ pub struct Config {
     /// Seeds the scheduler, and decides how long things take.
     pub seed: u64,
     pub capacity: usize,
-    /// As ioctl(2) makes it; otherwise the device.
+    /// A private pipe; otherwise that of the device.
     pub private: bool,
     pub rendezvous: bool,
     /// There is another processor, so tasks spin.
     pub spins: bool,
     /// All files are open before the first call.
     pub opened_first: bool,
-    /// So many bytes are written, and then so many of them read, before the first call.
+    /// How many bytes are written, and how many of these are read, before the first call.
     pub primed: (usize, usize),
     pub tasks: Vec<Task>,
 }
@@ -65,7 +65,7 @@ pub struct Transfer {
     pub iocb: i32,
     /// Passes an iterator, as readv(2) does.
     pub iterator: bool,
-    /// For a write: the memory ends after some allocations.
+    /// For a write: after how many allocations the memory ends.
     pub memory: Option<usize>,
 }
 
@@ -94,8 +94,8 @@ pub enum Call {
         room: usize,
         busy: bool,
     },
-    /// poll(2), which waits; or with EPOLLEXCLUSIVE; for all events of the file, or for the
-    /// hang-up alone.
+    /// poll(2) that waits, or epoll(7) with EPOLLEXCLUSIVE if `exclusive`: for all events of the
+    /// file, or if `hangup` for the hang-up alone.
     Poll {
         exclusive: bool,
         hangup: bool,
@@ -104,12 +104,12 @@ pub enum Call {
     Ask,
     /// epoll(7) with EPOLLET, until the first event.
     EdgeTriggered,
-    /// Switches O_ASYNC. The memory ends after some allocations.
+    /// Switches O_ASYNC. The memory ends after `memory` allocations.
     Async {
         on: bool,
         memory: Option<usize>,
     },
-    /// The memory ends after some allocations, or the task is killed before the first.
+    /// The memory ends after `memory` allocations, or the task is killed before them.
     Resize {
         capacity: usize,
         memory: Option<usize>,
@@ -122,7 +122,7 @@ pub enum Call {
     CountReadable,
     /// Reads fdinfo.
     ReadFdinfo,
-    /// Sends a signal to a task, of which the first is number 1.
+    /// Sends a signal to the task with this number; the first task has number 1.
     Signal(usize),
     /// Closes the file, and opens the pipe again.
     Reopen,
@@ -270,7 +270,7 @@ impl Config {
         }
     }
 
-    /// Writes that need no new page, while one sleeps for which there is none. Nobody reads.
+    /// Writes that need no new page, while another sleeps for want of one. Nobody reads.
     fn one_starves(seed: u64, rng: &mut Pcg64Mcg) -> Self {
         let starved = Call::Write(Transfer {
             memory: Some(0),

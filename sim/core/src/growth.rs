@@ -38,7 +38,7 @@ fn write(ring: &mut Ring, len: usize, written: usize) {
     let indices = ring.indices();
     let (contents, is_idle) = (indices.contents(), indices.is_idle());
     let room = indices.room().first(len.min(BATCH * PAGE_SIZE)).len;
-    let all = ring.storage().page_count();
+    let all = ring.storage().cell_count();
     let bytes = contents.start % PAGE_SIZE + contents.len + room;
     let needed = bytes.div_ceil(PAGE_SIZE).min(all);
     let before = page::live();
@@ -142,7 +142,7 @@ fn allocation_ends_without_memory() {
     });
 }
 
-/// An empty ring keeps pages anywhere. If it has no others, the first byte gets one of them.
+/// An empty ring keeps pages in any cells. If the first byte's cell has none, it gets one of them.
 #[test]
 fn kept_page_serves_the_first_byte() {
     run(|| {
@@ -163,8 +163,8 @@ fn kept_page_serves_the_first_byte() {
     });
 }
 
-/// A rendezvous empties the pipe once: when its bytes are read. Whenever that frees the pages, they
-/// are kept twice as often the next time.
+/// A rendezvous empties the pipe once: when its bytes are read. Each time that frees the pages, it
+/// takes twice as many rounds until they are freed again.
 #[test]
 fn rendezvous_keeps_pages_as_often_as_a_write() {
     run(|| {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The simulation: the core of mini_pipe, its very files, under a scheduler that tries many orders
-//! of events, beside a simple reference pipe. README.md of `sim` has the tour.
+//! of events, beside a simple reference pipe. README.md of `sim` describes it.
 
 // The module uses more of the core than the simulation does.
 #[allow(dead_code)]

@@ -31,7 +31,7 @@ struct Arguments {
     /// The seed of the first configuration; each further one has the next seed
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Tries this many schedules of each small configuration first, all of them if that is enough
+    /// First try this many schedules of each small configuration, or all if it has fewer
     #[arg(long, default_value_t = 0)]
     exhaust: usize,
     /// Tells a failure as it is, without making its configuration smaller
@@ -39,7 +39,7 @@ struct Arguments {
     no_shrink: bool,
 }
 
-/// How many schedules of each configuration are tried.
+/// How many schedules of each random configuration are tried.
 const BATCH: usize = 50;
 
 /// A configuration that failed, and how its schedules were chosen.
@@ -138,7 +138,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Runs it again, and tells the story.
+/// Runs the configuration again, and tells the story.
 fn tell(found: &Found, shrinks: bool) {
     let Err(failure) = explore(&found.config, found.strategy, found.count, true) else {
         println!("it did not fail again: the simulation is at fault");

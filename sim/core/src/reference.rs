@@ -92,7 +92,7 @@ impl Reference {
         self.bytes.len()
     }
 
-    /// How many bytes can be written: none if there are as many packets as pages.
+    /// How many bytes can be written: none if there are as many packets as slots.
     pub(crate) fn room(&self) -> usize {
         let slots = self.capacity.div_ceil(PAGE_SIZE).next_power_of_two();
         if self.packet_count() == slots {

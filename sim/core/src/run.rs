@@ -100,7 +100,7 @@ fn reason(result: std::thread::Result<usize>) -> String {
     }
 }
 
-/// A scheduler that is never dropped: some print their own seed when a run fails.
+/// A scheduler that is never dropped: when dropped after a failure, some print their own seed.
 struct Silent(ManuallyDrop<Box<dyn Scheduler>>);
 
 impl Scheduler for Silent {
@@ -200,7 +200,7 @@ fn run(config: &Config, coarse: bool, told: bool) {
     sim::end();
 }
 
-/// Writes and reads some bytes, so that the ring does not begin at its beginning.
+/// Writes and reads some bytes, so that the tasks do not find the ring at its beginning.
 fn prime(config: &Config, stage: &Stage) {
     let (written, read) = config.primed;
     if written == 0 {

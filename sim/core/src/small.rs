@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Configurations so small that many of their schedules can be tried, and of the smallest all.
+//! Small configurations: many of their schedules can be tried, and all those of the smallest.
 
 use crate::config::{Call, Config, Task, Transfer};
 use kernel::fs::file::flags::{O_DIRECT, O_NONBLOCK};

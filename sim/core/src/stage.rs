@@ -60,8 +60,8 @@ pub(crate) enum Doing {
         exclusive: bool,
         wakeups: usize,
     },
-    /// Waits for an event, whether anything is there or not. The entry has been woken so often, and
-    /// so many writes had come, when it last looked.
+    /// Waits for an event, whether anything is there or not. `wakeups` and `writes`: how often the
+    /// entry had been woken, and how many writes had come, when the wait began.
     EdgeTriggered {
         entry: Rc<Entry>,
         wakeups: usize,
@@ -78,15 +78,15 @@ pub(crate) struct Facts {
     pub(crate) atomic_limit: usize,
     /// For each end of the pipe: the task's file has seen a peer there, and all of them are closed.
     pub(crate) closed: PerDir<bool>,
-    /// Some file has each end open.
+    /// For each end: some file has it open.
     pub(crate) is_open: PerDir<bool>,
-    /// Another call excludes this one.
+    /// For each direction: a call, perhaps this task's, excludes all others.
     pub(crate) contended: PerDir<bool>,
     /// How many bytes a read can get at once, if it is long enough.
     pub(crate) available: usize,
     /// The oldest bytes are a packet.
     pub(crate) packet: bool,
-    /// How many bytes a reader has not reserved.
+    /// How many bytes are not reserved by a reader.
     pub(crate) readable: usize,
     /// How many bytes of its call are in the pipe.
     pub(crate) own: usize,
@@ -111,8 +111,8 @@ pub(crate) struct Actor {
     /// How many bytes a read could reserve when it first did, and whether they are a packet. It has
     /// reserved fewer if its buffer is shorter.
     pub(crate) reservable: Option<(usize, bool)>,
-    /// The call may return with fewer bytes than there are. A read must go on with further bytes if
-    /// a writer was copying when it reserved the first ones, unless they are a packet.
+    /// The call may return with fewer bytes than there are. A read, but no splice, must go on with
+    /// further bytes if a writer was copying when it reserved the first, unless they are a packet.
     pub(crate) may_stop: bool,
     /// Whether there was something for another call to move when the task last dropped the mutex.
     could: PerDir<bool>,
@@ -130,8 +130,8 @@ pub(crate) struct Actor {
     pub(crate) facts: Facts,
     /// The facts when it first dropped the mutex in this call, before the reference has followed.
     pub(crate) first: Option<Facts>,
-    /// How many times any task had dropped the mutex when the call began, and how many times this
-    /// one has since.
+    /// How often all tasks together had dropped the mutex when the call began, and how often this
+    /// task has since.
     began: usize,
     unlocked: usize,
     ended: bool,
@@ -146,7 +146,7 @@ pub(crate) struct Stage {
     wakeups: Cell<PerDir<u64>>,
     policy: Cell<Policy>,
     account: UserAccount,
-    /// Nobody else has pages.
+    /// All pages are on the account.
     pub(crate) pays_for_all: bool,
     unlocks: Cell<usize>,
     /// How many writes have put bytes into the pipe.
@@ -159,7 +159,7 @@ pub(crate) struct Stage {
     /// How many bytes could be written into pages that are there, if there are not enough pages for
     /// all.
     backed: Cell<usize>,
-    /// Which task has excluded others last.
+    /// For each direction: which task was the last to exclude others.
     holders: Cell<PerDir<usize>>,
     /// A call that does not sleep, or a poll, has begun. It may get EAGAIN, or find nothing.
     tried: Cell<PerDir<bool>>,
@@ -517,7 +517,7 @@ impl Stage {
         self.owed.set(owed);
     }
 
-    /// Nobody has moved bytes while another task excluded it.
+    /// Checks that no task has moved bytes while another one excluded it.
     fn check_excluded(&self, excluded: PerDir<bool>, before: PerDir<u64>, total: PerDir<u64>) {
         let current = sim::current();
         let mut holders = self.holders.get();
@@ -592,7 +592,7 @@ impl Stage {
         }
     }
 
-    /// A task sleeps in a call, and no other one runs: is there nothing that it waits for?
+    /// A task sleeps in a call, and no other one runs. Fails if there is what it waits for.
     fn check_sleeper(&self, number: usize, actor: &Actor) {
         let reference = self.reference.borrow();
         let closed = |dir| reference.peer_closed(actor.file, dir);
@@ -619,8 +619,8 @@ impl Stage {
                 let limit = reference.atomic_limit();
                 let atomic = *is_packet || from.len() <= limit;
                 let least = if atomic { rest.min(limit) } else { 1 };
-                // Sleepers are woken when there is room for any atomic write; a pipe(2), when a
-                // page is empty.
+                // Sleepers are woken when there is room for any atomic write, like those of a
+                // pipe(2) when a page is empty.
                 let needed = if reference.capacity >= PIPE_BUF {
                     PIPE_BUF
                 } else {
@@ -635,16 +635,16 @@ impl Stage {
                     !actor.rendezvous || actor.moved == 0 || len > 0,
                     "task {number} waits for a rendezvous, and all was read"
                 );
-                // A rendezvous write excludes others, and not itself. Each read wakes it. Once all
-                // that it can read is in the pipe, it waits for that to be read.
+                // A rendezvous write excludes others, but not itself. Each read wakes it. Once all
+                // its bytes that do not fault are in the pipe, it waits until these are read.
                 let own = actor.rendezvous && self.holders.get()[Dir::Write] == number;
                 let needed = if own { least } else { needed };
                 // Without memory for its bytes, a write waits until bytes are read.
                 let backed = self.backed.get();
                 let starved = sim::memory_has_ended() && len > 0 && backed < least;
                 let excluded = contended.write && !own;
-                // An atomic write that faults writes nothing more: a packet, or the rest of a
-                // rendezvous for which a resize has made enough room.
+                // An atomic write that faults writes nothing more. It may be a packet, or the rest
+                // of a rendezvous that has become atomic, because a resize has raised the limit.
                 let is_rest = actor.rendezvous && atomic && actor.moved > 0;
                 let faults = (*is_packet || is_rest) && actor.moved + least > *good;
                 check!(
@@ -776,7 +776,7 @@ impl Stage {
     }
 }
 
-/// The policy by name.
+/// The policy that `rendezvous` says.
 pub(crate) fn policy(rendezvous: bool) -> Policy {
     if rendezvous {
         Policy::Rendezvous

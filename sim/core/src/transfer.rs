@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Tests of `pipe/transfer.rs` and `ring/transfer.rs`: splice and tee between two pipes. One task
-//! makes random calls on two pipes and on a simple model of them; and tasks that block splice pipes
-//! into each other, and through a small one.
+//! makes random calls on two pipes and on a simple model of them. In other tests, tasks whose calls
+//! wait splice pipes into each other, and through a small one.
 
 use crate::{
     pipe::{
@@ -212,7 +212,7 @@ impl Model {
     }
 }
 
-/// What a non-blocking call returns that moves so many bytes.
+/// What a non-blocking call returns if it moves `count` bytes.
 fn some(count: usize) -> Result<usize> {
     if count > 0 {
         Ok(count)
@@ -305,7 +305,7 @@ fn two_pipes_do_what_the_model_does() {
     });
 }
 
-/// When all tasks sleep, those that may sleep for ever get a signal; or there must be none.
+/// The task that gets a signal when all tasks sleep. If there is none, the run fails then.
 struct Signals(Cell<Option<usize>>);
 
 impl Watcher for Signals {
@@ -346,7 +346,7 @@ fn two_tasks_splice_into_each_other() {
                         Err(error) => assert!(error == ERESTARTSYS && sim::has_signal()),
                     }
                 }
-                // The other one may find nothing more.
+                // The other task may sleep for ever, because nothing more comes.
                 watcher.0.set(Some(2 - nth));
             }));
         }

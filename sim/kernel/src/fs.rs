@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Open files. The core asks only for their flags, and passes them on.
+//! Open files. The core asks only for their flags, and passes the files on.
 
 use std::cell::Cell;
 

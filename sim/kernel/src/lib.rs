@@ -3,13 +3,13 @@
 //! A stand-in for the kernel: the names of the kernel crate that mini_pipe's core uses, for tasks
 //! that shuttle or loom switches before each lock, at each atomic and at each wake-up.
 //!
-//! The README of `sim` lists what it promises, and by which function the kernel does. Except
-//! for atomics under shuttle, it promises nothing that the kernel does not: who gets a mutex next,
-//! how long anything takes, and when a signal arrives is up to the scheduler. What the rules of the
-//! core forbid fails: to sleep, allocate or free with a mutex held, and two copies that use the
-//! same bytes, one of which writes.
+//! The README of `sim` lists what it promises, and which functions of the kernel promise the same.
+//! Except for atomics under shuttle, it promises nothing that the kernel does not: who gets a mutex
+//! next, how long anything takes, and when a signal arrives is up to the scheduler. A run fails if
+//! the core breaks its own rules: if it sleeps, allocates or frees with a mutex held, or if two
+//! copies use the same bytes and one of them writes.
 //!
-//! [`sim`] is not of the kernel: with it, a test sets the stage, and watches.
+//! The kernel has no [`sim`]: with it, a test sets the stage, and watches.
 
 pub mod alloc;
 pub mod bindings;

@@ -22,8 +22,8 @@ mod scheduler {
         static COARSE: Cell<bool> = const { Cell::new(false) };
     }
 
-    /// Whether tasks switch only where they take a mutex or sleep. That leaves so few schedules
-    /// that all can be tried.
+    /// Sets whether tasks switch only where they take a mutex or sleep. Then there are fewer
+    /// schedules, and all those of a very small configuration can be tried.
     pub fn set_coarse(coarse: bool) {
         COARSE.set(coarse);
     }

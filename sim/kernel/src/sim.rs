@@ -22,11 +22,11 @@ pub use crate::{
 
 /// What a test wants to see.
 pub trait Watcher {
-    /// A task is about to drop the mutex that protects a `type_name` at `value`. Must not switch.
+    /// A task is about to drop the mutex of a `type_name` at `value`. This must not switch tasks.
     fn unlocking(&self, type_name: &str, value: *const ());
 
-    /// All other tasks sleep or have ended, and the current one is about to. This may wake tasks,
-    /// and must not switch otherwise.
+    /// All other tasks sleep or have ended, and the current one is about to. This may wake tasks;
+    /// except for that, it must not switch to another one.
     fn quiet(&self);
 }
 
@@ -38,7 +38,7 @@ struct Task {
     /// It sleeps in a page fault, or for a lock, until [`release`].
     stuck: Cell<bool>,
     mutexes: Cell<usize>,
-    /// Its allocations fail after so many.
+    /// How many of its allocations succeed from now on.
     memory: Cell<usize>,
     /// How often it has spun or slept.
     waits: Cell<usize>,
@@ -66,7 +66,7 @@ pub struct World {
     tasks: Vec<Rc<Task>>,
     /// How many tasks neither sleep nor have ended.
     runnable: usize,
-    /// Tasks that are runnable, and have not been told.
+    /// Tasks that were woken, and are still parked: see [`let_run`].
     woken: Vec<usize>,
     watcher: Option<Rc<dyn Watcher>>,
     /// Why the run has failed: nothing is checked any more.
@@ -140,8 +140,8 @@ pub fn watch(watcher: Rc<dyn Watcher>) {
 
 /// Ends a run: returns why it has failed, if it has.
 pub fn end() -> Option<String> {
-    // If the run has failed, the watcher may be the last to have its pipe. What is freed now breaks
-    // no rule, as long as the failure is there.
+    // If the run has failed, the watcher may be the last to have its pipe. Freeing the pipe breaks
+    // no rule while `failure` is set, so the watcher is dropped first.
     let watcher = with(|world| world.watcher.take());
     drop(watcher);
     with(|world| std::mem::replace(world, World::new())).failure
@@ -385,7 +385,7 @@ fn mutexes() -> usize {
 /// The current task is about to do something that may sleep: `might_sleep()`.
 #[track_caller]
 pub(crate) fn may_sleep(what: &str) {
-    // In the kernel, a task may wait for a mutex while it holds another one; here, none does.
+    // In the kernel, a task may wait for a mutex while it holds another one; the core never does.
     if mutexes() > 0 {
         fail(&format!("{what} with a mutex held"));
     }
@@ -431,7 +431,7 @@ pub fn has_memory() -> bool {
     left > 0
 }
 
-/// `what` is freed.
+/// `what` is freed: not with a mutex held.
 #[track_caller]
 pub fn may_free(what: &str) {
     if mutexes() > 0 {
@@ -448,12 +448,12 @@ pub(crate) fn look_at_clock() -> u64 {
     })
 }
 
-/// Whether chance has it, once in `times`.
+/// Returns true at random, once in `times` calls.
 pub fn is_chance(times: usize) -> bool {
     with(|world| world.random() as usize % times == 0)
 }
 
-/// While this exists, a copy uses bytes.
+/// While this exists, a copy uses the bytes that it has claimed.
 pub struct Claim(Rc<Claimed>);
 
 impl Drop for Claim {

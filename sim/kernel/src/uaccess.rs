@@ -70,7 +70,7 @@ fn find(world: &mut sim::World, address: usize) -> (&mut Buffer, usize) {
 
 /// Copies between user memory at `address` and `bytes`. Returns how many bytes were not copied.
 ///
-/// With page faults enabled this may sleep, and other tasks run before, after and amid the copy.
+/// With page faults enabled this may sleep, and other tasks may run amid and after the copy.
 /// With page faults disabled it does neither: the caller holds a mutex, and a copy of a part of a
 /// page is too short for others to matter.
 ///

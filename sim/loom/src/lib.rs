@@ -75,7 +75,7 @@ fn explore(capacity: usize, calls: &'static [(PerDir<bool>, usize)]) {
         };
         let ring = Ring::new(storage);
         let pipe = Arc::pin_init(Pipe::new(0, ring, Ends::default(), Policy::Buffered));
-        // Makes the atomics, as loom wants it, before there are tasks.
+        // Makes the atomics before there are tasks, as loom requires.
         pipe.close(&pipe.open(BOTH));
         let ends: Vec<_> = calls.iter().map(|(modes, _)| pipe.open(*modes)).collect();
         let tasks = calls.iter().zip(&ends).map(|(&(_, len), &end)| {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Stands for mini_pipe/sys, whose types reach into the kernel's structures: the same names, for
-//! the stand-in kernel.
+//! Takes the place of mini_pipe/sys, whose types reach into the kernel's structures: the same
+//! names, for the stand-in kernel.
 
 pub(crate) mod account;
 pub(crate) mod fasync;

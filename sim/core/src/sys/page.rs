@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Pages: each is freed with its last reference, and nobody may use it from then on. A block of
-//! several pages may fail where single ones do not.
+//! Pages: each is freed with its last reference, and nobody may use it from then on. There may be
+//! no block of several pages where there are single ones.
 
 use kernel::{alloc::Flags, page::PAGE_SIZE, prelude::*, sim};
 use std::{
@@ -54,7 +54,7 @@ struct Frame {
 impl Drop for Frame {
     fn drop(&mut self) {
         sim::may_free("a page");
-        // Whoever uses it now is found out.
+        // Fails if a copy uses the page now.
         drop(sim::claim(self.bytes.addr(), PAGE_SIZE, true));
         // SAFETY: Nobody else has a reference. `PAGE_POISON` of the kernel.
         unsafe { self.bytes.write_bytes(0xaa, PAGE_SIZE) };
@@ -90,8 +90,8 @@ impl Page {
         self.0.bytes
     }
 
-    /// Only pages of one block: two blocks may be neighbours, too, but Rust then does not allow to
-    /// go from one to the other.
+    /// True only for pages of one block. Two blocks may be neighbours, too, but a pointer into one
+    /// must not be used in the other.
     pub(crate) fn is_followed_by(&self, next: &Self) -> bool {
         Rc::ptr_eq(&self.0.block, &next.0.block)
             && self.0.bytes.wrapping_add(PAGE_SIZE) == next.0.bytes
@@ -103,7 +103,7 @@ impl Page {
 }
 
 pub(crate) fn allocate_block(order: u32, accounted: bool, push: impl FnMut(Page)) -> bool {
-    // Blocks of four pages and more never are to be had.
+    // Blocks of four and more pages can never be allocated.
     let block = block(1 << order, accounted).filter(|_| order < 2);
     let found = block.is_some();
     block.into_iter().flatten().for_each(push);
@@ -153,7 +153,7 @@ pub(crate) fn flags(accounted: bool) -> Flags {
 
 /// # Safety
 ///
-/// That of the module's.
+/// As for the module's function.
 pub(crate) unsafe fn copy_part(
     from: &Page,
     from_offset: usize,

@@ -35,7 +35,7 @@ impl PollQueue {
 
     /// # Safety
     ///
-    /// That of the module's.
+    /// As for the module's function.
     pub(crate) unsafe fn add(&self, _file: &File, table: &mut PollTable<'_>) {
         // `poll_wait()` allocates an entry.
         sim::allocate();

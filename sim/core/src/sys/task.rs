@@ -18,7 +18,7 @@ pub(crate) fn set_other_cpu(is_there: bool) {
     OTHER_CPU.set(is_there);
 }
 
-/// Whether the current task was sent SIGPIPE, once. Forgets it.
+/// Whether the current task was sent SIGPIPE exactly once. Forgets it.
 pub(crate) fn take_sigpipe() -> bool {
     SIGPIPES.with_borrow_mut(|tasks| {
         let before = tasks.len();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Atomics. Under shuttle they are sequentially consistent; under loom they have all orders that
-//! relaxed ones may have, and so have the kernel's: Documentation/memory-barriers.txt.
+//! relaxed ones may have, like those of the kernel: Documentation/memory-barriers.txt.
 
 use crate::rt;
 use std::cell::OnceCell;
@@ -9,7 +9,7 @@ use std::cell::OnceCell;
 /// The order of a relaxed operation.
 pub struct Relaxed;
 
-/// An atomic value. It is made when it is used first, as loom cannot make one in a constant.
+/// An atomic value. Its flag is made at the first use, as loom cannot make one in a constant.
 pub struct Atomic<T>(OnceCell<rt::Flag>, T);
 
 // SAFETY: Tasks take turns, and make the value without a pause.

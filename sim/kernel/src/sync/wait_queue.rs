@@ -5,7 +5,7 @@
 //! - Entries that are not exclusive are at the head, exclusive ones at the tail:
 //!   `add_wait_queue()`, `prepare_to_wait_exclusive()`.
 //! - A wake-up walks from the head, until it has woken as many exclusive entries as it may:
-//!   `__wake_up_common()`. Of a poller it wakes only one that asked for an event of the key.
+//!   `__wake_up_common()`. It wakes a poller only if that asked for an event of the key.
 //! - An entry whose task runs already is not woken, and the walk goes on:
 //!   `try_to_wake_up()`. Such a task was interrupted by a signal, or woken elsewhere.
 
@@ -60,7 +60,7 @@ impl Entry {
         })
     }
 
-    /// Wakes the task. Returns whether that was necessary.
+    /// Wakes the task. Returns whether a walk counts the entry as woken.
     fn wake(&self) -> bool {
         self.wakeups.set(self.wakeups.get() + 1);
         if self.exclusive && !self.autoremove {
