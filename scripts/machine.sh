@@ -12,7 +12,7 @@
 #   LOAD='capacity=128' or LOAD=no   parameters of the module, which is loaded first; no: not loaded
 #   TIMEOUT=seconds  kills the machine after that time; default: 120 for a command, none for a shell
 #   CPUS=n           the number of processors; by default 2
-#   MEMORY=n         MiB of memory; by default 512
+#   MEMORY=n         MiB of memory; by default 512, for arm64 1024
 #   LOG=file         where the kernel's log goes
 
 # shellcheck source=scripts/arch.sh

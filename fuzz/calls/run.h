@@ -136,18 +136,18 @@ static inline void open_others(struct worker *me, const struct program *program)
 
 static inline void open_first(struct worker *me, unsigned char setup)
 {
-	unsigned char nonblock = setup & SETUP_BLOCKING ? 1 : 0;
+	unsigned char blocking = setup & SETUP_BLOCKING ? 1 : 0;
 
 	for (unsigned char end = DEVICE_R; end <= DEVICE_RW; end++)
-		call_open(me, (unsigned char[ARGS]) { end, end, nonblock | 0x10 });
+		call_open(me, (unsigned char[ARGS]) { end, end, blocking | 0x10 });
 	if (setup & SETUP_NO_PRIVATE)
 		return;
 	call_pair(me, (unsigned char[ARGS]) {
-		PRIVATE_R, PRIVATE_W, nonblock, setup & SETUP_SMALL ? 1 + 4 * 6 : 0,
+		PRIVATE_R, PRIVATE_W, blocking, setup & SETUP_SMALL ? 1 + 4 * 6 : 0,
 	});
 	if (!(setup & SETUP_MORE))
 		return;
-	call_reopen(me, (unsigned char[ARGS]) { PRIVATE_RW, PRIVATE_R, 2, nonblock | 0x10 });
+	call_reopen(me, (unsigned char[ARGS]) { PRIVATE_RW, PRIVATE_R, 2, blocking | 0x10 });
 	call_reopen(me, (unsigned char[ARGS]) { PATH_ONLY, PRIVATE_R, 5, 0 });
 }
 
