@@ -582,7 +582,7 @@ TEST_F(splice, packets_spliced_in_stay_packets)
 	EXPECT_EQ(6, read(self->pipe.r, big_buffer(), 100));
 }
 
-/* Of a pipe(2), a read of the bytes would go on into the packet. */
+/* Not on a pipe(2), where a read goes on from the bytes into the packet. */
 TEST_F(splice, splice_in_waits_until_packet_fits)
 {
 	ssize_t capacity = capacity_of_kind(self->pipe.r, variant->kind);
