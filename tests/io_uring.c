@@ -642,9 +642,9 @@ static int count_lines(const char *text, const char *end_of_line)
 
 /*
  * The fdinfo of a ring has the name of each registered file. If the kernel's buffer is too small,
- * the kernel asks for names that do not fit, and starts again with a larger buffer. In one of the
- * 34 rounds below, the buffer ends within a name: the line of /dev/null has 17 characters, and the
- * length of the other lines is no multiple of 17.
+ * the kernel asks for names that do not fit, and starts again with a larger buffer. Each round adds
+ * a line of 17 characters, for /dev/null, in front of the lines of the pipe. These have fewer than
+ * 34 characters each, and not 17. So in some round, the buffer ends within a name of the pipe.
  */
 TEST_F(any_pipe, fdinfo_has_whole_names_wherever_buffer_ends)
 {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which ends are open, and what that means. As long as the other end has never been open, a read of
- * an empty pipe and a write to a full one sleep. Once it has been open and is closed, a read of an
- * empty pipe returns end of file, and a write of at least a byte fails with EPIPE.
+ * Which ends are open, and what that means. As long as a file has not seen the other end open, when
+ * it was opened or since, its reads of an empty pipe and its writes to a full one sleep. Once it
+ * has, and the other end is closed, a read of an empty pipe returns end of file, and a write of at
+ * least a byte fails with EPIPE. A reader that finds bytes when it is opened has seen a writer.
  */
 #include "device_fixture.h"
 

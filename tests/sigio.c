@@ -161,7 +161,7 @@ TEST_F(any_pipe, sendfile_signals_reader_and_splice_signals_writer)
 	EXPECT_NO_SIGNAL();
 }
 
-/* A pipe(2) signals at the end of every call, a mini_pipe only when the level changed. */
+/* A pipe(2) signals at the end of every call, a mini_pipe only if the call has moved bytes. */
 TEST_F(any_pipe, failed_call_sends_signal_only_on_pipe_2)
 {
 	bool signalled = variant->kind == PIPE_2;

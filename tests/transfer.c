@@ -488,6 +488,8 @@ TEST_F(transfer, splice_of_0_bytes_returns_0)
 	EXPECT_EQ(0, do_splice(self->from.r, -1, 0, 0));
 	EXPECT_EQ(0, do_splice(self->from.r, self->to.w, 0, ~0u));
 	EXPECT_EQ(0, do_tee(self->from.r, -1, 0, 0));
+	EXPECT_EQ(-1, do_tee(self->from.r, -1, 0, ~0u));
+	EXPECT_EQ(EINVAL, errno);
 	if (variant->to != PIPE_2)
 		EXPECT_EQ(0, by_ioctl(MINI_PIPE_IOC_SPLICE_FROM, self->to.w, -1, 0, 0));
 }

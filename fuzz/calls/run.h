@@ -122,9 +122,10 @@ static inline void open_others(struct worker *me, const struct program *program)
 {
 	if (has_call(program, CALL_splice, CALL_vmsplice))
 		call_pipe2(me, (unsigned char[ARGS]) { PIPE_R, PIPE_W, 1 });
-	if (has_call(program, CALL_sendfile, CALL_copy_file_range))
+	if (has_call(program, CALL_transfer, CALL_copy_file_range))
 		call_memfd(me, (unsigned char[ARGS]) { FILE_RW, 250 });
-	if (has_call(program, CALL_send_fd, CALL_receive_fd))
+	if (has_call(program, CALL_send_fd, CALL_receive_fd) ||
+	    has_call(program, CALL_transfer, CALL_transfer))
 		call_socketpair(me, (unsigned char[ARGS]) { SOCKET_A, SOCKET_B });
 	if (has_call(program, CALL_epoll_ctl, CALL_epoll_wait))
 		call_epoll_create(me, (unsigned char[ARGS]) { EPOLL });

@@ -48,6 +48,10 @@ const ALL_FLAGS: u32 = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLIC
 ///
 /// As the header documents them.
 pub(crate) fn splice_to(me: &PipeFile, file: &File, request: &Splice, keep: bool) -> Result<usize> {
+    if keep {
+        // tee(2), unlike splice(2), looks at the flags first.
+        check_flags(request.flags)?;
+    }
     let Some((len, other)) = open_request(request)? else {
         return Ok(0);
     };

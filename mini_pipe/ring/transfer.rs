@@ -97,8 +97,8 @@ impl Ring {
     }
 
     /// Commits a reservation of [`Ring::reserve_bytes`]: its first `len` bytes leave the ring. If
-    /// they end in a packet, the rest of that packet stays a packet. Returns how many bytes have
-    /// left; 0 for a reservation of another ring.
+    /// they end in a packet, the rest of that packet stays a packet. The reservation must be one of
+    /// this ring. Returns how many bytes have left.
     pub(crate) fn commit_bytes(&mut self, reservation: ReadReservation, len: usize) -> usize {
         if self.storage.packets.first().is_some() {
             self.storage.packets.remove(reservation.span().first(len));

@@ -67,7 +67,7 @@ tracepoints! {
     block(pipe: u64, dir: u32);
     /// When a call has ended, it wakes the next sleeper of its own direction, or all. A splice that
     /// has waited, and moved nothing yet, does this, too, and so does a rendezvous write if a fault
-    /// leaves some of its reserved room.
+    /// leaves a part of its reserved room unfilled.
     hand_on(pipe: u64, dir: u32);
     /// A change wakes sleepers or pollers.
     wake(pipe: u64, dir: u32, sleepers: u32, pollers: u32);
