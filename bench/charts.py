@@ -114,7 +114,7 @@ def speeds(instrument, file):
     step, top, left, right = 26, 92, 150, 840
     bottom = top + step * len(rows)
     svg = Svg(900, bottom + 30, f"Times as fast as pipe(2): {instrument.name}")
-    note = "line: middle half of the runs; hollow: inconclusive; black tick: goal of mini_pipe"
+    note = "line: middle half of the runs; hollow: inconclusive; black tick: goal"
     legend(svg, 22, 50, [name for name in SPEEDS if any(row.speed(name) for row in rows)], note)
     axis = Log(1 / 4, 4, left, right)
     for mark in (1 / 4, 1 / 3, 1 / 2, 2 / 3, 0.8, 1, 1.25, 1.5, 2, 3, 4):

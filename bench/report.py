@@ -80,7 +80,7 @@ def about(instrument):
 
 
 def goal_table(verdicts):
-    yield ["ratio of mini_pipe", "goal", "measured", ""]
+    yield ["what", "goal", "measured", ""]
     for verdict in verdicts:
         yield [*verdict[:3], "reached" if verdict.reached else "missed"]
 

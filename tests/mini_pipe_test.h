@@ -69,7 +69,7 @@ static inline ssize_t in_pages(ssize_t size)
 	return pages * PIPE_BUF + size - pages * PAGE_4K;
 }
 
-/* A write of this length fills any pipe, except those of large_pipe in resize.c. */
+/* A write of this length fills any pipe, except the large ones of resize.c and cgroup.c. */
 #define BIG (512 * PIPE_BUF)
 
 /* No kernel has larger pages. */

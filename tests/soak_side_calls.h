@@ -77,7 +77,7 @@ static inline pid_t start_side_caller(int fd, const struct process *process)
 		_exit(KSFT_FAIL);
 	signal(SIGIO, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
-	me.tid = parent;
+	me.tid = getpid();
 	dup2(fd, READ_FD);
 	dup2(open(MINI_PIPE, O_PATH), PATH_FD);
 	syscall(__NR_close_range, 3, READ_FD - 1, 0);

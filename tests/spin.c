@@ -49,7 +49,7 @@ static void enter_round(const struct run *run, int round)
 	run->sync->reached = round;
 }
 
-/* In each round, the test acts a microsecond later after the child than in the last one. */
+/* In round n, the test acts n microseconds after the child has entered the round. */
 static void start_round(struct __test_metadata *_metadata, const struct run *run, int round)
 {
 	long end;

@@ -142,7 +142,8 @@ struct mini_pipe_splice {
  * no pipe may wait, unless it has O_NONBLOCK itself; but a socket does not wait for bytes. A packet
  * is moved to a pipe as a packet. The other flags are hints, and change nothing. If the policy is
  * rendezvous, the call does not wait until its bytes have been read. At most 2147479552 bytes are
- * moved, if a page has 4096, as by read(2). If len is 0, the call returns 0.
+ * moved, if a page has 4096, as by read(2). If len is 0, the call returns 0; but
+ * MINI_PIPE_IOC_TEE_TO looks at the flags first.
  *
  * Without an offset, a file that is no pipe is used at its position, which is moved. With one, its
  * position stays, and the offset is changed.
