@@ -4,7 +4,7 @@
  * want a pipe(2) and got a mini_pipe, the driver's ioctls do the same. Between a mini_pipe and a
  * pipe(2), splice(2) works, but neither tee(2) nor the ioctl. So tee() copies the bytes into a new
  * pipe of the same kind as @fd_in, and splices them from it to @fd_out. The kernel's sendfile(2)
- * serves a mini_pipe as it serves a pipe(2).
+ * works with a mini_pipe; DIFF.md has its differences.
  */
 #define _GNU_SOURCE
 #include <errno.h>

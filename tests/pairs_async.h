@@ -172,8 +172,8 @@ TEST_F_TIMEOUT(o_async, no_signal_after_o_async_is_cleared, 300)
 }
 
 /*
- * The files have no owner: a close would free it at once, and the kernel would crash before the
- * test could report that. The files themselves are freed after an RCU grace period.
+ * The files get no owner: a close frees an owner at once, so the kernel would crash at the next
+ * signal, before the test could report that. A file itself is freed after an RCU grace period.
  */
 TEST_F_TIMEOUT(o_async, no_use_after_close_when_o_async_is_cleared, 300)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * splice(), tee(), vmsplice() and sendfile() of the library in preload/ compared with those of the
- * kernel. This program runs under the library: pipe2() of libc makes a private mini_pipe, and the
- * system call pipe2(2) makes a pipe(2). Each call is made on both.
+ * splice(), tee() and vmsplice() of the library in preload/, and sendfile(2) on its pipes, compared
+ * with the same calls on a pipe(2). This program runs under the library: pipe2() of libc makes a
+ * private mini_pipe, and the system call pipe2(2) makes a pipe(2). Each call is made on both.
  */
 #include <fcntl.h>
 #include <sys/mman.h>

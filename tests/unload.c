@@ -45,6 +45,8 @@ FIXTURE_SETUP(unload)
 {
 	int cpu = 0;
 
+	if (geteuid())
+		SKIP(return, "needs root");
 	ASSERT_EQ(0, sched_getaffinity(0, sizeof(self->others), &self->others));
 	while (!CPU_ISSET(cpu, &self->others))
 		cpu++;
