@@ -25,6 +25,14 @@ impl Delta {
     }
 }
 
+pub mod delay {
+    /// Sleeps: others run. The core itself does not; some mutants of tests/mutants do.
+    pub fn fsleep(_time: super::Delta) {
+        crate::sim::may_sleep("fsleep()");
+        crate::rt::point();
+    }
+}
+
 pub struct Instant<C>(u64, PhantomData<C>);
 
 impl<C> Clone for Instant<C> {
