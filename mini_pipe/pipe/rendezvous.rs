@@ -114,8 +114,7 @@ impl Pipe {
 
         let read = written - self.finish_rendezvous(guard, written);
         if error == EPIPE {
-            trace::epipe(|| (self.number,));
-            call.raise_sigpipe();
+            self.report_broken(call);
         }
         short_count_or(read, error)
     }

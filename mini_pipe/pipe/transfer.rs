@@ -226,9 +226,10 @@ impl Side<'_> {
     ///
     /// `EPIPE`; the caller gets SIGPIPE.
     pub(crate) fn end_of_source(self) -> Result<usize> {
-        let guard = self.pipe.state.lock();
-        if guard.is_broken(self.end) {
-            return Err(self.pipe.fail_broken(guard, self.call));
+        let is_broken = self.pipe.state.lock().is_broken(self.end);
+        if is_broken {
+            self.pipe.report_broken(self.call);
+            return Err(EPIPE);
         }
         Ok(0)
     }

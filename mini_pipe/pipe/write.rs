@@ -132,7 +132,9 @@ impl Pipe {
     ) -> Result<Found<'a, T>> {
         loop {
             if guard.is_broken(end) {
-                return Err(self.fail_broken(guard, call));
+                drop(guard);
+                self.report_broken(call);
+                return Err(EPIPE);
             }
             let contended = guard.is_contended(Dir::Write);
             let missing = if contended {
@@ -173,13 +175,12 @@ impl Pipe {
         }
     }
 
-    /// Drops the mutex and sends the caller SIGPIPE: the readers are closed. Returns `EPIPE`.
+    /// The call finds that the readers are closed: shows that by the tracepoint `epipe`, and sends
+    /// the caller SIGPIPE. Called without the mutex.
     #[cold]
-    pub(in crate::pipe) fn fail_broken(&self, guard: StateGuard<'_>, call: Call<'_>) -> Error {
+    pub(in crate::pipe) fn report_broken(&self, call: Call<'_>) {
         trace::epipe(|| (self.number,));
-        drop(guard);
         call.raise_sigpipe();
-        EPIPE
     }
 
     /// Copies from `from` into the reserved room and commits the bytes, and goes on with the room
