@@ -394,16 +394,22 @@ TEST_F(transfer, last_writer_close_ends_wait)
 	EXPECT_EQ(0, result_of(_metadata, &child).ret);
 }
 
+/* A splice and a tee to a pipe without readers. */
+static void expect_broken(struct __test_metadata *_metadata, int from, int to)
+{
+	EXPECT_EQ(-1, do_splice(from, to, 100, 0));
+	EXPECT_EQ(EPIPE, errno);
+	EXPECT_EQ(1, sigpipes());
+	EXPECT_EQ(-1, do_tee(from, to, 100, 0));
+	EXPECT_EQ(EPIPE, errno);
+	EXPECT_EQ(2, sigpipes());
+}
+
 TEST_F(transfer, broken_destination_gives_epipe_and_sigpipe)
 {
 	ASSERT_EQ(2, write(self->from.w, "ab", 2));
 	close(self->to.r);
-	EXPECT_EQ(-1, do_splice(self->from.r, self->to.w, 100, 0));
-	EXPECT_EQ(EPIPE, errno);
-	EXPECT_EQ(1, sigpipes());
-	EXPECT_EQ(-1, do_tee(self->from.r, self->to.w, 100, 0));
-	EXPECT_EQ(EPIPE, errno);
-	EXPECT_EQ(2, sigpipes());
+	expect_broken(_metadata, self->from.r, self->to.w);
 	expect_text(_metadata, self->from.r, "ab");
 }
 
@@ -411,12 +417,7 @@ TEST_F(transfer, broken_destination_gives_epipe_at_end_of_file)
 {
 	close(self->from.w);
 	close(self->to.r);
-	EXPECT_EQ(-1, do_splice(self->from.r, self->to.w, 100, 0));
-	EXPECT_EQ(EPIPE, errno);
-	EXPECT_EQ(1, sigpipes());
-	EXPECT_EQ(-1, do_tee(self->from.r, self->to.w, 100, 0));
-	EXPECT_EQ(EPIPE, errno);
-	EXPECT_EQ(2, sigpipes());
+	expect_broken(_metadata, self->from.r, self->to.w);
 }
 
 /* Two tasks that splice two pipes into each other */

@@ -11,8 +11,8 @@ use crate::{
         storage::{pages_for, Storage},
         Ring,
     },
-    sys::{account::UserAccount, page},
-    transfer::{make_pipe, Opened, READS, WRITES},
+    sys::page,
+    transfer::{growing, make_pipe, Opened, READS, WRITES},
 };
 use kernel::{page::PAGE_SIZE, sim};
 use rand::{Rng, SeedableRng};
@@ -110,11 +110,7 @@ fn write_gets_the_pages_it_needs() {
         let rng = &mut Pcg64Mcg::seed_from_u64(1);
         for _ in 0..2000 {
             let capacity = rng.gen_range(1..40 * PAGE_SIZE);
-            let charge = UserAccount::default().charge(pages_for(capacity));
-            let Ok(storage) = Storage::new(capacity, Some(charge)) else {
-                panic!("there is memory");
-            };
-            let mut ring = Ring::new(storage);
+            let mut ring = Ring::new(growing(capacity));
             for _ in 0..20 {
                 let len = rng.gen_range(1..=capacity);
                 match rng.gen_range(0..5) {
@@ -147,11 +143,7 @@ fn allocation_ends_without_memory() {
 fn kept_page_serves_the_first_byte() {
     run(|| {
         let capacity = 16 * PAGE_SIZE;
-        let charge = UserAccount::default().charge(pages_for(capacity));
-        let Ok(storage) = Storage::new(capacity, Some(charge)) else {
-            panic!("there is memory");
-        };
-        let mut ring = Ring::new(storage);
+        let mut ring = Ring::new(growing(capacity));
         write(&mut ring, 7 * PAGE_SIZE, 7 * PAGE_SIZE);
         read(&mut ring, 5 * PAGE_SIZE);
         write(&mut ring, 5 * PAGE_SIZE, 5 * PAGE_SIZE);
@@ -199,11 +191,7 @@ fn rendezvous_keeps_pages_as_often_as_a_write() {
 fn stream_reuses_the_pages_behind_it() {
     run(|| {
         let capacity = 256 * PAGE_SIZE;
-        let charge = UserAccount::default().charge(pages_for(capacity));
-        let Ok(storage) = Storage::new(capacity, Some(charge)) else {
-            panic!("there is memory");
-        };
-        let mut ring = Ring::new(storage);
+        let mut ring = Ring::new(growing(capacity));
         for _ in 0..5000 {
             write(&mut ring, PAGE_SIZE, PAGE_SIZE);
             if page::live() > 1 {

@@ -53,14 +53,19 @@ const BOTH: PerDir<bool> = PerDir {
     write: true,
 };
 
-pub(crate) fn make_pipe(capacity: usize) -> Arc<Pipe> {
+/// The storage of a private pipe.
+pub(crate) fn growing(capacity: usize) -> Storage {
     let charge = UserAccount::default().charge(pages_for(capacity));
-    let Ok(storage) = Storage::new(capacity, Some(charge)) else {
-        panic!("there is memory");
-    };
+    match Storage::new(capacity, Some(charge)) {
+        Ok(storage) => storage,
+        Err(_) => panic!("there is memory"),
+    }
+}
+
+pub(crate) fn make_pipe(capacity: usize) -> Arc<Pipe> {
     Arc::pin_init(Pipe::new(
         0,
-        Ring::new(storage),
+        Ring::new(growing(capacity)),
         Ends::private(),
         Policy::Buffered,
     ))
