@@ -45,7 +45,8 @@ use crate::{
     sys::headers::{
         init_pseudo,
         FMODE_NONOTIFY,
-        FMODE_NONOTIFY_PERM, //
+        FMODE_NONOTIFY_PERM,
+        PIPEFS_MAGIC, //
     }, //
 };
 use core::{
@@ -287,7 +288,7 @@ unsafe fn owned(file: *mut bindings::file) -> ARef<File> {
 unsafe extern "C" fn init(context: *mut bindings::fs_context) -> c_int {
     // SAFETY: By the safety requirements. The result is null or valid.
     unsafe {
-        let pseudo = init_pseudo(context, bindings::PIPEFS_MAGIC as c_ulong);
+        let pseudo = init_pseudo(context, PIPEFS_MAGIC);
         if pseudo.is_null() {
             return ENOMEM.to_errno();
         }
@@ -335,6 +336,7 @@ unsafe fn swap_pipe(inode: *mut bindings::inode, pipe: *mut Pipe) -> *mut Pipe {
 /// A pipe that is made or closed meanwhile may be left out.
 ///
 /// Context: process context; may sleep. The file system must stay mounted: the walk holds inodes.
+#[cfg_attr(not(CONFIG_DEBUG_FS), expect(dead_code))] // debugfs calls it.
 pub(crate) fn for_each_pipe(mut work: impl FnMut(PipeName, &Pipe)) {
     // SAFETY: The file system is mounted. The list of its inodes changes under the lock, and an
     // inode on the list is valid as long as the lock is held. A grabbed inode stays valid, and on

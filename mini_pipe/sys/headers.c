@@ -6,6 +6,7 @@
 #include <linux/bits.h>
 #include <linux/fs.h>
 #include <linux/eventpoll.h>
+#include <linux/magic.h>
 #include <linux/pipe_fs_i.h>
 #include <linux/pseudo_fs.h>
 #include <linux/sched/stat.h>
@@ -32,6 +33,7 @@ IS_BIT(SPLICE_F_MORE, 2);
 IS_BIT(SPLICE_F_GIFT, 3);
 IS_BIT(PIPE_BUF_FLAG_PACKET, 3);
 IS_BIT(EPOLLET, 31);
+static_assert(PIPEFS_MAGIC == 0x50495045);
 
 /* linux_7_2.rs */
 static_assert(FIONREAD == 0x541b);

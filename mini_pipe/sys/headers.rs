@@ -48,6 +48,8 @@ pub(crate) const SPLICE_F_MORE: c_uint = 1 << 2;
 pub(crate) const SPLICE_F_GIFT: c_uint = 1 << 3;
 /// A slot of a pipe(2) is a packet.
 pub(crate) const PIPE_BUF_FLAG_PACKET: c_uint = 1 << 3;
+/// What statfs(2) returns as the type of a private pipe's file system: the same as for pipe(2).
+pub(crate) const PIPEFS_MAGIC: c_ulong = 0x50495045;
 /// The poller is edge-triggered.
 pub(crate) const EPOLLET: c_uint = 1 << 31;
 
