@@ -48,11 +48,11 @@ calls_agree() {
 headers_agree() {
 	diff <(sed -nE -e 's/^pub\(crate\) const (\w+): .* = (1 << )?(\w+);$/\1 \3/p' \
 		-e 's/^ *assert!\((size_of::<|offset_of!\()(\w+)\W+(\w*)\W* == ([0-9]+)\);$/\2 \3 \4/p' \
-		mini_pipe/sys/{headers,linux_7_2}.rs | tr '[:upper:]' '[:lower:]' | tr -d _ | sort) \
+		mini_pipe/sys/{headers,linux_7_2}.rs | sort) \
 		<(sed -nE -e 's/^IS_BIT\((\w+), ([0-9]+)\);$/\1 \2/p' \
 			-e 's/^static_assert\((\w+) == (\w+)\);$/\1 \2/p' \
 			-e 's/^static_assert\((sizeof|offsetof)\(struct (\w+)\W+(\w*)\W* == ([0-9]+)\);$/\2 \3 \4/p' \
-			mini_pipe/sys/headers.c | tr '[:upper:]' '[:lower:]' | tr -d _ | sort)
+			mini_pipe/sys/headers.c | sort)
 }
 
 # The picture of the README is the one that its script draws.

@@ -9,11 +9,11 @@ use crate::{
     sys::{
         headers::{
             nosteal_pipe_buf_ops,
+            partial_page,
             pipe_lock,
             pipe_unlock,
-            splice_to_pipe,
-            PartialPage,
-            SplicePipeDesc, //
+            splice_pipe_desc,
+            splice_to_pipe, //
         },
         page::{
             copy_part,
@@ -77,13 +77,13 @@ impl SpliceDest for DestPipe {
 struct SpliceBatch {
     /// The first `count` are references that the batch owns.
     pages: [*mut bindings::page; MAX_PAGES],
-    partial: [PartialPage; MAX_PAGES],
+    partial: [partial_page; MAX_PAGES],
     count: usize,
 }
 
 impl Default for SpliceBatch {
     fn default() -> Self {
-        const NOTHING: PartialPage = PartialPage {
+        const NOTHING: partial_page = partial_page {
             offset: 0,
             len: 0,
             private: 0,
@@ -165,7 +165,7 @@ impl SpliceBatch {
         if self.count == 0 {
             return Err(ENOMEM);
         }
-        let mut spd = SplicePipeDesc {
+        let mut spd = splice_pipe_desc {
             pages: self.pages.as_mut_ptr(),
             partial: self.partial.as_mut_ptr(),
             nr_pages: self.count as c_int,
@@ -190,7 +190,7 @@ impl SpliceBatch {
 ///
 /// `spd` must be the one of [`SpliceBatch::send`], and `index` less than its count of pages. Called
 /// at most once for each index.
-unsafe extern "C" fn release(spd: *mut SplicePipeDesc, index: c_uint) {
+unsafe extern "C" fn release(spd: *mut splice_pipe_desc, index: c_uint) {
     // SAFETY: By the safety requirements, nobody else has or uses this reference.
     unsafe { bindings::__free_pages(*(*spd).pages.add(index as usize), 0) };
 }

@@ -11,10 +11,10 @@ use crate::{
     ring::transfer::Segment,
     sys::headers::{
         __splice_from_pipe,
+        pipe_buffer,
         pipe_lock,
         pipe_unlock,
-        PipeBuffer,
-        SpliceDesc,
+        splice_desc,
         PIPE_BUF_FLAG_PACKET,
         SPLICE_F_NONBLOCK, //
     }, //
@@ -63,7 +63,7 @@ pub(crate) unsafe fn splice_from_kernel_pipe(
     };
     loop {
         let mut filling = Filling { to, blocked: None };
-        let mut desc = SpliceDesc {
+        let mut desc = splice_desc {
             total_len: len,
             len: 0,
             flags,
@@ -101,8 +101,8 @@ pub(crate) unsafe fn splice_from_kernel_pipe(
 /// `slot` must have `(*desc).len` bytes, and the `u` of `desc` must be a [`Filling`].
 unsafe extern "C" fn fill(
     _pipe: *mut bindings::pipe_inode_info,
-    slot: *mut PipeBuffer,
-    desc: *mut SpliceDesc,
+    slot: *mut pipe_buffer,
+    desc: *mut splice_desc,
 ) -> c_int {
     // SAFETY: By the safety requirements; nobody else uses the two during this call.
     let (slot, filling, len) = unsafe {

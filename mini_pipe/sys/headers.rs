@@ -5,6 +5,11 @@
 //!
 //! Every build compiles `headers.c`, which asserts each value and layout of this file against the
 //! headers of the kernel that the module is built for. `make check` compares the two files.
+//!
+//! The types have their names of C: with `CONFIG_CFI`, C calls a function only if the names of its
+//! arguments' types are those that C expects.
+
+#![allow(non_camel_case_types)]
 
 use core::mem::{
     offset_of,
@@ -56,7 +61,7 @@ pub(crate) const EPOLLET: c_uint = 1 << 31;
 /// `struct partial_page`: which bytes of a page are spliced.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub(crate) struct PartialPage {
+pub(crate) struct partial_page {
     pub(crate) offset: c_uint,
     pub(crate) len: c_uint,
     pub(crate) private: c_ulong,
@@ -64,22 +69,22 @@ pub(crate) struct PartialPage {
 
 /// `struct splice_pipe_desc`: pages to be added to a pipe(2).
 #[repr(C)]
-pub(crate) struct SplicePipeDesc {
+pub(crate) struct splice_pipe_desc {
     pub(crate) pages: *mut *mut bindings::page,
-    pub(crate) partial: *mut PartialPage,
+    pub(crate) partial: *mut partial_page,
     pub(crate) nr_pages: c_int,
     pub(crate) nr_pages_max: c_uint,
-    pub(crate) ops: *const PipeBufOperations,
+    pub(crate) ops: *const pipe_buf_operations,
     pub(crate) spd_release: unsafe extern "C" fn(*mut Self, c_uint),
 }
 
 /// `struct pipe_buffer`: a slot of a pipe(2).
 #[repr(C)]
-pub(crate) struct PipeBuffer {
+pub(crate) struct pipe_buffer {
     pub(crate) page: *mut bindings::page,
     pub(crate) offset: c_uint,
     pub(crate) len: c_uint,
-    pub(crate) ops: *const PipeBufOperations,
+    pub(crate) ops: *const pipe_buf_operations,
     /// `PIPE_BUF_FLAG_*`.
     pub(crate) flags: c_uint,
     pub(crate) private: c_ulong,
@@ -87,7 +92,7 @@ pub(crate) struct PipeBuffer {
 
 /// `struct splice_desc`: a splice out of a pipe(2).
 #[repr(C)]
-pub(crate) struct SpliceDesc {
+pub(crate) struct splice_desc {
     pub(crate) total_len: usize,
     /// How many bytes of the slot are to be spliced.
     pub(crate) len: c_uint,
@@ -103,16 +108,19 @@ pub(crate) struct SpliceDesc {
 }
 
 /// `splice_actor`: moves bytes of a slot. Returns how many, or an errno.
-pub(crate) type SpliceActor =
-    unsafe extern "C" fn(*mut bindings::pipe_inode_info, *mut PipeBuffer, *mut SpliceDesc) -> c_int;
+pub(crate) type splice_actor = unsafe extern "C" fn(
+    *mut bindings::pipe_inode_info,
+    *mut pipe_buffer,
+    *mut splice_desc,
+) -> c_int;
 
 /// `struct pipe_buf_operations`: only its address is used.
 #[repr(C)]
-pub(crate) struct PipeBufOperations([u8; 0]);
+pub(crate) struct pipe_buf_operations([u8; 0]);
 
 /// `struct pseudo_fs_context`: the settings of a pseudo file system.
 #[repr(C)]
-pub(crate) struct PseudoFsContext {
+pub(crate) struct pseudo_fs_context {
     pub(crate) ops: *const bindings::super_operations,
     pub(crate) eops: *const c_void,
     pub(crate) xattr: *const c_void,
@@ -122,57 +130,57 @@ pub(crate) struct PseudoFsContext {
 }
 
 const _: () = {
-    assert!(size_of::<PartialPage>() == 16);
-    assert!(offset_of!(PartialPage, len) == 4);
-    assert!(offset_of!(PartialPage, private) == 8);
-    assert!(size_of::<SplicePipeDesc>() == 40);
-    assert!(offset_of!(SplicePipeDesc, partial) == 8);
-    assert!(offset_of!(SplicePipeDesc, nr_pages) == 16);
-    assert!(offset_of!(SplicePipeDesc, nr_pages_max) == 20);
-    assert!(offset_of!(SplicePipeDesc, ops) == 24);
-    assert!(offset_of!(SplicePipeDesc, spd_release) == 32);
-    assert!(size_of::<PipeBuffer>() == 40);
-    assert!(offset_of!(PipeBuffer, offset) == 8);
-    assert!(offset_of!(PipeBuffer, len) == 12);
-    assert!(offset_of!(PipeBuffer, ops) == 16);
-    assert!(offset_of!(PipeBuffer, flags) == 24);
-    assert!(offset_of!(PipeBuffer, private) == 32);
-    assert!(size_of::<SpliceDesc>() == 64);
-    assert!(offset_of!(SpliceDesc, len) == 8);
-    assert!(offset_of!(SpliceDesc, flags) == 12);
-    assert!(offset_of!(SpliceDesc, u) == 16);
-    assert!(offset_of!(SpliceDesc, splice_eof) == 24);
-    assert!(offset_of!(SpliceDesc, pos) == 32);
-    assert!(offset_of!(SpliceDesc, opos) == 40);
-    assert!(offset_of!(SpliceDesc, num_spliced) == 48);
-    assert!(offset_of!(SpliceDesc, need_wakeup) == 56);
-    assert!(size_of::<PseudoFsContext>() == 48);
-    assert!(offset_of!(PseudoFsContext, eops) == 8);
-    assert!(offset_of!(PseudoFsContext, xattr) == 16);
-    assert!(offset_of!(PseudoFsContext, dops) == 24);
-    assert!(offset_of!(PseudoFsContext, magic) == 32);
-    assert!(offset_of!(PseudoFsContext, s_d_flags) == 40);
+    assert!(size_of::<partial_page>() == 16);
+    assert!(offset_of!(partial_page, len) == 4);
+    assert!(offset_of!(partial_page, private) == 8);
+    assert!(size_of::<splice_pipe_desc>() == 40);
+    assert!(offset_of!(splice_pipe_desc, partial) == 8);
+    assert!(offset_of!(splice_pipe_desc, nr_pages) == 16);
+    assert!(offset_of!(splice_pipe_desc, nr_pages_max) == 20);
+    assert!(offset_of!(splice_pipe_desc, ops) == 24);
+    assert!(offset_of!(splice_pipe_desc, spd_release) == 32);
+    assert!(size_of::<pipe_buffer>() == 40);
+    assert!(offset_of!(pipe_buffer, offset) == 8);
+    assert!(offset_of!(pipe_buffer, len) == 12);
+    assert!(offset_of!(pipe_buffer, ops) == 16);
+    assert!(offset_of!(pipe_buffer, flags) == 24);
+    assert!(offset_of!(pipe_buffer, private) == 32);
+    assert!(size_of::<splice_desc>() == 64);
+    assert!(offset_of!(splice_desc, len) == 8);
+    assert!(offset_of!(splice_desc, flags) == 12);
+    assert!(offset_of!(splice_desc, u) == 16);
+    assert!(offset_of!(splice_desc, splice_eof) == 24);
+    assert!(offset_of!(splice_desc, pos) == 32);
+    assert!(offset_of!(splice_desc, opos) == 40);
+    assert!(offset_of!(splice_desc, num_spliced) == 48);
+    assert!(offset_of!(splice_desc, need_wakeup) == 56);
+    assert!(size_of::<pseudo_fs_context>() == 48);
+    assert!(offset_of!(pseudo_fs_context, eops) == 8);
+    assert!(offset_of!(pseudo_fs_context, xattr) == 16);
+    assert!(offset_of!(pseudo_fs_context, dops) == 24);
+    assert!(offset_of!(pseudo_fs_context, magic) == 32);
+    assert!(offset_of!(pseudo_fs_context, s_d_flags) == 40);
 };
 
 #[expect(improper_ctypes)] // `bindgen` has empty structures in what these point to.
 unsafe extern "C" {
-    pub(crate) static nosteal_pipe_buf_ops: PipeBufOperations;
+    pub(crate) static nosteal_pipe_buf_ops: pipe_buf_operations;
 
     pub(crate) fn splice_to_pipe(
         pipe: *mut bindings::pipe_inode_info,
-        spd: *mut SplicePipeDesc,
+        spd: *mut splice_pipe_desc,
     ) -> isize;
     pub(crate) fn __splice_from_pipe(
         pipe: *mut bindings::pipe_inode_info,
-        sd: *mut SpliceDesc,
-        actor: SpliceActor,
+        sd: *mut splice_desc,
+        actor: splice_actor,
     ) -> isize;
     pub(crate) fn pipe_lock(pipe: *mut bindings::pipe_inode_info);
     pub(crate) fn pipe_unlock(pipe: *mut bindings::pipe_inode_info);
     pub(crate) fn init_pseudo(
         context: *mut bindings::fs_context,
         magic: c_ulong,
-    ) -> *mut PseudoFsContext;
+    ) -> *mut pseudo_fs_context;
     /// Whether the current task is the only one that wants to run on this processor.
     pub(crate) safe fn single_task_running() -> bool;
 }
