@@ -64,9 +64,7 @@ impl<'a> Foreign<'a> {
     ///
     /// `EINVAL` if it is a pipe(2) or a FIFO, which splice(2) itself serves.
     pub(crate) fn new(file: &'a File, address: u64) -> Result<Self> {
-        // SAFETY: An open file has an inode, whose type stays the same.
-        let mode = unsafe { (*(*file.as_ptr()).f_inode).i_mode };
-        if u32::from(mode) & bindings::S_IFMT == bindings::S_IFIFO {
+        if file_type(file) == bindings::S_IFIFO {
             return Err(EINVAL);
         }
         Ok(Self {
@@ -120,7 +118,8 @@ impl<'a> Foreign<'a> {
         if !can_splice {
             return Err(EINVAL);
         }
-        let nowait = if to.call.is_nonblocking() && self.is_socket() {
+        let is_socket = file_type(self.file) == bindings::S_IFSOCK;
+        let nowait = if to.call.is_nonblocking() && is_socket {
             RWF_NOWAIT
         } else {
             0
@@ -139,11 +138,6 @@ impl<'a> Foreign<'a> {
             pages.copy_to_ring(room, read);
             Ok(read)
         })
-    }
-
-    fn is_socket(&self) -> bool {
-        // SAFETY: Any open file may be asked.
-        !unsafe { bindings::sock_from_file(self.file.as_ptr()) }.is_null()
     }
 
     /// Where a splice of `most` bytes begins in the file, which must have `mode`; and `seekable` if
@@ -286,6 +280,13 @@ impl Vector {
         };
         self.iter.as_mut_ptr()
     }
+}
+
+/// The type of an open file, as in `i_mode`: `S_IF*`.
+fn file_type(file: &File) -> u32 {
+    // SAFETY: An open file has an inode, whose type stays the same.
+    let mode = unsafe { (*(*file.as_ptr()).f_inode).i_mode };
+    u32::from(mode) & bindings::S_IFMT
 }
 
 /// What the kernel has returned: a count, or an errno.
