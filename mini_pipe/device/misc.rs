@@ -146,7 +146,7 @@ impl MiscDevice for PipeFile {
     type Ptr = KBox<Self>;
 
     fn open(file: &File, _misc: &MiscDeviceRegistration<Self>) -> Result<KBox<Self>> {
-        let memory = KBox::new_uninit(GFP_KERNEL)?;
+        let memory = KBox::new_uninit(GFP_KERNEL_ACCOUNT)?;
         // `_misc` is not used: the crate's `open` assumes that every `struct miscdevice` is a part
         // of a `MiscDeviceRegistration`; ours is a part of a [`Registration`].
         //
