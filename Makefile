@@ -36,7 +36,8 @@ help:
 	@echo '          vm                a shell there, with the module; RUN="cmd" ADD="file ..." runs a command'
 	@echo 'Build     all               mini_pipe.ko, for the running kernel if possible, else for the machine'
 	@echo '          modules_install   installs it; with KDIR=DIR, both are for the kernel built in DIR'
-	@echo '          deb test-packages packages for Debian 13, for each KERNEL="REL ..."; installs them in a machine'
+	@echo '          deb               packages for Debian 13, with the module for each KERNEL="REL ..."'
+	@echo '          test-packages     installs packages, for OLDER=REL and NEWER=REL, in a machine'
 	@echo '          command sign      mini-pipe, the command, in build/cli; signs the module: KEY=file CERT=file'
 	@echo '          setup             the toolbox and the kernel, in $${XDG_CACHE_HOME:-~/.cache}/mini_pipe'
 	@echo '          clean distclean   removes what was built; removes the cache, too'
@@ -53,13 +54,14 @@ help:
 	@echo '          rust-analyzer compile_commands.json   what an editor reads of the Rust, and of the C'
 	@echo '          logs picture      tests/logs by a new run; docs/pipe.svg'
 	@echo
-	@echo 'KERNEL=REL       a release of the distribution, like 7.3.4+deb13-rt-amd64; debug, or um'
+	@echo 'KERNEL=REL       a release of the distribution, like 7.3.4+deb13-rt-amd64; debug; um, for vm'
 	@echo 'ARCH=arm64       the architecture of the machine, for demo, test and vm; SUBJECTS="name ..." of test'
 	@echo 'LOAD="x=y ..."   parameters of the module in the machine; LOAD=no does not load it'
-	@echo 'CPUS=n TIMEOUT=n REPEAT=n   of the machine; seconds until it is killed; how often test runs'
+	@echo 'CPUS=n MEMORY=n TIMEOUT=n   of the machine: its MiB, seconds until it is killed; REPEAT=n of test: how often'
 	@echo 'DURATION=n SEED=n SEQUENCES=n SCHEDULES=n   of tests with random choices; they print their seed'
 	@echo 'MODULE=file CORPUS=file SHRINK=n   of fuzz: another module; its corpus; seconds to shrink'
-	@echo 'QUICK=1 INSTRUMENTS="name ..."   of bench; RECORD=1 of guard; LOG=file for the log of the kernel'
+	@echo 'QUICK=1 INSTRUMENTS="name ..."   of bench; RECORD=1 of guard; VERIFY="name ..." of verify'
+	@echo 'LOG=file         for the log of the kernel, of vm, demo, test, test-dropin and soak'
 
 ifneq ($(KDIR),)
 all: module

@@ -82,7 +82,7 @@ make_disk() {
 		printf '%s\n' "$unit" >"$new/run.service"
 		printf '%s\n' "$first" >"$new/first.init"
 		step "Debian $suite with systemd, and $*" make_system "$@"
-		mv "$new" "$system"
+		mv -T "$new" "$system" || [[ -d $system ]]
 	fi
 	cp --sparse=always "$system/disk" "$file"
 	for release; do ln -sf "$system/vmlinuz-$release" "$system/initrd-$release" "$(dirname "$file")/"; done

@@ -18,7 +18,8 @@ each=2
 timeout=300
 # The debug kernel takes several times as long.
 if [[ ${KERNEL-} == debug ]]; then
-	subjects+=(kmemleak)
+	# It runs no 32-bit programs.
+	subjects=(preload preload_splice programs command kmemleak)
 	each=10
 	timeout=1200
 fi
@@ -33,8 +34,8 @@ sysroot=$("$scripts/packages.sh" libc6-dev-i386 lib32gcc-14-dev)
 "$scripts/toolbox.sh" run make -s -C "$top/tests" O="$top/$1" SYSROOT32="$sysroot" \
 	KSELFTEST="$("$scripts/kernel.sh" path)/source/tools/testing/selftests" dropin32
 
-export LOG=${LOG:-$top/build/dropin.log} TIMEOUT=${TIMEOUT:-$timeout}
-export MEMORY=1024 PACKAGES=$packages
+log_to "${LOG:-$top/build/dropin.log}"
+export TIMEOUT=${TIMEOUT:-$timeout} MEMORY=1024 PACKAGES=$packages
 export TOOLS="dash bash tar gzip make stress-ng hackbench"
 # The loader finds each of the two libraries for the programs of its kind.
 RUN="printf '%s\n' root:x:0:0::/root:/bin/sh nobody:x:65534:65534::/:/bin/false >/etc/passwd

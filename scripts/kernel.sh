@@ -185,22 +185,30 @@ key=$(key_of "$("$toolbox" key)" "$(declare -f make_in "${recipe[@]}")" "$wanted
 kernel=$cache/kernel-$name-$key
 new=$kernel.new
 
+# Says so if the release $1 is another than the one that was asked for.
+name_release() {
+	[[ $1 == "$wanted" ]] || echo "  kernel: the archive no longer has $wanted; using the newest, $1" >&2
+}
+
 make_kernel() {
 	local release source
 	"$toolbox" make
-	[[ ! -d $kernel ]] || return 0
-	lock_cache
-	[[ ! -d $kernel ]] || return 0
+	[[ -d $kernel ]] || lock_cache
+	if [[ -d $kernel ]]; then
+		[[ $name != "$wanted" ]] || name_release "$(cat "$kernel/release")"
+		return
+	fi
 	"$toolbox" run rm -rf "$new"
 	mkdir -p "$new"
 	step "kernel: release chosen" choose_release
 	release=$(cat "$new/release" 2>/dev/null || true)
-	[[ -n $release ]] || die "the archive has no kernel $wanted, and no other of its flavour"
-	if [[ $release != "$wanted" ]]; then
-		[[ $release == "$series".* || $wanted == "$tested" ]] ||
-			die "the archive has no kernel $wanted, and no other of its series; the newest of its flavour is $release"
-		echo "  kernel: the archive no longer has $wanted; using the newest, $release" >&2
+	if [[ -z $release ]]; then
+		rm -r "$new"
+		die "the archive has no kernel $wanted, and no other of its flavour"
 	fi
+	[[ $release == "$wanted" || $release == "$series".* || $wanted == "$tested" ]] ||
+		die "the archive has no kernel $wanted, and no other of its series; the newest of its flavour is $release"
+	name_release "$release"
 	source=linux-source-${release%.*}
 	if [[ $name != "$wanted" ]]; then
 		step "$name kernel: the source of $release, fetched (170 MB)" fetch "$source"

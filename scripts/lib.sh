@@ -28,11 +28,12 @@ key_of() {
 	printf '%s\n' "$@" | sha256sum | cut -c1-12
 }
 
-# Prints the last line of the log $1 every minute, during a long step.
+# Prints the last line of the log $1 every minute, during a long step. Ends if the script is killed.
 report_progress() {
 	local minute=0 never
 	exec {never}<> <(:)
 	while ! read -rt 60 -u "$never"; do
+		kill -0 $$ 2>/dev/null || return
 		minute=$((minute + 1))
 		printf '\n    %2d min, line %5d: %-43.43s' $minute "$(wc -l <"$1")" "$(tail -n 1 "$1")" >&2
 	done
@@ -47,7 +48,8 @@ step() {
 	log=$cache/logs/$(date +%H%M%S)-$$.log
 	printf '  %-66s ' "$text" >&2
 	: >"$log"
-	report_progress "$log" &
+	# Without the lock of the cache, which it would hold for a minute after a kill of the script.
+	report_progress "$log" 9>&- &
 	reporter=$!
 	# Not in a condition, because set -e has no effect inside one.
 	set +e
@@ -63,7 +65,7 @@ step() {
 		printf 'failed\n' >&2
 		tail -n 25 "$log" >&2
 		die "'$text' failed; its whole log is $log. Remove the cause and call the same make again: \
-it continues from here."
+what is finished stays."
 	fi
 }
 
@@ -71,7 +73,8 @@ it continues from here."
 subjects() {
 	local list=list
 	if [[ ${SUBJECTS-} ]]; then
-		tr -s ' ' '\n' <<<"$SUBJECTS"
+		# `units` is no program, and always runs.
+		tr -s ' ' '\n' <<<"$SUBJECTS" | sed '/^units$/d'
 		return
 	fi
 	[[ ${KERNEL-} != debug ]] || list="list-debug"
@@ -101,6 +104,12 @@ run_suite() {
 		${counters:+sh print.sh}
 		echo '# all done'" \
 		ADD="$top/tests/run.sh $1 ${counters:+$counters $top/tests/coverage/print.sh}" "$scripts/vm.sh"
+}
+
+# log_to FILE: sets LOG, where the log of the machine's kernel goes. The toolbox sees its folder.
+log_to() {
+	LOG=$(realpath -m "$1")
+	export LOG SHARE=${LOG%/*}
 }
 
 # Locks the cache until this process ends, so that two makes do not build the same thing at once.

@@ -9,6 +9,7 @@
 . "$(dirname "$0")/lib.sh"
 
 duration=${DURATION:-60}
+[[ $duration -ge 12 ]] || die "DURATION must be at least 12 seconds"
 seed=${SEED:-$RANDOM}
 results=$top/build/soak.results
 each=$((duration / 12))
@@ -16,7 +17,8 @@ subjects=(soak stress_ng)
 [[ ${KERNEL-} != debug ]] || subjects+=(kmemleak)
 programs=("${subjects[@]/#/$1/}")
 
-export LOG=${LOG:-$top/build/soak.log} TIMEOUT=${TIMEOUT:-$((duration + 300))} LOAD=no TOOLS=stress-ng
+log_to "${LOG:-$top/build/soak.log}"
+export TIMEOUT=${TIMEOUT:-$((duration + 300))} LOAD=no TOOLS=stress-ng
 RUN="export DURATION=$((duration - 2 * each)) SEED=$seed EACH=$each
 	sh run.sh ${subjects[*]/#/./}; echo '# all done'" \
 	ADD="$top/tests/run.sh ${programs[*]}" "$scripts/vm.sh" | tee "$results" || true

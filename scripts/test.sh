@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Runs the whole suite: the unit tests on this host, everything else in the virtual machine.
-# Prints the results by subject. On the debug kernel, `coverage` is one more: which lines have run.
+# Prints the results by subject. On the debug kernel, `coverage` is one more: which lines have run;
+# not with SUBJECTS, which leaves tests out.
 #
 #   test.sh DIR    the test programs are in DIR; REPEAT=n runs them n times in one machine
 
@@ -19,9 +20,10 @@ if [[ ${KERNEL-} == debug ]]; then
 	# The debug kernel takes several times as long.
 	timeout=$((timeout * 5 + 2 * ${DURATION:-0} * repeat))
 	build=$top/build/$(basename "$("$scripts/kernel.sh" path)")
-	counters=$build/coverage/mini_pipe_coverage.ko
+	[[ ${SUBJECTS-} ]] || counters=$build/coverage/mini_pipe_coverage.ko
 fi
-export LOG=${LOG:-$top/build/test.log} TIMEOUT=${TIMEOUT:-$timeout}
+export TIMEOUT=${TIMEOUT:-$timeout}
+log_to "${LOG:-$top/build/test.log}"
 
 {
 	run_units .

@@ -113,10 +113,11 @@ enter() {
 	done
 	# For cargo: the host's name servers, and the certificates that it trusts.
 	for shared in /etc/resolv.conf /etc/ssl/certs/ca-certificates.crt; do
-		cat $shared 2>/dev/null >"$box$shared" || true
+		[[ ! -r $shared ]] || cmp -s $shared "$box$shared" || cat $shared >"$box$shared"
 	done
 	exec chroot "$box" /usr/bin/env -i -C "$dir" PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
 		LANG=C.UTF-8 TERM="${TERM:-dumb}" CARGO_HOME="$cache/cargo" ${http_proxy:+http_proxy="$http_proxy"} \
+		${https_proxy:+https_proxy="$https_proxy"} ${no_proxy:+no_proxy="$no_proxy"} \
 		KBUILD_BUILD_USER=mini_pipe KBUILD_BUILD_HOST=toolbox "$@"
 }
 

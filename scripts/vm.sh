@@ -43,7 +43,8 @@ kvm_works() {
 	if [[ ! -e $verdict ]]; then
 		limited 20 "${machine[@]}" "${kvm[@]}" -device "$serial,chardev=probe" -chardev "file,id=probe,path=$work/probe" \
 			-append 'console=ttyS0 panic=-1' >/dev/null 2>&1 </dev/null || return 1
-		grep -c 'Unable to mount root fs' "$work/probe" >"$verdict" || true
+		grep -c 'Unable to mount root fs' "$work/probe" >"$work/verdict" || true
+		mv "$work/verdict" "$verdict"
 	fi
 	[[ $(cat "$verdict") != 0 ]]
 }
