@@ -28,18 +28,20 @@ if [[ -n ${QUICK-} ]]; then
 	results=$out
 	one_task='-r 3 -t 10 pair=1,512,4096,65536 create create-use memory roundtrip sleepers=1,64 epoll=1'
 	largest='-r 3 -t 10 pair=1048576'
-	two_tasks='-r 5 -t 60 splice splice-odd stream=1,4096,65536,1048576 crowd=1,16 roundtrip'
+	two_tasks='-r 5 -t 60 splice splice-odd stream=1,4096,65536,1048576 roundtrip'
+	crowds='-r 5 -t 60 crowd=1,16'
 	fairness='-r 3 -t 40 -c mini_pipe,private,pipe fairness=16'
 	slow_tasks='-r 3 -t 60 stream=65536,1048576'
-	bulk='-r 5 -t 60 stream=65536,1048576 crowd=16'
+	bulk='-r 5 -t 60 stream=65536,1048576'
 	times=1
 	loops=20
 else
 	one_task='-r 5 -t 20 pair create create-use memory splice splice-odd roundtrip sleepers epoll'
 	largest='-r 5 -t 20 pair=1048576'
-	two_tasks='-r 15 -t 200 splice splice-odd stream crowd roundtrip'
-	fairness='-r 15 -t 100 -c mini_pipe,private,pipe fairness'
-	bulk='-r 15 -t 200 stream=4096,16384,65536,1048576 crowd'
+	two_tasks='-r 15 -t 200 splice splice-odd stream roundtrip'
+	crowds='-r 15 -t 1000 crowd'
+	fairness='-r 15 -t 200 -c mini_pipe,private,pipe fairness'
+	bulk='-r 15 -t 200 stream=4096,16384,65536,1048576'
 	slow_tasks='-r 15 -t 200 stream=16384,65536,1048576 roundtrip'
 	times=15
 	loops=50
@@ -86,7 +88,7 @@ icount() {
 }
 
 tcg() {
-	ACCEL=tcg measure tcg "$usual $two_tasks && $usual $fairness && $programs_of_others"
+	ACCEL=tcg measure tcg "$usual $two_tasks && $usual $crowds && $usual $fairness && $programs_of_others"
 }
 
 slow() {
@@ -100,8 +102,8 @@ um() (
 		echo 'um: left out, because its kernel would have to be built'
 		exit
 	fi
-	make -s bench-parts
-	measure um "$usual $bulk"
+	make -s bench-parts KERNEL=um ARCH=
+	measure um "$usual $bulk && $usual $crowds"
 )
 
 kvm() {
@@ -110,7 +112,7 @@ kvm() {
 		return
 	fi
 	ACCEL=kvm measure kvm "$usual $one_task && $large $largest && $usual $two_tasks &&
-		$usual $fairness && $programs_of_others"
+		$usual $crowds && $usual $fairness && $programs_of_others"
 }
 
 run() {
@@ -129,6 +131,8 @@ guard() {
 
 cd "$top"
 mkdir -p "$out"
+# um has no icount, and no other instrument would run it.
+[[ ${KERNEL-} != um ]] || die "instead of KERNEL=um, say: make bench INSTRUMENTS=um"
 case ${1-} in
 run | guard) "$1" ;;
 *) die "usage: bench.sh run | guard" ;;
