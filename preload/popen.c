@@ -22,9 +22,26 @@ struct stream {
 	pid_t child;
 };
 
-/* Only changed with the lock held. */
+/*
+ * Only changed with the lock held. Each change is a single store, so the list is whole in a child
+ * of fork(), too, whatever the other threads were doing.
+ */
 static struct stream *streams;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+/*
+ * If another thread had the lock, that thread is not in the child. Nobody takes the lock before a
+ * fork(): a handler that has run earlier may hold what popen() needs, such as a lock of malloc().
+ */
+static void free_lock_in_child(void)
+{
+	lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+}
+
+__attribute__((constructor)) static void prepare_for_fork(void)
+{
+	pthread_atfork(NULL, NULL, free_lock_in_child);
+}
 
 /* Starts a shell whose descriptor @standard is @end. Returns an error number. */
 static int spawn_shell(const char *command, int end, int standard, pid_t *child)
@@ -98,7 +115,7 @@ FILE *popen(const char *command, const char *type)
 	pthread_mutex_lock(&lock);
 	if (open_stream(stream, command, reads, strchr(type, 'e'))) {
 		stream->next = streams;
-		streams = stream;
+		__atomic_store_n(&streams, stream, __ATOMIC_RELEASE);
 	} else {
 		free(stream);
 		stream = NULL;

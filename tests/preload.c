@@ -424,6 +424,59 @@ TEST(popen_is_glibcs_if_library_is_off)
 	EXPECT_EQ(4 << 8, pclose(file));
 }
 
+/* A fork() while another thread is in popen() */
+
+#define LOG "/tmp/mini_pipe.log"
+
+static void *popen_in_thread(void *thread)
+{
+	*(atomic_int *)thread = gettid();
+	return popen(":", "r");
+}
+
+static bool sleeps_in_openat(pid_t thread)
+{
+	char text[256];
+
+	return state_of(thread) == 'S' && read_proc(thread, "syscall", text, sizeof(text)) &&
+		atoi(text) == __NR_openat;
+}
+
+static void close_file_and_popen(int report_to, const void *arg __maybe_unused)
+{
+	report(report_to, close_file(fopen("/dev/null", "r")));
+	report(report_to, pclose(popen("exit 6", "r")));
+}
+
+/*
+ * The log of the library is a FIFO without a reader, where popen() sleeps. While a stream is open,
+ * any fclose() has to look whether it closes this one.
+ */
+TEST(fork_during_popen_leaves_child_nothing_locked)
+{
+	FILE *stream = popen("cat", "w");
+	atomic_int thread = 0;
+	struct child child;
+	pthread_t id;
+
+	ASSERT_NE(NULL, stream);
+	unlink(LOG);
+	ASSERT_EQ(0, mkfifo(LOG, 0600));
+	ASSERT_EQ(0, setenv("MINI_PIPE_PRELOAD_LOG", LOG, true));
+	ASSERT_EQ(0, pthread_create(&id, NULL, popen_in_thread, &thread));
+	for (int ms = 0; ms < TIMEOUT_MS && !sleeps_in_openat(thread); ms++)
+		sleep_1ms();
+	ASSERT_TRUE(sleeps_in_openat(thread));
+	ASSERT_EQ(0, unlink(LOG));
+	ASSERT_EQ(0, unsetenv("MINI_PIPE_PRELOAD_LOG"));
+
+	child = start_forked(_metadata, close_file_and_popen, NULL);
+	EXPECT_EQ(0, result_of(_metadata, &child).ret);
+	EXPECT_EQ(6 << 8, result_of(_metadata, &child).ret);
+	EXPECT_TRUE(sleeps_in_openat(thread));
+	kill_child(_metadata, &child);
+}
+
 /* Seccomp filters that do not allow the system calls that the library makes inside pipe() */
 
 /* From now on, the system call @number has the result @action. */
