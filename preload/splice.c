@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -37,6 +38,17 @@ static bool is_mini_pipe(int fd)
 	return is;
 }
 
+/* splice(), tee() and vmsplice() are cancellation points, ioctl() is not. */
+static int ioctl_or_cancel(int fd, unsigned long request, void *argument)
+{
+	int type, ret;
+
+	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
+	ret = ioctl(fd, request, argument);
+	pthread_setcanceltype(type, NULL);
+	return ret;
+}
+
 ssize_t splice(int fd_in, off64_t *off_in, int fd_out, off64_t *off_out, size_t len,
 	       unsigned int flags)
 {
@@ -58,8 +70,8 @@ ssize_t splice(int fd_in, off64_t *off_in, int fd_out, off64_t *off_out, size_t 
 		return -1;
 	}
 	if (is_from)
-		return ioctl(fd_in, MINI_PIPE_IOC_SPLICE_TO, &to);
-	return is_to ? ioctl(fd_out, MINI_PIPE_IOC_SPLICE_FROM, &from) : ret;
+		return ioctl_or_cancel(fd_in, MINI_PIPE_IOC_SPLICE_TO, &to);
+	return is_to ? ioctl_or_cancel(fd_out, MINI_PIPE_IOC_SPLICE_FROM, &from) : ret;
 }
 
 /* Whether it is a pipe(2), a FIFO, or a private mini_pipe. */
@@ -89,7 +101,7 @@ static ssize_t tee_to(int mini_pipe, int fd_out, size_t len, unsigned int flags)
 {
 	struct mini_pipe_splice to = { .fd = fd_out, .flags = flags, .len = len };
 
-	return ioctl(mini_pipe, MINI_PIPE_IOC_TEE_TO, &to);
+	return ioctl_or_cancel(mini_pipe, MINI_PIPE_IOC_TEE_TO, &to);
 }
 
 /* One of the two is a mini_pipe, the other a pipe(2). No byte is lost: all stay in @fd_in. */
@@ -121,13 +133,19 @@ ssize_t tee(int fd_in, int fd_out, size_t len, unsigned int flags)
 {
 	ssize_t ret = NEXT(tee)(fd_in, fd_out, len, flags);
 	bool is_from, is_to;
+	int cancel;
 
 	if (!failed_with(ret, EINVAL))
 		return ret;
 	is_from = is_mini_pipe(fd_in);
 	is_to = is_mini_pipe(fd_out);
-	if (is_from != is_to && is_fifo(is_from ? fd_out : fd_in))
-		return tee_over(fd_in, fd_out, len, flags, is_from);
+	if (is_from != is_to && is_fifo(is_from ? fd_out : fd_in)) {
+		/* The third pipe must not stay open. */
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+		ret = tee_over(fd_in, fd_out, len, flags, is_from);
+		pthread_setcancelstate(cancel, NULL);
+		return ret;
+	}
 	return is_from ? tee_to(fd_in, fd_out, len, flags) : ret;
 }
 
@@ -141,5 +159,5 @@ ssize_t vmsplice(int fd, const struct iovec *iov, size_t count, unsigned int fla
 	/* vmsplice(2) has checked the count. */
 	if (!failed_with(ret, EBADF) || !is_mini_pipe(fd))
 		return ret;
-	return ioctl(fd, MINI_PIPE_IOC_VMSPLICE, &memory);
+	return ioctl_or_cancel(fd, MINI_PIPE_IOC_VMSPLICE, &memory);
 }

@@ -5,6 +5,7 @@
  * private mini_pipe, and the system call pipe2(2) makes a pipe(2). Each call is made on both.
  */
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -456,6 +457,75 @@ TEST_F(both, splice_waits_for_room)
 		EXPECT_EQ(4096, result_of(_metadata, &child).ret);
 		EXPECT_EQ(4096, take_all(_metadata, side, side->far));
 		EXPECT_EQ(65536, take_all(_metadata, side, side->r));
+	}
+}
+
+/* A thread's call from the first to the second descriptor. */
+struct call {
+	void *(*run)(void *call);
+	long nr;		/* of the system call on a pipe(2) */
+	int fds[2];
+	atomic_int thread;	/* its ID, once it runs */
+};
+
+static void *run_splice(void *arg)
+{
+	struct call *call = arg;
+
+	call->thread = gettid();
+	splice(call->fds[0], NULL, call->fds[1], NULL, 100, 0);
+	return NULL;
+}
+
+static void *run_tee(void *arg)
+{
+	struct call *call = arg;
+
+	call->thread = gettid();
+	tee(call->fds[0], call->fds[1], 100, 0);
+	return NULL;
+}
+
+static void *run_vmsplice(void *arg)
+{
+	struct call *call = arg;
+	char bytes[100];
+	struct iovec memory = { bytes, sizeof(bytes) };
+
+	call->thread = gettid();
+	vmsplice(call->fds[0], &memory, 1, 0);
+	return NULL;
+}
+
+/* Cancels the thread when it sleeps in the system call @number. */
+static void expect_cancelled(struct __test_metadata *_metadata, struct call *call, long number)
+{
+	pthread_t thread;
+	void *end;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, call->run, call));
+	for (int ms = 0; ms < TIMEOUT_MS && !is_asleep_in(call->thread, number); ms++)
+		sleep_1ms();
+	ASSERT_TRUE(is_asleep_in(call->thread, number));
+	ASSERT_EQ(0, pthread_cancel(thread));
+	ASSERT_EQ(0, pthread_join(thread, &end));
+	EXPECT_EQ(PTHREAD_CANCELED, end);
+}
+
+TEST_F(both, cancellation_ends_a_sleep)
+{
+	for (int i = 0; i < 2; i++) {
+		struct side *side = &self->sides[i];
+		int other[2], ret = i ? pipe(other) : syscall(SYS_pipe2, other, 0);
+		struct call calls[] = {
+			{ .run = run_splice, .nr = __NR_splice, .fds = { side->r, side->near } },
+			{ .run = run_tee, .nr = __NR_tee, .fds = { side->r, other[1] } },
+			{ .run = run_vmsplice, .nr = __NR_vmsplice, .fds = { side->r } },
+		};
+
+		ASSERT_EQ(0, ret);
+		for (size_t j = 0; j < ARRAY_SIZE(calls); j++)
+			expect_cancelled(_metadata, &calls[j], i ? __NR_ioctl : calls[j].nr);
 	}
 }
 
