@@ -20,8 +20,8 @@
  * pipe() fails because of a seccomp filter, pipe() falls back to a pipe(2). If the filter kills the
  * process for such a call, the program needs MINI_PIPE_PRELOAD_OFF.
  *
- * The library is for glibc. Pipes of programs without glibc are still pipe(2)s. 32-bit programs
- * need a library of 32 bits, which -m32 makes.
+ * The library is for glibc. Pipes of static programs are still pipe(2)s. Programs that load musl do
+ * not start with it. 32-bit programs need a library of 32 bits, which -m32 makes.
  */
 #define _GNU_SOURCE
 #include <errno.h>
