@@ -189,9 +189,9 @@ is_loaded_at_boot() {
 
 is_not_removed_while_in_use() {
 	start_reader
-	fails_and_says 'mini_pipe is in use: end the programs that mini-pipe list shows' \
-		apt-get remove -y "mini-pipe-modules-$running"
+	fails_and_says 'mini_pipe is in use: end the programs' apt-get remove -y "mini-pipe-modules-$running"
 	status=$?
+	find /proc/[0-9]*/fd -lname '*mini_pipe*' | grep "^/proc/$user/" || status=1
 	[ -e /sys/module/mini_pipe ] || status=1
 	end_reader
 	[ $status = 0 ] && installs "mini-pipe-modules-$running" && is_installed "mini-pipe-modules-$running"
@@ -250,6 +250,13 @@ loads_a_sample_of_the_kernel() {
 		dmesg | grep 'rust_minimal: Rust minimal sample (exit)'
 }
 
+# Until the next start of the system, no module can be loaded or unloaded.
+is_removed_although_the_module_stays() {
+	echo 1 >/proc/sys/kernel/modules_disabled
+	apt-get remove -y "mini-pipe-modules-$running" && [ -e /sys/module/mini_pipe ] &&
+		! modinfo mini_pipe && installs "mini-pipe-modules-$running"
+}
+
 # No module, device or group, and no file, not even one that the administrator has changed.
 purge_leaves_nothing() {
 	apt-get purge -y mini-pipe mini-pipe-dev "mini-pipe-modules-$running"
@@ -275,7 +282,8 @@ case $(cat "$here/phase") in
 	;;
 1)
 	all is_loaded_at_boot versions_agree udev_gives_the_device_to_the_group keeps_the_configuration doctor_finds_no_fault \
-		runs_a_program loads_what_dkms_built loads_what_is_signed loads_a_sample_of_the_kernel
+		runs_a_program loads_what_dkms_built loads_what_is_signed loads_a_sample_of_the_kernel \
+		is_removed_although_the_module_stays
 	;;
 2)
 	all is_loaded_at_boot versions_agree udev_gives_the_device_to_the_group keeps_the_configuration doctor_finds_no_fault \
