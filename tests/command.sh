@@ -55,6 +55,34 @@ run_exits_like_the_program() {
 		fails 143 'no mini_pipe made' mini-pipe run --log dash -c 'kill $$'
 }
 
+# With exec(2), and with a child.
+sigpipe_is_passed_on() {
+	wanted=$(grep SigIgn /proc/self/status)
+	for log in '' --log; do
+		# shellcheck disable=SC2086 # No word, if there is no option.
+		[ "$(mini-pipe run $log grep SigIgn /proc/self/status)" = "$wanted" ] || return
+	done
+}
+
+run_passes_on_what_sigpipe_does() {
+	sigpipe_is_passed_on && (trap '' PIPE; sigpipe_is_passed_on)
+}
+
+run_leaves_closed_files_closed() {
+	for log in '' --log; do
+		# shellcheck disable=SC2086
+		mini-pipe run $log dash -c '[ -e /proc/self/fd/0 ] || [ -e /proc/self/fd/1 ] ||
+			[ -e /proc/self/fd/2 ] || exit 7' <&- >&- 2>&-
+		[ $? = 7 ] || return
+	done
+}
+
+run_of_a_script_without_a_shell() {
+	printf 'exit 7\n' >script
+	chmod +x script
+	fails 7 'no mini_pipe made' mini-pipe run --log ./script
+}
+
 # said, to which ok prints, is no program.
 run_says_why_a_program_does_not_start() {
 	fails 127 'no program nothing' mini-pipe run nothing &&
@@ -217,7 +245,8 @@ version_is_that_of_the_module() {
 
 echo "TAP version 13"
 for function in version_is_that_of_the_module run_makes_mini_pipes program_takes_the_place_of_mini_pipe \
-	run_exits_like_the_program run_says_why_a_program_does_not_start list_shows_who_has_which_end \
+	run_exits_like_the_program run_passes_on_what_sigpipe_does run_leaves_closed_files_closed \
+	run_of_a_script_without_a_shell run_says_why_a_program_does_not_start list_shows_who_has_which_end \
 	list_shows_the_device list_is_json list_ends_when_nobody_reads timeline_shows_both_tasks \
 	timeline_shows_bytes_from_before timeline_leaves_no_instance timeline_exits_like_the_program \
 	timeline_shows_an_interrupted_program timeline_of_a_trace timeline_says_that_events_were_lost \

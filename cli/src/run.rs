@@ -13,7 +13,8 @@ use crate::{
         reason,
         Failure,
         Result, //
-    }, //
+    },
+    inherited, //
 };
 use nix::sys::signal::{
     signal,
@@ -104,6 +105,7 @@ pub fn command(options: &Options, program: &[OsString]) -> Result<Command> {
     if options.strict {
         command.env("MINI_PIPE_PRELOAD_STRICT", "1");
     }
+    inherited::pass_on(&mut command);
     Ok(command)
 }
 
