@@ -83,6 +83,12 @@ run_of_a_script_without_a_shell() {
 	fails 7 'no mini_pipe made' mini-pipe run --log ./script
 }
 
+# Writes to /dev/full fail.
+run_needs_no_standard_error() {
+	mini-pipe run --log dash -c 'exit 7' 2>/dev/full
+	[ $? = 7 ]
+}
+
 # said, to which ok prints, is no program.
 run_says_why_a_program_does_not_start() {
 	fails 127 'no program nothing' mini-pipe run nothing &&
@@ -226,13 +232,22 @@ doctor_finds_no_fault() {
 	mini-pipe doctor && [ "$(mini-pipe doctor | grep -c '^ok')" = 6 ]
 }
 
+doctor_to_full_device() {
+	mini-pipe doctor >/dev/full
+}
+
+doctor_says_that_its_lines_are_lost() {
+	fails 1 'standard output cannot be written: No space left' doctor_to_full_device
+}
+
 doctor_says_that_the_module_is_missing() {
 	! mini-pipe doctor >found && cat found && grep -q '^FAULT  device   there is no /dev/mini_pipe' found
 }
 
 run_without_the_device() {
 	fails 125 'there is no /dev/mini_pipe' mini-pipe run --strict dash -c 'echo a | cat' &&
-		mini-pipe run dash -c 'echo a | cat' 2>err | grep -qx a && grep 'gets ordinary pipes' err
+		mini-pipe run dash -c 'echo a | cat' 2>err | grep -qx a && grep 'gets ordinary pipes' err &&
+		mini-pipe run dash -c 'echo a | cat' 2>/dev/full | grep -qx a
 }
 
 list_without_the_device() {
@@ -246,12 +261,12 @@ version_is_that_of_the_module() {
 echo "TAP version 13"
 for function in version_is_that_of_the_module run_makes_mini_pipes program_takes_the_place_of_mini_pipe \
 	run_exits_like_the_program run_passes_on_what_sigpipe_does run_leaves_closed_files_closed \
-	run_of_a_script_without_a_shell run_says_why_a_program_does_not_start list_shows_who_has_which_end \
+	run_of_a_script_without_a_shell run_needs_no_standard_error run_says_why_a_program_does_not_start list_shows_who_has_which_end \
 	list_shows_the_device list_is_json list_ends_when_nobody_reads timeline_shows_both_tasks \
 	timeline_shows_bytes_from_before timeline_leaves_no_instance timeline_exits_like_the_program \
 	timeline_shows_an_interrupted_program timeline_of_a_trace timeline_says_that_events_were_lost \
 	timeline_says_what_to_do set_capacity set_policy set_private_pipe_by_its_path set_says_what_to_do \
-	set_wants_a_mini_pipe set_wants_a_size doctor_finds_no_fault; do
+	set_wants_a_mini_pipe set_wants_a_size doctor_finds_no_fault doctor_says_that_its_lines_are_lost; do
 	ok $function
 done
 rmmod mini_pipe

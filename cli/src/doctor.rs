@@ -56,8 +56,8 @@ use Finding::{
 /// Finds something out.
 type Check = fn() -> Finding;
 
-/// Checks one thing after the other, prints what it finds, and returns whether all is well.
-pub fn run() -> bool {
+/// Checks one thing after the other. Returns a line about each, and whether all is well.
+pub fn report() -> (String, bool) {
     let checks: [(&str, Check); 6] = [
         ("kernel", kernel),
         ("module", module),
@@ -66,18 +66,19 @@ pub fn run() -> bool {
         ("pipe", pipe_works),
         ("library", library),
     ];
+    let mut report = String::new();
     let mut well = true;
     for (name, check) in checks {
-        match check() {
-            Fact(text) => println!("ok     {name:8} {text}"),
+        report += &match check() {
+            Fact(text) => format!("ok     {name:8} {text}\n"),
             Fault(text) => {
-                println!("FAULT  {name:8} {text}");
                 well = false;
+                format!("FAULT  {name:8} {text}\n")
             }
-            Impossible => println!("-      {name:8} not checked, because of the above"),
-        }
+            Impossible => format!("-      {name:8} not checked, because of the above\n"),
+        };
     }
-    well
+    (report, well)
 }
 
 fn release() -> String {

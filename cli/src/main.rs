@@ -9,6 +9,7 @@ mod failure;
 mod fields;
 mod inherited;
 mod list;
+mod output;
 mod pipes;
 mod run;
 mod set;
@@ -24,24 +25,18 @@ use clap::{
     CommandFactory,
     Parser, //
 };
-use failure::{
-    failure,
-    reason,
-    Result, //
+use failure::Result;
+use output::{
+    print,
+    say, //
 };
-use std::{
-    io::{
-        self,
-        Write, //
-    },
-    process::ExitCode, //
-};
+use std::process::ExitCode;
 
 fn main() -> ExitCode {
     match act(Arguments::parse().action) {
         Ok(status) => status.into(),
         Err(failure) => {
-            eprintln!("mini-pipe: {failure}.");
+            say(format!("{failure}."));
             failure.status.into()
         }
     }
@@ -63,13 +58,17 @@ fn act(action: Action) -> Result<u8> {
                 list::table(&pipes)
             })?;
             if let Some(reason) = doctor::why_no_pipes(&pipes) {
-                eprintln!("mini-pipe: {reason}");
+                say(reason);
             }
         }
         Action::Top { interval } => top::run(interval)?,
         Action::Timeline(options) => return timeline::run(&options),
         Action::Set { pipe, setting } => set::run(&pipe, setting)?,
-        Action::Doctor => return Ok(u8::from(!doctor::run())),
+        Action::Doctor => {
+            let (report, well) = doctor::report();
+            print(&report)?;
+            return Ok(u8::from(!well));
+        }
         Action::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "mini-pipe", &mut script);
@@ -77,15 +76,4 @@ fn act(action: Action) -> Result<u8> {
         }
     }
     Ok(0)
-}
-
-/// Prints to standard output. If nobody reads it, as in `mini-pipe list | head`, that is no error.
-fn print(text: &str) -> Result<()> {
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(failure(format!(
-            "standard output cannot be written: {}",
-            reason(&error)
-        ))),
-        _ => Ok(()),
-    }
 }

@@ -14,7 +14,8 @@ use crate::{
         Failure,
         Result, //
     },
-    inherited, //
+    inherited,
+    output::say, //
 };
 use nix::sys::signal::{
     signal,
@@ -73,7 +74,7 @@ pub fn run(options: &Options, program: &[OsString]) -> Result<u8> {
         if options.strict {
             return Err(failure);
         }
-        eprintln!("mini-pipe: the program gets ordinary pipes: {failure}");
+        say(format!("the program gets ordinary pipes: {failure}"));
     }
     if options.log {
         run_logged(&mut command)
@@ -177,7 +178,7 @@ fn run_logged(command: &mut Command) -> Result<u8> {
     let made = fs::read_to_string(&log).unwrap_or_default();
     let _ = fs::remove_file(&log);
     let status = ended?;
-    eprintln!("mini-pipe: {}", summary(&made));
+    say(summary(&made));
     Ok(status)
 }
 

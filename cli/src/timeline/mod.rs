@@ -18,6 +18,7 @@ use crate::{
         Failure,
         Result, //
     },
+    output::say,
     run, //
 };
 use clap::Args;
@@ -92,7 +93,7 @@ fn write(text: &str, title: &str, output: &Path) -> Result<()> {
             reason(&error)
         ))
     })?;
-    eprintln!("mini-pipe: {}: {}", output.display(), page::summary(&story));
+    say(format!("{}: {}", output.display(), page::summary(&story)));
     Ok(())
 }
 
