@@ -125,6 +125,14 @@ list_ends_when_nobody_reads() {
 	[ "$(cat status)" = 0 ] && [ ! -s complaint ]
 }
 
+list_without_standard_output() {
+	mini-pipe list >&-
+}
+
+list_says_that_its_output_is_closed() {
+	fails 1 'standard output cannot be written: Bad file descriptor' list_without_standard_output
+}
+
 timeline_shows_both_tasks() {
 	mini-pipe timeline -o page.html dash -c 'echo hello | cat' >out 2>said_by || return
 	cat out said_by
@@ -262,7 +270,7 @@ echo "TAP version 13"
 for function in version_is_that_of_the_module run_makes_mini_pipes program_takes_the_place_of_mini_pipe \
 	run_exits_like_the_program run_passes_on_what_sigpipe_does run_leaves_closed_files_closed \
 	run_of_a_script_without_a_shell run_needs_no_standard_error run_says_why_a_program_does_not_start list_shows_who_has_which_end \
-	list_shows_the_device list_is_json list_ends_when_nobody_reads timeline_shows_both_tasks \
+	list_shows_the_device list_is_json list_ends_when_nobody_reads list_says_that_its_output_is_closed timeline_shows_both_tasks \
 	timeline_shows_bytes_from_before timeline_leaves_no_instance timeline_exits_like_the_program \
 	timeline_shows_an_interrupted_program timeline_of_a_trace timeline_says_that_events_were_lost \
 	timeline_says_what_to_do set_capacity set_policy set_private_pipe_by_its_path set_says_what_to_do \

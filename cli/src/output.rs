@@ -2,10 +2,17 @@
 
 //! Text for the user.
 
-use crate::failure::{
-    failure,
-    reason,
-    Result, //
+use crate::{
+    failure::{
+        failure,
+        reason,
+        Result, //
+    },
+    inherited, //
+};
+use nix::{
+    errno::Errno,
+    libc, //
 };
 use std::{
     fmt::Display,
@@ -17,13 +24,21 @@ use std::{
 
 /// Prints to standard output. If nobody reads it, as in `mini-pipe list | head`, that is no error.
 pub fn print(text: &str) -> Result<()> {
-    match io::stdout().write_all(text.as_bytes()) {
+    match write(text) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(failure(format!(
             "standard output cannot be written: {}",
             reason(&error)
         ))),
         _ => Ok(()),
     }
+}
+
+fn write(text: &str) -> io::Result<()> {
+    // The runtime has opened /dev/null in its place.
+    if inherited::was_closed(libc::STDOUT_FILENO) {
+        return Err(Errno::EBADF.into());
+    }
+    io::stdout().write_all(text.as_bytes())
 }
 
 /// Says something on standard error. If that cannot be written, there is nobody to be told.
