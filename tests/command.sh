@@ -89,6 +89,20 @@ run_needs_no_standard_error() {
 	[ $? = 7 ]
 }
 
+# passes_sigterm_on SUBCOMMAND...: mini-pipe passes SIGTERM on to the program, and exits like it.
+passes_sigterm_on() {
+	rm -f started
+	mini-pipe "$@" dash -c 'echo | cat; trap "exit 7" TERM; echo >started; while :; do sleep 0.1; done' &
+	wait_for started ''
+	kill $!
+	wait $!
+	[ $? = 7 ]
+}
+
+run_passes_sigterm_on() {
+	passes_sigterm_on run --log
+}
+
 # said, to which ok prints, is no program.
 run_says_why_a_program_does_not_start() {
 	fails 127 'no program nothing' mini-pipe run nothing &&
@@ -159,6 +173,10 @@ timeline_exits_like_the_program() {
 timeline_shows_an_interrupted_program() {
 	fails 130 'page.html: ' setsid mini-pipe timeline -o page.html dash -c 'echo | cat >/dev/null; kill -INT 0' &&
 		grep -q '>write 1</text>' page.html && timeline_leaves_no_instance
+}
+
+timeline_passes_sigterm_on() {
+	passes_sigterm_on timeline -o page.html && grep -q '>write 1</text>' page.html && timeline_leaves_no_instance
 }
 
 timeline_of_a_trace() {
@@ -267,14 +285,17 @@ version_is_that_of_the_module() {
 }
 
 echo "TAP version 13"
-for function in version_is_that_of_the_module run_makes_mini_pipes program_takes_the_place_of_mini_pipe \
-	run_exits_like_the_program run_passes_on_what_sigpipe_does run_leaves_closed_files_closed \
-	run_of_a_script_without_a_shell run_needs_no_standard_error run_says_why_a_program_does_not_start list_shows_who_has_which_end \
-	list_shows_the_device list_is_json list_ends_when_nobody_reads list_says_that_its_output_is_closed timeline_shows_both_tasks \
-	timeline_shows_bytes_from_before timeline_leaves_no_instance timeline_exits_like_the_program \
-	timeline_shows_an_interrupted_program timeline_of_a_trace timeline_says_that_events_were_lost \
-	timeline_says_what_to_do set_capacity set_policy set_private_pipe_by_its_path set_says_what_to_do \
-	set_wants_a_mini_pipe set_wants_a_size doctor_finds_no_fault doctor_says_that_its_lines_are_lost; do
+for function in version_is_that_of_the_module run_makes_mini_pipes \
+	program_takes_the_place_of_mini_pipe run_exits_like_the_program \
+	run_passes_on_what_sigpipe_does run_leaves_closed_files_closed run_of_a_script_without_a_shell \
+	run_needs_no_standard_error run_passes_sigterm_on run_says_why_a_program_does_not_start \
+	list_shows_who_has_which_end list_shows_the_device list_is_json list_ends_when_nobody_reads \
+	list_says_that_its_output_is_closed timeline_shows_both_tasks timeline_shows_bytes_from_before \
+	timeline_leaves_no_instance timeline_exits_like_the_program \
+	timeline_shows_an_interrupted_program timeline_passes_sigterm_on timeline_of_a_trace \
+	timeline_says_that_events_were_lost timeline_says_what_to_do set_capacity set_policy \
+	set_private_pipe_by_its_path set_says_what_to_do set_wants_a_mini_pipe set_wants_a_size \
+	doctor_finds_no_fault doctor_says_that_its_lines_are_lost; do
 	ok $function
 done
 rmmod mini_pipe

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What the caller has set up for the program, and this process changes: Rust's runtime ignores
-//! SIGPIPE, and opens /dev/null in the place of standard files that are closed.
+//! SIGPIPE, and opens /dev/null in the place of standard files that are closed. And this process
+//! needs SIGCHLD, which is not sent to those that ignore it.
 
 use nix::{
     libc,
@@ -26,7 +27,7 @@ use std::{
     }, //
 };
 
-const SIGNALS: [Signal; 1] = [Signal::SIGPIPE];
+const SIGNALS: [Signal; 2] = [Signal::SIGPIPE, Signal::SIGCHLD];
 const STANDARD_FILES: Range<RawFd> = 0..3;
 
 /// A bit for each signal that the caller had ignored.

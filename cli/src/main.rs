@@ -7,6 +7,7 @@ mod device;
 mod doctor;
 mod failure;
 mod fields;
+mod held;
 mod inherited;
 mod list;
 mod output;

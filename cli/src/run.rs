@@ -14,13 +14,16 @@ use crate::{
         Failure,
         Result, //
     },
+    held::Held,
     inherited,
     output::say, //
 };
-use nix::sys::signal::{
-    signal,
-    SigHandler,
-    Signal, //
+use nix::{
+    sys::signal::{
+        kill,
+        Signal, //
+    },
+    unistd::Pid, //
 };
 use std::{
     collections::BTreeMap,
@@ -47,7 +50,9 @@ use std::{
     },
     process::{
         self,
-        Command, //
+        Child,
+        Command,
+        ExitStatus, //
     }, //
 };
 
@@ -110,17 +115,18 @@ pub fn command(options: &Options, program: &[OsString]) -> Result<Command> {
     Ok(command)
 }
 
-/// Runs the command, and returns its exit status as a shell has it.
-pub fn child(command: &mut Command) -> Result<u8> {
+/// Runs the command, and returns its exit status as a shell has it. The program decides what the
+/// signals mean.
+pub fn child(command: &mut Command, held: &Held) -> Result<u8> {
+    if let Some(signal) = held.ending() {
+        let what = format!("{signal} came before the program was started");
+        return Err(failure(what).with_status(128 + signal as u8));
+    }
+    held.release_in(command);
     let mut child = command
         .spawn()
         .map_err(|error| explain(command.get_program(), &error))?;
-    // A terminal sends these to both; the program decides what they mean.
-    for ignored in [Signal::SIGINT, Signal::SIGQUIT] {
-        // SAFETY: Ignoring a signal runs no handler. The child has been started before.
-        let _ = unsafe { signal(ignored, SigHandler::SigIgn) };
-    }
-    let status = child.wait().map_err(|error| {
+    let status = wait(&mut child, held).map_err(|error| {
         let what = format!("the program cannot be waited for: {}", reason(&error));
         failure(what).with_status(FAILED)
     })?;
@@ -129,6 +135,24 @@ pub fn child(command: &mut Command) -> Result<u8> {
     Ok(code
         .and_then(|code| u8::try_from(code).ok())
         .unwrap_or(FAILED))
+}
+
+/// Waits for the end of the child.
+fn wait(child: &mut Child, held: &Held) -> io::Result<ExitStatus> {
+    loop {
+        match held.wait()? {
+            Signal::SIGCHLD => {
+                if let Some(status) = child.try_wait()? {
+                    return Ok(status);
+                }
+            }
+            signal @ (Signal::SIGTERM | Signal::SIGHUP) => {
+                let _ = kill(Pid::from_raw(child.id() as i32), signal);
+            }
+            // A terminal sends the others to both.
+            _ => {}
+        }
+    }
 }
 
 /// The library: beside this program, or where the package has it, seen from this program.
@@ -164,6 +188,7 @@ fn preload(library: &Path, before: Option<OsString>) -> OsString {
 /// Runs the command, prints which programs made mini_pipes, and returns the exit status as a shell
 /// has it.
 fn run_logged(command: &mut Command) -> Result<u8> {
+    let held = Held::new();
     let log = env::temp_dir().join(format!("mini-pipe-{}.log", process::id()));
     OpenOptions::new()
         .write(true)
@@ -174,7 +199,7 @@ fn run_logged(command: &mut Command) -> Result<u8> {
             let what = format!("{} cannot be made: {}", log.display(), reason(&error));
             failure(what).with_status(FAILED)
         })?;
-    let ended = child(command.env("MINI_PIPE_PRELOAD_LOG", &log));
+    let ended = child(command.env("MINI_PIPE_PRELOAD_LOG", &log), &held);
     let made = fs::read_to_string(&log).unwrap_or_default();
     let _ = fs::remove_file(&log);
     let status = ended?;

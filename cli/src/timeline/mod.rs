@@ -18,6 +18,7 @@ use crate::{
         Failure,
         Result, //
     },
+    held::Held,
     output::say,
     run, //
 };
@@ -66,9 +67,11 @@ pub fn run(options: &Options) -> Result<u8> {
         let failed = |error: Failure| error.with_status(run::FAILED);
         let mut command = run::command(&run::Options::default(), &options.program)?;
         run::check_device()?;
+        let held = Held::new();
         let recording = Recording::start().map_err(failed)?;
-        let status = run::child(&mut command)?;
+        let status = run::child(&mut command, &held)?;
         let text = recording.stop().map_err(failed)?;
+        drop(held);
         write(&text, &title(&options.program), &options.output).map_err(failed)?;
         Ok(status)
     }
