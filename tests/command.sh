@@ -89,10 +89,10 @@ run_needs_no_standard_error() {
 	[ $? = 7 ]
 }
 
-# passes_sigterm_on SUBCOMMAND...: mini-pipe passes SIGTERM on to the program, and exits like it.
+# passes_sigterm_on MINI-PIPE...: it passes SIGTERM on to the program, and exits like it.
 passes_sigterm_on() {
 	rm -f started
-	mini-pipe "$@" dash -c 'echo | cat; trap "exit 7" TERM; echo >started; while :; do sleep 0.1; done' &
+	"$@" dash -c 'echo | cat; trap "exit 7" TERM; echo >started; while :; do sleep 0.1; done' &
 	wait_for started ''
 	kill $!
 	wait $!
@@ -100,7 +100,27 @@ passes_sigterm_on() {
 }
 
 run_passes_sigterm_on() {
-	passes_sigterm_on run --log
+	mkdir -p folder
+	passes_sigterm_on env TMPDIR=folder mini-pipe run --log && [ -z "$(ls folder)" ]
+}
+
+# TMPDIR is not absolute, and dash makes the mini_pipe in another folder.
+run_finds_its_log_in_any_folder() {
+	mkdir -p folder
+	TMPDIR=folder mini-pipe run --strict --log dash -c 'cd / && echo | cat' 2>err
+	cat err
+	[ "$(cat err)" = "mini-pipe: 1 mini_pipe made: 1 by dash" ] && [ -z "$(ls folder)" ]
+}
+
+# The first dash ends at once. The second makes a mini_pipe after mini-pipe has removed the log.
+run_leaves_no_log_to_those_who_live_on() {
+	mkdir -p folder
+	rm -f gone made
+	TMPDIR=folder mini-pipe run --log dash -c 'dash -c "until [ -e gone ]; do sleep 0.1; done
+		echo | cat >made" &'
+	touch gone
+	wait_for made ''
+	[ -z "$(ls folder)" ]
 }
 
 # said, to which ok prints, is no program.
@@ -176,7 +196,8 @@ timeline_shows_an_interrupted_program() {
 }
 
 timeline_passes_sigterm_on() {
-	passes_sigterm_on timeline -o page.html && grep -q '>write 1</text>' page.html && timeline_leaves_no_instance
+	passes_sigterm_on mini-pipe timeline -o page.html && grep -q '>write 1</text>' page.html &&
+		timeline_leaves_no_instance
 }
 
 timeline_of_a_trace() {
@@ -288,7 +309,8 @@ echo "TAP version 13"
 for function in version_is_that_of_the_module run_makes_mini_pipes \
 	program_takes_the_place_of_mini_pipe run_exits_like_the_program \
 	run_passes_on_what_sigpipe_does run_leaves_closed_files_closed run_of_a_script_without_a_shell \
-	run_needs_no_standard_error run_passes_sigterm_on run_says_why_a_program_does_not_start \
+	run_needs_no_standard_error run_passes_sigterm_on run_finds_its_log_in_any_folder \
+	run_leaves_no_log_to_those_who_live_on run_says_why_a_program_does_not_start \
 	list_shows_who_has_which_end list_shows_the_device list_is_json list_ends_when_nobody_reads \
 	list_says_that_its_output_is_closed timeline_shows_both_tasks timeline_shows_bytes_from_before \
 	timeline_leaves_no_instance timeline_exits_like_the_program \

@@ -23,7 +23,10 @@ use nix::{
         kill,
         Signal, //
     },
-    unistd::Pid, //
+    unistd::{
+        mkdtemp,
+        Pid, //
+    }, //
 };
 use std::{
     collections::BTreeMap,
@@ -32,24 +35,18 @@ use std::{
         OsStr,
         OsString, //
     },
-    fs::{
-        self,
-        OpenOptions, //
-    },
+    fs,
     io,
-    os::unix::{
-        fs::OpenOptionsExt,
-        process::{
-            CommandExt,
-            ExitStatusExt, //
-        }, //
+    os::unix::process::{
+        CommandExt,
+        ExitStatusExt, //
     },
     path::{
+        self,
         Path,
         PathBuf, //
     },
     process::{
-        self,
         Child,
         Command,
         ExitStatus, //
@@ -189,22 +186,30 @@ fn preload(library: &Path, before: Option<OsString>) -> OsString {
 /// has it.
 fn run_logged(command: &mut Command) -> Result<u8> {
     let held = Held::new();
-    let log = env::temp_dir().join(format!("mini-pipe-{}.log", process::id()));
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&log)
-        .map_err(|error| {
-            let what = format!("{} cannot be made: {}", log.display(), reason(&error));
-            failure(what).with_status(FAILED)
-        })?;
+    let folder = make_folder().map_err(|error| {
+        let dir = env::temp_dir();
+        let what = format!(
+            "{} cannot have the log: {}; set TMPDIR to another folder",
+            dir.display(),
+            reason(&error)
+        );
+        failure(what).with_status(FAILED)
+    })?;
+    let log = folder.join("log");
     let ended = child(command.env("MINI_PIPE_PRELOAD_LOG", &log), &held);
     let made = fs::read_to_string(&log).unwrap_or_default();
-    let _ = fs::remove_file(&log);
+    let _ = fs::remove_dir_all(&folder);
     let status = ended?;
     say(summary(&made));
     Ok(status)
+}
+
+/// Makes a folder for the log, which only this user may use. A process that outlives the program
+/// finds it no more, and so does not make the log again.
+fn make_folder() -> io::Result<PathBuf> {
+    // Programs may change their directory.
+    let template = path::absolute(env::temp_dir().join("mini-pipe-XXXXXX"))?;
+    Ok(mkdtemp(&template)?)
 }
 
 /// `3 mini_pipes made: 2 by bash, 1 by tar`, from the lines of the library's log.
