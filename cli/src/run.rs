@@ -37,9 +37,12 @@ use std::{
     },
     fs,
     io,
-    os::unix::process::{
-        CommandExt,
-        ExitStatusExt, //
+    os::unix::{
+        ffi::OsStrExt,
+        process::{
+            CommandExt,
+            ExitStatusExt, //
+        }, //
     },
     path::{
         self,
@@ -161,13 +164,32 @@ pub fn find_library() -> Result<PathBuf> {
         dir.join("../lib/mini-pipe").join(LIBRARY),
     ];
     let found = places.iter().find_map(|place| fs::canonicalize(place).ok());
-    found.ok_or_else(|| {
+    let found = found.ok_or_else(|| {
         failure(format!(
             "{LIBRARY} is neither in {} nor in ../lib/mini-pipe there: install the package \
              mini-pipe again",
             dir.display()
         ))
-    })
+    })?;
+    check_path(&found)?;
+    Ok(found)
+}
+
+/// Fails if LD_PRELOAD cannot have this path: ld.so(8) splits it at spaces and colons.
+fn check_path(library: &Path) -> Result<()> {
+    if library
+        .as_os_str()
+        .as_bytes()
+        .iter()
+        .any(|byte| b" :".contains(byte))
+    {
+        return Err(failure(format!(
+            "LD_PRELOAD cannot have {}, because of the space or colon: move mini-pipe and its \
+             library",
+            library.display()
+        )));
+    }
+    Ok(())
 }
 
 /// The value for LD_PRELOAD: the library, and before it what was there, which may have to be first.
@@ -256,6 +278,17 @@ mod tests {
         assert_eq!(preload(library, None), "/lib/mine.so");
         assert_eq!(preload(library, Some("".into())), "/lib/mine.so");
         assert_eq!(preload(library, Some("a.so".into())), "a.so:/lib/mine.so");
+    }
+
+    #[test]
+    fn the_loader_would_split_some_paths() {
+        for (path, fits) in [
+            ("/lib/mine.so", true),
+            ("/my lib/mine.so", false),
+            ("/lib:/mine.so", false),
+        ] {
+            assert_eq!(check_path(Path::new(path)).is_ok(), fits, "{path}");
+        }
     }
 
     #[test]
