@@ -219,7 +219,7 @@ fn run_logged(command: &mut Command) -> Result<u8> {
     })?;
     let log = folder.join("log");
     let ended = child(command.env("MINI_PIPE_PRELOAD_LOG", &log), &held);
-    let made = fs::read_to_string(&log).unwrap_or_default();
+    let made = fs::read(&log).unwrap_or_default();
     let _ = fs::remove_dir_all(&folder);
     let status = ended?;
     say(summary(&made));
@@ -235,7 +235,9 @@ fn make_folder() -> io::Result<PathBuf> {
 }
 
 /// `3 mini_pipes made: 2 by bash, 1 by tar`, from the lines of the library's log.
-fn summary(log: &str) -> String {
+fn summary(log: &[u8]) -> String {
+    // The names of programs can be any bytes.
+    let log = String::from_utf8_lossy(log);
     let mut counts = BTreeMap::<&str, usize>::new();
     for line in log.lines() {
         let name = line.rsplit_once(' ').map_or(line, |(name, _pid)| name);
@@ -293,11 +295,15 @@ mod tests {
 
     #[test]
     fn the_summary_counts_by_program() {
-        assert_eq!(summary(""), "no mini_pipe made");
-        assert_eq!(summary("tar 7\n"), "1 mini_pipe made: 1 by tar");
+        assert_eq!(summary(b""), "no mini_pipe made");
+        assert_eq!(summary(b"tar 7\n"), "1 mini_pipe made: 1 by tar");
         assert_eq!(
-            summary("tar 7\nmy prog 3\nmy prog 4\n"),
+            summary(b"tar 7\nmy prog 3\nmy prog 4\n"),
             "3 mini_pipes made: 2 by my prog, 1 by tar"
+        );
+        assert_eq!(
+            summary(b"tar\xff 7\n"),
+            "1 mini_pipe made: 1 by tar\u{fffd}"
         );
     }
 }
