@@ -293,6 +293,7 @@ doctor_says_that_the_module_is_missing() {
 
 run_without_the_device() {
 	fails 125 'there is no /dev/mini_pipe' mini-pipe run --strict dash -c 'echo a | cat' &&
+		fails 125 'there is no /dev/mini_pipe' env MINI_PIPE_PRELOAD_STRICT= mini-pipe run true &&
 		mini-pipe run dash -c 'echo a | cat' 2>err | grep -qx a && grep 'gets ordinary pipes' err &&
 		mini-pipe run dash -c 'echo a | cat' 2>/dev/full | grep -qx a
 }
