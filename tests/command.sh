@@ -224,7 +224,7 @@ timeline_says_what_to_do() {
 	mount -t tracefs tracefs "$tracefs"
 	[ "$status" = 0 ] && fails 125 'there is no event of a mini_pipe' mini-pipe timeline true &&
 		fails 125 'cannot be written: .*; give another file with -o' \
-			mini-pipe timeline -o /nowhere/page dash -c 'echo a | cat >/dev/null' &&
+			mini-pipe timeline -o /nowhere/page dash -c 'echo a | cat >ran' && [ ! -e ran ] &&
 		fails 1 'nowhere cannot be read' mini-pipe timeline --trace /nowhere
 }
 

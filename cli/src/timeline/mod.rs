@@ -23,10 +23,18 @@ use crate::{
     run, //
 };
 use clap::Args;
+use nix::{
+    errno::Errno,
+    unistd::{
+        access,
+        AccessFlags, //
+    }, //
+};
 use record::Recording;
 use std::{
     ffi::OsString,
     fs,
+    io,
     path::{
         Path,
         PathBuf, //
@@ -65,6 +73,7 @@ pub fn run(options: &Options) -> Result<u8> {
         write(&text, &title, &options.output).map(|()| 0)
     } else {
         let failed = |error: Failure| error.with_status(run::FAILED);
+        check_output(&options.output).map_err(failed)?;
         let mut command = run::command(&run::Options::default(), &options.program)?;
         run::check_device()?;
         let held = Held::new();
@@ -89,15 +98,33 @@ fn write(text: &str, title: &str, output: &Path) -> Result<()> {
     let left_out = trace.events.len().saturating_sub(MOST);
     trace.events.truncate(MOST);
     let story = Story::new(&trace);
-    fs::write(output, page::page(&story, title, left_out)).map_err(|error| {
-        failure(format!(
-            "{} cannot be written: {}; give another file with -o",
-            output.display(),
-            reason(&error)
-        ))
-    })?;
+    fs::write(output, page::page(&story, title, left_out))
+        .map_err(|error| not_writable(output, &error))?;
     say(format!("{}: {}", output.display(), page::summary(&story)));
     Ok(())
+}
+
+/// Fails if the page cannot be written, so that no program runs in vain. This opens nothing, as the
+/// reader of a FIFO would notice, and makes no file.
+fn check_output(output: &Path) -> Result<()> {
+    let allowed = match access(output, AccessFlags::W_OK) {
+        Err(Errno::ENOENT) => {
+            let output = Path::new(".").join(output);
+            let folder = output.parent().unwrap_or(&output);
+            access(folder, AccessFlags::W_OK | AccessFlags::X_OK)
+        }
+        Ok(()) if output.is_dir() => Err(Errno::EISDIR),
+        other => other,
+    };
+    allowed.map_err(|errno| not_writable(output, &errno.into()))
+}
+
+fn not_writable(output: &Path, error: &io::Error) -> Failure {
+    failure(format!(
+        "{} cannot be written: {}; give another file with -o",
+        output.display(),
+        reason(error)
+    ))
 }
 
 /// The program and its arguments; those that are empty or have white space are quoted.

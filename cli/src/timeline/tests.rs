@@ -217,3 +217,18 @@ fn a_title_can_be_given_to_a_shell() {
     let program = ["sh", "-c", "echo hello | cat", ""].map(OsString::from);
     assert_eq!(title(&program), "sh -c 'echo hello | cat' ''");
 }
+
+#[test]
+fn the_page_must_be_a_file_that_can_be_written() {
+    for (output, good) in [
+        ("no-page.html", true),
+        ("/dev/null", true),
+        ("/dev", false),
+        ("/nowhere/page.html", false),
+        ("", false),
+    ] {
+        let output = Path::new(output);
+        assert_eq!(check_output(output).is_ok(), good, "{output:?}");
+    }
+    assert!(!Path::new("no-page.html").exists());
+}
