@@ -136,6 +136,12 @@ impl State {
             })
             .collect();
         self.seen = Some(now);
+        self.scroll = self.scroll.min(self.last_scroll());
+    }
+
+    /// How far one can scroll: then the last row is the last on the screen.
+    fn last_scroll(&self) -> usize {
+        self.visible().len().saturating_sub(self.height.max(1))
     }
 
     /// The rows that the filter lets through, in order.
@@ -182,14 +188,13 @@ impl State {
             self.scroll = 0;
             return false;
         }
-        let last = self.visible().len().saturating_sub(self.height.max(1));
         match key.code {
             KeyCode::Char('q') | KeyCode::Esc => return true,
             KeyCode::Char('s') => self.order = self.order.next(),
             KeyCode::Char('r') => self.reverse = !self.reverse,
             KeyCode::Char('p' | ' ') => self.paused = !self.paused,
             KeyCode::Char('/') => self.editing = true,
-            KeyCode::Down => self.scroll = (self.scroll + 1).min(last),
+            KeyCode::Down => self.scroll = (self.scroll + 1).min(self.last_scroll()),
             KeyCode::Up => self.scroll = self.scroll.saturating_sub(1),
             KeyCode::Home => self.scroll = 0,
             _ => {}
@@ -295,5 +300,17 @@ mod tests {
         assert_eq!(state.scroll, 2);
         state.press(key(KeyCode::Up));
         assert_eq!(state.scroll, 1);
+    }
+
+    #[test]
+    fn rows_stay_on_the_screen_when_pipes_end() {
+        let mut state = state();
+        for _ in 0..2 {
+            state.press(key(KeyCode::Down));
+        }
+        state.update(vec![pipe(1), pipe(2)], Instant::now());
+        assert_eq!(state.scroll, 1);
+        state.update(Vec::new(), Instant::now());
+        assert_eq!(state.scroll, 0);
     }
 }
