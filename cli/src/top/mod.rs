@@ -12,13 +12,19 @@ use crate::{
         reason,
         Result, //
     },
+    held::ENDING,
     pipes::Places, //
 };
+use nix::sys::signal::SigSet;
 use ratatui::{
-    crossterm::event::{
-        self,
-        Event,
-        KeyEventKind, //
+    crossterm::{
+        cursor::Show,
+        event::{
+            self,
+            Event,
+            KeyEventKind, //
+        },
+        execute, //
     },
     DefaultTerminal, //
 };
@@ -28,6 +34,8 @@ use std::{
         self,
         IsTerminal, //
     },
+    process,
+    thread,
     time::{
         Duration,
         Instant, //
@@ -47,10 +55,26 @@ pub fn run(interval: Duration) -> Result<()> {
             reason(&error)
         ))
     };
-    let mut terminal = ratatui::try_init().map_err(failed)?;
-    let shown = show(&mut terminal, interval);
-    ratatui::restore();
+    restore_if_ended();
+    // An error may leave the terminal half prepared, too.
+    let shown = ratatui::try_init().and_then(|mut terminal| show(&mut terminal, interval));
+    let _ = ratatui::try_restore();
     shown.map_err(failed)
+}
+
+/// Waits in a thread for a signal that ends this process, and restores the terminal first.
+fn restore_if_ended() {
+    let signals = SigSet::from_iter(ENDING);
+    let _ = signals.thread_block();
+    thread::spawn(move || {
+        if let Ok(signal) = signals.wait() {
+            // Nothing is drawn from here on.
+            let mut screen = io::stdout().lock();
+            let _ = execute!(screen, Show);
+            let _ = ratatui::try_restore();
+            process::exit(128 + signal as i32);
+        }
+    });
 }
 
 fn show(terminal: &mut DefaultTerminal, interval: Duration) -> io::Result<()> {
