@@ -64,8 +64,17 @@ pub fn asleep(pipe: &Pipe) -> String {
 /// The pipes as a JSON array of objects, whose fields are those of [`Pipe`].
 pub fn json(pipes: &[Pipe]) -> Result<String> {
     serde_json::to_string_pretty(pipes)
-        .map(|text| text + "\n")
+        .map(|text| escape(&text) + "\n")
         .map_err(|error| failure(format!("the pipes cannot be written as JSON: {error}")))
+}
+
+/// Escapes the control characters that JSON may have as they are, but that terminals act on.
+fn escape(json: &str) -> String {
+    let escaped = json.chars().map(|letter| match letter {
+        '\u{7f}'..='\u{9f}' => format!("\\u{:04x}", u32::from(letter)),
+        _ => letter.to_string(),
+    });
+    escaped.collect()
 }
 
 #[cfg(test)]
@@ -96,6 +105,16 @@ mod tests {
             pipe.writer_sleepers = Some(writers);
             assert_eq!(asleep(&pipe), text);
         }
+    }
+
+    #[test]
+    fn json_has_names_without_control_characters() {
+        let mut pipe = pipe(7);
+        pipe.holders[0].command = "\x1b[2J\n\u{9b}x\u{7f}é".to_owned();
+        let text = json(&[pipe.clone()]).expect("JSON");
+        assert!(text.contains(r#""\u001b[2J\n\u009bx\u007fé""#), "{text}");
+        let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(value[0]["holders"][0]["command"], pipe.holders[0].command);
     }
 
     #[test]

@@ -41,6 +41,11 @@ fn write(text: &str) -> io::Result<()> {
     io::stdout().write_all(text.as_bytes())
 }
 
+/// A text without control characters, which could do anything to a terminal.
+pub fn printable(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
+}
+
 /// Says something on standard error. If that cannot be written, there is nobody to be told.
 pub fn say(message: impl Display) {
     let _ = io::stderr().write_all(format!("mini-pipe: {message}\n").as_bytes());

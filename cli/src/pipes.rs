@@ -8,7 +8,8 @@
 
 use crate::{
     device::DEVICE,
-    fields::Fields, //
+    fields::Fields,
+    output::printable, //
 };
 use nix::libc;
 use serde::{
@@ -94,7 +95,7 @@ impl fmt::Display for Id {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Holder {
     pub pid: u32,
-    /// The name of the process, as in /proc/PID/comm.
+    /// The name of the process, as in /proc/PID/comm: it can have any characters.
     pub command: String,
     pub fd: u32,
     pub access: Access,
@@ -158,7 +159,7 @@ impl Pipe {
     pub fn who(&self, chosen: impl Fn(Access) -> bool) -> String {
         let holders = self.holders.iter().filter(|holder| chosen(holder.access));
         let mut names: Vec<_> = holders
-            .map(|holder| format!("{}({})", holder.command, holder.pid))
+            .map(|holder| format!("{}({})", printable(&holder.command), holder.pid))
             .collect();
         names.dedup();
         if names.is_empty() {
@@ -232,10 +233,10 @@ fn add_descriptors(pipes: &mut BTreeMap<Id, Pipe>, pid: u32, dir: &Path) {
             pipes.entry(id).or_insert(pipe);
         }
         if let Some(pipe) = pipes.get_mut(&id) {
-            let command = fs::read_to_string(dir.join("comm")).unwrap_or_default();
+            let command = fs::read(dir.join("comm")).unwrap_or_default();
             pipe.holders.push(Holder {
                 pid,
-                command: command.trim_end().to_owned(),
+                command: String::from_utf8_lossy(&command).trim_end().to_owned(),
                 fd,
                 access,
             });
@@ -291,11 +292,11 @@ pub mod tests {
             })
         }
 
-        fn add(&self, pid: u32, command: &str, fd: u32, target: &str, info: &str) {
+        fn add(&self, pid: u32, command: impl AsRef<[u8]>, fd: u32, target: &str, info: &str) {
             let dir = self.0.proc.join(pid.to_string());
             fs::create_dir_all(dir.join("fd")).expect("a folder");
             fs::create_dir_all(dir.join("fdinfo")).expect("a folder");
-            fs::write(dir.join("comm"), format!("{command}\n")).expect("a file");
+            fs::write(dir.join("comm"), command).expect("a file");
             symlink(target, dir.join("fd").join(fd.to_string())).expect("a link");
             fs::write(dir.join("fdinfo").join(fd.to_string()), info).expect("a file");
         }
@@ -341,6 +342,18 @@ pub mod tests {
         assert_eq!(pipes[0].holders.len(), 3);
         assert_eq!(pipes[0].who(Access::reads), "make(8)");
         assert_eq!(pipes[0].who(Access::writes), "-");
+    }
+
+    #[test]
+    fn a_process_can_have_any_name() {
+        let tree = Tree::new("names");
+        tree.add(8, b"\x1b[2J\n\xffx\n", 3, "mini_pipe:[7]", &info("0100000"));
+        let pipes = tree.0.pipes();
+        assert_eq!(pipes[0].holders[0].command, "\x1b[2J\n\u{fffd}x");
+        assert_eq!(
+            pipes[0].who(Access::reads),
+            "\u{fffd}[2J\u{fffd}\u{fffd}x(8)"
+        );
     }
 
     #[test]

@@ -16,7 +16,10 @@ use crate::{
     },
     held::Held,
     inherited,
-    output::say, //
+    output::{
+        printable,
+        say, //
+    }, //
 };
 use nix::{
     sys::signal::{
@@ -249,7 +252,7 @@ fn summary(log: &[u8]) -> String {
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let list: Vec<_> = counts
         .iter()
-        .map(|(name, count)| format!("{count} by {name}"))
+        .map(|(name, count)| format!("{count} by {}", printable(name)))
         .collect();
     match total {
         0 => "no mini_pipe made".to_owned(),
@@ -303,8 +306,8 @@ mod tests {
             "3 mini_pipes made: 2 by my prog, 1 by tar"
         );
         assert_eq!(
-            summary(b"tar\xff 7\n"),
-            "1 mini_pipe made: 1 by tar\u{fffd}"
+            summary(b"\x1btar\xff 7\n"),
+            "1 mini_pipe made: 1 by \u{fffd}tar\u{fffd}"
         );
     }
 }
