@@ -18,6 +18,9 @@
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
+# The other instruments would not run it.
+[[ ${KERNEL-} != um ]] || die "instead of KERNEL=um, say: make bench INSTRUMENTS=um"
+
 out=build/bench/runs
 results=bench
 programs=(bench/{run,pipe_bench,hackbench,pipelines}.sh build/bench/bench build/tests/{pipe_bench,mini_pipe_preload.so})
@@ -131,8 +134,6 @@ guard() {
 
 cd "$top"
 mkdir -p "$out"
-# um has no icount, and no other instrument would run it.
-[[ ${KERNEL-} != um ]] || die "instead of KERNEL=um, say: make bench INSTRUMENTS=um"
 case ${1-} in
 run | guard) "$1" ;;
 *) die "usage: bench.sh run | guard" ;;
