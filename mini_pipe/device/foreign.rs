@@ -118,8 +118,7 @@ impl<'a> Foreign<'a> {
         if !can_splice {
             return Err(EINVAL);
         }
-        let is_socket = file_type(self.file) == bindings::S_IFSOCK;
-        let nowait = if to.call.is_nonblocking() && is_socket {
+        let nowait = if to.call.is_nonblocking() && file_type(self.file) == bindings::S_IFSOCK {
             RWF_NOWAIT
         } else {
             0
