@@ -206,7 +206,7 @@ make_kernel() {
 		rm -r "$new"
 		die "the archive has no kernel $wanted, and no other of its flavour"
 	fi
-	[[ $release == "$wanted" || $release == "$series".* || $wanted == "$tested" ]] ||
+	[[ $release == "$series".* || $wanted == "$tested" ]] ||
 		die "the archive has no kernel $wanted, and no other of its series; the newest of its flavour is $release"
 	name_release "$release"
 	source=linux-source-${release%.*}
