@@ -110,6 +110,7 @@ run_suite() {
 log_to() {
 	LOG=$(realpath -m "$1")
 	export LOG SHARE=${LOG%/*}
+	mkdir -p "$SHARE"
 }
 
 # Locks the cache until this process ends, so that two makes do not build the same thing at once.

@@ -113,7 +113,7 @@ enter() {
 	done
 	# For cargo: the host's name servers, and the certificates that it trusts.
 	for shared in /etc/resolv.conf /etc/ssl/certs/ca-certificates.crt; do
-		[[ ! -r $shared ]] || cmp -s $shared "$box$shared" || cat $shared >"$box$shared"
+		[[ ! -r $shared ]] || cmp -s $shared "$box$shared" || cat $shared >"$box$shared" || true
 	done
 	exec chroot "$box" /usr/bin/env -i -C "$dir" PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
 		LANG=C.UTF-8 TERM="${TERM:-dumb}" CARGO_HOME="$cache/cargo" ${http_proxy:+http_proxy="$http_proxy"} \
